@@ -1,0 +1,97 @@
+"""The few errors this system raises on purpose.
+
+Each says what is wrong, where (file, avatar, parameter), and what to do about it, in words that a
+user of the app may read. Everything raised because of an input, a missing model or a store derives
+from `SunrizaError`; any other exception is a bug. Nothing here depends on anything.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "AvatarError",
+    "ConflictError",
+    "EngineError",
+    "FaceError",
+    "MediaError",
+    "ModelError",
+    "ParameterError",
+    "StoreError",
+    "SunrizaError",
+]
+
+
+class SunrizaError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        what: what is wrong, one clause without a full stop.
+        where: the file, avatar or key it is about.
+        remedy: what to do about it, a sentence.
+        code: dotted machine-readable code (`media.too_large`); defaults to the class's own family.
+    """
+
+    family: ClassVar[str] = "sunriza"
+
+    def __init__(
+        self, what: str, *, where: object = None, remedy: str | None = None, code: str | None = None
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        self.code = f"{self.family}.{code}" if code else self.family
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """One line: what (where). remedy."""
+        place = f" ({self.where})" if self.where else ""
+        advice = f" {self.remedy}" if self.remedy else ""
+        return f"{self.what}{place}.{advice}"
+
+
+class MediaError(SunrizaError):
+    """A picture or clip that cannot be used: unreadable, too long, too large, without frames."""
+
+    family = "media"
+
+
+class FaceError(SunrizaError):
+    """No face, several faces, or a face that cannot be followed through the clip."""
+
+    family = "face"
+
+
+class ParameterError(SunrizaError):
+    """An unknown parameter or a value out of its range; the message names the allowed range."""
+
+    family = "parameter"
+
+
+class ModelError(SunrizaError):
+    """A model file that is missing, foreign or damaged; the message names the command to get it."""
+
+    family = "model"
+
+
+class EngineError(SunrizaError):
+    """An engine that is not available here or cannot use what it was given."""
+
+    family = "engine"
+
+
+class AvatarError(SunrizaError):
+    """An avatar id that is not one, or an avatar that does not exist or lacks an input."""
+
+    family = "avatar"
+
+
+class StoreError(SunrizaError):
+    """A document or object store that cannot be reached, read or written (a full disk, too)."""
+
+    family = "store"
+
+
+class ConflictError(StoreError):
+    """A stale writer: somebody else has changed the object or taken the avatar over since."""
+
+    family = "conflict"

@@ -1,0 +1,1 @@
+"""Engines: what turns a clip into motion and a portrait plus motion into frames."""

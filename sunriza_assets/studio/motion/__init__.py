@@ -1,0 +1,1 @@
+"""Motion without pixels: templates and their key, the neutral reference, smoothing, loop closure."""

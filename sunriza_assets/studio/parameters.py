@@ -1,0 +1,206 @@
+"""What an avatar can be told: the render parameters, their ranges, and how layers resolve.
+
+Names are snake_case here and camelCase in documents; both are read. Layers are resolved by
+`resolve`: code default < the avatar's document < the launchpad (or the command line), last wins.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+from sunriza_assets.errors import ParameterError
+
+__all__ = ["DEFAULTS", "RenderParameters", "resolve"]
+
+Region = Literal["all", "exp", "pose", "lip", "eyes"]
+
+# parameter: (lowest, highest) allowed value, both inclusive
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "driving_multiplier": (0.0, 3.0),
+    "scale_multiplier": (0.0, 2.0),
+    "stitching_retargeting_eyes_width": (256, 4096),
+    "fps": (1, 60),
+    "loop_seconds": (3.0, 10.0),
+    "max_seconds": (1.0, 10.0),
+}
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "animation_region": ("all", "exp", "pose", "lip", "eyes"),
+    "lips": ("clip", "still"),
+    "engine": ("auto", "mesh", "liveportrait"),
+}
+# Names the app and LivePortrait's own command line use for the same thing.
+ALIASES: Final[Mapping[str, str]] = {
+    "source_max_dim": "stitching_retargeting_eyes_width",
+    "source_maxdim": "stitching_retargeting_eyes_width",
+    "normalize_lip": "flag_normalize_lip",
+    "pasteback": "flag_pasteback",
+    "relative": "flag_relative",
+    "relative_motion": "flag_relative",
+    "flag_relative_motion": "flag_relative",
+    "stitching": "flag_stitching",
+    "do_crop": "flag_do_crop",
+    "lip_zero": "flag_lip_zero",
+    "eye_retargeting": "flag_eye_retargeting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RenderParameters:
+    """One resolved, validated set of parameters.
+
+    Raises:
+        ParameterError: a value is of the wrong kind or out of its range.
+    """
+
+    driving_multiplier: float = 1.7
+    """Gain of all relative motion, 0-3; 1 is the clip's own motion."""
+    scale_multiplier: float = 0.41
+    """Share of the clip's zoom (growing and shrinking of the head) that is carried over, 0-2."""
+    stitching_retargeting_eyes_width: int = 1600
+    """Longest side of the source picture in pixels, 256-4096 (a historic name; `source_max_dim`)."""
+    animation_region: Region = "all"
+    """What moves: all, exp (face without head), pose (head without face), lip, eyes."""
+    flag_relative: bool = True
+    """Motion relative to the clip's neutral frame; false takes the clip's expression as it is."""
+    flag_stitching: bool = True
+    """Keep shoulders and picture border in place while the head moves."""
+    flag_pasteback: bool = True
+    """Put the moving face back into the whole picture; false gives the square face crop."""
+    flag_do_crop: bool = True
+    """Find and crop the face; false takes the picture as a face crop already."""
+    flag_lip_zero: bool = False
+    """Start from closed lips: subtract the opening that the portrait's mouth shows."""
+    flag_eye_retargeting: bool = False
+    """Drive the eyes by their opening ratio instead of by relative motion."""
+    flag_normalize_lip: bool = False
+    """Close the portrait's lips before animating when they are open."""
+    fps: Literal["source"] | float = "source"
+    """Output frames per second: the clip's exact rate (at most 30), or a number 1-60."""
+    loop: bool = True
+    """Close the motion into a seamless loop; false follows the clip frame by frame."""
+    loop_seconds: float | None = None
+    """Wanted loop length in seconds, 3-10; None lets the engine choose the best."""
+    lips: Literal["clip", "still"] = "clip"
+    """clip: lips follow the clip; still: they rest, for visemes laid over them."""
+    max_seconds: float = 10.0
+    """Seconds of the clip used, from its start, 1-10."""
+    engine: Literal["auto", "mesh", "liveportrait"] = "auto"
+    """auto takes liveportrait when its weights and a CUDA device are there, else mesh."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            object.__setattr__(self, field.name, _checked(field.name, value))
+
+    @property
+    def source_max_dim(self) -> int:
+        """Longest side of the source picture in pixels."""
+        return self.stitching_retargeting_eyes_width
+
+    def output_rate(self, clip_rate: Fraction) -> Fraction:
+        """Frame rate of the idle for a clip of `clip_rate` frames per second."""
+        if self.fps == "source":
+            return min(clip_rate, Fraction(30))
+        for base in (24, 30, 60):  # people write 29.97 and mean 30000/1001
+            if abs(self.fps - base * 1000 / 1001) < 0.005:
+                return Fraction(base * 1000, 1001)
+        return Fraction(self.fps).limit_denominator(1000)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All parameters, snake_case."""
+        return asdict(self)
+
+    def to_document(self) -> dict[str, Any]:
+        """All parameters that are set, camelCase, as documents carry them."""
+        return {_camel(k): v for k, v in asdict(self).items() if v is not None}
+
+    def __or__(self, layer: Mapping[str, Any]) -> "RenderParameters":
+        """This set with a layer of raw parameters laid over it."""
+        return replace(self, **canonical(layer))
+
+
+def resolve(*layers: Mapping[str, Any] | None) -> RenderParameters:
+    """Lay raw parameter maps (camelCase or snake_case) over the defaults, the last wins.
+
+    Raises:
+        ParameterError: an unknown key, a wrong kind of value, or one out of range.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged.update(canonical(layer or {}))
+    return RenderParameters(**merged)
+
+
+def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A raw parameter map with canonical snake_case names; values are left as they are.
+
+    Raises:
+        ParameterError: an unknown key, or one thing said twice under two names with two values.
+    """
+    known = {field.name for field in fields(RenderParameters)}
+    result: dict[str, Any] = {}
+    for key, value in layer.items():
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
+        name = snake if snake in known else ALIASES.get(snake, snake)
+        if name not in known:
+            raise ParameterError(
+                f"Unknown parameter {key!r}",
+                remedy=f"Known are: {', '.join(sorted(known))}.",
+                code="unknown",
+            )
+        if name in result and result[name] != value:
+            raise ParameterError(f"{name} is given twice, as {result[name]!r} and {value!r}")
+        result[name] = value
+    return result
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value in its canonical type; text such as "1.5" or "true" (command line) is read."""
+    text = value.strip().lower() if isinstance(value, str) else None
+    if name in CHOICES:
+        if text not in CHOICES[name]:
+            raise _refused(name, value, "one of " + ", ".join(CHOICES[name]))
+        return text
+    if name.startswith("flag_") or name == "loop":
+        switch = {"true": True, "false": False}.get(text, value) if text is not None else value
+        if not isinstance(switch, bool):
+            raise _refused(name, value, "true or false")
+        return switch
+    low, high = RANGES[name]
+    allowed = f"{low:g} to {high:g}"
+    if name == "fps":
+        allowed = f'"source" or {allowed}'
+        if text == "source":
+            return "source"
+    if name == "loop_seconds":
+        allowed = f'"best" or {allowed}'
+        if value is None or text in ("best", "none", "null", ""):
+            return None
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not low <= number <= high:  # NaN compares false
+        raise _refused(name, value, allowed)
+    if name == "stitching_retargeting_eyes_width":
+        if not number.is_integer():
+            raise _refused(name, value, f"a whole number, {allowed}")
+        return int(number)
+    return number
+
+
+def _refused(name: str, value: object, allowed: str) -> ParameterError:
+    shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+    return ParameterError(f"{name} is {shown}", remedy=f"Allowed: {allowed}.", code="out_of_range")
+
+
+
+DEFAULTS: Final = RenderParameters()
