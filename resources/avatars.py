@@ -1,0 +1,108 @@
+"""Avatar documents: what a store of them promises, and which one is in use.
+
+`LocalAvatars` (one JSON file per avatar) is the embedded default, `FirestoreAvatars` the real
+thing; both pass the contract suite in `sunriza_assets_tests/resources`. A document belongs to its
+app: whatever a store writes goes into `dynamics.basic`, and everything else stays as it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from resources.document import AvatarDocument
+
+__all__ = ["AvatarStore", "Change", "Cursor"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in the ordered stream of changes."""
+
+    update_time: str
+    """RFC 3339 UTC with nanoseconds, so that text order is time order."""
+    avatar_id: str
+    """Breaks ties between documents written at the same instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One avatar that is new or was written since a cursor."""
+
+    cursor: Cursor
+    """Where this change stands; the next page starts after it."""
+    document: AvatarDocument | None
+    """The document, or None when it cannot be read (the error is in `problem`)."""
+    problem: str | None = None
+    """Why the document cannot be used; the stream goes on behind it."""
+
+
+class AvatarStore(Protocol):
+    """All that this system asks of a database of avatars.
+
+    A run owns an avatar from `claim` to `publish`, `fail` or the next run's `claim`. `progress`,
+    `publish` and `fail` of a run that no longer owns it change nothing.
+    """
+
+    def get(self, avatar_id: str) -> AvatarDocument:
+        """One document.
+
+        Raises:
+            AvatarError: the id is not one, or there is no such avatar.
+            StoreError: the document is there and cannot be read.
+        """
+        ...
+
+    def ids(self) -> Iterator[str]:
+        """All avatar ids, in order."""
+        ...
+
+    def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create the document or merge nested fields into it (what `sunriza avatar add` does)."""
+        ...
+
+    def changes(self, after: Cursor | None, limit: int) -> Sequence[Change]:
+        """At most `limit` documents written after a cursor, in (update_time, id) order."""
+        ...
+
+    def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
+        """Make a run the owner: status `generating`, startedAt, runId, progress 0; last error gone.
+
+        Claiming again for the same run changes nothing. The former results stay in place.
+        """
+        ...
+
+    def progress(
+        self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
+    ) -> None:
+        """Tell how far the owning run is, 0-100; written at most once a second per avatar."""
+        ...
+
+    def publish(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        results: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """Put new results in place in one transaction: status `ready`.
+
+        Args:
+            results: `idleVideoUrl`, `atlasUrl`… as the document carries them.
+            parameters: all effective parameters, camelCase.
+            overridden: what the launchpad said over the document's own wishes, see
+                `AvatarDocument.wishes`.
+
+        Raises:
+            ConflictError: the run no longer owns the avatar; nothing was written.
+        """
+        ...
+
+    def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
+        """Status `error` with a message a user may read, if the run still owns the avatar.
+
+        Returns:
+            Whether it was written. The former results stay in place.
+        """
+        ...

@@ -1,0 +1,59 @@
+"""SUNRIZA_HOME: the one folder in which the embedded default keeps everything.
+
+    avatars/<id>.json   one document per avatar, the same shape as in Firestore
+    storage/            laid out exactly like the bucket
+    cache/              motion templates and scratch copies; safe to delete
+    models/             face models and engine weights
+    dagster/            DAGSTER_HOME: runs, event log, schedules
+    reports/            what the report assets write
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Home"]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders below SUNRIZA_HOME; none is made before something is written there."""
+
+    root: Path
+    """Absolute path of SUNRIZA_HOME."""
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        """SUNRIZA_HOME, or `data` in the current folder."""
+        return cls(Path(os.environ.get("SUNRIZA_HOME") or "data").expanduser().absolute())
+
+    @property
+    def avatars(self) -> Path:
+        """Avatar documents."""
+        return self.root / "avatars"
+
+    @property
+    def storage(self) -> Path:
+        """Published objects and the assets' own files, by object name."""
+        return self.root / "storage"
+
+    @property
+    def cache(self) -> Path:
+        """Content-addressed motion templates and scratch copies."""
+        return self.root / "cache"
+
+    @property
+    def models(self) -> Path:
+        """Model files; SUNRIZA_MODELS takes their place when it is set."""
+        said = os.environ.get("SUNRIZA_MODELS")
+        return Path(said).expanduser().absolute() if said else self.root / "models"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.root / "dagster"
+
+    @property
+    def reports(self) -> Path:
+        """Cost and runtime reports and their ledger."""
+        return self.root / "reports"
