@@ -10,6 +10,7 @@ from typing import ClassVar
 __all__ = [
     "AvatarError",
     "ConflictError",
+    "CostError",
     "EngineError",
     "FaceError",
     "MediaError",
@@ -95,3 +96,9 @@ class ConflictError(StoreError):
     """A stale writer: somebody else has changed the object or taken the avatar over since."""
 
     family = "conflict"
+
+
+class CostError(SunrizaError):
+    """A price book, step record or ledger that cannot be read, or a report nobody can make."""
+
+    family = "cost"

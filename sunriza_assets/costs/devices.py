@@ -1,0 +1,81 @@
+"""Which device a step ran on: the CPU, or the accelerator that its process holds.
+
+Names are the maker's own (`AMD EPYC`, `Tesla T4`); `prices` finds the entry of a price book for
+them. Nothing here loads torch: a process that has not loaded it has not used it.
+"""
+
+import math
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Literal
+
+__all__ = ["Device", "accelerator", "cpu", "loaded_cuda"]
+
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a step is billed for."""
+
+    name: str
+    """In the maker's words."""
+    kind: Literal["cpu", "cuda", "mps"]
+    """How it is driven."""
+
+
+@lru_cache(maxsize=1)
+def cpu() -> Device:
+    """The CPU of this machine."""
+    return Device(_cpu_model(), "cpu")
+
+
+def core_count() -> int:
+    """Cores that this process may use: affinity, and the container's quota where there is one."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux knows affinity
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_QUOTA.read_text().split()
+        if quota != "max":
+            cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2 here: no quota
+        pass
+    return cores
+
+
+def accelerator() -> Device | None:
+    """The accelerator that this process has in use through torch, or None."""
+    if (cuda := loaded_cuda()) is not None:
+        return Device(cuda.get_device_name(), "cuda")
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "mps"):
+        return None
+    if torch.backends.mps.is_available() and torch.mps.driver_allocated_memory():
+        return Device(f"{_cpu_model()} GPU", "mps")
+    return None
+
+
+def loaded_cuda() -> ModuleType | None:
+    """`torch.cuda` when this process has loaded torch and talks to a CUDA device, else None."""
+    torch = sys.modules.get("torch")
+    cuda: ModuleType | None = getattr(torch, "cuda", None)
+    return cuda if cuda is not None and cuda.is_initialized() else None
+
+
+def _cpu_model() -> str:
+    try:
+        for line in _CPUINFO.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Model") and value.strip():
+                return value.strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine() or "CPU"
