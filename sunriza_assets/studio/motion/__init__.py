@@ -1,1 +1,1 @@
-"""Motion without pixels: templates and their key, the neutral reference, smoothing, loop closure."""
+"""Motion without pixels: templates and their key, the neutral reference, smoothing, the loop."""

@@ -7,8 +7,10 @@ keeps the container: schema version, engine, exact rate, source hash, shapes.
 
 import io
 import json
-import os
+import math
+import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,16 +18,31 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.files import replacing
 
 __all__ = ["SCHEMA_VERSION", "MotionTemplate"]
 
 SCHEMA_VERSION: Final = 1
 MAX_BYTES: Final = 512 * 1024 * 1024
 """No honest template of a 10 s clip comes near; a bomb does."""
+_EXTRACT_AGAIN: Final = "Render with --force to extract it again."
 _ALLOWED_KINDS: Final = frozenset("fiub")
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    LookupError,  # a member or a header field that is not there
+    ValueError,  # no JSON, no .npy
+    TypeError,
+    ArithmeticError,  # a rate over zero
+    RuntimeError,  # encrypted, nested without end, packed by a method unknown here
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -57,6 +74,8 @@ class MotionTemplate:
             raise MediaError(
                 f"Neutral frame {self.neutral_frame} is outside 0..{self.frame_count - 1}"
             )
+        if not _SHA256.fullmatch(self.source_sha256):
+            raise MediaError(f"{self.source_sha256!r} is not the SHA-256 of a clip")
         if self.rate <= 0:
             raise MediaError(f"A motion template needs a positive rate, this has {self.rate}")
         for name, array in self.arrays.items():
@@ -69,7 +88,12 @@ class MotionTemplate:
         return float(self.frame_count / self.rate)
 
     def save(self, path: Path) -> None:
-        """Write the template beside `path`, sync, rename. Equal templates give equal bytes."""
+        """Write the template beside `path`, sync, rename. Equal templates give equal bytes.
+
+        Raises:
+            StoreError: the folder cannot be written to, or the disk is full.
+            ValueError: `facts` holds what JSON has no word for.
+        """
         header = {
             "schema": SCHEMA_VERSION,
             "engine": self.engine,
@@ -84,21 +108,16 @@ class MotionTemplate:
                 for name, array in sorted(self.arrays.items())
             },
         }
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with beside.open("wb") as file:
-                with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-                    text = json.dumps(header, sort_keys=True, indent=1, allow_nan=False)
-                    archive.writestr(_member("header.json"), text)
-                    for name, array in sorted(self.arrays.items()):
-                        buffer = io.BytesIO()
-                        np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-                        archive.writestr(_member(f"{name}.npy"), buffer.getvalue())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with (
+            replacing(path) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
+        ):
+            text = json.dumps(header, sort_keys=True, indent=1, allow_nan=False)
+            archive.writestr(_member("header.json"), text)
+            for name, array in sorted(self.arrays.items()):
+                buffer = io.BytesIO()
+                npy.write_array(buffer, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
+                archive.writestr(_member(f"{name}.npy"), buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "MotionTemplate":
@@ -110,18 +129,11 @@ class MotionTemplate:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
-                    raise MediaError("Motion template unpacks to too much", where=path)
-                header = json.loads(archive.read("header.json"))
-                if header["schema"] != SCHEMA_VERSION:
-                    raise MediaError(
-                        f"Motion template has schema {header['schema']}, not {SCHEMA_VERSION}",
-                        where=path,
-                        remedy="Render with --force to extract it again.",
-                    )
+                _refuse_bomb(archive)
+                header = _read_header(archive)
                 arrays = {
                     name: _read_array(archive, name, said)
-                    for name, said in header["arrays"].items()
+                    for name, said in dict(header["arrays"]).items()
                 }
             return cls(
                 engine=str(header["engine"]),
@@ -131,25 +143,52 @@ class MotionTemplate:
                 source_sha256=str(header["source_sha256"]),
                 neutral_frame=int(header["neutral_frame"]),
                 arrays=arrays,
-                facts=header["facts"],
+                facts=dict(header["facts"]),
             )
-        except MediaError:
-            raise
-        except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        except MediaError as error:
+            raise MediaError(
+                error.what, where=path, remedy=_EXTRACT_AGAIN, code="template"
+            ) from error
+        except _UNREADABLE as error:
             raise MediaError(
                 f"Motion template cannot be read: {error}",
                 where=path,
-                remedy="Render with --force to extract it again.",
+                remedy=_EXTRACT_AGAIN,
                 code="template",
             ) from error
 
 
+def _refuse_bomb(archive: zipfile.ZipFile) -> None:
+    size = sum(info.file_size for info in archive.infolist())
+    if size > MAX_BYTES:
+        raise MediaError(f"Motion template unpacks to {size} bytes, more than {MAX_BYTES}")
+
+
+def _read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
+    header = json.loads(archive.read("header.json"))
+    if not isinstance(header, dict) or header["schema"] != SCHEMA_VERSION:
+        said = header.get("schema") if isinstance(header, dict) else header
+        raise MediaError(f"Motion template has schema {said!r}, not {SCHEMA_VERSION}")
+    return header
+
+
 def _read_array(archive: zipfile.ZipFile, name: str, said: Mapping[str, Any]) -> NDArray[Any]:
-    with archive.open(f"{name}.npy") as member:
-        array: NDArray[Any] = np.load(io.BytesIO(member.read()), allow_pickle=False)
-    if list(array.shape) != said["shape"] or array.dtype.name != said["dtype"]:
-        raise MediaError(f"Array {name!r} is {array.shape} {array.dtype}, its header says {said}")
-    return array
+    """One array, if the .npy member, its own header and the template's header all agree.
+
+    The size is compared before anything of that size is allocated.
+    """
+    raw = archive.read(f"{name}.npy")
+    member = io.BytesIO(raw)
+    if npy.read_magic(member) != (1, 0):
+        raise MediaError(f"Array {name!r} of a motion template is of another .npy version")
+    shape, _, dtype = npy.read_array_header_1_0(member)
+    told = (list(shape), dtype.name)
+    if told != (said["shape"], said["dtype"]) or dtype.kind not in _ALLOWED_KINDS:
+        raise MediaError(f"Array {name!r} is {told[1]} {told[0]}, its header says {dict(said)}")
+    if len(raw) - member.tell() != math.prod(shape) * dtype.itemsize:
+        raise MediaError(f"Array {name!r} of a motion template is cut short")
+    member.seek(0)
+    return npy.read_array(member, allow_pickle=False)
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -1,0 +1,244 @@
+"""Closing a clip's motion into a loop that has no seam.
+
+The cut is made in the space of motion, never in pixels: two moments i < j of the clip are sought
+that look and move alike, the frames from i up to j become the loop, and while it nears its end its
+parameters glide from the frames before j over to the frames before i. So the last frame shows what
+came right before i, the first shows i, and the step between them is a step that the clip itself
+took. Nothing is played backwards and no two pictures are ever blended.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from sunriza_assets.studio.motion.mixture import Mixture
+
+__all__ = ["LoopPlan", "plan_loop", "seam_ratio"]
+
+Array = NDArray[np.float64]
+
+SHORTEST_S: Final = 3.0
+LONGEST_S: Final = 10.0
+PREFERRED_S: Final = 5.0
+_SHORT_CLIP_SHARE: Final = 0.55
+"""A clip too short for three seconds still gives at least this share of itself."""
+_GLIDES_S: Final = (0.4, 0.6, 0.9, 1.3, 1.8, 2.4)
+"""Lengths of the cross-fade that are tried, shortest first: it blurs what happens meanwhile."""
+_VELOCITY_WEIGHT: Final = 4.0
+"""How much moving alike counts against looking alike, per frame at 30 fps."""
+_LENGTH_WEIGHT: Final = 0.1
+"""Cost of a loop twice or half as long as preferred, in the features' standard deviations."""
+_CALM_WEIGHT: Final = 0.25
+"""Cost of beginning where the clip moves fast, where any seam shows most."""
+_FAST_COST: Final = 10.0
+"""Cost of beginning in the faster half of the clip: more than any pair is apart."""
+_STILL_SHARE: Final = 0.2
+"""A feature that moves less than this share of the liveliest one is measured by that one."""
+_SMOOTHSTEP_PEAK: Final = 1.5
+"""Steepest slope of 3x^2 - 2x^3."""
+
+
+@dataclass(frozen=True)
+class LoopPlan:
+    """Which clip frames a loop is made of."""
+
+    start: int
+    """Clip frame that the loop begins with."""
+    frame_count: int
+    """Frames of the loop."""
+    glide: int
+    """Frames at the end of the loop that pass over to the frames before `start`; 0 if none fit."""
+    mixture: Mixture
+    """Loop frame -> clip frames."""
+    distance: float
+    """How unlike the two ends of the glide are, in standard deviations of the features."""
+    glide_speed: float
+    """Fastest motion that the glide adds, over the clip's own 95th percentile; <= 1 goes unseen."""
+    asked_s: float | None
+    """Length asked for, seconds; None where the best was wanted."""
+
+    def facts(self, rate: Fraction) -> dict[str, Any]:
+        """What is worth telling about it: JSON values."""
+        return {
+            "start_s": round(float(self.start / rate), 4),
+            "seconds": round(float(self.frame_count / rate), 4),
+            "frames": self.frame_count,
+            "glide_frames": self.glide,
+            "distance": round(self.distance, 4),
+            "glide_speed": round(self.glide_speed, 4),
+            "asked_seconds": self.asked_s,
+        }
+
+    def seam_ratios(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        """Name -> `seam_ratio` of each of the clip's (T, ...) arrays, once looped."""
+        return {name: seam_ratio(self.mixture.apply(array)) for name, array in arrays.items()}
+
+
+def plan_loop(
+    features: NDArray[Any], rate: Fraction, *, loop_seconds: float | None = None
+) -> LoopPlan:
+    """Find the best loop in a clip.
+
+    Args:
+        features: (T, F) what must match at the seam, each column scaled to what it is worth: the
+            columns' common unit is whatever a viewer notices equally.
+        rate: frames per second of these frames.
+        loop_seconds: wanted length; None takes the best between three and ten seconds. A clip
+            that is too short for it gives the longest loop it has.
+    """
+    curves = np.asarray(features, dtype=np.float64)
+    spread = float(np.sqrt(np.mean(np.var(curves, axis=0)))) or 1.0
+    curves = curves / spread
+    best: LoopPlan | None = None
+    for glide in _glides(len(curves), rate, loop_seconds):
+        plan = _best_with_glide(curves, rate, glide, loop_seconds)
+        if best is None or plan.glide_speed < best.glide_speed:
+            best = plan
+        if best.glide_speed <= 1.0:
+            break
+    if best is None:  # _glides always yields one
+        raise ValueError("No glide length to try")
+    return best
+
+
+def seam_ratio(looped: NDArray[Any]) -> float:
+    """The step from the last frame to the first over the 95th percentile of all other steps.
+
+    Args:
+        looped: (K, ...) one array over the frames of a loop.
+
+    Returns:
+        0 where nothing moves at all, infinity where nothing moves but at the seam.
+    """
+    flat = np.asarray(looped, dtype=np.float64).reshape(len(looped), -1)
+    if len(flat) < 2:
+        return 0.0
+    steps = np.linalg.norm(np.diff(flat, axis=0), axis=1)
+    seam = float(np.linalg.norm(flat[0] - flat[-1]))
+    usual = float(np.percentile(steps, 95))
+    if usual > 0:
+        return seam / usual
+    return float("inf") if seam > 0 else 0.0
+
+
+def _glides(frame_count: int, rate: Fraction, loop_seconds: float | None) -> list[int]:
+    """Lengths of the cross-fade to try, frames.
+
+    A glide takes a third of the clip at most, and no more than a wanted length leaves; but rather
+    than do without the shortest glide the loop falls short of that length.
+    """
+    wanted = [round(seconds * float(rate)) for seconds in _GLIDES_S]
+    longest = frame_count // 3
+    if loop_seconds is not None:
+        spare = frame_count - round(loop_seconds * float(rate))
+        longest = min(longest, max(wanted[0], spare))
+    return sorted({min(glide, longest) for glide in wanted})
+
+
+def _best_with_glide(
+    curves: Array, rate: Fraction, glide: int, loop_seconds: float | None
+) -> LoopPlan:
+    """The cheapest pair (start, end) whose last `glide` frames pass over to those before start."""
+    lengths = _lengths(len(curves), rate, glide, loop_seconds)
+    unlike = _window_distance(curves, rate, glide)
+    preferred = PREFERRED_S if loop_seconds is None else loop_seconds
+    calm = _calm_cost(curves)
+    best_cost, start, length = np.inf, glide, int(lengths[0])
+    for candidate in lengths:
+        starts = np.arange(glide, len(curves) - candidate + 1)
+        octaves = abs(np.log2(candidate / float(preferred * rate)))
+        costs = unlike[starts, starts + candidate] + calm[starts] + _LENGTH_WEIGHT * octaves
+        k = int(np.argmin(costs))
+        if costs[k] < best_cost:
+            best_cost, start, length = float(costs[k]), int(starts[k]), int(candidate)
+    return LoopPlan(
+        start=start,
+        frame_count=length,
+        glide=glide,
+        mixture=_mixture(start, length, glide),
+        distance=float(unlike[start, start + length]),
+        glide_speed=_glide_speed(curves, start, length, glide),
+        asked_s=loop_seconds,
+    )
+
+
+def _lengths(
+    frame_count: int, rate: Fraction, glide: int, loop_seconds: float | None
+) -> NDArray[np.intp]:
+    """Loop lengths in frames that fit behind a lead-in of `glide` frames."""
+    most = frame_count - glide
+    if loop_seconds is not None:
+        return np.array([max(1, min(round(loop_seconds * float(rate)), most))])
+    least = min(SHORTEST_S * float(rate), _SHORT_CLIP_SHARE * frame_count)
+    most = min(most, int(LONGEST_S * rate))
+    return np.arange(max(1, min(round(least), most)), max(1, most) + 1)
+
+
+def _window_distance(curves: Array, rate: Fraction, glide: int) -> Array:
+    """(T + 1, T + 1) root mean square of what differs, looks and motion, while i and j are mixed.
+
+    Entry (i, j) covers the pairs (i - glide, j - glide) .. (i - 1, j - 1), the ones that the glide
+    really lays over each other, so that a half-closed eye never comes from mixing shut and open.
+    """
+    velocity = np.gradient(curves, axis=0) if len(curves) > 1 else np.zeros_like(curves)
+    weight = _VELOCITY_WEIGHT * float(rate / 30)
+    described = np.concatenate([curves, weight * velocity], axis=1)
+    squared = cdist(described, described, "sqeuclidean") / curves.shape[1]
+    result = np.full((len(curves) + 1, len(curves) + 1), np.inf)
+    if glide == 0:
+        result[:-1, :-1] = squared
+        result[:, -1] = result[:, -2]  # the frame after the last is as good as the last
+        return np.asarray(np.sqrt(result))
+    sums = np.zeros((len(curves) + 1, len(curves) + 1))
+    sums[1:, 1:] = squared
+    for i in range(1, len(sums)):  # running sums along the diagonals
+        sums[i, 1:] += sums[i - 1, :-1]
+    result[glide:, glide:] = sums[glide:, glide:] - sums[: len(sums) - glide, : len(sums) - glide]
+    return np.asarray(np.sqrt(np.maximum(result, 0.0) / glide))
+
+
+def _calm_cost(curves: Array) -> Array:
+    """(T + 1,) cost of making the step into each frame the seam.
+
+    The step over the usual one, in the feature that is worst off; and so much more for the faster
+    half of all steps that one of them is taken only where nothing else would do.
+    """
+    if len(curves) < 2:
+        return np.zeros(len(curves) + 1)
+    steps = np.abs(np.diff(curves, axis=0))
+    usual = np.percentile(steps, 95, axis=0)
+    usual = np.maximum(usual, _STILL_SHARE * usual.max() + 1e-12)
+    length = np.linalg.norm(steps, axis=1)
+    fast = length > np.median(length) * (1 + 1e-9)
+    cost = _CALM_WEIGHT * (steps / usual).max(axis=1) + _FAST_COST * fast
+    return np.concatenate([cost[:1], cost, cost[-1:]])  # cost[i - 1]: the step from i - 1 to i
+
+
+def _mixture(start: int, length: int, glide: int) -> Mixture:
+    """Loop frame k is clip frame start + k, passing over to start + k - length at the end."""
+    here = start + np.arange(length)
+    x = np.clip((np.arange(length) - (length - glide) + 1) / max(glide, 1), 0.0, 1.0)
+    share = x * x * (3.0 - 2.0 * x)
+    if glide == 0:
+        share = np.zeros(length)
+    there = np.maximum(here - length, 0)
+    return Mixture(
+        np.stack([here, there], axis=1).astype(np.intp), np.stack([1.0 - share, share], axis=1)
+    )
+
+
+def _glide_speed(curves: Array, start: int, length: int, glide: int) -> float:
+    """Fastest step that passing over adds, over the 95th percentile of the clip's own steps."""
+    if glide == 0 or len(curves) < 2:
+        return 0.0
+    tail, lead = curves[start + length - glide : start + length], curves[start - glide : start]
+    apart = float(np.linalg.norm(tail - lead, axis=1).max())
+    usual = float(np.percentile(np.linalg.norm(np.diff(curves, axis=0), axis=1), 95))
+    if apart == 0:
+        return 0.0
+    return _SMOOTHSTEP_PEAK * apart / glide / max(usual, 1e-12)

@@ -1,0 +1,109 @@
+"""The neutral reference: found in clips that begin open-mouthed or turned, and averaged rightly."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from sunriza_assets.errors import FaceError
+from sunriza_assets.studio.motion.neutral import FEWEST, MOST, find_neutral
+from sunriza_assets.studio.motion.rigid import fit_similarity
+
+RATE = Fraction(25)
+UPPER_LIP, LOWER_LIP = (82, 13, 312), (87, 14, 317)
+UPPER_LIDS, LOWER_LIDS = (160, 159, 158, 385, 386, 387), (144, 145, 153, 380, 374, 373)
+
+
+def head() -> NDArray[np.float64]:
+    """A made-up head of 468 points: an ellipsoid's front with eyes and lips where they belong."""
+    points = np.random.default_rng(0).normal(size=(468, 3)) * [50, 60, 15]
+    points[10], points[2] = [0, -90, 0], [0, 25, -30]
+    points[127], points[356] = [-70, -20, 30], [70, -20, 30]
+    for outer, inner, sign in ((33, 133, -1), (263, 362, 1)):
+        points[outer], points[inner] = [45 * sign, -20, 0], [18 * sign, -20, 0]
+    for lids, offset in ((UPPER_LIDS, -25), (LOWER_LIDS, -15)):
+        for k, x in zip(lids, (-38, -31, -25, 25, 31, 38), strict=True):
+            points[k] = [x, offset, -5]
+    for lips, y in ((UPPER_LIP, 45), (LOWER_LIP, 45)):
+        for k, x in zip(lips, (-6, 0, 6), strict=True):
+            points[k] = [x, y, -20]
+    return points
+
+
+def clip(
+    mouth: NDArray[np.float64], yaw: NDArray[np.float64], lids: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(T, 468, 3) the head with a mouth opening (px), a yaw (rad) and a lid closure over time."""
+    frames = []
+    for opening, turn, closed in zip(mouth, yaw, lids, strict=True):
+        points = head()
+        points[list(LOWER_LIP), 1] += opening
+        points[list(UPPER_LIDS), 1] += 10 * closed
+        frames.append(Rotation.from_rotvec([0, turn, 0]).apply(points))
+    return np.stack(frames) + np.array([256.0, 256.0, 0.0])
+
+
+def speech(count: int, quiet: slice) -> NDArray[np.float64]:
+    opening = gaussian_filter1d(np.abs(np.random.default_rng(1).normal(size=count)) * 30, 2) + 4
+    opening[quiet] = 0.5
+    return opening
+
+
+def test_a_clip_that_begins_in_the_middle_of_a_word() -> None:
+    still = np.zeros(100)
+    found = find_neutral(clip(speech(100, slice(60, 75)), still, still), RATE)
+    assert 60 <= found.frame < 75
+    assert all(60 <= frame < 75 for frame in found.frames)
+
+
+def test_a_clip_that_begins_with_a_turned_head() -> None:
+    yaw = np.concatenate([np.full(20, 0.6), np.linspace(0.6, 0.0, 20), np.zeros(60)])
+    found = find_neutral(clip(np.full(100, 1.0), yaw, np.zeros(100)), RATE)
+    assert abs(yaw[found.frame]) < 0.05
+
+
+def test_a_blink_is_not_rest() -> None:
+    lids = np.zeros(100)
+    lids[:10] = 1.0
+    assert find_neutral(clip(np.ones(100), np.zeros(100), lids), RATE).frame >= 10
+
+
+def test_lost_frames_are_never_chosen() -> None:
+    still = np.zeros(100)
+    frames = clip(speech(100, slice(60, 75)), still, still)
+    usable = np.ones(100, dtype=bool)
+    usable[58:80] = False
+    assert usable[list(find_neutral(frames, RATE, usable=usable).frames)].all()
+    with pytest.raises(FaceError):
+        find_neutral(frames, RATE, usable=np.zeros(100, dtype=bool))
+
+
+def test_the_average_is_taken_in_one_pose_and_calms_noise() -> None:
+    rng, still = np.random.default_rng(2), np.zeros(60)
+    yaw = 0.1 * np.sin(np.arange(60) / 9)
+    clean = clip(np.ones(60), yaw, still)
+    found = find_neutral(clean + rng.normal(scale=0.8, size=clean.shape), RATE)
+    assert FEWEST <= len(found.frames) <= MOST
+    truth = clip(np.ones(1), yaw[[found.frame]], still[:1])[0]
+    fitted = fit_similarity(truth, found.points)
+    error = np.linalg.norm(fitted.inverse().apply(found.points) - truth, axis=1).mean()
+    single = 0.8 * np.sqrt(8 / np.pi)  # mean length of the noise of one frame
+    assert error < 0.75 * single
+    assert float(fitted.scale) == pytest.approx(1.0, abs=0.01)
+
+
+def test_one_frame_is_its_own_neutral() -> None:
+    frames = clip(np.ones(1), np.zeros(1), np.zeros(1))
+    found = find_neutral(frames, RATE)
+    assert (found.frame, found.frames) == (0, (0,))
+    np.testing.assert_allclose(found.points, frames[0], atol=1e-9)
+
+
+def test_rate_does_not_change_the_choice() -> None:
+    still = np.zeros(200)
+    frames = clip(speech(200, slice(120, 150)), still, still)
+    slow = find_neutral(frames[::2], Fraction(25)).frame
+    assert abs(2 * slow - find_neutral(frames, Fraction(50)).frame) <= 30
