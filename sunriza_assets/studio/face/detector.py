@@ -1,0 +1,220 @@
+"""Find faces in a picture, large and small: boxes, key points and scores.
+
+Whether a picture shows one face or several is decided in `landmarks`, where each find is looked at
+again by the mesh.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from sunriza_assets.studio.face.crop import FaceCrop
+from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.runtime import Graph
+
+__all__ = ["Detection", "FaceDetector"]
+
+MODEL: Final = "face_detection_short_range"
+SIZE: Final = 128
+"""Side of the model's input, pixels."""
+SCORE: Final = 0.5
+"""Lowest score of a face on the whole picture, as the model's authors use it."""
+TILE_SCORE: Final = 0.7
+"""The same on a tile: many looks at texture need a stricter one."""
+OVERLAP: Final = 0.3
+"""Boxes that share more than this (intersection over union) are looks at the same face."""
+SMALL: Final = 0.2
+"""Share of the picture's longer side below which a face is near the model's limit (0.08)."""
+ZOOMS: Final = (2, 4)
+"""How many times closer the tiles look, tried in this order while faces are small or none."""
+_MIN_TILE: Final = 64
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One find."""
+
+    box: NDArray[np.float32]
+    """(4,) x0, y0, x1, y1 in pixels: brows to chin, ear to ear."""
+    keypoints: NDArray[np.float32]
+    """(6, 2) pixels: right eye, left eye (the subject's), nose tip, mouth, right ear, left ear."""
+    score: float
+    """0..1."""
+
+    @property
+    def side(self) -> float:
+        """Longer side of the box, pixels."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+    @property
+    def centre(self) -> NDArray[np.float32]:
+        """(2,) middle of the box, pixels."""
+        return (self.box[:2] + self.box[2:]) / 2
+
+    @property
+    def crop(self) -> FaceCrop:
+        """What the landmark model shall look at."""
+        return FaceCrop.around_box(self.box, self.keypoints[0], self.keypoints[1])
+
+
+class FaceDetector:
+    """MediaPipe's short-range detector with a second, closer look for small faces."""
+
+    def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: it has not been pulled.
+        """
+        self._graph = Graph(models.path(MODEL), threads=threads)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider it runs on."""
+        return self._graph.provider
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """All faces in an RGB picture (H, W, 3), best score first.
+
+        The whole picture is looked at once. When that shows nothing, or nothing larger than
+        `SMALL`, overlapping tiles are looked at too: first twice as close, then four times.
+        """
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        faces = self._look(image, (0, 0, width, height), SCORE)
+        for zoom in ZOOMS:
+            if any(face.side >= SMALL * longer / (zoom / 2) for face in faces):
+                break
+            side = max(_MIN_TILE, round(longer / zoom))
+            for tile in _tiles(width, height, side):
+                faces += self._look(image, tile, TILE_SCORE)
+            faces = _best_of_each(faces)
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _look(
+        self, image: NDArray[np.uint8], tile: tuple[int, int, int, int], least: float
+    ) -> list[Detection]:
+        """Faces inside one tile (x0, y0, x1, y1), in coordinates of the whole picture."""
+        x0, y0, x1, y1 = tile
+        canvas, scale, shift = _letterboxed(image[y0:y1, x0:x1])
+        outputs = self._graph.run(canvas[None])
+        scores = expit(outputs["classificators"][0, :, 0])
+        chosen = scores >= least
+        if not chosen.any():
+            return []
+        shapes = _decoded(outputs["regressors"][0, chosen], _ANCHORS[chosen])
+        shapes = (shapes - shift) / scale + np.array([x0, y0], np.float32)
+        found = _merged(shapes, scores[chosen])
+        height, width = image.shape[:2]
+        return [face for face in found if not _cut_off(face, tile, width, height)]
+
+
+def _anchors() -> NDArray[np.float32]:
+    """(896, 2) centres of the model's anchors on the unit square, in its own order.
+
+    Two to a cell on a 16x16 grid, then six to a cell on an 8x8 grid; rows from the top.
+    """
+    layers = []
+    for grid, count in ((16, 2), (8, 6)):
+        steps = (np.arange(grid) + 0.5) / grid
+        y, x = np.meshgrid(steps, steps, indexing="ij")
+        layers.append(np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), count, axis=0))
+    return np.concatenate(layers).astype(np.float32)
+
+
+_ANCHORS: Final = _anchors()
+
+
+def _letterboxed(
+    image: NDArray[np.uint8],
+) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
+    """The picture centred on a black 128x128 square, -1..1, with its scale and (2,) shift."""
+    height, width = image.shape[:2]
+    scale = SIZE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    x, y = (SIZE - size[0]) // 2, (SIZE - size[1]) // 2
+    canvas = np.full((SIZE, SIZE, 3), -1.0, np.float32)
+    canvas[y : y + size[1], x : x + size[0]] = cv2.resize(image, size, interpolation=mode)
+    inside = canvas[y : y + size[1], x : x + size[0]]
+    inside *= 1 / 127.5
+    inside -= 1
+    return canvas, scale, np.array([x, y], np.float32)
+
+
+def _decoded(raw: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 16) regressions to (N, 8, 2) points on the model's input: box corners, six key points."""
+    points = raw.reshape(-1, 8, 2) + 0
+    points[:, (0, 2, 3, 4, 5, 6, 7)] += anchors[:, None] * SIZE
+    centre, size = points[:, 0].copy(), points[:, 1].copy()
+    points[:, 0], points[:, 1] = centre - size / 2, centre + size / 2
+    return points
+
+
+def _merged(shapes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Detection]:
+    """Weighted non-maximum suppression: looks at the same face are averaged by their scores."""
+    found = []
+    left = np.argsort(-scores)
+    while left.size:
+        best = left[0]
+        same = _overlap(shapes[best], shapes[left]) > OVERLAP
+        same[0] = True
+        group = left[same]
+        shape = np.average(shapes[group], axis=0, weights=scores[group]).astype(np.float32)
+        found.append(Detection(shape[:2].reshape(4), shape[2:], float(scores[best])))
+        left = left[~same]
+    return found
+
+
+def _overlap(shape: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) intersection over union of a box with N boxes, given as corner points."""
+    low = np.maximum(shape[0], others[:, 0])
+    high = np.minimum(shape[1], others[:, 1])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    area = np.prod(shape[1] - shape[0])
+    areas = np.prod(others[:, 1] - others[:, 0], axis=-1)
+    union = np.maximum(area + areas - shared, np.finfo(np.float32).tiny)
+    return np.asarray(shared / union, np.float32)
+
+
+def _tiles(width: int, height: int, side: int) -> Iterator[tuple[int, int, int, int]]:
+    """Square tiles that overlap by half and together cover the picture."""
+
+    def starts(length: int) -> list[int]:
+        span = max(length - side, 0)
+        count = -(-span // max(side // 2, 1)) + 1
+        return [round(span * k / max(count - 1, 1)) for k in range(count)]
+
+    for y in starts(height):
+        for x in starts(width):
+            yield x, y, min(x + side, width), min(y + side, height)
+
+
+def _cut_off(face: Detection, tile: tuple[int, int, int, int], width: int, height: int) -> bool:
+    """Whether a face reaches over an edge of its tile that is not an edge of the picture.
+
+    Another tile shows it whole.
+    """
+    x0, y0, x1, y1 = tile
+    over = (
+        x0 > 0 and face.box[0] < x0,
+        y0 > 0 and face.box[1] < y0,
+        x1 < width and face.box[2] > x1,
+        y1 < height and face.box[3] > y1,
+    )
+    return any(over)
+
+
+def _best_of_each(faces: list[Detection]) -> list[Detection]:
+    """One find a face, the best: averaging would mix in faces seen at a poorer resolution."""
+    kept: list[Detection] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        boxes = np.array([other.box.reshape(2, 2) for other in kept]).reshape(-1, 2, 2)
+        if not (_overlap(face.box.reshape(2, 2), boxes) > OVERLAP).any():
+            kept.append(face)
+    return kept

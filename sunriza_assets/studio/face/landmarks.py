@@ -1,0 +1,197 @@
+"""478 landmarks of a face: in a portrait, and followed through a clip.
+
+What counts as a face, and when a portrait shows several, is decided here and nowhere else:
+
+* A find of the detector is a face when the mesh, looking at it, agrees: `PRESENT` or more.
+* The main face is the largest of these, weighed by the detector's score.
+* A further face makes a portrait ambiguous only when it is clear (detector and mesh both say
+  `CLEAR` or more) and at least `COMPARABLE` of the main face's size. People in the background and
+  patterns that look a little like a face do not spoil a portrait.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from sunriza_assets.errors import FaceError
+from sunriza_assets.studio.face.attention import ATTENTION_MODELS, CROP_SIZE, AttentionMesh
+from sunriza_assets.studio.face.crop import FaceCrop
+from sunriza_assets.studio.face.detector import MODEL as DETECTOR_MODEL
+from sunriza_assets.studio.face.detector import Detection, FaceDetector
+from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.topology import IRIS_CENTRES, OUTER_EYE_CORNERS
+
+__all__ = ["MESH_MODELS", "FaceLandmarks", "FaceMesh"]
+
+MESH_MODELS: Final = (DETECTOR_MODEL, *ATTENTION_MODELS)
+"""Models whose identity belongs into the key of whatever is made from these landmarks."""
+PRESENT: Final = 0.5
+"""Presence score from which a face is there."""
+CLEAR: Final = 0.75
+"""Detector and presence score from which a second face is beyond doubt."""
+COMPARABLE: Final = 0.4
+"""Share of the main face's size from which a second face is one of the portrait's subjects."""
+PASSES: Final = 4
+"""Looks at a still face; each crop comes from the landmarks of the look before."""
+_CANDIDATES: Final = 8
+_LOST_GROWTH: Final = 0.25
+"""Face sizes that a lost face may have moved per frame, on top of one."""
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """The landmarks of one face in one picture."""
+
+    points: NDArray[np.float32]
+    """(478, 3) x and y in continuous pixels, z in the same scale, negative = nearer.
+
+    Numbering: `topology`."""
+    score: float
+    """How sure the mesh is that a face is there, 0..1."""
+
+    @property
+    def xy(self) -> NDArray[np.float32]:
+        """(478, 2) the points in the picture plane."""
+        return self.points[:, :2]
+
+    @property
+    def iod(self) -> float:
+        """Distance of the outer eye corners in the picture plane, pixels."""
+        right, left = (self.points[index, :2] for index in OUTER_EYE_CORNERS)
+        return float(np.hypot(*(left - right)))
+
+    @property
+    def irises(self) -> NDArray[np.float32]:
+        """(2, 2) centres of the subject's right and left iris, pixels."""
+        return self.points[list(IRIS_CENTRES), :2]
+
+    @property
+    def box(self) -> NDArray[np.float32]:
+        """(4,) x0, y0, x1, y1 around all points, pixels."""
+        return np.concatenate([self.xy.min(axis=0), self.xy.max(axis=0)])
+
+    @property
+    def crop(self) -> FaceCrop:
+        """Where to look for this face next."""
+        return FaceCrop.around_points(self.points)
+
+
+class FaceMesh:
+    """Detector and attention mesh together. Holds nothing of the pictures it has seen."""
+
+    def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
+        """Load the models.
+
+        Args:
+            models: where they lie.
+            threads: CPU threads of one inference.
+
+        Raises:
+            ModelError: they have not been pulled.
+        """
+        self._detector = FaceDetector(models, threads=threads)
+        self._mesh = AttentionMesh(models, threads=threads)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that the models run on, for metadata."""
+        return self._mesh.provider
+
+    def landmarks(
+        self, image: NDArray[np.uint8], crop: FaceCrop, *, passes: int = 1
+    ) -> FaceLandmarks:
+        """Landmarks of the face inside a crop of an RGB picture (H, W, 3).
+
+        Args:
+            image: the picture.
+            crop: where the face is, from `Detection.crop` or `FaceLandmarks.crop`.
+            passes: looks to take, each at the place that the one before found.
+        """
+        face = self._look(image, crop)
+        for _ in range(passes - 1):
+            face = self._look(image, face.crop)
+        return face
+
+    def portrait(self, image: NDArray[np.uint8]) -> FaceLandmarks:
+        """The one face of a portrait (H, W, 3) RGB.
+
+        Raises:
+            FaceError: no face (`face.none`), or several of comparable size (`face.several`).
+        """
+        faces = self._faces(image)
+        if not faces:
+            raise FaceError(
+                "No face was found in the portrait",
+                remedy="Use a picture that shows one person's face from the front, unobstructed.",
+                code="none",
+            )
+        (main, found), *others = faces
+        rivals = [
+            other
+            for other, landmarks in others
+            if min(other.score, landmarks.score) >= CLEAR and other.side >= COMPARABLE * main.side
+        ]
+        if rivals:
+            raise FaceError(
+                f"The portrait shows {len(rivals) + 1} faces",
+                remedy="Use a picture of one person, or crop it to one face.",
+                code="several",
+            )
+        return self.landmarks(image, found.crop, passes=PASSES - 1)
+
+    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceLandmarks | None]:
+        """Follow one face through the frames (H, W, 3) RGB of a clip, one at a time.
+
+        The largest face of the first frame that shows any is followed. Each frame is looked at
+        where the frame before showed the face; when it is not there any more, the detector looks
+        for it near its last place, further away the longer it has been lost, so that another
+        person in the clip is not taken for it.
+
+        Yields:
+            For each frame its landmarks, or None where the face is not seen.
+        """
+        last: FaceLandmarks | None = None
+        lost = 0
+        for frame in frames:
+            face = None
+            if last is not None and lost == 0:
+                face = self._look(frame, last.crop)
+            if face is None or face.score < PRESENT:
+                face = self._found_again(frame, last, lost)
+            if face is None:
+                lost += 1
+            else:
+                last, lost = face, 0
+            yield face
+
+    def _look(self, image: NDArray[np.uint8], crop: FaceCrop) -> FaceLandmarks:
+        points, logit = self._mesh.points(crop.sample(image, CROP_SIZE))
+        matrix = crop.to_picture(CROP_SIZE)
+        points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        points[:, 2] *= crop.side / CROP_SIZE
+        return FaceLandmarks(points, float(expit(logit)))
+
+    def _faces(self, image: NDArray[np.uint8]) -> list[tuple[Detection, FaceLandmarks]]:
+        """Finds that the mesh agrees with, the main one first."""
+        finds = sorted(self._detector.detect(image), key=lambda find: -find.side * find.score)
+        looks = [(find, self.landmarks(image, find.crop, passes=2)) for find in finds[:_CANDIDATES]]
+        return [(find, face) for find, face in looks if face.score >= PRESENT]
+
+    def _found_again(
+        self, image: NDArray[np.uint8], last: FaceLandmarks | None, lost: int
+    ) -> FaceLandmarks | None:
+        faces = [face for _, face in self._faces(image)]
+        if last is None or not faces:
+            return faces[0] if faces else None
+        size = last.crop.side
+        reach = size * (1 + _LOST_GROWTH * lost)
+
+        def distance(face: FaceLandmarks) -> float:
+            return float(np.hypot(face.crop.x - last.crop.x, face.crop.y - last.crop.y))
+
+        nearest = min(faces, key=distance)
+        return nearest if distance(nearest) <= reach else None

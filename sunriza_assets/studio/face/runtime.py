@@ -1,0 +1,110 @@
+"""Run an ONNX graph with onnxruntime: which provider, how many threads, and no silent fallback."""
+
+import ctypes
+import logging
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import ModelError
+
+__all__ = ["CPU", "CUDA", "Graph", "has_nvidia_gpu"]
+
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+
+_log = logging.getLogger(__name__)
+
+
+class Graph:
+    """A loaded model. Calls from several threads are safe."""
+
+    def __init__(self, path: Path, *, threads: int = 1, provider: str | None = None) -> None:
+        """Load a graph.
+
+        Args:
+            path: the ONNX file.
+            threads: CPU threads for one call; these graphs are too small to gain from more.
+            provider: onnxruntime's name of an execution provider; None takes CUDA where an NVIDIA
+                GPU is there and its libraries really load, else the CPU.
+
+        Raises:
+            ModelError: the file cannot be loaded.
+        """
+        self._session = _open(path, threads, provider or _preferred())
+        self.provider: str = self._session.get_providers()[0]
+        """The provider that the graph really runs on."""
+        if provider is None and self.provider == CPU and _preferred() == CUDA:
+            _warn_of_fallback(_missing_library())
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._outputs = [node.name for node in self._session.get_outputs()]
+
+    def run(self, *inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name; inputs in the order of the catalogue, shaped as in the source model."""
+        feed = dict(zip(self._inputs, inputs, strict=True))
+        return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether an NVIDIA GPU and its driver are there and not hidden by CUDA_VISIBLE_DEVICES."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+@cache
+def _preferred() -> str:
+    if not has_nvidia_gpu():
+        return CPU
+    if CUDA not in onnxruntime.get_available_providers():
+        _warn_of_fallback("this onnxruntime is built without CUDA (install onnxruntime-gpu)")
+        return CPU
+    onnxruntime.preload_dlls()  # finds the CUDA libraries that come as Python packages
+    return CUDA
+
+
+def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Waiting threads must not burn the cores that the renderer and the encoder share.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A provider that does not load is reported by `Graph`, with its reason and only once.
+    options.log_severity_level = 4
+    # TF32 would round to ten bits of mantissa and give other landmarks than the CPU.
+    wanted = [(CUDA, {"use_tf32": "0"}), CPU] if provider == CUDA else [provider]
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+        raise ModelError(
+            f"Model cannot be loaded: {error}",
+            where=path,
+            remedy="Delete the file and run: sunriza models pull",
+            code="damaged",
+        ) from error
+
+
+def _missing_library() -> str:
+    """Why CUDA does not load, in the loader's own words."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"):
+        try:
+            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            return str(error)
+    return "its libraries load but no CUDA device can be opened"
+
+
+@cache
+def _warn_of_fallback(reason: str) -> None:
+    _log.warning(
+        "An NVIDIA GPU is here but face models run on the CPU: %s. "
+        "Install the CUDA and cuDNN libraries that onnxruntime-gpu asks for.",
+        reason,
+    )
