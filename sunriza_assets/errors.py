@@ -43,6 +43,11 @@ class SunrizaError(Exception):
         super().__init__(self.message)
 
     @property
+    def public(self) -> str:
+        """What a user of the app may read: no paths, no names of machines."""
+        return f"{self.what}. {self.remedy}" if self.remedy else f"{self.what}."
+
+    @property
     def message(self) -> str:
         """One line: what (where). remedy."""
         place = f" ({self.where})" if self.where else ""

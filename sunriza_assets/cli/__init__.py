@@ -1,0 +1,89 @@
+"""The command `sunriza`: a second door to the same graph.
+
+Every command lives in a module of its own, imported when it is called, so that `sunriza --help`
+answers at once. Commands raise `SunrizaError`; here it becomes one line and exit code 2.
+"""
+
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from sunriza_assets import __version__
+from sunriza_assets.errors import SunrizaError
+
+__all__ = ["main"]
+
+# name: (module, attribute, one line of help)
+COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "avatar": ("avatar", "avatar", "Add, list and show avatars."),
+    "demo": ("demo", "demo", "Make an avatar of a sample portrait and clip, end to end."),
+    "deploy": ("deploy", "deploy", "Prepare an instance: home, storage, pools."),
+    "dev": ("deploy", "dev", "Start the Dagster UI and daemon on this home."),
+    "doctor": ("doctor", "doctor", "Say what works here, what is missing and what to do."),
+    "inspect": ("inspect", "inspect", "Say what a media file is and whether a phone plays it."),
+    "models": ("models", "models", "List and pull model files."),
+    "render": ("render", "render", "Materialize avatars through Dagster."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and shows its help without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None when there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"sunriza_assets.cli.{module}"), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{attribute} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sunriza")
+@click.option("--verbose", is_flag=True, help="Log what happens to standard error.")
+def sunriza(verbose: bool) -> None:
+    """Living avatars from a portrait and a short talking clip."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Run the command line; the process's exit code is 0, 1 (a render failed) or 2 (an error)."""
+    try:
+        sunriza(standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave("Interrupted", code="interrupted", exit_code=130)
+    except click.exceptions.Exit as asked:
+        sys.exit(asked.exit_code)
+    except click.ClickException as error:
+        _leave(error.format_message(), code="usage", exit_code=2)
+    except SunrizaError as error:
+        _leave(error.message, code=error.code, exit_code=2)
+    except OSError as error:  # the file system's word: no permission, no space, no such folder
+        place = f" ({error.filename})" if error.filename else ""
+        _leave(f"{error.strerror or error}{place}", code="os", exit_code=2)
+
+
+def _leave(message: str, *, code: str, exit_code: int) -> None:
+    """One line on standard error, and the same as JSON where JSON was asked for."""
+    line = " ".join(message.split())
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": {"code": code, "message": line}}))
+    click.echo(f"error: {line}", err=True)
+    sys.exit(exit_code)

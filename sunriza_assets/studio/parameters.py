@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from sunriza_assets.errors import ParameterError
 
-__all__ = ["DEFAULTS", "RenderParameters", "resolve"]
+__all__ = ["DEFAULTS", "RenderParameters", "camel_name", "canonical", "overridden", "resolve"]
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 
@@ -60,7 +60,7 @@ class RenderParameters:
     scale_multiplier: float = 0.41
     """Share of the clip's zoom (growing and shrinking of the head) that is carried over, 0-2."""
     stitching_retargeting_eyes_width: int = 1600
-    """Longest side of the source picture in pixels, 256-4096 (a historic name; `source_max_dim`)."""
+    """Longest side of the source picture in pixels, 256-4096; also called `source_max_dim`."""
     animation_region: Region = "all"
     """What moves: all, exp (face without head), pose (head without face), lip, eyes."""
     flag_relative: bool = True
@@ -115,7 +115,7 @@ class RenderParameters:
 
     def to_document(self) -> dict[str, Any]:
         """All parameters that are set, camelCase, as documents carry them."""
-        return {_camel(k): v for k, v in asdict(self).items() if v is not None}
+        return {camel_name(k): v for k, v in asdict(self).items() if v is not None}
 
     def __or__(self, layer: Mapping[str, Any]) -> "RenderParameters":
         """This set with a layer of raw parameters laid over it."""
@@ -132,6 +132,23 @@ def resolve(*layers: Mapping[str, Any] | None) -> RenderParameters:
     for layer in layers:
         merged.update(canonical(layer or {}))
     return RenderParameters(**merged)
+
+
+def overridden(
+    wishes: Mapping[str, Any], effective: RenderParameters
+) -> dict[str, dict[str, Any]]:
+    """What stands in a published document beside its effective parameters, to tell them apart.
+
+    Returns:
+        camelCase name -> {"by": effective value, "document": the document's own wish or None}, for
+        every parameter that is not just what the document had asked for.
+    """
+    asked = {camel_name(name): value for name, value in canonical(wishes).items()}
+    return {
+        name: {"by": value, "document": asked.get(name)}
+        for name, value in effective.to_document().items()
+        if asked.get(name) != value
+    }
 
 
 def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +174,8 @@ def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _camel(name: str) -> str:
+def camel_name(name: str) -> str:
+    """A parameter's name as documents carry it: `driving_multiplier` -> `drivingMultiplier`."""
     head, *tail = name.split("_")
     return head + "".join(part.capitalize() for part in tail)
 

@@ -1,0 +1,49 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything else is for those who stay.
+#
+# Each target makes .venv when it is not there, so nothing has to be prepared but Python 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SUNRIZA_HOME ?= $(CURDIR)/data
+export SUNRIZA_HOME
+
+.PHONY: demo test test-slow dev lint format bench quality fuzz constraints clean models help
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: .venv/.installed ## Make the avatar `demo` and show what it cost
+	$(BIN)/sunriza demo
+
+test: models ## The everyday tests
+	$(BIN)/python -m pytest
+
+test-slow: models ## The slow tests only
+	$(BIN)/python -m pytest -m slow
+
+dev: models ## Dagster UI and daemon on this home, http://localhost:3000
+	$(BIN)/sunriza dev
+
+lint: .venv/.installed ## ruff (format and rules), mypy, import-linter
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed ## Format and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+models: .venv/.installed ## Pull the face models
+	@$(BIN)/sunriza models pull face
+
+constraints: ## Pin anew what pyproject.toml allows today
+	./deploy/pin-constraints.sh
+
+clean: ## Remove what tools leave behind; SUNRIZA_HOME stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,144 @@
+"""The media IO manager: an asset's value is a path, its content lies in the media storage.
+
+    pipeline/<avatarId>/<asset>/<runId>/<file>        what one run made
+    pipeline/<avatarId>/<asset>/<runId>/files.json    written last: the names and checksums
+    pipeline/<avatarId>/<asset>/current.json          the run whose files count
+
+A run reads what it has itself made and otherwise what is current, so two runs for one avatar never
+mix, and a process killed at any line leaves the former version in place. One path may be a file or
+a folder of files.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from resources.home import Home
+from resources.scratch import discard, new_folder
+from resources.storage import MediaStorage
+from sunriza_assets.errors import StoreError
+
+__all__ = ["MediaIOManager", "stored_files"]
+
+
+class MediaIOManager(dg.IOManager):
+    """Moves files and folders between steps and the media storage."""
+
+    def __init__(self, storage: MediaStorage, home: Home) -> None:
+        self._storage = storage
+        self._home = home
+
+    def handle_output(self, context: dg.OutputContext, obj: Path) -> None:
+        """Store a file or a folder of files, then make it current.
+
+        Raises:
+            Failure: the storage refuses it (a full disk, too).
+        """
+        folder = _folder(context)
+        version = f"{folder}/{context.run_id}"
+        files = sorted(obj.iterdir()) if obj.is_dir() else [obj]
+        try:
+            stored = [self._storage.put(file, f"{version}/{file.name}") for file in files]
+            listing = {
+                "kind": "folder" if obj.is_dir() else "file",
+                "files": [
+                    {"name": Path(item.name).name, "size": item.size, "md5": item.md5}
+                    for item in stored
+                ],
+            }
+            self._put_json(listing, f"{version}/files.json")
+            before = self._current(folder)
+            self._put_json({"run": context.run_id}, f"{folder}/current.json")
+            self._forget(folder, keep={context.run_id, before})
+        except StoreError as error:
+            raise dg.Failure(error.message, allow_retries=False) from error
+        finally:
+            discard(self._home, obj)
+        context.add_output_metadata(
+            {
+                "size_bytes": dg.MetadataValue.int(sum(item.size for item in stored)),
+                "files": dg.MetadataValue.json([item.url for item in stored]),
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> Path:
+        """A local path with what the upstream asset made, each file checked.
+
+        Raises:
+            Failure: it was never made, or a file is gone or damaged; never retried.
+        """
+        folder = _folder(context)
+        try:
+            names = stored_files(self._storage, folder, context.step_context.run_id, self._home)
+            if names is None:
+                raise StoreError(
+                    f"{folder} is not there",
+                    remedy=f"Materialize {context.asset_key.to_user_string()} for this avatar.",
+                    code="missing",
+                )
+            paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
+        except StoreError as error:
+            raise dg.Failure(error.message, allow_retries=False) from error
+        listing = self._read_json(f"{names[0].rpartition('/')[0]}/files.json") or {}
+        return paths[0].parent if listing.get("kind") == "folder" else paths[0]
+
+    def _download_folder(self, name: str) -> Path:
+        """Downloads keep their object name, so one object is fetched once a process."""
+        return self._home.cache / "downloads" / Path(name).parent
+
+    def _current(self, folder: str) -> str | None:
+        return (self._read_json(f"{folder}/current.json") or {}).get("run")
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        return _read_json(self._storage, name, self._home)
+
+    def _put_json(self, content: dict[str, Any], name: str) -> None:
+        scratch = new_folder(self._home)
+        try:
+            file = scratch / Path(name).name
+            file.write_text(json.dumps(content, indent=1))
+            self._storage.put(file, name, content_type="application/json")
+        finally:
+            discard(self._home, file)
+
+    def _forget(self, folder: str, keep: set[str | None]) -> None:
+        """Delete versions older than the one before; a run that still reads it is superseded."""
+        for item in self._storage.list(f"{folder}/"):
+            run, _, file = item.name.removeprefix(f"{folder}/").partition("/")
+            if file and run not in keep:
+                self._storage.delete(item.name)
+
+
+def stored_files(
+    storage: MediaStorage, folder: str, run_id: str | None, home: Home
+) -> list[str] | None:
+    """Object names of an asset's files: those of the run if it made any, else the current ones.
+
+    Args:
+        folder: `pipeline/<avatarId>/<asset>`.
+    """
+    candidates = [run_id, (_read_json(storage, f"{folder}/current.json", home) or {}).get("run")]
+    for run in candidates:
+        if run is None:
+            continue
+        listing = _read_json(storage, f"{folder}/{run}/files.json", home)
+        if listing is not None:
+            return [f"{folder}/{run}/{file['name']}" for file in listing["files"]]
+    return None
+
+
+def _read_json(storage: MediaStorage, name: str, home: Home) -> dict[str, Any] | None:
+    if storage.stat(name) is None:
+        return None
+    scratch = new_folder(home)
+    try:
+        content = json.loads(storage.fetch(name, scratch).read_text())
+    finally:
+        discard(home, scratch)
+    return content if isinstance(content, dict) else None
+
+
+def _folder(context: dg.OutputContext | dg.InputContext) -> str:
+    return f"pipeline/{context.asset_partition_key}/{context.asset_key.to_user_string()}"

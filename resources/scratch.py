@@ -1,0 +1,44 @@
+"""Scratch folders: where a step writes before its result is stored.
+
+A result outlives the function that made it until the IO manager has stored it, so a scratch folder
+belongs to the step and not to a `with` block. What a killed process leaves behind is swept later.
+"""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from resources.home import Home
+
+__all__ = ["discard", "new_folder", "sweep"]
+
+_MARK = "step-"
+_STALE_S = 24 * 3600
+"""No step runs for a day; a folder that old belongs to a process that was killed."""
+
+
+def new_folder(home: Home) -> Path:
+    """An empty folder of its own for one step, on the same disk as the local storage."""
+    root = home.cache / "scratch"
+    root.mkdir(parents=True, exist_ok=True)
+    sweep(home)
+    return Path(tempfile.mkdtemp(prefix=_MARK, dir=root))
+
+
+def discard(home: Home, path: Path) -> None:
+    """Remove the scratch folder that `path` lies in; paths elsewhere are left alone."""
+    root = home.cache / "scratch"
+    if path.is_relative_to(root) and path != root:
+        shutil.rmtree(root / path.relative_to(root).parts[0], ignore_errors=True)
+
+
+def sweep(home: Home) -> None:
+    """Remove what killed steps left behind."""
+    for folder in (home.cache / "scratch").glob(f"{_MARK}*"):
+        try:
+            stale = time.time() - folder.stat().st_mtime > _STALE_S
+        except FileNotFoundError:  # another process swept it
+            continue
+        if stale:
+            shutil.rmtree(folder, ignore_errors=True)

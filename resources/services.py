@@ -1,0 +1,97 @@
+"""The Dagster resources: what an asset's signature may ask for.
+
+Each is a thin configurable front of a plain object in this package. Settings come from the
+environment when a run uses them, never at import; a test world overrides a resource in
+`build_defs(resource_overrides=...)`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from resources.avatars import AvatarStore
+from resources.engines import Choice, choose_engine
+from resources.home import Home
+from resources.media_io import MediaIOManager
+from resources.storage import MediaStorage
+from resources.stores import open_stores
+from resources.template_cache import TemplateCache
+
+__all__ = [
+    "Engines",
+    "MediaIO",
+    "ProgressBoard",
+    "Stores",
+    "Templates",
+]
+
+
+class Stores(dg.ConfigurableResource):
+    """The avatar documents and the bucket, as SUNRIZA_STORE says (local by default)."""
+
+    @property
+    def home(self) -> Home:
+        """SUNRIZA_HOME."""
+        return Home.from_environment()
+
+    @property
+    def avatars(self) -> AvatarStore:
+        """The store of avatar documents."""
+        return open_stores().avatars
+
+    @property
+    def storage(self) -> MediaStorage:
+        """The bucket."""
+        return open_stores().storage
+
+
+class MediaIO(dg.ConfigurableIOManagerFactory):
+    """Makes the IO manager through which media assets hand on paths."""
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> MediaIOManager:
+        """One manager per run."""
+        return MediaIOManager(open_stores().storage, Home.from_environment())
+
+
+class Engines(dg.ConfigurableResource):
+    """Animation engines and face models, warm for the life of the process."""
+
+    @property
+    def models(self) -> Path:
+        """The folder of model files: SUNRIZA_MODELS, else below SUNRIZA_HOME."""
+        return Home.from_environment().models
+
+    def choose(self, wanted: str) -> Choice:
+        """See `resources.engines.choose_engine`."""
+        return choose_engine(wanted, self.models)
+
+
+class Templates(dg.ConfigurableResource):
+    """The cache of motion templates; shared through the bucket unless the store is local."""
+
+    @property
+    def cache(self) -> TemplateCache:
+        """The cache of this machine."""
+        stores = open_stores()
+        folder = Home.from_environment().cache / "templates"
+        return TemplateCache(folder, stores.storage if stores.shared else None)
+
+
+class ProgressBoard(dg.ConfigurableResource):
+    """Where a step tells how far it is, beside the document: a terminal's progress bar."""
+
+    _listener: Callable[[str, str, float], None] | None = PrivateAttr(default=None)
+
+    @classmethod
+    def telling(cls, listener: Callable[[str, str, float], None]) -> "ProgressBoard":
+        """A board whose listener gets (avatar id, asset name, share done 0-1)."""
+        board = cls()
+        board._listener = listener
+        return board
+
+    def tell(self, avatar_id: str, asset: str, share: float) -> None:
+        """Pass it on, if anybody listens."""
+        if self._listener is not None:
+            self._listener(avatar_id, asset, share)

@@ -1,0 +1,136 @@
+"""What comes in: the hero image and the hero video of a document, and the clip cut from it."""
+
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from resources.services import Engines, ProgressBoard, Stores
+from resources.storage import MediaStorage
+from sunriza_assets import tags
+from sunriza_assets.assets.edge import Step, avatar_step
+from sunriza_assets.assets.told import clip_facts, data_version, previewed
+from sunriza_assets.config import TrimConfig
+from sunriza_assets.partitions import AVATARS
+from sunriza_assets.studio.parameters import resolve
+
+__all__ = ["hero_image", "hero_video", "trimmed_video"]
+
+MAX_PICTURE_BYTES: Final = 50_000_000
+MAX_CLIP_BYTES: Final = 50_000_000
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_INPUTS,
+    kinds={"image"},
+    owners=tags.OWNERS,
+    code_version="1",
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def hero_image(
+    context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressBoard
+) -> dg.MaterializeResult[Path]:
+    """The portrait as it was uploaded, seen to be a picture of exactly one face.
+
+    A portrait without a usable face fails here, before a GPU is asked for anything.
+    """
+    from sunriza_assets.studio.face.landmarks import FaceMesh
+    from sunriza_assets.studio.media.picture import read_picture
+
+    with avatar_step(context, stores, board) as step:
+        url = step.document.hero_image_url
+        with step.watch.stage("download"):
+            file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)
+        with step.watch.stage("decode"):
+            picture = read_picture(file)
+        with step.watch.stage("detect"):
+            face = FaceMesh(engines.models).portrait(picture)
+        return step.result(
+            file,
+            version=data_version(file),
+            metadata={
+                "width": picture.shape[1],
+                "height": picture.shape[0],
+                "face_iod_px": round(face.iod, 1),
+                "preview": previewed([picture], columns=1),
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_INPUTS,
+    kinds={"video"},
+    owners=tags.OWNERS,
+    code_version="1",
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def hero_video(
+    context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
+) -> dg.MaterializeResult[Path]:
+    """The talking clip as it was uploaded, seen to be a video this system can read."""
+    from sunriza_assets.studio.media.probe import probe_video
+
+    with avatar_step(context, stores, board) as step:
+        url = step.document.hero_video_url
+        with step.watch.stage("download"):
+            file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
+        with step.watch.stage("probe"):
+            info = probe_video(file)
+        return step.result(file, version=data_version(file), metadata=clip_facts(info))
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_INPUTS,
+    kinds={"video", "ffmpeg"},
+    owners=tags.OWNERS,
+    code_version="1",
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def trimmed_video(
+    context: dg.AssetExecutionContext,
+    config: TrimConfig,
+    hero_video: Path,
+    stores: Stores,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The first seconds of the clip at a constant frame rate, upright, H.264.
+
+    Everything after this asset may count frames: frame i is at i / rate.
+    """
+    from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.trim import trim
+
+    with avatar_step(context, stores, board) as step:
+        parameters = resolve(step.document.wishes, config.said())
+        clip = step.folder / "trimmed.mp4"
+        with step.watch.stage("trim"):
+            info = trim(
+                hero_video, clip, max_seconds=parameters.max_seconds, progress=step.progress
+            )
+        with step.watch.stage("preview"):
+            preview = previewed(read_frames(clip), count=info.frame_count)
+        return step.result(
+            clip,
+            version=data_version(clip),
+            frames=info.frame_count,
+            metadata={**clip_facts(info), "preview": preview},
+        )
+
+
+def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
+    """A copy of an input in the step's own folder, under a name that tells its kind."""
+    import shutil
+
+    fetched = storage.resolve(url, step.folder / "download", max_bytes=max_bytes)
+    suffix = fetched.suffix.lower()
+    plain = suffix if suffix[1:].isalnum() and len(suffix) <= 6 else ""
+    name = "image" if step.context.asset_key.to_user_string() == "hero_image" else "video"
+    copy = step.folder / f"hero_{name}{plain}"
+    shutil.copyfile(fetched, copy)
+    return copy

@@ -1,0 +1,163 @@
+"""Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from resources.services import Engines, ProgressBoard, Stores, Templates
+from sunriza_assets import tags
+from sunriza_assets.assets.edge import avatar_step
+from sunriza_assets.assets.told import data_version, previewed, sha256_of
+from sunriza_assets.config import IdleConfig, TemplateConfig
+from sunriza_assets.partitions import AVATARS
+from sunriza_assets.studio.parameters import overridden, resolve
+
+__all__ = ["idle_video", "motion_template"]
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_MOTION,
+    kinds={"numpy", "onnx"},
+    owners=tags.OWNERS,
+    code_version="1",
+    pool=tags.GPU_POOL,
+    op_tags=tags.GPU_STEP,
+    io_manager_key="media_io",
+)
+def motion_template(
+    context: dg.AssetExecutionContext,
+    config: TemplateConfig,
+    trimmed_video: Path,
+    stores: Stores,
+    engines: Engines,
+    templates: Templates,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The clip's motion: head pose, expression, eyes and mouth per frame.
+
+    The same clip is extracted once, whoever uses it: the cache is keyed by content, and the key is
+    this asset's data version.
+    """
+    import shutil
+
+    from sunriza_assets.studio.motion.key import template_key
+
+    with avatar_step(context, stores, board) as step:
+        parameters = resolve(step.document.wishes, config.said())
+        choice = engines.choose(parameters.engine)
+        step.works_with(choice.engine)
+        key = template_key(sha256_of(trimmed_video), choice.engine.extraction_identity())
+        cache = templates.cache
+        with cache.claimed(key):
+            template = None if config.force else cache.get(key)
+            if template is not None:
+                step.watch.cache_hit(cache.seconds(key))
+            else:
+                step.watch.cache_miss()
+                with step.watch.stage("extract", gpu=True):
+                    template = choice.engine.extract(trimmed_video, progress=step.progress)
+                with step.watch.stage("store"):
+                    cache.put(key, template, seconds=step.watch.elapsed_s)
+        file = step.folder / "motion.npz"
+        shutil.copyfile(cache.file(key), file)
+        return step.result(
+            file,
+            version=dg.DataVersion(key),
+            frames=template.frame_count,
+            metadata={
+                "engine": choice.engine.name,
+                "engine_reason": choice.reason,
+                "frame_count": template.frame_count,
+                "frame_rate": f"{template.rate.numerator}/{template.rate.denominator}",
+                "neutral_frame": template.neutral_frame,
+                "facts": dg.MetadataValue.json(dict(template.facts)),
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_MOTION,
+    kinds={"video", "onnx"},
+    owners=tags.OWNERS,
+    code_version="1",
+    pool=tags.GPU_POOL,
+    op_tags=tags.GPU_STEP,
+    io_manager_key="media_io",
+)
+def idle_video(
+    context: dg.AssetExecutionContext,
+    config: IdleConfig,
+    hero_image: Path,
+    motion_template: Path,
+    stores: Stores,
+    engines: Engines,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The portrait alive: idle.mp4, and idle.json with how it was made and how the mouth moves.
+
+    Everything downstream reads its parameters from idle.json, so a run of a single asset can never
+    mix two sets.
+    """
+    from sunriza_assets.studio.media.encode import encode
+    from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.picture import read_picture
+    from sunriza_assets.studio.motion.template import MotionTemplate
+
+    with avatar_step(context, stores, board) as step:
+        parameters = resolve(step.document.wishes, config.said())
+        with step.watch.stage("decode"):
+            template = MotionTemplate.load(motion_template)
+            portrait = read_picture(hero_image)
+        wanted = template.engine if parameters.engine == "auto" else parameters.engine
+        choice = engines.choose(wanted)
+        step.works_with(choice.engine)
+        with step.watch.stage("plan", gpu=True):
+            rendering = choice.engine.render(portrait, template, parameters)
+        folder = step.folder / "idle"
+        folder.mkdir()
+        video = folder / "idle.mp4"
+        frames = step.watch.iterate("render", rendering.frames(), gpu=True)
+        with step.watch.stage("encode"):
+            info = encode(
+                frames,
+                video,
+                rate=rendering.rate,
+                total=rendering.frame_count,
+                progress=step.progress,
+            )
+        sheet = {
+            "engine": choice.engine.name,
+            "engine_version": choice.engine.version,
+            "parameters": parameters.to_dict(),
+            "overridden": overridden(step.document.wishes, parameters),
+            "size": list(rendering.size),
+            "rate": [rendering.rate.numerator, rendering.rate.denominator],
+            "frame_count": rendering.frame_count,
+            "facts": dict(rendering.facts),
+            "track": rendering.track.round(5).tolist(),
+        }
+        (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
+        with step.watch.stage("preview"):
+            preview = previewed(read_frames(video), count=info.frame_count)
+        return step.result(
+            folder,
+            version=data_version(video, folder / "idle.json"),
+            frames=rendering.frame_count,
+            metadata={
+                "engine": choice.engine.name,
+                "engine_reason": choice.reason,
+                "duration_s": round(float(info.duration), 3),
+                "frame_count": info.frame_count,
+                "frame_rate": f"{info.rate.numerator}/{info.rate.denominator}",
+                "width": info.width,
+                "height": info.height,
+                "video_bytes": info.size_bytes,
+                "parameters": dg.MetadataValue.json(parameters.to_dict()),
+                "facts": dg.MetadataValue.json(dict(rendering.facts)),
+                "preview": preview,
+            },
+        )
+

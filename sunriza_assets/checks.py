@@ -1,0 +1,128 @@
+"""Blocking checks: what an avatar must be before anybody sees it.
+
+A failed check stops the run before publishing, leaves the former results in place and the reason on
+the document.
+"""
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from resources.services import Stores
+from sunriza_assets.assets.edge import publishes
+from sunriza_assets.assets.overlay import IdleSheet
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.partitions import AVATARS
+
+__all__ = ["CHECKS"]
+
+Checked = Callable[..., dg.AssetChecksDefinition]
+
+
+def _blocking(asset: str, name: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
+    """A blocking check of one avatar; the one place that knows partitioned checks are a preview."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.asset_check(asset=asset, name=name, blocking=True, partitions_def=AVATARS)
+
+
+def _verdict(
+    context: dg.AssetCheckExecutionContext,
+    stores: Stores,
+    problems: list[str],
+    metadata: dict[str, Any],
+) -> dg.AssetCheckResult:
+    """The check's result; a failure is left on the document too, if this run owns it."""
+    if problems and publishes(context):
+        stores.avatars.fail(
+            context.partition_key,
+            context.run_id,
+            code="check.failed",
+            message=f"The result was not good enough to publish: {'; '.join(problems)}.",
+        )
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description="; ".join(problems) or None,
+        metadata={**metadata, "problems": dg.MetadataValue.json(problems)},
+    )
+
+
+@_blocking("idle_video", "idle_plays")
+def idle_plays(
+    context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
+) -> dg.AssetCheckResult:
+    """A phone would play idle.mp4: H.264, yuv420p, even, constant rate, no audio, and so on."""
+    from sunriza_assets.studio.media.conform import conform
+
+    sheet = IdleSheet.beside(idle_video)
+    found = conform(idle_video / "idle.mp4", frame_count=sheet.frame_count)
+    return _verdict(context, stores, list(found.problems), {"frame_count": sheet.frame_count})
+
+
+@_blocking("idle_video", "idle_lasts")
+def idle_lasts(
+    context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
+) -> dg.AssetCheckResult:
+    """idle.mp4 lasts as long as was planned, and not longer than a clip may."""
+    from sunriza_assets.studio.media.probe import probe_video
+
+    sheet = IdleSheet.beside(idle_video).content
+    info = probe_video(idle_video / "idle.mp4")
+    planned = sheet["frame_count"] * sheet["rate"][1] / sheet["rate"][0]
+    problems = []
+    if abs(float(info.duration) - planned) > 0.5 * sheet["rate"][1] / sheet["rate"][0]:
+        problems.append(f"it lasts {float(info.duration):.3f} s, planned were {planned:.3f} s")
+    if not 0.2 <= planned <= 10.1:
+        problems.append(f"{planned:.2f} s is no length for an idle")
+    return _verdict(context, stores, problems, {"duration_s": float(info.duration)})
+
+
+@_blocking("idle_video", "idle_loops")
+def idle_loops(
+    context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
+) -> dg.AssetCheckResult:
+    """The step from the last frame to the first is no larger than the idle's ordinary steps."""
+    from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
+
+    sheet = IdleSheet.beside(idle_video).content
+    if not sheet["parameters"]["loop"]:
+        return _verdict(context, stores, [], {"looped": False})
+    ratio = seam_ratio(read_frames(idle_video / "idle.mp4"))
+    problems = []
+    if ratio > MAX_SEAM_RATIO:
+        problems.append(f"it jumps where it loops ({ratio:.2f} times an ordinary step)")
+    return _verdict(context, stores, problems, {"looped": True, "seam_ratio": round(ratio, 3)})
+
+
+@_blocking("mask", "mask_fits")
+def mask_fits(
+    context: dg.AssetCheckExecutionContext, mask: Path, idle_video: Path, stores: Stores
+) -> dg.AssetCheckResult:
+    """The mask is as large as a cell, lies inside the frame and covers some of the mouth."""
+    from sunriza_assets.studio.overlay.mask import mask_problems
+
+    sheet = IdleSheet.beside(idle_video)
+    return _verdict(context, stores, mask_problems(mask, sheet.size), {})
+
+
+@_blocking("roi", "roi_fits")
+def roi_fits(
+    context: dg.AssetCheckExecutionContext, roi: Path, idle_video: Path, stores: Stores
+) -> dg.AssetCheckResult:
+    """The mouth's rectangle lies inside the frame, and every idle frame has its transform."""
+    from sunriza_assets.studio.overlay.roi import roi_problems
+
+    sheet = IdleSheet.beside(idle_video)
+    try:
+        problems = roi_problems(json.loads(roi.read_text()), sheet.size, sheet.frame_count)
+    except (SunrizaError, ValueError) as error:
+        problems = [str(error)]
+    return _verdict(context, stores, problems, {})
+
+
+CHECKS = [idle_plays, idle_lasts, idle_loops, mask_fits, roi_fits]

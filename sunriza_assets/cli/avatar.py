@@ -1,0 +1,174 @@
+"""`sunriza avatar`: add, list and show avatars in whichever store is configured."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+
+__all__ = ["avatar"]
+
+
+@click.group()
+def avatar() -> None:
+    """Add, list and show avatars."""
+
+
+@avatar.command()
+@click.argument("avatar_id", metavar="ID")
+@click.option(
+    "--image",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The portrait: a picture of one face.",
+)
+@click.option(
+    "--video",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The talking clip.",
+)
+@click.option("--name", help="What people call the avatar; its id when not given.")
+@settings_option
+@as_json
+def add(
+    avatar_id: str,
+    image: Path,
+    video: Path,
+    name: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Upload a portrait and a clip, and write the avatar's document.
+
+    Adding an avatar again replaces its inputs; settings are added to those it has.
+    """
+    document = add_avatar(avatar_id, image, video, name=name, parameters=parsed_settings(settings))
+    if as_json:
+        print_json({"avatar": document})
+    else:
+        click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
+
+
+def add_avatar(
+    avatar_id: str,
+    image: Path,
+    video: Path,
+    *,
+    name: str | None = None,
+    parameters: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Upload the inputs and merge the document; returns the document."""
+    import time
+
+    from resources.document import DYNAMICS_ID, checked_avatar_id
+    from resources.services import Stores
+    from sunriza_assets.studio.parameters import RenderParameters
+
+    checked_avatar_id(avatar_id)
+    stores = Stores()
+    storage, avatars = stores.storage, stores.avatars
+    now_ms = time.time_ns() // 1_000_000
+    picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")
+    clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
+    known = set(avatars.ids())
+    fields: dict[str, Any] = {
+        "avatarId": avatar_id,
+        "avatarImageUrl": picture.url,
+        "training": {
+            "heroImageUrl": picture.url,
+            "heroVideoUrl": clip.url,
+            "imageUrls": [picture.url],
+            "videoUrls": [clip.url],
+        },
+        "updatedAt": now_ms,
+    }
+    if avatar_id not in known:
+        fields["createdAt"] = now_ms
+    if name or avatar_id not in known:
+        fields["name"] = name or avatar_id
+    if parameters:
+        camel = RenderParameters(**parameters).to_document()
+        wanted = {key: camel[key] for key in camel if key in _camel_names(parameters)}
+        fields["dynamics"] = {DYNAMICS_ID: {"parameters": wanted}}
+    return dict(avatars.merge(avatar_id, fields).data)
+
+
+@avatar.command("list")
+@click.option("--failed", is_flag=True, help="Only those whose last run ended in an error.")
+@as_json
+def list_avatars(failed: bool, as_json: bool) -> None:
+    """List avatars with their status."""
+    from resources.services import Stores
+    from sunriza_assets.errors import StoreError
+
+    avatars = Stores().avatars
+    rows = []
+    for avatar_id in avatars.ids():
+        try:
+            document = avatars.get(avatar_id)
+        except StoreError as error:
+            rows.append({"id": avatar_id, "status": "unreadable", "error": error.message})
+            continue
+        rows.append(
+            {
+                "id": avatar_id,
+                "status": document.status or "new",
+                "name": document.data.get("name"),
+                "update_time": document.update_time,
+                "error": document.basic.get("error"),
+            }
+        )
+    if failed:
+        rows = [row for row in rows if row["status"] in ("error", "unreadable")]
+    if as_json:
+        print_json({"avatars": rows})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("id", "name", "status", "written", "error")
+    for row in rows:
+        error = row.get("error")
+        text = str(error.get("message", "")) if isinstance(error, dict) else str(error or "")
+        cells = (row["id"], row.get("name"), row["status"], row.get("update_time"), text)
+        table.add_row(*(str(cell or "") for cell in cells))
+    Console().print(table)
+
+
+@avatar.command()
+@click.argument("avatar_id", metavar="ID")
+@as_json
+def show(avatar_id: str, as_json: bool) -> None:
+    """Show one avatar's document and its effective parameters."""
+    from resources.services import Stores
+    from sunriza_assets.studio.parameters import resolve
+
+    document = Stores().avatars.get(avatar_id)
+    content = {
+        "id": avatar_id,
+        "status": document.status or "new",
+        "needs_run": document.needs_run,
+        "parameters": resolve(document.wishes).to_dict(),
+        "document": dict(document.data),
+    }
+    if as_json:
+        print_json(content)
+        return
+    from rich.console import Console
+    from rich.pretty import Pretty
+
+    Console().print(Pretty(content, expand_all=True))
+
+
+def _suffix(path: Path) -> str:
+    """The file's suffix where it is a plain one: object names come from people's file names."""
+    suffix = path.suffix.lower()
+    return suffix if len(suffix) <= 6 and suffix[1:].isascii() and suffix[1:].isalnum() else ""
+
+
+def _camel_names(parameters: dict[str, Any]) -> set[str]:
+    from sunriza_assets.studio.parameters import camel_name
+
+    return {camel_name(name) for name in parameters}

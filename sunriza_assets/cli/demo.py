@@ -1,0 +1,64 @@
+"""`sunriza demo`: a sample portrait and clip become an avatar, end to end, on this machine."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from sunriza_assets.cli.options import as_json, print_json
+
+__all__ = ["demo"]
+
+DEMO_ID: Final = "demo"
+
+
+@click.command()
+@as_json
+def demo(as_json: bool) -> None:
+    """Make the avatar `demo` from scikit-image's astronaut and a clip that this project renders."""
+    from resources.home import Home
+    from sunriza_assets.cli.avatar import add_avatar
+    from sunriza_assets.cli.models import pull_models
+    from sunriza_assets.cli.render import render_avatars, results_table
+    from sunriza_assets.studio.sample.clip import write_sample
+
+    home = Home.from_environment()
+    pull_models()
+    folder = home.root / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    sample = write_sample(folder, home.models)
+    add_avatar(DEMO_ID, sample.portrait, sample.clip, name="Demo")
+    result = render_avatars((DEMO_ID,), quiet=as_json)[DEMO_ID]
+    preview = None if result["error"] else _contact_sheet(folder, result)
+    if as_json:
+        print_json({"avatars": {DEMO_ID: result}, "preview": str(preview) if preview else None})
+    elif result["error"]:
+        click.echo(f"error: {result['error']['message']}", err=True)
+    else:
+        from rich.console import Console
+
+        console = Console()
+        console.print(results_table(DEMO_ID, result))
+        for name in result["assets"]["published_avatar"]["files"]:
+            console.print(f"published  {name}", soft_wrap=True, highlight=False)
+        console.print(f"preview    {preview}", soft_wrap=True, highlight=False)
+        console.print("Look around in the UI: make dev", highlight=False)
+    if result["error"]:
+        raise click.exceptions.Exit(1)
+
+
+def _contact_sheet(folder: Path, result: dict[str, Any]) -> Path:
+    """Sixteen evenly spread frames of the idle, as a picture."""
+    from urllib.parse import unquote, urlparse
+
+    from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.picture import contact_sheet, write_picture
+
+    files = [unquote(urlparse(name).path) for name in result["assets"]["idle_video"]["files"]]
+    idle = next(Path(name) for name in files if name.endswith("idle.mp4"))
+    count = result["assets"]["idle_video"]["metadata"]["frame_count"]
+    shown = {round(i * (count - 1) / 15) for i in range(16)}
+    frames = [frame for index, frame in enumerate(read_frames(idle)) if index in shown]
+    preview = folder / "contact-sheet.jpg"
+    write_picture(contact_sheet(frames, columns=4, cell_width=320), preview)
+    return preview

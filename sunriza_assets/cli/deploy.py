@@ -1,0 +1,56 @@
+"""`sunriza deploy` and `sunriza dev`: prepare an instance, start the UI and the daemon on it."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from sunriza_assets.cli.options import as_json, print_json
+
+__all__ = ["deploy", "dev"]
+
+
+@click.group()
+def deploy() -> None:
+    """Prepare an instance: home, storage, pools."""
+
+
+@deploy.command()
+@click.option("--gpus", type=click.IntRange(1, 64), help="GPU steps at once; else this machine's.")
+@as_json
+def init(gpus: int | None, as_json: bool) -> None:
+    """Make SUNRIZA_HOME and DAGSTER_HOME ready and set the limit of the pool `gpu`.
+
+    Run it once per instance before its first run: a pool without an explicit limit has been seen
+    to let two GPU steps run at once.
+    """
+    from resources.home import Home
+    from sunriza_assets.instance import gpu_count, prepare_instance
+
+    home = Home.from_environment()
+    prepare_instance(home, gpus=gpus or max(1, gpu_count()))
+    facts = {
+        "home": str(home.root),
+        "dagster_home": os.environ["DAGSTER_HOME"],
+        "gpu_pool": gpus or max(1, gpu_count()),
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the UI.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the UI.")
+def dev(port: int, host: str) -> None:
+    """Start the Dagster UI and daemon on this home; the sensor renders whatever is added."""
+    from resources.home import Home
+    from sunriza_assets.instance import prepare_instance
+
+    prepare_instance(Home.from_environment())
+    # This process becomes Dagster's, so that Ctrl-C and a supervisor's signals reach it.
+    dagster = Path(sys.executable).with_name("dagster")
+    arguments = [str(dagster), "dev", "-m", "sunriza_assets.definitions"]
+    os.execv(dagster, [*arguments, "--host", host, "--port", str(port)])  # noqa: S606 - no shell

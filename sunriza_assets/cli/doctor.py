@@ -1,0 +1,185 @@
+"""`sunriza doctor`: what works here, what is missing, and what to do about it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+
+from sunriza_assets.cli.options import as_json, print_json
+from sunriza_assets.errors import SunrizaError
+
+__all__ = ["doctor"]
+
+MIN_FREE_BYTES: Final = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    name: str
+    """What was looked at."""
+    state: Literal["ok", "optional", "missing"]
+    """optional: absent, and everything works without it."""
+    detail: str
+    """What was found."""
+    remedy: str = ""
+    """What to do, when there is something to do."""
+
+
+@click.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Look at Python, ffmpeg, codecs, GPU, onnxruntime, models, weights and stores.
+
+    Exit code 1 when something is missing that rendering needs.
+    """
+    findings = [finding for look in LOOKS for finding in look()]
+    healthy = all(finding.state != "missing" for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("", "what", "found", "what to do")
+        marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "missing": "[red]no[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.state], finding.name, finding.detail, finding.remedy)
+        Console().print(table)
+    if not healthy:
+        raise click.exceptions.Exit(1)
+
+
+def _python() -> Iterator[Finding]:
+    supported = (3, 11) <= sys.version_info < (3, 13)
+    yield Finding(
+        "python",
+        "ok" if supported else "missing",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "" if supported else "Use Python 3.11 or 3.12.",
+    )
+    for name in ("dagster", "numpy", "av", "opencv-python-headless"):
+        yield Finding(name, "ok", importlib.metadata.version(name))
+
+
+def _media() -> Iterator[Finding]:
+    import av
+    import imageio_ffmpeg
+
+    encoders = [name for name in ("libx264", "h264_nvenc") if _has_codec(av, name)]
+    have = "libx264" in encoders
+    yield Finding(
+        "codecs",
+        "ok" if have else "missing",
+        f"PyAV {av.__version__}, encoders: {', '.join(encoders) or 'none for H.264'}",
+        "" if have else "Reinstall PyAV from its wheel: pip install --force-reinstall av",
+    )
+    try:
+        binary = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        yield Finding("ffmpeg", "missing", str(error), "pip install --force-reinstall imageio-ffmpeg")
+        return
+    version = subprocess.run(
+        [binary, "-version"], capture_output=True, text=True, timeout=20, check=False
+    )
+    yield Finding("ffmpeg", "ok", version.stdout.split("\n")[0][:80])
+
+
+def _has_codec(av: object, name: str) -> bool:
+    from av.codec import Codec
+
+    try:
+        Codec(name, "w")
+    except ValueError:
+        return False
+    return True
+
+
+def _gpu() -> Iterator[Finding]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        yield Finding(
+            "gpu", "optional", "no NVIDIA GPU; the mesh engine works on the CPU", ""
+        )
+    else:
+        query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+        told = subprocess.run(
+            [tool, *query], capture_output=True, text=True, timeout=20, check=False
+        )
+        found = told.stdout.strip() or told.stderr.strip()
+        yield Finding("gpu", "ok" if told.returncode == 0 else "optional", found)
+    from sunriza_assets.studio.face.runtime import CPU, CUDA, has_nvidia_gpu, usable_provider
+
+    provider, problem = usable_provider()
+    fallen_back = has_nvidia_gpu() and provider == CPU
+    package = "onnxruntime-gpu" if sys.platform == "linux" else "onnxruntime"
+    yield Finding(
+        "onnxruntime",
+        "optional" if fallen_back else "ok",
+        f"{importlib.metadata.version(package)}, face models run on {provider}",
+        f"{CUDA} does not load: {problem}" if fallen_back else "",
+    )
+
+
+def _models() -> Iterator[Finding]:
+    from sunriza_assets.cli.models import model_rows
+
+    for row in model_rows():
+        needed = row["family"] == "face"
+        command = f"sunriza models pull {row['family']}"
+        yield Finding(
+            f"{row['family']}/{row['name']}",
+            "ok" if row["present"] else ("missing" if needed else "optional"),
+            row["licence"] if row["present"] else "not there",
+            "" if row["present"] else command,
+        )
+
+
+def _stores() -> Iterator[Finding]:
+    from resources.home import Home
+    from resources.stores import describe_stores
+
+    home = Home.from_environment()
+    try:
+        told = describe_stores()
+    except SunrizaError as error:
+        yield Finding("store", "missing", error.what, error.remedy or "")
+    else:
+        yield Finding("store", "ok", told)
+    folder = home.root
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    writable = os.access(folder, os.W_OK)
+    fits = writable and free >= MIN_FREE_BYTES
+    yield Finding(
+        "home",
+        "ok" if fits else "missing",
+        f"{home.root}, {free / 1e9:.1f} GB free{'' if writable else ', not writable'}",
+        "" if fits else "Make room, or set SUNRIZA_HOME to another folder.",
+    )
+    yield from _rights(home.root)
+
+
+def _rights(root: Path) -> Iterator[Finding]:
+    """Documents and portraits are personal: a home that everybody may write is worth a word."""
+    if root.exists() and root.stat().st_mode & 0o002:
+        yield Finding("rights", "optional", f"{root} is writable by everybody", f"chmod o-w {root}")
+
+
+LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
+    _python,
+    _media,
+    _gpu,
+    _models,
+    _stores,
+)

@@ -1,0 +1,88 @@
+"""`sunriza models`: list and pull model files."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sunriza_assets.cli.options import as_json, print_json
+
+__all__ = ["models"]
+
+
+@click.group()
+def models() -> None:
+    """List and pull model files: face models, engine weights."""
+
+
+@models.command("list")
+@as_json
+def list_models(as_json: bool) -> None:
+    """Every model: present or not, size, licence, hash."""
+    rows = model_rows()
+    if as_json:
+        print_json({"models": rows})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "family", "present", "licence", "path")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["family"],
+            "yes" if row["present"] else "no",
+            row["licence"],
+            row["path"],
+        )
+    Console().print(table)
+
+
+@models.command()
+@click.argument(
+    "family", type=click.Choice(["face", "liveportrait"]), required=False, default="face"
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder that has the files already, instead of the network.",
+)
+@as_json
+def pull(family: str, source: Path | None, as_json: bool) -> None:
+    """Fetch, verify and convert models; what is there already is left alone.
+
+    FAMILY is `face` (MediaPipe's detector, face mesh and person matte; the default) or
+    `liveportrait` (the official weights).
+    """
+    done = pull_models(family, source)
+    if as_json:
+        print_json({"pulled": done})
+    else:
+        click.echo("\n".join(done) if done else "Everything is there already.")
+
+
+def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
+    """Fetch one family of models into SUNRIZA_MODELS; returns what was done."""
+    from resources.home import Home
+
+    root = Home.from_environment().models
+    if family == "liveportrait":
+        from sunriza_assets.studio.engines.liveportrait.weights import pull_weights
+
+        return list(pull_weights(root, source=source))
+    from sunriza_assets.studio.face.model_store import ModelStore
+
+    return list(ModelStore(root).pull())
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """One row per model of every family."""
+    from resources.home import Home
+    from sunriza_assets.studio.engines.liveportrait.weights import weight_entries
+    from sunriza_assets.studio.face.model_store import ModelStore
+
+    root = Home.from_environment().models
+    entries = [*ModelStore(root).entries(), *weight_entries(root)]
+    return [{**asdict(entry), "path": str(entry.path)} for entry in entries]

@@ -1,0 +1,117 @@
+"""`sunriza render`: materialize avatars through Dagster, with a progress bar."""
+
+from typing import Any
+
+import click
+
+from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+
+__all__ = ["render", "render_avatars"]
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--only", multiple=True, metavar="ASSET", help="Materialize only this asset.")
+@settings_option
+@click.option("--force", is_flag=True, help="Extract the motion again even if it is cached.")
+@as_json
+def render(
+    ids: tuple[str, ...],
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Render avatars, one after another, and publish them.
+
+    Settings given here hold for this run only; `sunriza avatar add --set` changes what the avatar's
+    document asks for. Exit code 1 if any avatar failed.
+    """
+    from resources.document import checked_avatar_id
+
+    for avatar_id in ids:
+        checked_avatar_id(avatar_id)
+    results = render_avatars(ids, only, parsed_settings(settings), force=force, quiet=as_json)
+    if as_json:
+        print_json({"avatars": results})
+    else:
+        for avatar_id, result in results.items():
+            _print_result(avatar_id, result)
+    if any(result["status"] == "error" for result in results.values()):
+        raise click.exceptions.Exit(1)
+
+
+def render_avatars(
+    ids: tuple[str, ...],
+    only: tuple[str, ...] = (),
+    parameters: dict[str, Any] | None = None,
+    *,
+    force: bool = False,
+    quiet: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Render avatars in this process; see `AvatarRuns.render` for the results."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from resources.home import Home
+    from resources.services import Stores
+    from sunriza_assets.cli.runs import AvatarRuns
+    from sunriza_assets.instance import opened_instance
+
+    columns = [
+        TextColumn("{task.fields[avatar]}"),
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    ]
+    bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
+    tasks: dict[tuple[str, str], Any] = {}
+
+    def listen(avatar_id: str, asset: str, share: float) -> None:
+        if (avatar_id, asset) not in tasks:
+            tasks[avatar_id, asset] = bar.add_task(asset, total=1.0, avatar=avatar_id)
+        bar.update(tasks[avatar_id, asset], completed=share)
+
+    with opened_instance(Home.from_environment()) as instance, bar:
+        for avatar_id in ids:  # a name that does not exist is told before anything is rendered
+            Stores().avatars.get(avatar_id)
+        runs = AvatarRuns(instance, listen)
+        return {
+            avatar_id: runs.render(avatar_id, only=only, parameters=parameters, force=force)
+            for avatar_id in ids
+        }
+
+
+def _print_result(avatar_id: str, result: dict[str, Any]) -> None:
+    if result["error"]:
+        click.echo(f"{avatar_id}: error: {result['error']['message']}", err=True)
+        return
+    from rich.console import Console
+
+    Console().print(results_table(avatar_id, result))
+
+
+def results_table(avatar_id: str, result: dict[str, Any]) -> Any:
+    """A table of what each asset took and where it lies."""
+    from rich.table import Table
+
+    title = f"{avatar_id}: {result['status']} in {result['wall_s']:.1f} s"
+    if result["engine"]:
+        title += f", engine {result['engine']}"
+    table = Table(title=title, title_justify="left")
+    for column, justify in (("asset", "left"), ("seconds", "right"), ("cost", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("cache")
+    table.add_column("files", overflow="fold")
+    for name, asset in result["assets"].items():
+        cost = asset["metadata"].get("cost")
+        currency = asset["metadata"].get("cost_currency", "")
+        table.add_row(
+            name,
+            f"{asset['seconds']:.2f}" if asset["seconds"] is not None else "",
+            f"{cost:.6f} {currency}" if cost is not None else "",
+            asset["cache"] or "",
+            "\n".join(asset["files"]),
+        )
+    return table

@@ -1,0 +1,153 @@
+"""Materialize one avatar in this process and say what came of it, as plain JSON values."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import dagster as dg
+
+from resources.services import ProgressBoard, Stores
+from sunriza_assets.config import launchpad_config
+from sunriza_assets.definitions import build_defs
+from sunriza_assets.errors import ParameterError
+from sunriza_assets.jobs import AVATAR_DYNAMICS
+from sunriza_assets.partitions import AVATARS
+from sunriza_assets.studio.parameters import resolve
+
+__all__ = ["AvatarRuns"]
+
+# Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class AvatarRuns:
+    """Runs of the whole graph, or of some of its assets, one avatar after another.
+
+    One object loads the code location once and keeps its models warm.
+
+    Args:
+        instance: where runs, events and partitions are kept.
+        listener: gets (avatar id, asset, share done 0-1) while a step works.
+    """
+
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        listener: Callable[[str, str, float], None] | None = None,
+    ) -> None:
+        self._instance = instance
+        board = ProgressBoard.telling(listener) if listener else ProgressBoard()
+        self._job = build_defs({"board": board}).resolve_job_def(AVATAR_DYNAMICS.name)
+        self.assets = [
+            key.to_user_string()
+            for level in self._job.asset_layer.asset_graph.toposorted_asset_keys_by_level
+            for key in level
+            if key in self._job.asset_layer.selected_asset_keys
+        ]
+        """Names of the assets of an avatar, upstream first."""
+
+    def render(
+        self,
+        avatar_id: str,
+        *,
+        only: Sequence[str] = (),
+        parameters: dict[str, Any] | None = None,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Materialize one avatar.
+
+        Args:
+            only: assets to materialize; all when empty.
+            parameters: canonical parameters of the launchpad layer.
+            force: extract the motion again even if it is cached.
+
+        Returns:
+            status (`ready` or `error`), run_id, engine, parameters, wall_s, assets, error.
+
+        Raises:
+            AvatarError: there is no such avatar.
+            ParameterError: `only` names no asset.
+        """
+        for name in only:
+            if name not in self.assets:
+                raise ParameterError(
+                    f"There is no asset {name!r}", remedy=f"Assets: {', '.join(self.assets)}."
+                )
+        document = Stores().avatars.get(avatar_id)
+        self._instance.add_dynamic_partitions(AVATARS.name or "", [avatar_id])
+        selected = set(only or self.assets)
+        config = launchpad_config(parameters or {}, force=force, selected=selected)
+        begin = time.monotonic()
+        result = self._job.execute_in_process(
+            run_config={**config, **_QUIET},
+            instance=self._instance,
+            partition_key=avatar_id,
+            asset_selection=[dg.AssetKey(name) for name in only] or None,
+            raise_on_error=False,
+        )
+        assets = _assets(result)
+        idle = assets.get("idle_video", {}).get("metadata", {})
+        error = None if result.success else _error(result)
+        return {
+            "status": "ready" if result.success else "error",
+            "run_id": result.run_id,
+            "engine": idle.get("engine"),
+            "parameters": idle.get("parameters")
+            or resolve(document.wishes, parameters or {}).to_dict(),
+            "wall_s": round(time.monotonic() - begin, 3),
+            "assets": assets,
+            "error": error,
+        }
+
+
+def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for event in result.get_asset_materialization_events():
+        key = event.asset_key
+        if key is None:
+            continue
+        metadata = {
+            name: _plain(value) for name, value in event.materialization.metadata.items()
+        }
+        files = metadata.pop("files", None)
+        found[key.to_user_string()] = {
+            "seconds": metadata.get("wall_s"),
+            "cache": metadata.get("cache"),
+            "files": files
+            if files is not None
+            else [value for name, value in sorted(metadata.items()) if name.endswith("Url")],
+            "metadata": {name: value for name, value in metadata.items() if name != "preview"},
+        }
+    return found
+
+
+def _plain(value: dg.MetadataValue[Any]) -> Any:
+    """A metadata value as JSON; what JSON cannot say becomes text."""
+    inner = value.value
+    return inner if isinstance(inner, bool | int | float | str | list | dict) else str(inner)
+
+
+def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """The first thing that went wrong: a named error, a failed check, or a bug."""
+    for event in result.all_events:
+        evaluation = (
+            event.asset_check_evaluation_data
+            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            else None
+        )
+        if evaluation is not None and not evaluation.passed:
+            text = f"Check {evaluation.check_name} failed: {evaluation.description}"
+            return {"code": "check.failed", "message": text}
+        if event.is_step_failure:
+            told = event.step_failure_data.user_failure_data
+            if told is not None and told.description:
+                code = told.metadata.get("code")
+                return {
+                    "code": str(code.value) if code is not None else "failure",
+                    "message": told.description,
+                    "asset": event.step_key,
+                }
+            error = event.step_failure_data.error
+            text = (error.cause or error).message if error else "failed"
+            return {"code": "internal", "message": " ".join(text.split()), "asset": event.step_key}
+    return {"code": "internal", "message": "the run failed before its first step"}

@@ -1,0 +1,44 @@
+"""The one place where everything is joined: assets, checks, jobs, sensors and resources.
+
+Loading this module must stay cheap, for every run process does it: nothing here or below imports
+torch, OpenCV, onnxruntime, pandas or Firebase at module level.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
+from sunriza_assets.assets import inputs, motion, overlay, published, status
+from sunriza_assets.checks import CHECKS
+from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
+from sunriza_assets.schedules import SCHEDULES
+from sunriza_assets.sensors import SENSORS
+
+__all__ = ["build_defs", "defs"]
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The code location, with some resources replaced (a test world, a terminal's progress)."""
+    resources: dict[str, Any] = {
+        "stores": Stores(),
+        "media_io": MediaIO(),
+        "engines": Engines(),
+        "templates": Templates(),
+        "board": ProgressBoard(),
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([inputs, motion, overlay, published, status]),
+        asset_checks=CHECKS,
+        jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],
+        sensors=SENSORS,
+        schedules=SCHEDULES,
+        resources={**resources, **(resource_overrides or {})},
+        # One avatar = one run = one process: a process a step costs 3 to 10 times as much, and
+        # the models would not stay warm between motion_template and idle_video.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

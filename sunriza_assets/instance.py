@@ -1,0 +1,80 @@
+"""The Dagster instance below SUNRIZA_HOME: made once, safely, and opened by every door.
+
+Two processes that open a fresh SQLite home at the same time corrupt it, so the first opening
+happens under a lock; the shipped `dagster.yaml` is kept current in the home.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from filelock import FileLock
+
+from resources.home import Home
+from sunriza_assets import tags
+from sunriza_assets.errors import StoreError
+
+__all__ = ["gpu_count", "opened_instance", "prepare_instance"]
+
+_PACKAGE: Final = Path(__file__).parent
+
+
+def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
+    """Make DAGSTER_HOME ready: its folder, its settings, its database, the limit of the GPU pool.
+
+    Also sets SUNRIZA_HOME and DAGSTER_HOME for this process and its children, as absolute paths:
+    Dagster starts code servers and runs in folders of its own choosing. A DAGSTER_HOME that is
+    already set is an operator's own instance and stays.
+
+    Args:
+        gpus: how many steps the pool `gpu` admits at once; the machine's GPUs (at least 1) when
+            None and no limit was ever set.
+    """
+    os.environ["SUNRIZA_HOME"] = str(home.root)
+    folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".prepare.lock"):
+            settings = folder / "dagster.yaml"
+            if folder == home.dagster and not _same(settings, shipped_settings()):
+                shutil.copyfile(shipped_settings(), settings)
+            with dg.DagsterInstance.get() as instance:
+                _limit_pool(instance, gpus)
+    except OSError as error:
+        raise StoreError(
+            f"The Dagster home cannot be made: {error.strerror}", where=folder
+        ) from error
+
+
+@contextmanager
+def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The prepared instance."""
+    prepare_instance(home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def shipped_settings() -> Path:
+    """`dagster.yaml` of the checkout, or the copy inside an installed package."""
+    inside = _PACKAGE / "dagster.yaml"
+    return inside if inside.exists() else _PACKAGE.parent / "dagster.yaml"
+
+
+def gpu_count() -> int:
+    """NVIDIA devices of this machine, from the driver's own device files."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def _limit_pool(instance: dg.DagsterInstance, gpus: int | None) -> None:
+    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    wanted = gpus if gpus is not None else limits.get(tags.GPU_POOL) or max(1, gpu_count())
+    if limits.get(tags.GPU_POOL) != wanted:
+        instance.event_log_storage.set_concurrency_slots(tags.GPU_POOL, wanted)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.read_bytes() == other.read_bytes()

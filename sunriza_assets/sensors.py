@@ -1,0 +1,143 @@
+"""What starts runs by itself, and what makes sure that no avatar is left waiting.
+
+`avatar_changes` reads a stream of changed documents and costs what changed, never what there is.
+Its cursor moves only over changes that were turned into requests or needed none, and every request
+has a key, so a tick that is cut short and repeated neither loses nor doubles a run.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Final
+
+import dagster as dg
+
+from resources.avatars import Cursor
+from resources.document import AvatarDocument
+from resources.services import Stores
+from sunriza_assets.errors import AvatarError, SunrizaError
+from sunriza_assets.jobs import AVATAR_DYNAMICS
+from sunriza_assets.partitions import AVATARS
+
+__all__ = ["SENSORS"]
+
+PAGE: Final = 100
+"""Documents read per tick."""
+INPUTS_TAG: Final = "sunriza/inputs"
+"""Run tag: the version of the inputs that the run was asked for."""
+_WAITING: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
+
+
+@dg.sensor(
+    job=AVATAR_DYNAMICS,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
+    """One run per new or changed avatar: portrait, clip, parameters, or status `pending`."""
+    after = Cursor(**json.loads(context.cursor)) if context.cursor else None
+    page = stores.avatars.changes(after, PAGE)
+    requests: list[dg.RunRequest] = []
+    for change in page:
+        if change.document is None:
+            context.log.warning("%s cannot be read: %s", change.cursor.avatar_id, change.problem)
+        elif _wants_run(change.document) and not _is_waiting(context.instance, change.document):
+            requests.append(_request(change.document))
+    keys = [request.partition_key for request in requests if request.partition_key]
+    return dg.SensorResult(
+        run_requests=requests,
+        dynamic_partitions_requests=[AVATARS.build_add_request(keys)] if keys else [],
+        cursor=json.dumps(asdict(page[-1].cursor)) if page else context.cursor,
+    )
+
+
+@dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
+def deleted_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
+    """Takes avatars whose document is gone out of the partitions, once nothing runs for them.
+
+    A partition that is deleted under a running run would lose that run's output.
+    """
+    known = set(context.instance.get_dynamic_partitions(AVATARS.name or ""))
+    gone = sorted(known - set(stores.avatars.ids()))
+    idle = [key for key in gone if not _unfinished(context.instance, key)]
+    return dg.SensorResult(
+        dynamic_partitions_requests=[AVATARS.build_delete_request(idle)] if idle else [],
+        skip_reason=None if idle else "every avatar has its document",
+    )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitor_all_code_locations=False,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+)
+def failed_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
+    """A run that died without a word (killed, out of memory) leaves `error`, not `generating`."""
+    _close(context, stores, "run.failed", "The run stopped unexpectedly. Please try again.")
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.CANCELED,
+    monitor_all_code_locations=False,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+)
+def cancelled_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
+    """A cancelled run leaves `error`, not `generating`."""
+    _close(context, stores, "run.cancelled", "The run was cancelled.")
+
+
+def _close(context: dg.RunStatusSensorContext, stores: Stores, code: str, message: str) -> None:
+    run = context.dagster_run
+    avatar_id = run.tags.get("dagster/partition")
+    if avatar_id is None:
+        return
+    try:
+        document = stores.avatars.get(avatar_id)
+        if document.run_id == run.run_id and document.status == "generating":
+            stores.avatars.fail(avatar_id, run.run_id, code=code, message=message)
+    except SunrizaError as error:
+        context.log.warning("%s could not be told that its run ended: %s", avatar_id, error)
+
+
+def _wants_run(document: AvatarDocument) -> bool:
+    """Whether to start: something changed, and it can start (or somebody waits for an answer)."""
+    if not document.needs_run:
+        return False
+    try:
+        _ = document.hero_image_url, document.hero_video_url
+    except AvatarError:
+        return document.status == "pending"
+    return True
+
+
+def _request(document: AvatarDocument) -> dg.RunRequest:
+    version = document.inputs_version
+    return dg.RunRequest(
+        partition_key=document.avatar_id,
+        # The time belongs to the key: keys are remembered for ever, and A -> B -> A is a change.
+        run_key=f"{document.avatar_id}:{version}:{document.update_time}",
+        tags={INPUTS_TAG: version},
+    )
+
+
+def _is_waiting(instance: dg.DagsterInstance, document: AvatarDocument) -> bool:
+    """Whether a run for these very inputs is asked for and has not started to read them."""
+    tags = {"dagster/partition": document.avatar_id, INPUTS_TAG: document.inputs_version}
+    filters = dg.RunsFilter(statuses=_WAITING, tags=tags)
+    return instance.get_runs_count(filters) > 0
+
+
+def _unfinished(instance: dg.DagsterInstance, avatar_id: str) -> bool:
+    filters = dg.RunsFilter(
+        statuses=[*_WAITING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
+        tags={"dagster/partition": avatar_id},
+    )
+    return instance.get_runs_count(filters) > 0
+
+
+SENSORS: Final = [avatar_changes, deleted_avatars, failed_runs, cancelled_runs]

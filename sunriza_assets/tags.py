@@ -1,0 +1,64 @@
+"""Names that schedulers read: pools, groups, owners, and where a step may run.
+
+One dictionary per kind of step carries the Celery queue and the Kubernetes limits together, so the
+same asset runs on a laptop, on Celery workers or as Kubernetes jobs without a branch in its code.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = [
+    "CPU_STEP",
+    "GPU_POOL",
+    "GPU_STEP",
+    "GROUP_INPUTS",
+    "GROUP_MOTION",
+    "GROUP_OVERLAY",
+    "GROUP_PUBLISHED",
+    "GROUP_REPORTS",
+    "OWNERS",
+]
+
+GPU_POOL: Final = "gpu"
+"""Steps in this pool never outnumber the GPUs; `sunriza deploy init` sets the limit."""
+
+GROUP_INPUTS: Final = "inputs"
+GROUP_MOTION: Final = "motion"
+GROUP_OVERLAY: Final = "overlay"
+GROUP_PUBLISHED: Final = "published"
+GROUP_REPORTS: Final = "reports"
+
+OWNERS: Final = ["team:avatars"]
+
+CPU_STEP: Final[Mapping[str, Any]] = {
+    "dagster-celery/queue": "cpu",
+    "dagster-k8s/config": {
+        "container_config": {
+            "resources": {
+                # Trimming a 4k phone clip peaks near 1 GB; two cores keep x264 busy.
+                "requests": {"cpu": "2", "memory": "2Gi"},
+                "limits": {"memory": "4Gi"},
+            }
+        },
+        "job_spec_config": {"ttl_seconds_after_finished": 3600, "backoff_limit": 0},
+    },
+}
+"""Steps that only decode, encode, copy or publish."""
+
+GPU_STEP: Final[Mapping[str, Any]] = {
+    "dagster-celery/queue": "gpu",
+    "dagster-k8s/config": {
+        "container_config": {
+            "resources": {
+                "requests": {"cpu": "2", "memory": "8Gi"},
+                "limits": {"nvidia.com/gpu": "1", "memory": "16Gi"},
+            }
+        },
+        "pod_spec_config": {
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+        },
+        # A retried pod would run beside the one that Dagster retries.
+        "job_spec_config": {"ttl_seconds_after_finished": 3600, "backoff_limit": 0},
+    },
+}
+"""Steps that extract or render: one whole GPU each."""
