@@ -79,7 +79,7 @@ class AttentionMesh:
             (478, 3) x, y, z in pixels of the crop (z negative = nearer), and the logit of a face
             being there.
         """
-        image = crop[None].astype(np.float32) / 255
+        image = np.multiply(crop[None], 1 / 255, dtype=np.float32)
         outputs = self._coarse.run(image)
         points = np.empty((POINTS, 3), np.float32)
         points[:MESH_POINTS] = outputs["mesh"].reshape(MESH_POINTS, 3)
@@ -123,11 +123,12 @@ _CELLS: Final = np.stack(np.meshgrid(_CELL, _CELL), axis=-1).reshape(-1, 2)
 def _sampled(features: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """(16, 16, 32) bilinear samples of the (48, 48, 32) feature map, zero outside it."""
     places = _CELLS @ matrix[:, :2].T + matrix[:, 2] - 0.5
-    base = np.floor(places).astype(np.int32)
+    base = np.floor(places)
     share = places - base
+    column, row = base.astype(np.int32).T
     patch = np.zeros((len(places), features.shape[-1]), np.float32)
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        x, y = base[:, 0] + dx, base[:, 1] + dy
+        x, y = column + dx, row + dy
         weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
         weight *= (x >= 0) & (x < _MAP_SIZE) & (y >= 0) & (y < _MAP_SIZE)
         inside = features[y.clip(0, _MAP_SIZE - 1), x.clip(0, _MAP_SIZE - 1)]

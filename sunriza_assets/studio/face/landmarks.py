@@ -2,11 +2,13 @@
 
 What counts as a face, and when a portrait shows several, is decided here and nowhere else:
 
-* A find of the detector is a face when the mesh, looking at it, agrees: `PRESENT` or more.
+* A find of the detector is a face when the mesh, looking at it, agrees: `PRESENT` or more. (Faces
+  from the front reach 0.99; a profile, which the mesh cannot fit, stays below.)
 * The main face is the largest of these, weighed by the detector's score.
-* A further face makes a portrait ambiguous only when it is clear (detector and mesh both say
-  `CLEAR` or more) and at least `COMPARABLE` of the main face's size. People in the background and
-  patterns that look a little like a face do not spoil a portrait.
+* A further face makes a portrait ambiguous only when the detector is as sure (`CLEAR` or more) and
+  it has at least `COMPARABLE` of the main face's size. People in the background and patterns that
+  look a little like a face do not spoil a portrait.
+* A face that is followed is there as long as the mesh says `STILL_PRESENT` or more.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,10 +31,12 @@ __all__ = ["MESH_MODELS", "FaceLandmarks", "FaceMesh"]
 
 MESH_MODELS: Final = (DETECTOR_MODEL, *ATTENTION_MODELS)
 """Models whose identity belongs into the key of whatever is made from these landmarks."""
-PRESENT: Final = 0.5
-"""Presence score from which a face is there."""
+PRESENT: Final = 0.75
+"""The mesh's score from which a find is a face."""
+STILL_PRESENT: Final = 0.5
+"""The mesh's score down to which a followed face is still there."""
 CLEAR: Final = 0.75
-"""Detector and presence score from which a second face is beyond doubt."""
+"""The detector's score from which a second face is beyond doubt."""
 COMPARABLE: Final = 0.4
 """Share of the main face's size from which a second face is one of the portrait's subjects."""
 PASSES: Final = 4
@@ -132,8 +136,8 @@ class FaceMesh:
         (main, found), *others = faces
         rivals = [
             other
-            for other, landmarks in others
-            if min(other.score, landmarks.score) >= CLEAR and other.side >= COMPARABLE * main.side
+            for other, _ in others
+            if other.score >= CLEAR and other.side >= COMPARABLE * main.side
         ]
         if rivals:
             raise FaceError(
@@ -160,7 +164,7 @@ class FaceMesh:
             face = None
             if last is not None and lost == 0:
                 face = self._look(frame, last.crop)
-            if face is None or face.score < PRESENT:
+            if face is None or face.score < STILL_PRESENT:
                 face = self._found_again(frame, last, lost)
             if face is None:
                 lost += 1

@@ -81,7 +81,7 @@ def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSessi
     wanted = [(CUDA, {"use_tf32": "0"}), CPU] if provider == CUDA else [provider]
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=wanted)
-    except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no narrower base
+    except Exception as error:  # onnxruntime's errors have no base of their own
         raise ModelError(
             f"Model cannot be loaded: {error}",
             where=path,
