@@ -1,5 +1,6 @@
 """Writing a file so that a reader only ever meets a whole one, whatever happens to the writer."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -29,11 +30,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise StoreError(
-            f"File cannot be written: {error.strerror or error}",
+            "The disk is full" if full else f"File cannot be written: {error.strerror or error}",
             where=path,
-            remedy="Check free space and the folder's permissions.",
-            code="write",
+            remedy="Free some space and try again." if full else "Check that the folder is there.",
+            code="full" if full else "write",
         ) from error
     finally:
         beside.unlink(missing_ok=True)
