@@ -1,0 +1,26 @@
+"""The CPU engine: one portrait photo, bent along a face mesh, blinks, speaks and turns its head.
+
+It needs no trained generator: landmarks drive an exact warp of the photo, eyelids and the inside of
+the mouth are drawn on top. Nothing here chooses what moves when; that is the template's.
+
+Arrays of its motion template, T frames of the clip:
+
+==================  =================  ==============================================================
+``neutral``         (478, 3) float32   the face at rest, clip pixels; z on the scale of x, near < 0
+``rotation``        (T, 3) float32     head rotation vector relative to neutral, radians, clip axes
+``log_scale``       (T,) float32       natural logarithm of the head's size relative to neutral
+``translation``     (T, 3) float32     shift of the head in IOD, x right, y down (z unused)
+``expression``      (T, 468, 3) f16    offsets of the mesh from neutral, pose undone, IOD
+``closure``         (T, 2) float32     eyelids, subject's right and left: 1 - opening / usual opening
+                                       as measured; landmarks see a shut eye at about 0.65
+``gaze``            (T, 2, 2) float32  shift of either iris from neutral in eye widths, x along the
+                                       eye to the right, y down
+``mouth_opening``   (T,) float32       distance of the inner lips, IOD, absolute
+``mouth_texture``   (T, h, w, 3) u8    the clip's open mouth cut out between the inner lips, columns
+                                       from corner to corner, rows from upper to lower lip; T may be
+                                       0 where there is none: the mouth is then painted
+``skin``            (3,) float32       RGB of the clip's skin around the mouth
+==================  =================  ==============================================================
+
+IOD is the distance of the outer eye corners of the neutral face.
+"""

@@ -1,0 +1,201 @@
+"""Blinks and gaze, drawn analytically into the portrait before it is warped.
+
+A mesh cannot close an eye: the lid that comes down is folded away in the photo. So every eye gets
+coordinates of its own (x from corner to corner, y down) in which both lid rims are curves, and the
+upper lid is redrawn wherever its rim has to be: a strip with the lashes slides down unstretched,
+the skin above it stretches up to the brow. Layers, from back to front: eyeball, lower lid, upper
+lid. All lengths below scale with the eye's width W and its largest opening A.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
+from sunriza_assets.studio.engines.mesh.sampling import read_at
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIDS, UPPER_LIDS
+from sunriza_assets.studio.face.topology import (
+    IRIS_CENTRES,
+    LEFT_BROW,
+    LEFT_IRIS,
+    RIGHT_BROW,
+    RIGHT_IRIS,
+)
+
+__all__ = ["WIDEST", "Eye"]
+
+Plane = NDArray[np.float32]
+
+WIDEST: Final = -0.35
+"""Closure of the widest eye that is drawn; there is no eyeball above it in the photo."""
+_MEETING: Final = 0.14
+"""Where closed lids meet: this share of the opening above the lower rim."""
+_LASH_STRIP: Final = 0.16
+"""Height of the strip that slides without stretching, A."""
+_UPPER_INSET: Final = 0.07
+_LOWER_INSET: Final = 0.10
+"""How much further out the rims are read, A, so that no eye white sticks to them."""
+_LOWER_REACH: Final = 0.8
+"""How far below its rim the lower lid stretches, A."""
+_LID_SHADOW: Final = 0.35
+_LASH_SHADE: Final = 0.38
+_GAZE_LIMITS: Final = (0.16, 0.06)
+"""Largest iris shift sideways and up or down, W: beyond there is no eye white in the photo."""
+_BLIND: Final = 0.06
+"""An eye that opens less than this share of W is shut in the photo and stays so."""
+_STILL: Final = 0.004
+
+
+class Eye:
+    """One eye of a portrait.
+
+    Args:
+        points: (478, 3) landmarks of the portrait, pixels.
+        side: 0 the subject's right eye, 1 the left.
+        size: (width, height) of the picture.
+    """
+
+    def __init__(self, points: NDArray[Any], side: int, size: tuple[int, int]) -> None:
+        upper, lower = points[UPPER_LIDS[side], :2], points[LOWER_LIDS[side], :2]
+        origin, across = upper[0], upper[-1] - upper[0]
+        self._width = max(float(np.linalg.norm(across)), 1.0)
+        right = across / self._width
+        self._axes = np.stack([right, [-right[1], right[0]]]).astype(np.float32)  # rows: x, y
+        upper, lower = ((rim - origin) @ self._axes.T for rim in (upper, lower))
+        inner = np.linspace(0.0, self._width, 40)
+        opening = _curve(lower)(inner) - _curve(upper)(inner)
+        self._opening = float(opening.max())
+        brow = points[(RIGHT_BROW, LEFT_BROW)[side], :2]
+        brow_height = -float(np.max((brow - origin) @ self._axes[1]))
+        lid_height = 0.95 * (brow_height + float(upper[:, 1].min()))
+        self._lid_height = float(np.clip(lid_height, 0.9 * self._opening, 2.2 * self._opening))
+        self._window, x, y = self._box(origin, upper, lower, size)
+        inside = np.clip(x, 0.0, self._width)
+        self._upper = _curve(upper)(inside).astype(np.float32)
+        self._lower = np.maximum(_curve(lower)(inside), self._upper).astype(np.float32)
+        self._y = y
+        iris = points[IRIS_CENTRES[side], :2]
+        rim = points[(RIGHT_IRIS, LEFT_IRIS)[side][1:], :2]
+        self._iris_radius = float(np.linalg.norm(rim - iris, axis=1).mean())
+        centre = (iris - origin) @ self._axes.T
+        self._from_iris = np.stack([x - centre[0], y - centre[1]], axis=2).astype(np.float32)
+        self._soft = np.float32(max(0.8, 0.018 * self._width))
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that the eye may change."""
+        return self._window
+
+    @property
+    def ratio(self) -> float:
+        """Largest opening over width."""
+        return self._opening / self._width
+
+    def draw(self, picture: NDArray[np.uint8], closure: float, gaze: NDArray[Any]) -> Any:
+        """The eye with its lids and iris moved.
+
+        Args:
+            picture: (H, W, C) uint8 portrait.
+            closure: 0 as in the portrait, 1 shut, down to `WIDEST` for wider.
+            gaze: (2,) shift of the iris in eye widths, x along the eye to the right, y down.
+
+        Returns:
+            (h, w, C) uint8 new content of `window`, or None where nothing changes.
+        """
+        closure = float(np.clip(closure, WIDEST, 1.0))
+        shift = np.clip(gaze, -np.array(_GAZE_LIMITS), _GAZE_LIMITS) * self._width
+        moved = abs(closure) > _STILL or np.abs(shift).max() > _STILL * self._width
+        if not moved or self._opening < _BLIND * self._width:
+            return None
+        gap = self._lower - self._upper
+        meeting = gap * (1.0 - _MEETING)
+        overlap = self._soft * rise(closure, 0.8, 1.0)
+        fall = (closure * meeting + overlap * smoothstep(8.0 * gap / self._opening)).astype(
+            np.float32
+        )
+        lift = np.float32(max(closure, 0.0) * _MEETING) * gap
+        upper, lower = self._upper + fall, self._lower - lift
+        ball = self._eyeball(picture, upper, shift, closure)
+        lower_skin = self._lower_lid(picture, lower, lift)
+        upper_skin = self._upper_lid(picture, upper, fall, closure)
+        below = np.clip((self._y - lower) / self._soft + 0.5, 0.0, 1.0)[:, :, None]
+        above = np.clip((upper - self._y) / self._soft + 0.5, 0.0, 1.0)[:, :, None]
+        result = ball + below * (lower_skin - ball)
+        result += above * (upper_skin - result)
+        return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+    def _eyeball(
+        self, picture: NDArray[np.uint8], upper: Plane, shift: NDArray[Any], closure: float
+    ) -> Plane:
+        """What the lids leave free: the iris shifted, a wider eye filled from below its rim."""
+        from_iris = self._from_iris - shift.astype(np.float32)
+        distance = np.linalg.norm(from_iris, axis=2)
+        reach = 0.32 * self._width
+        hold = 1.0 - smoothstep((distance - 1.05 * self._iris_radius) / reach)
+        dx, dy = -shift[0] * hold, -shift[1] * hold
+        risen = np.maximum(self._upper - upper, 0.0)
+        depth = (self._y - upper) / np.maximum(0.6 * (self._lower - upper), 1e-3)
+        dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * (1.0 - smoothstep(depth))
+        ball = self._read(picture, dx, dy)
+        shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
+        return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])
+
+    def _lower_lid(self, picture: NDArray[np.uint8], lower: Plane, lift: Plane) -> Plane:
+        depth = np.maximum(self._y - lower, 0.0)
+        reach = _LOWER_REACH * self._opening
+        source = depth - lift * smoothstep(depth / (reach + lift))
+        inset = _LOWER_INSET * lift / max(_MEETING, 1e-3)
+        source += inset * np.exp(-depth / (0.12 * self._opening))
+        return self._read(picture, 0.0, self._lower + source - self._y)
+
+    def _upper_lid(
+        self, picture: NDArray[np.uint8], upper: Plane, fall: Plane, closure: float
+    ) -> Plane:
+        height = np.maximum(upper - self._y, 0.0)
+        strip = _LASH_STRIP * self._opening
+        span = np.maximum(self._lid_height + fall - strip, 1e-3)
+        source = height - fall * smoothstep((height - strip) / span)
+        inset = _UPPER_INSET * np.clip(4.0 * fall, 0.0, self._opening)
+        source += inset * np.exp(-height / (0.12 * self._opening))
+        skin = self._read(picture, 0.0, self._upper - source - self._y)
+        lashes = np.exp(-((height / (0.07 * self._opening + self._soft)) ** 2))
+        reach = np.clip(fall / (0.5 * self._opening), 0.0, 1.0)
+        return np.asarray(
+            skin * (1.0 - _LASH_SHADE * max(closure, 0.0) * lashes * reach)[:, :, None]
+        )
+
+    def _read(self, picture: NDArray[np.uint8], dx: Any, dy: Any) -> Plane:
+        """The picture read (dx, dy) away in eye coordinates, float32."""
+        rows, columns = self._window
+        height, width = self._y.shape
+        shift_x = dx * self._axes[0, 0] + dy * self._axes[1, 0]
+        shift_y = dx * self._axes[0, 1] + dy * self._axes[1, 1]
+        x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + shift_x
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + shift_y
+        places = np.empty((height, width, 2), dtype=np.float32)
+        places[..., 0], places[..., 1] = x, y
+        return read_at(picture, places).astype(np.float32)
+
+    def _box(
+        self, origin: NDArray[Any], upper: NDArray[Any], lower: NDArray[Any], size: tuple[int, int]
+    ) -> tuple[tuple[slice, slice], Plane, Plane]:
+        """The window of the picture the eye may touch, and its pixels in eye coordinates."""
+        top = float(upper[:, 1].min()) - self._lid_height - 1.2 * self._opening
+        bottom = float(lower[:, 1].max()) + 1.2 * self._opening
+        left, right = -0.25 * self._width, 1.25 * self._width
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        corners = corners @ self._axes + origin
+        low = np.clip(np.floor(corners.min(axis=0)), 0, size).astype(int)
+        high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, size).astype(int)
+        y, x = np.mgrid[low[1] : high[1], low[0] : high[0]] + 0.5
+        local = (np.stack([x, y], axis=2) - origin) @ self._axes.T
+        window = (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
+        return window, local[..., 0].astype(np.float32), local[..., 1].astype(np.float32)
+
+
+def _curve(rim: NDArray[Any]) -> PchipInterpolator:
+    """A lid's rim, (N, 2) points from corner to corner, as a monotone cubic y(x)."""
+    x = np.maximum.accumulate(rim[:, 0] + 1e-3 * np.arange(len(rim)))
+    return PchipInterpolator(x + 1e-6 * np.arange(len(rim)), rim[:, 1])

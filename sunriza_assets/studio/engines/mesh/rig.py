@@ -1,0 +1,110 @@
+"""A portrait made ready to move: everything that depends on it alone, worked out once."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.background import Layers
+from sunriza_assets.studio.engines.mesh.lids import Eye
+from sunriza_assets.studio.engines.mesh.mouth import Mouth, MouthPainter
+from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
+from sunriza_assets.studio.engines.mesh.sampling import read_at
+from sunriza_assets.studio.engines.mesh.topology import OVAL
+from sunriza_assets.studio.engines.mesh.warp import Warp
+from sunriza_assets.studio.face.topology import MESH_POINTS
+
+__all__ = ["PortraitRig"]
+
+
+class PortraitRig:
+    """Draws one portrait with its face, head, eyes and mouth elsewhere.
+
+    Drawing edits a buffer of the rig in place for a moment: one thread at a time.
+
+    Args:
+        image: (H, W, 3) RGB uint8 portrait.
+        landmarks: (478, 3) face of the portrait, continuous pixels, z on the scale of x.
+        matte: (H, W) 0-1, how surely a pixel is person; None warps background and person as one.
+        stitched: keep the shoulders and the picture's border in place.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        landmarks: NDArray[Any],
+        *,
+        matte: NDArray[Any] | None = None,
+        stitched: bool = True,
+    ) -> None:
+        points = np.asarray(landmarks, dtype=np.float64)
+        height, width = image.shape[:2]
+        self.image = image
+        self.landmarks = points
+        self.mesh = points[:MESH_POINTS]
+        """(468, 3) the portrait's own mesh: drawing it gives the portrait back."""
+        self.iod = eye_distance(points)
+        """Distance of the outer eye corners, pixels."""
+        self.centre = skull_centre(points)
+        """(3,) the point the head turns about."""
+        self.eyes = (Eye(points, 0, (width, height)), Eye(points, 1, (width, height)))
+        """The subject's right eye, then the left."""
+        self.mouth = MouthPainter(points, image)
+        self.warp = Warp(points, (width, height), stitched=stitched)
+        self._layers = Layers(image, None if matte is None else _with_face(matte, points))
+
+    def draw(
+        self,
+        points: NDArray[Any],
+        *,
+        head: HeadMotion | None = None,
+        closure: tuple[float, float] = (0.0, 0.0),
+        gaze: NDArray[Any] | None = None,
+        mouth: Mouth | None = None,
+    ) -> Image:
+        """The portrait with its mesh at `points`.
+
+        Args:
+            points: (468, 3) where the mesh goes, pixels of the portrait, head motion included.
+            head: motion of the skull alone, which hair and neck follow; None is the head at rest.
+            closure: of the subject's right and left eye, 0 as in the portrait, 1 shut, less than 0
+                wider.
+            gaze: (2, 2) shift of either iris in eye widths (x right, y down); None is none.
+            mouth: what is inside the mouth where it opens; None paints a plain cavity.
+
+        Returns:
+            (H, W, 3) uint8, a new array.
+        """
+        head = head or HeadMotion.still()
+        gaze = np.zeros((2, 2)) if gaze is None else gaze
+        frame = self.image.copy()
+        sources = self.warp.backward_map(head, points)
+        eyes = [
+            (eye.window, eye.draw(self.image, closure[side], gaze[side]))
+            for side, eye in enumerate(self.eyes)
+        ]
+        drawn = [(window, eye) for window, eye in eyes if eye is not None]
+        if sources is None:
+            for window, eye in drawn:
+                frame[window] = eye
+        else:
+            moving = self._layers.moving
+            kept = [(window, moving[window].copy()) for window, _ in drawn]
+            for window, eye in drawn:
+                moving[window][..., :3] = eye
+            warped = read_at(moving, sources.sources)
+            for window, content in kept:
+                moving[window] = content
+            frame[sources.window] = self._layers.compose(warped, sources.window)
+        self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
+        return frame
+
+
+def _with_face(matte: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float32]:
+    """The matte with the face itself certain: no model's doubt may let a wall shine through."""
+    certain = np.asarray(matte, dtype=np.float32).copy()
+    oval = np.round(points[OVAL, :2] * 16 - 8).astype(np.int32)
+    cv2.fillPoly(certain, [oval], 1.0, lineType=cv2.LINE_AA, shift=4)
+    return np.asarray(np.maximum(certain, matte), dtype=np.float32)
