@@ -1,0 +1,135 @@
+"""A step as the event log remembers it, and the row that the ledger keeps of it.
+
+`StepEvent` is neutral: whoever reads an event log makes them. What a row holds, and of which type,
+is decided here once for writing and reading.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from sunriza_assets.costs.record import StepRecord, stage_key
+from sunriza_assets.errors import CostError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["KEY", "TEXT_COLUMNS", "UNKNOWN", "StepEvent", "row_of", "table_of"]
+
+KEY: Final = ("run_id", "asset", "partition", "event_id")
+"""What makes a row one of a kind: a retry or a second materialization has its own event."""
+UNKNOWN: Final = "unknown"
+"""Device of a step that left no record; no price book has a price for it."""
+
+TEXT_COLUMNS: Final = (
+    "run_id",
+    "asset",
+    "partition",
+    "device",
+    "device_kind",
+    "engine",
+    "engine_version",
+    "cache",
+    "price_book",
+    "cost_currency",
+)
+_FLOAT_COLUMNS: Final = (
+    "wall_s",
+    "queue_s",
+    "cpu_s",
+    "gpu_s",
+    "cache_saved_s",
+    "clip_s",
+    "cost",
+)
+_WHOLE_COLUMNS: Final = (
+    "event_id",
+    "cores",
+    "peak_memory_bytes",
+    "peak_gpu_memory_bytes",
+    "bytes_in",
+    "bytes_out",
+    "egress_bytes",
+    "frames",
+    "clip_frames",
+)
+_FLAG_COLUMNS: Final = ("success", "measured", "cold")
+_STAGE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """One finished, failed or killed step of an event log."""
+
+    run_id: str
+    """The run that the step belongs to."""
+    asset: str
+    """Name of the asset."""
+    partition: str | None
+    """Partition key: the avatar's id; None for an unpartitioned asset."""
+    event_id: int
+    """Position in the log, growing; unique together with the run."""
+    timestamp: float
+    """Unix time at which the log says it happened."""
+    success: bool
+    """False for a step that failed or was killed."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Plain JSON values, as `StepRecord.to_dict` and `Cost.to_dict` laid them down."""
+    elapsed_s: float | None = None
+    """Seconds between the log's own start and end of the step; used where it left no record."""
+
+
+def row_of(event: StepEvent) -> dict[str, Any] | None:
+    """The ledger row of an event; None for a success that nobody measured.
+
+    A step that failed or was killed without a record keeps the log's own seconds, on an unknown
+    device: the time is seen, and no cost is made up for it.
+
+    Raises:
+        CostError: the metadata claims to be a record and is none.
+    """
+    measured = "wall_s" in event.metadata
+    if measured:
+        record = StepRecord.from_dict(event.metadata)
+    elif event.success:
+        return None
+    else:
+        record = StepRecord(
+            wall_s=max(0.0, event.elapsed_s or 0.0), device=UNKNOWN, device_kind=UNKNOWN
+        )
+    row = {item.name: getattr(record, item.name) for item in fields(record)}
+    for stage, seconds in row.pop("stages").items():
+        if not _STAGE.fullmatch(stage):
+            raise CostError(f"A stage cannot be called {stage!r}", code="record")
+        row[stage_key(stage)] = seconds
+    cost = event.metadata.get("cost")
+    return row | {
+        "run_id": event.run_id,
+        "asset": event.asset,
+        "partition": event.partition,
+        "event_id": event.event_id,
+        "time": round(event.timestamp * 1e6),
+        "success": event.success,
+        "measured": measured,
+        "cost": float(cost) if isinstance(cost, int | float) else None,
+        "cost_currency": event.metadata.get("cost_currency"),
+        "price_book": event.metadata.get("price_book"),
+    }
+
+
+def table_of(rows: list[dict[str, Any]]) -> "pa.Table":
+    """Rows as an Arrow table with the ledger's column types, stages last."""
+    import pyarrow as pa
+
+    stages = sorted({key for row in rows for key in row if key.startswith("stage_")})
+    schema = pa.schema(
+        [
+            ("time", pa.timestamp("us", tz="UTC")),
+            *((name, pa.string()) for name in TEXT_COLUMNS),
+            *((name, pa.int64()) for name in _WHOLE_COLUMNS),
+            *((name, pa.float64()) for name in (*_FLOAT_COLUMNS, *stages)),
+            *((name, pa.bool_()) for name in _FLAG_COLUMNS),
+        ]
+    )
+    return pa.table({name: [row.get(name) for row in rows] for name in schema.names}, schema=schema)

@@ -1,0 +1,349 @@
+"""The ledger: one row per step, kept for ever, whatever becomes of the runs.
+
+A folder of Parquet files and `index.json`, which names the files that count and the cursor. The
+index is replaced in one rename, so an update is there wholly or not at all; files that no index
+names are swept away by the next writer. A row is known by run, asset, partition and event, so
+feeding the same events again changes nothing. New events go into small files; many small ones are
+merged into one, a full one is never touched again, so an update costs the same at any size.
+"""
+
+import itertools
+import json
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sunriza_assets.costs.atomic import locked, replace_file, store_errors
+from sunriza_assets.costs.events import KEY, TEXT_COLUMNS, StepEvent, row_of, table_of
+from sunriza_assets.errors import CostError, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["Ledger", "Update"]
+
+_log = logging.getLogger(__name__)
+
+SCHEMA: Final = 1
+FULL_ROWS: Final = 250_000
+"""A file of this size is never merged again."""
+MAX_SMALL_FILES: Final = 16
+"""More small files than this are merged."""
+_BATCH: Final = 20_000
+_INDEX: Final = "index.json"
+_READ_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an update did."""
+
+    added: int
+    """New rows."""
+    known: int
+    """Events that the ledger had already."""
+    unmeasured: int
+    """Successful steps without a record; they have no row."""
+    refused: int
+    """Events whose metadata is no record though it claims to be; see the log."""
+    cursor: int
+    """Where the next update goes on: events after this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    rows: int
+    first_event: int
+    last_event: int
+    first_time: float
+    last_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    cursor: int = 0
+    files: tuple[_File, ...] = ()
+
+
+class Ledger:
+    """The ledger in a folder, which is made when something is written.
+
+    Several processes may read and write at once; writers wait for each other.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __len__(self) -> int:
+        return sum(file.rows for file in self._index().files)
+
+    @property
+    def cursor(self) -> int:
+        """The last event taken in; 0 for a new ledger."""
+        return self._index().cursor
+
+    def update(self, events: Iterable[StepEvent], *, cursor: int | None = None) -> Update:
+        """Take in events; those already known are passed over.
+
+        Args:
+            events: in any order.
+            cursor: how far the log was read, when that is further than the last event given.
+
+        An event whose metadata claims to be a record and is none is logged and counted, and does
+        not stand in the way of the others.
+
+        Raises:
+            CostError: the ledger is damaged or of a newer version.
+            StoreError: the folder cannot be written (a full disk, too); nothing has changed then.
+        """
+        with locked(self.folder / ".lock"):
+            index = self._index()
+            self._sweep(index)
+            files, last = list(index.files), max(index.cursor, cursor or 0)
+            tally = Counter[str]()
+            for batch in _batches(events, _BATCH):
+                last = max(last, *(event.event_id for event in batch))
+                rows = _rows(batch, tally)
+                fresh = rows.keys() - self._known(rows.keys(), files)
+                if fresh:
+                    new = sorted((rows[key] for key in fresh), key=lambda row: row["event_id"])
+                    files.append(self._write(table_of(new)))
+                tally["added"] += len(fresh)
+                tally["known"] += len(rows) - len(fresh)
+            if last != index.cursor or tally["added"]:
+                merged = _Index(last, tuple(self._merged(files)))
+                self._commit(merged)
+                self._sweep(merged)
+        return Update(
+            added=tally["added"],
+            known=tally["known"],
+            unmeasured=tally["unmeasured"],
+            refused=tally["refused"],
+            cursor=last,
+        )
+
+    def table(
+        self, columns: Sequence[str] | None = None, *, since: datetime | None = None
+    ) -> "pa.Table":
+        """All rows, or those from an instant on, as one Arrow table; text is dictionary-encoded.
+
+        Args:
+            columns: wanted columns (`stage_*` stands for all stages); None takes all.
+
+        Raises:
+            CostError: the ledger is damaged or of a newer version.
+        """
+        oldest = None if since is None else since.timestamp()
+        return self._read(
+            lambda index: [f for f in index.files if oldest is None or f.last_time >= oldest],
+            columns,
+            since,
+        )
+
+    def recent(self, rows: int, columns: Sequence[str] | None = None) -> "pa.Table":
+        """At least the newest `rows` rows, if there are so many, without reading old files."""
+
+        def newest(index: _Index) -> list[_File]:
+            files = sorted(index.files, key=lambda file: file.last_time, reverse=True)
+            before = itertools.accumulate((file.rows for file in files), initial=0)
+            return [file for file, seen in zip(files, before, strict=False) if seen < rows]
+
+        return self._read(newest, columns, None)
+
+    def frame(
+        self, columns: Sequence[str] | None = None, *, since: datetime | None = None
+    ) -> "pd.DataFrame":
+        """The same as `table`, as a pandas frame with categorical text."""
+        return self.table(columns, since=since).to_pandas()
+
+    def _read(
+        self,
+        choose: Callable[[_Index], list[_File]],
+        columns: Sequence[str] | None,
+        since: datetime | None,
+    ) -> "pa.Table":
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for attempt in range(_READ_ATTEMPTS):
+            files = choose(self._index())
+            try:
+                tables = [self._load(file, columns) for file in files]
+                break
+            except FileNotFoundError:  # merged away between reading the index and the file
+                if attempt == _READ_ATTEMPTS - 1:
+                    raise CostError(
+                        "The ledger lacks a file that its index names",
+                        where=self.folder,
+                        remedy="Delete the folder and let the report read the event log anew.",
+                        code="ledger",
+                    ) from None
+        empty = table_of([])
+        table = pa.concat_tables(
+            tables or [empty.select(_available(empty.schema.names, columns))],
+            promote_options="default",
+        )
+        if since is not None and "time" in table.schema.names:
+            floor = pa.scalar(since.astimezone(UTC), table.schema.field("time").type)
+            table = table.filter(pc.greater_equal(table["time"], floor))
+        return table.unify_dictionaries()
+
+    def _load(self, file: _File, columns: Sequence[str] | None) -> "pa.Table":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with pq.ParquetFile(
+                self.folder / file.name, read_dictionary=list(TEXT_COLUMNS)
+            ) as parquet:
+                return parquet.read(_available(parquet.schema_arrow.names, columns))
+        except pa.ArrowInvalid as damage:
+            raise CostError(
+                "A file of the ledger is damaged",
+                where=self.folder / file.name,
+                remedy="Delete the ledger's folder and let the report read the event log anew.",
+                code="ledger",
+            ) from damage
+
+    def _known(self, keys: Iterable[tuple[Any, ...]], files: list[_File]) -> set[tuple[Any, ...]]:
+        """Which of these keys the files hold already."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = {key[-1] for key in keys}
+        if not wanted:
+            return set()
+        first, last = min(wanted), max(wanted)
+        found: set[tuple[Any, ...]] = set()
+        for file in files:
+            if file.last_event < first or file.first_event > last:
+                continue
+            events = self._load(file, ["event_id"])["event_id"]
+            hits = pc.is_in(events, value_set=pa.array(sorted(wanted), pa.int64()))
+            if pc.any(hits).as_py():
+                columns = self._load(file, KEY).filter(hits).select(list(KEY))
+                found.update(zip(*(column.to_pylist() for column in columns), strict=True))
+        return found
+
+    def _merged(self, files: list[_File]) -> list[_File]:
+        """The files, many small ones made into one."""
+        import pyarrow as pa
+
+        small = [file for file in files if file.rows < FULL_ROWS]
+        if len(small) <= MAX_SMALL_FILES:
+            return files
+        chosen, rows = [], 0
+        for file in small:
+            chosen.append(file)
+            rows += file.rows
+            if rows >= FULL_ROWS:
+                break
+        tables = [self._load(file, None) for file in chosen]
+        merged = self._write(pa.concat_tables(tables, promote_options="default"))
+        return [file for file in files if file not in chosen] + [merged]
+
+    def _write(self, table: "pa.Table") -> _File:
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        name = f"steps-{uuid.uuid4().hex}.parquet"
+        with replace_file(self.folder / name) as part:
+            pq.write_table(table.unify_dictionaries(), part, compression="zstd")
+        events, times = (pc.min_max(table[column]).as_py() for column in ("event_id", "time"))
+        return _File(
+            name=name,
+            rows=table.num_rows,
+            first_event=events["min"],
+            last_event=events["max"],
+            first_time=times["min"].timestamp(),
+            last_time=times["max"].timestamp(),
+        )
+
+    def _commit(self, index: _Index) -> None:
+        document = {
+            "schema": SCHEMA,
+            "cursor": index.cursor,
+            "files": [asdict(file) for file in index.files],
+        }
+        with replace_file(self.folder / _INDEX) as part:
+            part.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+    def _index(self) -> _Index:
+        path = self.folder / _INDEX
+        try:
+            with store_errors("read", path):
+                document = json.loads(path.read_text(encoding="utf-8"))
+            if document["schema"] != SCHEMA:
+                raise CostError(
+                    f"The ledger is of version {document['schema']}, this reads {SCHEMA}",
+                    where=path,
+                    remedy="Update the program.",
+                    code="ledger",
+                )
+            return _Index(
+                int(document["cursor"]), tuple(_File(**file) for file in document["files"])
+            )
+        except StoreError:
+            if not path.exists():
+                return _Index()
+            raise
+        except (ValueError, KeyError, TypeError) as damage:
+            raise CostError(
+                "The ledger's index is damaged",
+                where=path,
+                remedy="Delete the folder and let the report read the event log anew.",
+                code="ledger",
+            ) from damage
+
+    def _sweep(self, index: _Index) -> None:
+        """Remove the files that no index names: merged ones, and those of a killed writer."""
+        named = {file.name for file in index.files}
+        for path in self.folder.glob("steps-*.parquet"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def _rows(batch: list[StepEvent], tally: Counter[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Key -> row of the events that have one; of two with one key the first counts."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for event in batch:
+        try:
+            row = row_of(event)
+        except CostError as error:
+            _log.warning(
+                "Event %d of run %s is left out: %s", event.event_id, event.run_id, error.message
+            )
+            tally["refused"] += 1
+            continue
+        if row is None:
+            tally["unmeasured"] += 1
+        elif rows.setdefault(_key(row), row) is not row:
+            tally["known"] += 1
+    return rows
+
+
+def _available(names: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """The columns of `names` that are wanted; `stage_*` stands for all stages."""
+    if wanted is None:
+        return list(names)
+    stages = "stage_*" in wanted
+    return [name for name in names if name in wanted or (stages and name.startswith("stage_"))]
+
+
+def _batches(events: Iterable[StepEvent], size: int) -> Iterator[list[StepEvent]]:
+    source = iter(events)
+    while batch := list(itertools.islice(source, size)):
+        yield batch
