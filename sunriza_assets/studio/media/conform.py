@@ -1,0 +1,299 @@
+"""Would a phone play this, and is it fit to be published? Findings by name, each with its reason.
+
+Two weights: what keeps phones from playing a file at all, and what only keeps it from being
+published (it may play late, with wrong colours, or stutter in a loop).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.boxes import Layout, read_layout
+from sunriza_assets.studio.media.h264 import IDR, LEVELS, fits_level, unit_types
+from sunriza_assets.studio.media.info import VideoInfo
+from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
+from sunriza_assets.studio.media.probe import examine
+from sunriza_assets.studio.media.quality import luma, ssim
+from sunriza_assets.studio.media.source import Source, open_source, reading
+
+__all__ = ["MIN_SSIM", "Conformance", "Finding", "byte_budget", "conform", "require_playable"]
+
+MIN_SSIM: Final = 0.97
+"""Mean structural similarity of the luma with the frames that were given."""
+MAX_LEVEL: Final = 52
+"""The highest H.264 level that the phones of the last years decode: 4096x2304 at 60."""
+_BUDGET: Final = 150_000
+"""Bytes a second up to 512x512 pixels; larger pictures get more in proportion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    """What: codec, level, faststart..."""
+    ok: bool
+    """Whether it is as it should be."""
+    detail: str
+    """What was found, for a reader."""
+    prevents_playing: bool = False
+    """Whether a failure keeps phones from playing the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conformance:
+    """All findings about one file."""
+
+    path: Path
+    """The file."""
+    info: VideoInfo
+    """Its facts."""
+    findings: tuple[Finding, ...]
+    """In the order they were looked at."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that speaks against publishing, "name: detail"."""
+        return tuple(f"{f.name}: {f.detail}" for f in self.findings if not f.ok)
+
+    @property
+    def playable(self) -> bool:
+        """Whether a phone would play it."""
+        return all(f.ok or not f.prevents_playing for f in self.findings)
+
+    @property
+    def conforms(self) -> bool:
+        """Whether it may be published: there is no problem at all."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "playable": self.playable,
+            "conforms": self.conforms,
+            "problems": list(self.problems),
+            "findings": {f.name: {"ok": f.ok, "detail": f.detail} for f in self.findings},
+        }
+
+
+def byte_budget(size: tuple[int, int], seconds: Fraction) -> int:
+    """Most bytes of a published clip: 1.5 MB per 10 s up to 512x512, in proportion above."""
+    return round(_BUDGET * max(1.0, size[0] * size[1] / 512**2) * max(Fraction(1), seconds))
+
+
+def require_playable(path: Path, **expected: Any) -> VideoInfo:
+    """`conform`, and refuse a file with any problem.
+
+    Raises:
+        MediaError: `not_playable`, naming every problem; or the file cannot be read at all.
+    """
+    result = conform(path, **expected)
+    if not result.conforms:
+        raise MediaError(
+            "The clip may not be published: " + "; ".join(result.problems),
+            where=path,
+            code="not_playable",
+        )
+    return result.info
+
+
+def conform(
+    path: Path,
+    *,
+    frame_count: int | None = None,
+    rate: Fraction | None = None,
+    sound: bool = False,
+    reference: Iterable[NDArray[np.uint8]] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Conformance:
+    """Look at everything that decides whether phones play a clip.
+
+    Args:
+        path: the file.
+        frame_count: frames that were promised.
+        rate: frames per second that were promised.
+        sound: whether it may have sound.
+        reference: (H, W, 3) RGB, the frames it was made of; compares each by SSIM.
+        limits: what is opened at all.
+
+    Raises:
+        MediaError: it cannot be read at all.
+    """
+    with open_source(path, limits) as source:
+        examined = examine(source, limits)
+        info = examined.info
+        found = [*_container(source, info), *_picture(info), *_size(info)]
+        found += _packets(source)
+        found += _promises(info, frame_count, rate, sound=sound)
+        found += _cold_open(source, info, reference)
+    return Conformance(path, info, tuple(found))
+
+
+def _container(source: Source, info: VideoInfo) -> list[Finding]:
+    is_mp4 = info.container in ("mp4", "mov")
+    layout = read_layout(source.path) if is_mp4 else Layout()
+    return [
+        Finding("container", info.container == "mp4", info.container, not is_mp4),
+        Finding(
+            "faststart",
+            info.faststart and is_mp4,
+            "the index comes first" if info.faststart else "the index stands behind the pictures",
+        ),
+        Finding(
+            "self_contained",
+            not layout.external,
+            "points to another file" if layout.external else "nothing outside the file is needed",
+            layout.external,
+        ),
+        Finding("fragments", not layout.fragmented, f"fragmented: {layout.fragmented}"),
+        Finding("edit_list", layout.edits <= 1, f"{layout.edits} edits"),
+    ]
+
+
+def _picture(info: VideoInfo) -> list[Finding]:
+    h264 = info.codec == "h264"
+    plain = info.profile in ("High", "Main", "Baseline", "Constrained Baseline")
+    colour = (info.colour_primaries, info.colour_transfer, info.colour_matrix)
+    width, height = info.coded_width, info.coded_height
+    return [
+        Finding("codec", h264, info.codec, not h264),
+        Finding("profile", info.profile == "High", str(info.profile), h264 and not plain),
+        _level(info),
+        Finding(
+            "pixel_format",
+            info.pixel_format == "yuv420p",
+            info.pixel_format,
+            info.pixel_format not in ("yuv420p", "yuvj420p"),
+        ),
+        Finding("colour", colour == ("bt709",) * 3, "/".join(colour)),
+        Finding("range", not info.full_range, "full" if info.full_range else "limited"),
+        Finding("even_size", width % 2 == 0 and height % 2 == 0, f"{width}x{height}"),
+        Finding("square_pixels", info.sample_aspect == 1, f"{info.sample_aspect}"),
+        Finding(
+            "upright",
+            info.rotation == 0 and not info.mirrored,
+            f"turned by {info.rotation}" + (", mirrored" if info.mirrored else ""),
+        ),
+        Finding("progressive", not info.interlaced, f"interlaced: {info.interlaced}"),
+    ]
+
+
+def _level(info: VideoInfo) -> Finding:
+    if info.codec != "h264":
+        return Finding("level", ok=False, detail="only H.264 levels are known")
+    size = (info.coded_width, info.coded_height)
+    level = next((level for level in LEVELS if level.number == info.level), None)
+    if level is None:
+        return Finding("level", ok=False, detail=f"{info.level}", prevents_playing=False)
+    shown = f"{level.number / 10:g} for {size[0]}x{size[1]} at {float(info.rate):g}"
+    if level.number > MAX_LEVEL:
+        return Finding("level", ok=False, detail=f"{shown}: phones stop at {MAX_LEVEL / 10:g}",
+                       prevents_playing=True)  # fmt: skip
+    if not fits_level(level, size, info.rate):
+        return Finding("level", ok=False, detail=f"{shown}: too low")
+    return Finding("level", ok=True, detail=shown)
+
+
+def _size(info: VideoInfo) -> list[Finding]:
+    budget = byte_budget(info.size, info.duration)
+    return [Finding("bytes", info.size_bytes <= budget, f"{info.size_bytes} of {budget}")]
+
+
+def _packets(source: Source) -> list[Finding]:
+    """Time and key frames, as the packets tell."""
+    source.rewind()
+    durations: set[int | None] = set()
+    steps: set[int] = set()
+    starts: list[int] = []
+    last: int | None = None
+    key_frames = idr_frames = 0
+    first_is_idr = False
+    h264 = source.video.codec_context.codec.canonical_name == "h264"
+    with reading(source.path):
+        for packet in source.container.demux(source.video):
+            if not packet.size:
+                continue
+            durations.add(packet.duration)
+            if packet.pts is not None:
+                starts.append(packet.pts)
+            if packet.dts is not None:
+                if last is not None:
+                    steps.add(packet.dts - last)
+                last = packet.dts
+            if packet.is_keyframe:
+                key_frames += 1
+                idr = h264 and IDR in set(unit_types(bytes(packet)))
+                idr_frames += idr
+                first_is_idr |= idr and key_frames == 1 and len(durations) == 1
+    shown = sorted(starts)
+    gaps = {b - a for a, b in pairwise(shown)}
+    even = len(durations) == 1 and len(steps | gaps | durations) == 1
+    return [
+        Finding("constant_rate", even, f"{len(durations | gaps)} different durations"),
+        Finding("starts_at_zero", shown[:1] == [0], f"first frame at {shown[:1]}"),
+        Finding(
+            "idr_first",
+            first_is_idr,
+            f"first frame is IDR: {first_is_idr}",
+            h264 and not first_is_idr,
+        ),
+        Finding(
+            "closed_gop",
+            key_frames > 0 and key_frames == idr_frames,
+            f"{idr_frames} of {key_frames} key frames are IDR",
+        ),
+    ]
+
+
+def _promises(
+    info: VideoInfo, frame_count: int | None, rate: Fraction | None, *, sound: bool
+) -> list[Finding]:
+    found = [Finding("sound", sound or info.audio_codec is None, info.audio_codec or "none")]
+    if frame_count is not None:
+        found.append(
+            Finding(
+                "frame_count",
+                info.frame_count == frame_count,
+                f"{info.frame_count} of {frame_count}",
+            )
+        )
+    if rate is not None:
+        found.append(Finding("rate", info.rate == rate, f"{info.rate}, promised {rate}"))
+    return found
+
+
+def _cold_open(
+    source: Source, info: VideoInfo, reference: Iterable[NDArray[np.uint8]] | None
+) -> list[Finding]:
+    """Decode everything from the start, and compare."""
+    source.rewind()
+    given = iter(reference) if reference is not None else None
+    scores: list[float] = []
+    count = 0
+    trouble = ""
+    try:
+        for frame in source.frames():
+            count += 1
+            wanted = next(given, None) if given is not None else None
+            if wanted is not None:
+                scores.append(
+                    ssim(luma(wanted), luma(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)))
+                )
+    except MediaError as error:
+        trouble = f", then {error.what}"
+    ok = count == info.frame_count and not trouble
+    found = [Finding("decodes", ok, f"{count} of {info.frame_count} frames{trouble}", not ok)]
+    if given is not None:
+        mean = float(np.mean(scores)) if scores else 0.0
+        complete = len(scores) == info.frame_count and next(given, None) is None
+        found.append(
+            Finding("ssim", complete and mean >= MIN_SSIM, f"{mean:.4f} over {len(scores)} frames")
+        )
+    return found

@@ -1,0 +1,226 @@
+"""H.264 as every phone plays it: High, yuv420p, bt709, constant rate, closed GOPs, index first.
+
+Frames come as a stream and none is kept. The file appears under its name when it is complete.
+"""
+
+import logging
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.files import part_path, sync_and_rename
+from sunriza_assets.studio.media.info import VideoInfo
+from sunriza_assets.studio.media.probe import describe_own
+
+__all__ = ["Encoder", "VideoWriter", "encode", "pick_encoder"]
+
+Encoder = Literal["auto", "libx264", "h264_nvenc"]
+
+CRF: Final = 18
+"""Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
+BYTES_PER_SECOND: Final = 150_000
+"""Ceiling at 512x512 pixels: 1.5 MB for ten seconds. Larger pictures get more in proportion."""
+_BASE_PIXELS: Final = 512 * 512
+_THREADS: Final = 4
+"""Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
+_AVCOL_BT709: Final = 1
+_log = logging.getLogger(__name__)
+
+
+def encode(
+    frames: Iterable[NDArray[np.uint8]],
+    path: Path,
+    *,
+    rate: Fraction,
+    crf: int = CRF,
+    encoder: Encoder = "auto",
+) -> VideoInfo:
+    """Encode a stream of frames without sound.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB, all of one even size.
+        path: destination, .mp4.
+        rate: frames per second, exact.
+        crf: x264's constant quality, 0-51; lower is better.
+        encoder: auto takes NVENC where a test encode works, else x264.
+
+    Raises:
+        MediaError: `no_frames`, or `unsupported`: an odd size or frames that differ in size.
+    """
+    with VideoWriter(path, rate=rate, crf=crf, encoder=encoder) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return writer.info
+
+
+class VideoWriter(AbstractContextManager["VideoWriter"]):
+    """Takes frames one by one; see `encode` for arguments and errors.
+
+    Leaving the block well finishes the file and sets `info`; leaving it by an error removes it.
+    """
+
+    info: VideoInfo
+    """The finished file, once the block is left."""
+
+    def __init__(
+        self, path: Path, *, rate: Fraction, crf: int = CRF, encoder: Encoder = "auto"
+    ) -> None:
+        self._path = path
+        self._part = part_path(path)
+        self._rate = rate
+        self._crf = crf
+        self._wanted: Encoder = encoder
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Encode one more frame: (H, W, 3) uint8 RGB of the size of the first."""
+        self.write_frame(to_yuv(frame))
+
+    def write_frame(self, frame: VideoFrame) -> None:
+        """Encode one more frame that is yuv420p bt709 already; its time is set here."""
+        if self._stream is None:
+            self._open(frame.width, frame.height)
+        stream, container = self._stream, self._container
+        if stream is None or container is None:  # pragma: no cover - _open sets both or raises
+            raise RuntimeError("the writer is closed")
+        if (frame.width, frame.height) != (stream.width, stream.height):
+            raise MediaError(
+                f"Frame {self._count} has {frame.width}x{frame.height} pixels, the first had "
+                f"{stream.width}x{stream.height}",
+                where=self._path,
+                code="unsupported",
+            )
+        frame.pts, frame.time_base = self._count, 1 / self._rate
+        frame.pict_type = 0  # the encoder's choice, not the source's
+        container.mux(stream.encode(frame))
+        self._count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        container, stream = self._container, self._stream
+        self._container = self._stream = None
+        try:
+            if container is not None:
+                if kind is None and stream is not None:
+                    container.mux(stream.encode(None))
+                container.close()
+            if kind is not None:
+                return
+            if self._count == 0:
+                raise MediaError(
+                    "There are no frames to encode", where=self._path, code="no_frames"
+                )
+            sync_and_rename(self._part, self._path)
+            self.info = describe_own(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _open(self, width: int, height: int) -> None:
+        if width % 2 or height % 2:
+            raise MediaError(
+                f"A clip's size is even, {width}x{height} is not", where=self._path,
+                code="unsupported",
+            )  # fmt: skip
+        name = pick_encoder(width, height) if self._wanted == "auto" else self._wanted
+        self._container = av.open(
+            str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
+        )
+        self._stream = _add_stream(self._container, name, (width, height), self._rate, self._crf)
+
+
+def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
+    """(H, W, 3) uint8 RGB to a yuv420p frame, bt709, limited range."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise MediaError(f"A frame is (H, W, 3) uint8, this is {frame.shape} {frame.dtype}")
+    rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    yuv = rgb.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+        threads=1,
+    )
+    yuv.colorspace = _AVCOL_BT709
+    yuv.color_primaries = ColorPrimaries.BT709
+    yuv.color_trc = ColorTrc.BT709
+    return yuv
+
+
+def pick_encoder(width: int, height: int) -> Literal["libx264", "h264_nvenc"]:
+    """NVENC if it really encodes frames of this size here and now, else x264."""
+    return "h264_nvenc" if _nvenc_works(width, height) else "libx264"
+
+
+@cache
+def _nvenc_works(width: int, height: int) -> bool:
+    frame = to_yuv(np.full((height, width, 3), 128, np.uint8))
+    try:
+        with av.open("null", "w", format="null") as container:
+            stream = _add_stream(container, "h264_nvenc", (width, height), Fraction(25), CRF)
+            packets = 0
+            for i in range(3):
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                packets += len(stream.encode(frame))
+            packets += len(stream.encode(None))
+    except (av.error.FFmpegError, ValueError) as error:
+        _log.info("h264_nvenc does not work here, x264 is used: %s", error)
+        return False
+    return packets == 3
+
+
+def _add_stream(
+    container: OutputContainer, name: str, size: tuple[int, int], rate: Fraction, crf: int
+) -> VideoStream:
+    stream = container.add_stream(name, rate=rate)
+    if not isinstance(stream, VideoStream):
+        raise MediaError(f"{name} is no video encoder", code="unsupported")
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = 1 / rate
+    context = stream.codec_context
+    context.time_base = 1 / rate
+    context.framerate = rate
+    context.gop_size = max(1, round(2 * rate))  # a seek never waits longer than two seconds
+    context.max_b_frames = 0  # shown as decoded: no edit list, first frame after one packet
+    context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
+    context.color_range = ColorRange.MPEG
+    context.sample_aspect_ratio = Fraction(1)
+    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * 0.95)
+    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(2 * most)}
+    if name == "libx264":
+        context.thread_count = _THREADS
+        options |= {
+            "preset": "medium",
+            "profile": "high",
+            "crf": str(crf),
+            "x264-params": "open-gop=0:bframes=0",
+        }
+    else:
+        options |= {
+            "preset": "p5", "profile": "high", "rc": "vbr", "cq": str(crf), "b": "0",
+            "bf": "0", "forced-idr": "1", "strict_gop": "1",
+        }  # fmt: skip
+    stream.options = options
+    return stream

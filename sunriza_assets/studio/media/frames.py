@@ -1,0 +1,51 @@
+"""Reading a clip frame by frame, as a viewer sees it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
+from sunriza_assets.studio.media.probe import examine
+from sunriza_assets.studio.media.source import open_source
+from sunriza_assets.studio.media.upright import Upright
+
+__all__ = ["read_frames"]
+
+
+def read_frames(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[NDArray[np.uint8]]:
+    """Decode a clip in this process, one frame at a time; nothing is kept.
+
+    Meant for clips that `trim` or `encode` wrote. Yields exactly `VideoInfo.frame_count` frames.
+
+    Yields:
+        (H, W, 3) uint8 RGB, upright, square pixels, even a size as `VideoInfo` tells.
+
+    Raises:
+        MediaError: it cannot be opened, is damaged, or ends early (`truncated`).
+    """
+    with open_source(path, limits) as source:
+        examined = examine(source, limits)
+        info = examined.info
+        upright = Upright(
+            path, info.size, examined.orientation,
+            deinterlace=info.interlaced, pixel_format="rgb24",
+        )  # fmt: skip
+        source.rewind()
+        count = 0
+        for decoded in source.frames():
+            for frame in upright.push(decoded):
+                count += 1
+                yield np.asarray(frame.to_ndarray(), np.uint8)
+        for frame in upright.finish():
+            count += 1
+            yield np.asarray(frame.to_ndarray(), np.uint8)
+    if count != info.frame_count:
+        raise MediaError(
+            f"The clip has {info.frame_count} frames, but {count} can be decoded",
+            where=path,
+            remedy="Upload it again or export it anew.",
+            code="truncated",
+        )

@@ -1,0 +1,36 @@
+"""How close two pictures are: structural similarity.
+
+Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+similarity", IEEE TIP 13(4), 2004: Gaussian window of 11 pixels with sigma 1.5, K1 0.01, K2 0.03.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["luma", "ssim"]
+
+_C1: Final = (0.01 * 255) ** 2
+_C2: Final = (0.03 * 255) ** 2
+_BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W, 3) RGB to (H, W) full-range bt709 luma, 0-255."""
+    return np.asarray(cv2.transform(image.astype(np.float32), _BT709[None]), np.float32)
+
+
+def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Mean SSIM of two (H, W) lumas, 0-255; 1 for equal pictures."""
+    mean_a, mean_b = _blur(first), _blur(second)
+    squares, product = mean_a * mean_a + mean_b * mean_b, mean_a * mean_b
+    variance = _blur(first * first) + _blur(second * second) - squares
+    covariance = _blur(first * second) - product
+    numerator = (2 * product + _C1) * (2 * covariance + _C2)
+    return float(np.mean(numerator / ((squares + _C1) * (variance + _C2))))
+
+
+def _blur(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)

@@ -1,0 +1,172 @@
+"""What a file claims to be, from its first bytes alone.
+
+Nothing is decoded here. The answer picks the one demuxer or decoder that may look at the file, so
+that no playlist, subtitle or scene description is ever handed to a parser that would follow it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.limits import Limits
+
+__all__ = ["HEAD_BYTES", "FileKind", "Medium", "sniff", "sniff_file"]
+
+HEAD_BYTES: Final = 4096
+"""Bytes that are looked at; every signature below stands at the very beginning."""
+
+
+class Medium(Enum):
+    """What kind of thing a file is to this system."""
+
+    CLIP = "clip"
+    PICTURE = "picture"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A format by name."""
+
+    name: str
+    """Short name (mp4, jpeg...) or, of a foreign format, words for a reader."""
+    medium: Medium
+    """Whether it is a clip, a picture or neither."""
+
+
+_ISO_BRANDS: Final = {  # ISO/IEC 23008-12: brands of pictures in the same boxes that clips use
+    b"avif": FileKind("avif", Medium.PICTURE),
+    b"avis": FileKind("avif", Medium.PICTURE),
+    b"heic": FileKind("heic", Medium.PICTURE),
+    b"heix": FileKind("heic", Medium.PICTURE),
+    b"heim": FileKind("heic", Medium.PICTURE),
+    b"heis": FileKind("heic", Medium.PICTURE),
+    b"hevc": FileKind("heic", Medium.PICTURE),
+    b"mif1": FileKind("heic", Medium.PICTURE),
+    b"msf1": FileKind("heic", Medium.PICTURE),
+    b"crx ": FileKind("Canon raw picture", Medium.FOREIGN),
+    b"M4A ": FileKind("M4A sound file", Medium.FOREIGN),
+    b"M4B ": FileKind("M4B sound file", Medium.FOREIGN),
+    b"jp2 ": FileKind("JPEG 2000 picture", Medium.FOREIGN),
+}
+_TOP_BOXES: Final = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"))
+"""Boxes a QuickTime file without `ftyp` may begin with."""
+_SIGNATURES: Final = (
+    (b"\xff\xd8\xff", FileKind("jpeg", Medium.PICTURE)),
+    (b"\x89PNG\r\n\x1a\n", FileKind("png", Medium.PICTURE)),
+    (b"GIF8", FileKind("GIF animation", Medium.FOREIGN)),
+    (b"BM", FileKind("BMP picture", Medium.FOREIGN)),
+    (b"II*\0", FileKind("TIFF or raw picture", Medium.FOREIGN)),
+    (b"MM\0*", FileKind("TIFF or raw picture", Medium.FOREIGN)),
+    (b"II+\0", FileKind("BigTIFF picture", Medium.FOREIGN)),
+    (b"MM\0+", FileKind("BigTIFF picture", Medium.FOREIGN)),
+    (b"8BPS", FileKind("Photoshop document", Medium.FOREIGN)),
+    (b"%PDF", FileKind("PDF document", Medium.FOREIGN)),
+    (b"%!PS", FileKind("PostScript document", Medium.FOREIGN)),
+    (b"\0\0\1\0", FileKind("icon", Medium.FOREIGN)),
+    (b"\xff\x0a", FileKind("JPEG XL picture", Medium.FOREIGN)),
+    (b"\0\0\0\x0cJXL ", FileKind("JPEG XL picture", Medium.FOREIGN)),
+    (b"\0\0\0\x0cjP  ", FileKind("JPEG 2000 picture", Medium.FOREIGN)),
+    (b"qoif", FileKind("QOI picture", Medium.FOREIGN)),
+    (b"\x76\x2f\x31\x01", FileKind("OpenEXR picture", Medium.FOREIGN)),
+    (b"FLV\x01", FileKind("Flash video", Medium.FOREIGN)),
+    (b"OggS", FileKind("Ogg file", Medium.FOREIGN)),
+    (b"ID3", FileKind("MP3 sound file", Medium.FOREIGN)),
+    (b"fLaC", FileKind("FLAC sound file", Medium.FOREIGN)),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileKind("Windows Media file", Medium.FOREIGN)),
+    (b"\0\0\1\xba", FileKind("MPEG programme stream", Medium.FOREIGN)),
+    (b"\0\0\1\xb3", FileKind("MPEG video stream", Medium.FOREIGN)),
+    (b"PK\x03\x04", FileKind("zip archive", Medium.FOREIGN)),
+    (b"\x1f\x8b", FileKind("gzip archive", Medium.FOREIGN)),
+    (b"#EXTM3U", FileKind("HLS playlist", Medium.FOREIGN)),
+    (b"ffconcat", FileKind("concat list", Medium.FOREIGN)),
+    (b"[playlist]", FileKind("playlist", Medium.FOREIGN)),
+    (b"v=0", FileKind("SDP session description", Medium.FOREIGN)),
+)
+_RIFF: Final = {
+    b"WEBP": FileKind("webp", Medium.PICTURE),
+    b"AVI ": FileKind("AVI video", Medium.FOREIGN),
+    b"WAVE": FileKind("WAV sound file", Medium.FOREIGN),
+}
+_MARKUP: Final = (
+    (b"<svg", FileKind("SVG drawing", Medium.FOREIGN)),
+    (b"<MPD", FileKind("DASH manifest", Medium.FOREIGN)),
+    (b"<SmoothStreamingMedia", FileKind("Smooth Streaming manifest", Medium.FOREIGN)),
+    (b"<html", FileKind("web page", Medium.FOREIGN)),
+    (b"<!DOCTYPE html", FileKind("web page", Medium.FOREIGN)),
+)
+_UNKNOWN: Final = FileKind("file of no known kind", Medium.FOREIGN)
+
+
+def sniff(head: bytes) -> FileKind:
+    """Name the format that a file's first bytes announce."""
+    if head[4:8] == b"ftyp":
+        return _iso_kind(head)
+    for signature, kind in _SIGNATURES:
+        if head.startswith(signature):
+            return kind
+    if head[4:8] in _TOP_BOXES:
+        return FileKind("mov", Medium.CLIP)
+    if head.startswith(b"\x1aE\xdf\xa3"):  # EBML; its DocType tells WebM from Matroska
+        return FileKind("webm" if b"webm" in head[:128] else "matroska", Medium.CLIP)
+    if head.startswith(b"RIFF"):
+        return _RIFF.get(head[8:12], _UNKNOWN)
+    return _text_kind(head)
+
+
+def sniff_file(path: Path, limits: Limits) -> FileKind:
+    """Look at a file from outside and refuse what is no file, empty or too large.
+
+    Raises:
+        MediaError: `unreadable`, `empty` or `too_large`.
+    """
+    try:
+        if not path.is_file():
+            raise MediaError(
+                "There is no such file" if not path.exists() else "This is not a file",
+                where=path,
+                code="unreadable",
+            )
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise MediaError(
+            f"The file cannot be read: {error}", where=path, code="unreadable"
+        ) from error
+    if size == 0:
+        raise MediaError("The file is empty", where=path, remedy="Upload it again.", code="empty")
+    if size > limits.file_bytes:
+        raise MediaError(
+            f"The file has {size / 1e6:.1f} MB, more than {limits.file_bytes / 1e6:.0f} MB",
+            where=path,
+            remedy="Shorten it or choose a smaller resolution.",
+            code="too_large",
+        )
+    return sniff(head)
+
+
+def _iso_kind(head: bytes) -> FileKind:
+    """ISO/IEC 14496-12 `ftyp`: the major brand decides, then the compatible ones."""
+    length = max(16, min(int.from_bytes(head[:4], "big"), 256))
+    major = head[8:12]
+    compatible = [head[i : i + 4] for i in range(16, length - 3, 4)]
+    if major in (b"mif1", b"msf1") and b"avif" in compatible:
+        return _ISO_BRANDS[b"avif"]
+    if major in _ISO_BRANDS:
+        return _ISO_BRANDS[major]
+    return FileKind("mov" if major == b"qt  " else "mp4", Medium.CLIP)
+
+
+def _text_kind(head: bytes) -> FileKind:
+    if head[:1] == b"G" and head[188:189] == b"G":  # sync bytes of 188-byte packets
+        return FileKind("MPEG transport stream", Medium.FOREIGN)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        for mark, kind in _MARKUP:
+            if mark in text:
+                return kind
+        return FileKind("XML document", Medium.FOREIGN)
+    return _UNKNOWN

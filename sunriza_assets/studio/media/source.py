@@ -1,0 +1,173 @@
+"""Opening a clip so that nothing but that one file can be read, and walking its streams.
+
+The container is chosen by `sniff` and forced on FFmpeg, the bytes come through a Python file
+object, and every wish for another file or address is refused. FFmpeg's errors become named ones.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.limits import Limits
+from sunriza_assets.studio.media.sniff import Medium, sniff_file
+
+__all__ = ["Source", "open_source", "reading"]
+
+VIDEO_CODECS: Final = frozenset(
+    ("av1", "h263", "h264", "hevc", "mjpeg", "mpeg4", "prores", "vp8", "vp9")
+)
+AUDIO_CODECS: Final = frozenset(
+    ("aac", "ac3", "alac", "amr_nb", "amr_wb", "eac3", "flac", "mp3", "opus", "vorbis")
+)
+_DEMUXERS: Final = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska"}
+_DECODER_THREADS: Final = 2
+"""Each thread of a frame-parallel decoder holds frames of its own; memory is bounded instead."""
+_IO_BUFFER: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open clip with the streams that are used of it."""
+
+    path: Path
+    """Where it lies."""
+    container: InputContainer
+    """PyAV's container, open for reading."""
+    container_name: str
+    """mp4, mov, webm or matroska."""
+    video: VideoStream
+    """The first stream of moving pictures."""
+    audio: AudioStream | None
+    """The first sound stream of a usual codec, if there is one."""
+
+    @property
+    def tick(self) -> Fraction:
+        """Seconds of one unit of the video stream's timestamps."""
+        return self.video.time_base or Fraction(1, 90000)
+
+    def rewind(self) -> None:
+        """Go back to the beginning and forget all decoder state."""
+        with reading(self.path):
+            self.container.seek(0, stream=self.video, backward=True)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decode the video stream from where the container stands, in order of presentation."""
+        with reading(self.path):
+            for packet in self.container.demux(self.video):
+                yield from packet.decode()
+
+
+@contextmanager
+def open_source(path: Path, limits: Limits) -> Iterator[Source]:
+    """Open a clip from outside.
+
+    Raises:
+        MediaError: `unreadable`, `empty`, `too_large`, `unsupported`, `truncated` or `no_video`.
+    """
+    kind = sniff_file(path, limits)
+    if kind.medium is not Medium.CLIP:
+        raise MediaError(
+            f"This is a {kind.name}, not a clip",
+            where=path,
+            remedy="Clips are MP4, MOV, WebM or MKV.",
+            code="unsupported",
+        )
+    with path.open("rb") as file:
+        with reading(path):
+            container = av.open(
+                file,
+                mode="r",
+                format=_DEMUXERS[kind.name],
+                options={"protocol_whitelist": "none", "enable_drefs": "0"},
+                buffer_size=_IO_BUFFER,
+                metadata_errors="replace",
+                io_open=_refuse,
+            )
+        with container:
+            yield _choose_streams(path, container, kind.name)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what FFmpeg says while it reads `path` into named errors.
+
+    Raises:
+        MediaError: `unreadable`, `memory` or `unsupported`.
+    """
+    try:
+        yield
+    except (MemoryError, av.error.MemoryError) as error:
+        raise MediaError(
+            "Decoding needs more memory than is allowed",
+            where=path,
+            remedy="Choose a smaller resolution.",
+            code="memory",
+        ) from error
+    except (av.error.DecoderNotFoundError, av.error.PatchWelcomeError) as error:
+        raise MediaError(
+            f"There is no decoder for this: {error.strerror}",
+            where=path,
+            remedy="Convert it to H.264 in MP4.",
+            code="unsupported",
+        ) from error
+    except (av.error.FFmpegError, EOFError, UnicodeError) as error:
+        raise MediaError(
+            f"The file is damaged: {getattr(error, 'strerror', None) or error}",
+            where=path,
+            remedy="Upload it again or export it anew.",
+            code="unreadable",
+        ) from error
+
+
+def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
+    raise PermissionError("a clip may not open anything else")
+
+
+def _choose_streams(path: Path, container: InputContainer, container_name: str) -> Source:
+    video = next((s for s in container.streams.video if not _is_cover(s)), None)
+    if video is None:
+        raise MediaError(
+            "The file has no moving pictures",
+            where=path,
+            remedy="Choose a video, not a sound or a picture.",
+            code="no_video",
+        )
+    codec = codec_name(video)
+    if codec not in VIDEO_CODECS:
+        raise MediaError(
+            f"The clip's codec {codec} is not supported",
+            where=path,
+            remedy=f"Supported are {', '.join(sorted(VIDEO_CODECS))}.",
+            code="unsupported",
+        )
+    video.thread_type = "AUTO"
+    video.codec_context.thread_count = min(_DECODER_THREADS, os.cpu_count() or 1)
+    audio = next((s for s in container.streams.audio if _is_usual_sound(s)), None)
+    return Source(path, container, container_name, video, audio)
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _is_usual_sound(stream: AudioStream) -> bool:
+    name = codec_name(stream)
+    return name in AUDIO_CODECS or name.startswith("pcm_")
+
+
+def codec_name(stream: VideoStream | AudioStream) -> str:
+    """FFmpeg's name of a stream's codec; "unknown" when there is no decoder for it."""
+    context = stream.codec_context
+    return context.codec.canonical_name if context is not None else "unknown"
