@@ -40,7 +40,8 @@ class AvatarStore(Protocol):
     """All that this system asks of a database of avatars.
 
     A run owns an avatar from `claim` to `publish`, `fail` or the next run's `claim`. `progress`,
-    `publish` and `fail` of a run that no longer owns it change nothing.
+    `publish` and `fail` of a run that no longer owns it change nothing. Ownership is decided by a
+    record that clients cannot write (`AvatarDocument.record`), never by what the document shows.
     """
 
     def get(self, avatar_id: str) -> AvatarDocument:
@@ -56,6 +57,10 @@ class AvatarStore(Protocol):
         """All avatar ids, in order."""
         ...
 
+    def present(self, avatar_ids: Sequence[str]) -> set[str]:
+        """Which of these avatars exist; at most a few hundred are asked for at once."""
+        ...
+
     def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
         """Create the document or merge nested fields into it (what `sunriza avatar add` does)."""
         ...
@@ -67,7 +72,11 @@ class AvatarStore(Protocol):
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner: status `generating`, startedAt, runId, progress 0; last error gone.
 
-        Claiming again for the same run changes nothing. The former results stay in place.
+        Claiming again for the same run changes nothing, after it has ended, too. The former
+        results stay in place. Claims are ordered as they arrive: the last one counts.
+
+        Raises:
+            ConflictError: another run has taken the avatar over from this one before.
         """
         ...
 
@@ -82,13 +91,18 @@ class AvatarStore(Protocol):
         avatar_id: str,
         run_id: str,
         *,
+        version: str,
         results: Mapping[str, Any],
         parameters: Mapping[str, Any],
         overridden: Mapping[str, Any],
     ) -> AvatarDocument:
         """Put new results in place in one transaction: status `ready`.
 
+        The same publication said again changes nothing, so it may be repeated when nobody knows
+        whether it arrived. Objects are uploaded by `publication.publish_avatar`, which calls this.
+
         Args:
+            version: the folder of the results' objects, see `publication.py`.
             results: `idleVideoUrl`, `atlasUrl`… as the document carries them.
             parameters: all effective parameters, camelCase.
             overridden: what the launchpad said over the document's own wishes, see
@@ -102,7 +116,17 @@ class AvatarStore(Protocol):
     def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
         """Status `error` with a message a user may read, if the run still owns the avatar.
 
+        A run that died before it could claim may fail an avatar that still waits for one.
+
         Returns:
             Whether it was written. The former results stay in place.
+        """
+        ...
+
+    def settle(self, avatar_id: str) -> bool:
+        """Put right what a client's stale copy has changed, see `AvatarDocument.unsettled`.
+
+        Returns:
+            Whether anything had to be written.
         """
         ...

@@ -1,19 +1,22 @@
 """The avatar document: what is read out of it, and what its changes mean.
 
 Documents are written by apps and people, so everything is checked here and nothing is believed.
-The shape is the one in use in Firestore; see `docs/avatar-document.md`.
+The shape is the one in use in Firestore; see `docs/avatar-document.md`. How a document changes is
+said in `ownership.py`; how it is stored, in the stores.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
+from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError
 
-__all__ = ["DYNAMICS_ID", "AvatarDocument", "checked_avatar_id"]
+__all__ = ["DYNAMICS_ID", "AvatarDocument", "checked_avatar_id", "shows"]
 
 DYNAMICS_ID: Final = "basic"
 """The one entry of `dynamics` that this system makes."""
@@ -47,6 +50,8 @@ class AvatarDocument:
     """The whole document."""
     update_time: str
     """When it was last written, RFC 3339 UTC with nanoseconds."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """What the server remembers of its runs; clients cannot change it."""
 
     @property
     def basic(self) -> Mapping[str, Any]:
@@ -100,9 +105,62 @@ class AvatarDocument:
 
     @property
     def run_id(self) -> str | None:
-        """The run that owns the avatar or made its results."""
+        """The run that owns the avatar or made its results, as the document says."""
         run_id = self.basic.get("runId")
         return run_id if isinstance(run_id, str) else None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says nothing of any run: a new avatar, or one whose dynamics were removed."""
+        return self.status is None
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether there is a hero image and a hero video."""
+        try:
+            return bool(self.hero_image_url and self.hero_video_url)
+        except AvatarError:
+            return False
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether a run should be started for it.
+
+        Somebody asks for one (`pending`), or the inputs are not those that the last run claimed.
+        Without being asked, no run starts for an avatar that lacks an input or whose owner has
+        switched `training.dynamicsEnabled` off, nor for results of the former system.
+        """
+        if self.status == "pending":
+            return True
+        if not self.has_inputs or _map(self.data.get("training")).get("dynamicsEnabled") is False:
+            return False
+        if self.record.inputs_version is None:
+            return not self._has_foreign_results
+        if self.is_blank and self.record.state != "generating":
+            return True
+        return self.inputs_version != self.record.inputs_version
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `dynamics.basic` shows something else than the record says.
+
+        A client has saved a stale copy, a process died between two files, or the results are of
+        the former system and have no record yet; `AvatarStore.settle` puts it right. Wishes and
+        requests (`parameters`, `pending`) are the client's own and count as agreement.
+        """
+        if self.record.inputs_version is None:
+            return self._has_foreign_results
+        if self.record.claims == 0 or (self.is_blank and self.record.state != "generating"):
+            return False
+        shown = shows(self.record)
+        if self.status == "pending":
+            del shown["status"]
+        wrong = any(not _same(self.basic.get(key), value) for key, value in shown.items())
+        return wrong or ("error" in self.basic) != ("error" in shown)
+
+    @property
+    def _has_foreign_results(self) -> bool:
+        return self.status == "ready" and bool(self.basic.get("idleVideoUrl"))
 
     @property
     def wishes(self) -> dict[str, Any]:
@@ -138,8 +196,45 @@ class AvatarDocument:
             "video": training.get("heroVideoUrl"),
             "wishes": self.wishes,
         }
-        text = json.dumps(said, sort_keys=True, default=str)
+        text = json.dumps(_plain(said), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def shows(record: RunRecord) -> dict[str, Any]:
+    """What `dynamics.basic` shows of a record, without progress, parameters and updatedAt."""
+    shown: dict[str, Any] = {"status": record.state, "runId": record.run_id}
+    if record.inputs_version is not None:
+        shown["inputsVersion"] = record.inputs_version
+    if record.state == "generating":
+        shown["startedAt"] = record.started_at
+    if record.state == "error" and record.error:
+        shown["error"] = dict(record.error)
+    if record.current:
+        shown |= record.results
+        shown["createdAt"] = record.created_at
+        shown["generatedAt"] = record.current.at
+    return shown
+
+
+def _same(found: object, meant: object) -> bool:
+    """Equality in which an instant may also be written as RFC 3339 text."""
+    if isinstance(meant, datetime) and isinstance(found, str):
+        try:
+            return datetime.fromisoformat(found) == meant
+        except ValueError:
+            return False
+    return found == meant
+
+
+def _plain(value: object) -> object:
+    """Numbers as JavaScript clients write them back: 1.0 comes home as 1."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
 
 
 def _map(value: object) -> Mapping[str, Any]:

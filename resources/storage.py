@@ -4,15 +4,55 @@ Object names are bucket paths such as `avatars/<id>/dynamics/basic/idle.mp4`. Wr
 precondition and verify the checksum; readers never see half an object.
 """
 
+import mimetypes
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["ABSENT", "MediaStorage", "StoredObject"]
+from sunriza_assets.errors import StoreError
+
+__all__ = ["ABSENT", "MediaStorage", "StoredObject", "checked_object_name", "content_type_of"]
 
 ABSENT: Final = "absent"
 """As `if_generation`: write only when no such object exists."""
+
+_MAX_NAME_BYTES: Final = 1024  # Cloud Storage's limit
+_MAX_PART_BYTES: Final = 200  # file systems take 255; the part file's name needs room
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff|\\]")
+
+
+def checked_object_name(name: str) -> str:
+    """The name itself, when it can be one in a bucket and below a folder alike.
+
+    Raises:
+        StoreError: it is empty, absolute or too long; has an empty part or one that begins with a
+            dot (`..`, too); or has a control character, a backslash or `|`.
+    """
+    parts = name.split("/") if isinstance(name, str) else []
+    good = (
+        parts
+        and not _FORBIDDEN.search(name)
+        and len(name.encode()) <= _MAX_NAME_BYTES
+        and all(
+            part and not part.startswith(".") and len(part.encode()) <= _MAX_PART_BYTES
+            for part in parts
+        )
+    )
+    if not good:
+        shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:77]}..."
+        raise StoreError(f"{shown} is not an object name", code="name")
+    return name
+
+
+def content_type_of(name: str) -> str:
+    """Content type by extension; the machine's own tables are not asked."""
+    return _TYPES.guess_type(name)[0] or "application/octet-stream"
+
+
+_TYPES: Final = mimetypes.MimeTypes()
+_TYPES.add_type("image/webp", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +108,14 @@ class MediaStorage(Protocol):
 
         Raises:
             StoreError: there is no such object, or it cannot be read.
+        """
+        ...
+
+    def copy(self, name: str, target: str, *, cache_control: str | None = None) -> StoredObject:
+        """Put a copy of an object under another name, atomically; whatever was there is replaced.
+
+        Raises:
+            StoreError: there is no such object, or the copy cannot be written.
         """
         ...
 

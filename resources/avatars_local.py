@@ -1,0 +1,297 @@
+"""Avatar documents as JSON files, one per avatar: the embedded default.
+
+    avatars/<id>.json           the document, the same shape as in Firestore, instants as RFC 3339
+    avatars/.server/<id>.json   the server's own record of it, see `record.py`
+    avatars/.locks/<id>.lock    held for the moment of a change
+
+People may edit a document by hand at any time; a broken one is a problem of that avatar alone.
+"""
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from resources import ownership
+from resources.atomic import lock, next_time, store_errors, write_bytes
+from resources.avatars import Change, Cursor
+from resources.document import AvatarDocument, checked_avatar_id
+from resources.home import Home
+from resources.ownership import Step
+from resources.record import RunRecord
+from sunriza_assets.errors import AvatarError, StoreError
+
+__all__ = ["LocalAvatars"]
+
+_MAX_BYTES: Final = 1 << 20  # Firestore's limit for a document
+# Kernels stamp files with a coarse clock, at most 10 ms behind the precise one (CONFIG_HZ=100).
+_SETTLING_NS: Final = 20_000_000
+_PROGRESS_EVERY_S: Final = 1.0
+
+
+class LocalAvatars:
+    """`AvatarStore` in a folder."""
+
+    def __init__(self, home: Home) -> None:
+        self._folder = home.avatars
+        self._progress_told: dict[str, float] = {}
+
+    def get(self, avatar_id: str) -> AvatarDocument:
+        """One document; see `AvatarStore.get`."""
+        path = self._path(avatar_id)
+        if not path.is_file():
+            raise _missing(avatar_id)
+        with self._locked(avatar_id):
+            return self._read(avatar_id)
+
+    def ids(self) -> Iterator[str]:
+        """All avatar ids, in order."""
+        yield from sorted(stem for stem, _ in self._scan() if _is_id(stem))
+
+    def present(self, avatar_ids: Sequence[str]) -> set[str]:
+        """Which of these avatars exist."""
+        return {one for one in avatar_ids if _is_id(one) and self._path(one).is_file()}
+
+    def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create the document or merge nested fields into it."""
+        path = self._path(avatar_id)
+        with self._locked(avatar_id):
+            now = ownership.epoch_ms(_now())
+            data: Mapping[str, Any] = {"avatarId": avatar_id, "id": avatar_id, "createdAt": now}
+            former = None
+            if path.is_file():
+                document = self._read(avatar_id)
+                data, former = document.data, document.update_time
+            merged = _merged(data, fields) | {"updatedAt": now}
+            self._write(path, merged, former)
+            return self._read(avatar_id)
+
+    def changes(self, after: Cursor | None, limit: int) -> Sequence[Change]:
+        """At most `limit` documents written after a cursor, in (update_time, id) order."""
+        # A document that is written during the scan could be missed while a later one is seen.
+        # So only what was there before this call counts, and the scan waits until the kernel's
+        # coarse clock has passed it: whatever appears from here on carries a later stamp.
+        called = time.time_ns()
+        time.sleep(_SETTLING_NS / 1e9)
+        found = sorted(
+            Cursor(_text(stamp), stem) for stem, stamp in self._scan() if stamp <= called
+        )
+        page = [one for one in found if after is None or one > after][:limit]
+        return [self._change(cursor) for cursor in page]
+
+    def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
+        """Make a run the owner; see `AvatarStore.claim`."""
+        self._progress_told.pop(avatar_id, None)
+        return self._take(
+            avatar_id, lambda document: ownership.claim(document, run_id, _now(), eta_s=eta_s)
+        )[0]
+
+    def progress(
+        self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
+    ) -> None:
+        """Tell how far the owning run is; more than once a second is dropped."""
+        now = time.monotonic()
+        if now - self._progress_told.get(avatar_id, -_PROGRESS_EVERY_S) < _PROGRESS_EVERY_S:
+            return
+        self._progress_told[avatar_id] = now
+        self._take(
+            avatar_id,
+            lambda document: ownership.progress(document, run_id, percent, _now(), eta_s=eta_s),
+        )
+
+    def publish(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        version: str,
+        results: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """Put new results in place; see `AvatarStore.publish`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.publish(
+                document,
+                run_id,
+                _now(),
+                version=version,
+                results=results,
+                parameters=parameters,
+                overridden=overridden,
+            ),
+        )[0]
+
+    def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
+        """Status `error`, if the run still owns the avatar."""
+        _, written = self._take(
+            avatar_id,
+            lambda document: ownership.fail(document, run_id, _now(), code=code, message=message),
+        )
+        if not written:
+            self.settle(avatar_id)  # the run may have died between the record and the document
+        return written
+
+    def settle(self, avatar_id: str) -> bool:
+        """Put right what a stale copy or a killed process has left behind."""
+        return self._take(avatar_id, lambda document: ownership.settle(document, _now()))[1]
+
+    def _take(
+        self, avatar_id: str, decide: Callable[[AvatarDocument], Step | None]
+    ) -> tuple[AvatarDocument, bool]:
+        """Apply a step under the avatar's lock; the document after it, and whether there was one.
+
+        The record goes first: a process killed in between leaves a document that shows less than
+        is true, which every later step puts right.
+        """
+        path = self._path(avatar_id)
+        if not path.is_file():
+            raise _missing(avatar_id)
+        with self._locked(avatar_id):
+            document = self._read(avatar_id)
+            step = decide(document)
+            if step is None:
+                return document, False
+            if step.record != document.record:
+                write_bytes(self._record_path(avatar_id), _json(step.record.to_dict()))
+            if step.fields or step.drop:
+                after = ownership.applied(document, step, document.update_time)
+                self._write(path, after.data, document.update_time)
+            return self._read(avatar_id), True
+
+    def _read(self, avatar_id: str) -> AvatarDocument:
+        path = self._path(avatar_id)
+        data, stat = _load(path)
+        record_path = self._record_path(avatar_id)
+        stored = _load(record_path)[0] if record_path.is_file() else {}
+        return AvatarDocument(
+            avatar_id=avatar_id,
+            data=data,
+            update_time=_text(_stamp(stat)),
+            record=RunRecord.from_dict(stored),
+        )
+
+    def _change(self, cursor: Cursor) -> Change:
+        try:
+            document = self.get(cursor.avatar_id)
+        except (AvatarError, StoreError) as problem:
+            return Change(cursor, None, problem.message)
+        return Change(cursor, document)
+
+    def _write(self, path: Path, data: Mapping[str, Any], former: str | None) -> None:
+        content = _json(data)
+        if len(content) > _MAX_BYTES:
+            raise StoreError(
+                "The document would be larger than 1 MiB", where=path, code="too_large"
+            )
+        write_bytes(path, content, mtime_ns=next_time(None if former is None else _ns(former)))
+
+    def _scan(self) -> Iterator[tuple[str, int]]:
+        """(file stem, time stamp) of every document, in no order."""
+        if not self._folder.is_dir():
+            return
+        with store_errors("read", self._folder), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.name.startswith("."):
+                    try:
+                        stat = entry.stat()
+                    except FileNotFoundError:  # deleted since the folder was opened
+                        continue
+                    yield entry.name.removesuffix(".json"), _stamp(stat)
+
+    def _path(self, avatar_id: str) -> Path:
+        return self._folder / f"{checked_avatar_id(avatar_id)}.json"
+
+    def _record_path(self, avatar_id: str) -> Path:
+        return self._folder / ".server" / f"{checked_avatar_id(avatar_id)}.json"
+
+    def _locked(self, avatar_id: str) -> Any:
+        return lock(self._folder / ".locks" / f"{avatar_id}.lock")
+
+
+def _load(path: Path) -> tuple[dict[str, Any], os.stat_result]:
+    with store_errors("read", path), path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        content = file.read(_MAX_BYTES + 1)
+    remedy = "Correct the file; it is read again as soon as it changes."
+    if len(content) > _MAX_BYTES:
+        raise StoreError("The document is larger than 1 MiB", where=path, code="too_large")
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise StoreError(
+            f"The document is not valid JSON: {problem}", where=path, remedy=remedy, code="json"
+        ) from problem
+    if not isinstance(data, dict):
+        raise StoreError(
+            "The document is not a JSON object", where=path, remedy=remedy, code="json"
+        )
+    return data, stat
+
+
+def _stamp(stat: os.stat_result) -> int:
+    """When a document was written, in ns: the modification time, which every write here makes
+    strictly later than the one before, or the change time if that is later (a file put in place
+    with an old modification time by `cp -p`) or the other lies in the future (`touch -d`).
+    """
+    if stat.st_mtime_ns > stat.st_ctime_ns + 1_000_000_000:
+        return stat.st_ctime_ns
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _text(stamp_ns: int) -> str:
+    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def _ns(text: str) -> int:
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction)
+
+
+def _json(data: Mapping[str, Any]) -> bytes:
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=_instant_text)
+    return (text + "\n").encode("utf-8", "surrogatepass")  # as json.loads reads bytes
+
+
+def _instant_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def _merged(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    result = copy.deepcopy(dict(data))
+    for key, value in fields.items():
+        former = result.get(key)
+        if isinstance(value, Mapping):
+            result[key] = _merged(former if isinstance(former, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _is_id(text: str) -> bool:
+    try:
+        checked_avatar_id(text)
+    except AvatarError:
+        return False
+    return True
+
+
+def _missing(avatar_id: str) -> AvatarError:
+    return AvatarError(
+        "There is no such avatar",
+        where=avatar_id,
+        remedy="Add it with `sunriza avatar add`.",
+        code="missing",
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

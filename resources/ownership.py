@@ -1,0 +1,244 @@
+"""What claiming, publishing and failing do to an avatar, as pure steps from one state to the next.
+
+Both stores apply these steps inside their own kind of transaction (a file lock, a Firestore
+transaction), so that they cannot differ in meaning. Each step also puts right whatever a client's
+stale copy has changed in `dynamics.basic`; the record it follows is explained in `record.py`.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from resources.document import DYNAMICS_ID, AvatarDocument, shows
+from resources.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
+from sunriza_assets.errors import ConflictError
+
+__all__ = ["Step", "applied", "claim", "fail", "progress", "publish", "settle"]
+
+# Everything a publication may bring. What the next one does not bring must go, or a document would
+# show the chunks of one version beside the idle of another.
+RESULT_KEYS: Final = frozenset(
+    {
+        "idleVideoUrl",
+        "atlasUrl",
+        "maskUrl",
+        "atlasJsonUrl",
+        "roiJsonUrl",
+        "heroImageChunkUrl",
+        "idleChunk1Url",
+        "idleChunk2Url",
+        "idleChunk3Url",
+        "framesZipUrl",
+        "latentsUrl",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of an avatar: the new record, and what the document shows of it."""
+
+    record: RunRecord
+    """The record after the step."""
+    put: Mapping[str, Any]
+    """Keys of `dynamics.basic` to write."""
+    drop: frozenset[str]
+    """Keys of `dynamics.basic` to remove."""
+    updated_at: datetime | None
+    """New `updatedAt` of the document (epoch ms) and of `dynamics.basic`; None leaves both."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All that is written into `dynamics.basic`."""
+        if self.updated_at is None:
+            return dict(self.put)
+        return {**self.put, "updatedAt": self.updated_at}
+
+
+def applied(document: AvatarDocument, step: Step, update_time: str) -> AvatarDocument:
+    """The document as it stands after a step."""
+    data = copy.deepcopy(dict(document.data))
+    dynamics = data.get("dynamics")
+    data["dynamics"] = dynamics = dict(dynamics) if isinstance(dynamics, Mapping) else {}
+    kept = {key: value for key, value in document.basic.items() if key not in step.drop}
+    dynamics[DYNAMICS_ID] = kept | step.fields
+    if step.updated_at is not None:
+        data["updatedAt"] = epoch_ms(step.updated_at)
+    return replace(document, data=data, record=step.record, update_time=update_time)
+
+
+def epoch_ms(instant: datetime) -> int:
+    """As the app's documents and the security rules want their top-level times."""
+    return round(instant.timestamp() * 1000)
+
+
+def claim(
+    document: AvatarDocument, run_id: str, now: datetime, *, eta_s: float | None = None
+) -> Step | None:
+    """Make a run the owner; None when it is, or was, already and the document shows it.
+
+    Raises:
+        ConflictError: a newer run has taken the avatar over from this one.
+    """
+    record = document.record
+    if run_id in record.earlier:
+        raise _superseded(document, run_id)
+    if run_id == record.run_id:
+        return settle(document, now)
+    forgotten = document.is_blank and record.state != "generating"  # its owner removed the results
+    new = replace(
+        record,
+        claims=record.claims + 1,
+        run_id=run_id,
+        state="generating",
+        earlier=(*record.earlier, *([record.run_id] if record.run_id else []))[-REMEMBERED_RUNS:],
+        inputs_version=document.inputs_version,
+        wishes=document.wishes,
+        started_at=now,
+        error=None,
+        results={} if forgotten else record.results,
+    )
+    estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
+    shown = shows(new)
+    return Step(
+        record=new,
+        put=shown | {"progress": 0} | estimate,
+        drop=_leftover(document, new, shown) | ({"etaSeconds"} - estimate.keys()),
+        updated_at=now,
+    )
+
+
+def progress(
+    document: AvatarDocument, run_id: str, percent: int, now: datetime, *, eta_s: float | None
+) -> Step | None:
+    """Tell how far the owning run is; None when it does not own the avatar."""
+    record = document.record
+    if record.run_id != run_id or record.state != "generating":
+        return None
+    healing = settle(document, now)
+    put = dict(healing.put) if healing else {}
+    put["progress"] = min(100, max(0, int(percent)))
+    if eta_s is not None:
+        put["etaSeconds"] = _seconds(eta_s)
+    return Step(record, put, healing.drop if healing else frozenset(), None)
+
+
+def publish(
+    document: AvatarDocument,
+    run_id: str,
+    now: datetime,
+    *,
+    version: str,
+    results: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+) -> Step | None:
+    """Put new results in place; None when this very publication is in place already.
+
+    A user who changes a wish or asks for a new run (`pending`) while the run works keeps both:
+    the results are published, and the document still needs a run.
+
+    Raises:
+        ConflictError: the run does not own the avatar, or has published something else before.
+    """
+    record = document.record
+    if record.current and (record.current.run_id, record.current.version) == (run_id, version):
+        return settle(document, now)
+    if record.run_id != run_id or record.state != "generating":
+        raise _superseded(document, run_id)
+    new = replace(
+        record,
+        state="ready",
+        results=dict(results),
+        published=(*record.published, Published(version, run_id, now))[-REMEMBERED_VERSIONS:],
+        created_at=record.created_at or _created_before(document) or now,
+    )
+    shown = shows(new)
+    if document.status == "pending":
+        del shown["status"]
+    drop = _leftover(document, new, shown)
+    if document.wishes == record.wishes:
+        shown["parameters"] = dict(parameters)
+        if overridden:
+            shown["overridden"] = dict(overridden)
+        else:
+            drop |= {"overridden"}
+    after = applied(document, Step(new, shown, drop, now), document.update_time)
+    if document.inputs_version == record.inputs_version:
+        # What the run was made from has another name now: its effective parameters are wishes.
+        new = replace(new, inputs_version=after.inputs_version, wishes=after.wishes)
+        shown["inputsVersion"] = new.inputs_version
+    return Step(new, shown, drop, now)
+
+
+def fail(
+    document: AvatarDocument, run_id: str, now: datetime, *, code: str, message: str
+) -> Step | None:
+    """Show an error; None when the run has no say in this avatar any more.
+
+    A run that died before it could claim speaks for the inputs that still wait for one.
+    """
+    record = document.record
+    known = run_id == record.run_id or run_id in record.earlier
+    if not known and record.state != "generating" and document.needs_run:
+        claimed = claim(document, run_id, now)
+        if claimed is not None:
+            document = applied(document, claimed, document.update_time)
+            record = document.record
+    if record.run_id != run_id or record.state != "generating":
+        return None
+    new = replace(record, state="error", error={"code": code, "message": message})
+    shown = shows(new)
+    if document.status == "pending":
+        del shown["status"]
+    return Step(new, shown, _leftover(document, new, shown), now)
+
+
+def settle(document: AvatarDocument, now: datetime) -> Step | None:
+    """Make document and record agree; None when they do.
+
+    Results of the former system are taken over as they are: its `ready` avatars have no record,
+    and need no run before their inputs change.
+    """
+    if not document.unsettled:
+        return None
+    record = document.record
+    if record.inputs_version is None:
+        seen = replace(record, inputs_version=document.inputs_version, wishes=document.wishes)
+        return Step(seen, {}, frozenset(), None)
+    shown = shows(record)
+    if document.status == "pending":
+        del shown["status"]
+    return Step(record, shown, _leftover(document, record, shown), now)
+
+
+def _leftover(
+    document: AvatarDocument, record: RunRecord, shown: Mapping[str, Any]
+) -> frozenset[str]:
+    """Keys in the document that belong to another state or another version than the record's."""
+    owned = {"error"}
+    if record.state != "generating":
+        owned |= {"progress", "etaSeconds", "startedAt"}
+    if record.current:
+        owned |= RESULT_KEYS
+    return frozenset(owned & document.basic.keys()) - shown.keys()
+
+
+def _created_before(document: AvatarDocument) -> datetime | None:
+    created = document.basic.get("createdAt")
+    return created if isinstance(created, datetime) else None
+
+
+def _seconds(eta_s: float) -> int:
+    return max(0, round(eta_s))
+
+
+def _superseded(document: AvatarDocument, run_id: str) -> ConflictError:
+    return ConflictError(
+        f"Run {run_id} does not own this avatar any more",
+        where=document.avatar_id,
+        remedy="A newer run has taken over; its results are the ones that count.",
+        code="superseded",
+    )

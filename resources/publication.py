@@ -1,0 +1,224 @@
+"""Publishing an avatar: exactly once, all files together, and never a URL that answers 404.
+
+    avatars/<id>/dynamics/basic/v<claim>-<random>/idle.mp4    what the document's URLs name
+    avatars/<id>/dynamics/basic/idle.mp4                      a copy under the documented plain name
+
+Every publication uploads into a folder of its own, verifies it, and then switches the document in
+one transaction, which fails for a run that no longer owns the avatar. So the URLs of a document are
+always those of one version, whole. Replaced versions stay for a day, for readers that hold their
+URLs and for clients that save a stale copy of the document. The reasons for two names are in
+`docs/decisions/0003-versioned-objects.md`.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from resources.avatars import AvatarStore
+from resources.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
+from resources.record import RunRecord
+from resources.storage import ABSENT, MediaStorage
+from sunriza_assets.errors import ConflictError, StoreError
+
+__all__ = ["FILES", "KEEP_REPLACED", "PublishedFile", "clean_up", "folder_of", "publish_avatar"]
+
+_log = logging.getLogger(__name__)
+
+KEEP_REPLACED: Final = timedelta(days=1)
+"""How long a replaced version stays readable."""
+
+# A version's objects never change; the plain copies do.
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_CHECK_FIRST: Final = "no-cache"
+_VERSION: Final = re.compile(r"v(\d{6,})-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """One file that a publication may have."""
+
+    key: str
+    """Key of its URL in `dynamics.basic`."""
+    content_type: str
+    """As it is served."""
+
+
+FILES: Final[Mapping[str, PublishedFile]] = {
+    "idle.mp4": PublishedFile("idleVideoUrl", "video/mp4"),
+    "atlas.jpg": PublishedFile("atlasUrl", "image/jpeg"),
+    "mask.png": PublishedFile("maskUrl", "image/png"),
+    "atlas.json": PublishedFile("atlasJsonUrl", "application/json"),
+    "roi.json": PublishedFile("roiJsonUrl", "application/json"),
+    "heroImage_chunk.jpg": PublishedFile("heroImageChunkUrl", "image/jpeg"),
+    "idle_chunks/idle_chunk1.mp4": PublishedFile("idleChunk1Url", "video/mp4"),
+    "idle_chunks/idle_chunk2.mp4": PublishedFile("idleChunk2Url", "video/mp4"),
+    "idle_chunks/idle_chunk3.mp4": PublishedFile("idleChunk3Url", "video/mp4"),
+    "frames.zip": PublishedFile("framesZipUrl", "application/zip"),
+}
+"""What can be published, by documented name below `avatars/<id>/dynamics/basic/`."""
+
+
+def folder_of(avatar_id: str) -> str:
+    """The documented folder of an avatar's published objects, without a trailing slash."""
+    return f"avatars/{checked_avatar_id(avatar_id)}/dynamics/{DYNAMICS_ID}"
+
+
+def publish_avatar(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    run_id: str,
+    *,
+    files: Mapping[str, Path],
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+    keep_replaced: timedelta = KEEP_REPLACED,
+) -> AvatarDocument:
+    """Publish what a run has made; a run that has published already changes nothing.
+
+    Args:
+        files: local files by documented name, see `FILES`; `idle.mp4` must be among them.
+        parameters: all effective parameters, camelCase.
+        overridden: what the launchpad said over the document's wishes.
+        keep_replaced: how long versions that are replaced stay readable.
+
+    Returns:
+        The document with the results in place.
+
+    Raises:
+        ConflictError: the run does not own the avatar (any more); nothing is published.
+        StoreError: something could not be written; the former results are still in place.
+    """
+    document = avatars.get(avatar_id)
+    record = document.record
+    if record.current and record.current.run_id == run_id:
+        _mirror(storage, avatars, avatar_id)
+        return document
+    if record.run_id != run_id or record.state != "generating":
+        raise _not_owner(avatar_id, run_id)
+    version = f"v{record.claims:06d}-{secrets.token_hex(4)}"
+    try:
+        results = _upload(storage, f"{folder_of(avatar_id)}/{version}", files)
+        document = avatars.publish(
+            avatar_id,
+            run_id,
+            version=version,
+            results=results,
+            parameters=parameters,
+            overridden=overridden,
+        )
+    except ConflictError:
+        _delete(storage, f"{folder_of(avatar_id)}/{version}/")
+        raise
+    # From here on the avatar is published. What follows is tidying, repeated by the next run.
+    try:
+        _mirror(storage, avatars, avatar_id)
+        clean_up(storage, avatars, avatar_id, keep_replaced=keep_replaced)
+    except StoreError as problem:
+        _log.warning("%s is published, but not tidied: %s", avatar_id, problem)
+    return document
+
+
+def clean_up(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    *,
+    keep_replaced: timedelta = KEEP_REPLACED,
+    now: datetime | None = None,
+) -> list[str]:
+    """Delete the objects of versions that nobody reads any more; returns their names.
+
+    These are versions replaced longer ago than `keep_replaced`, and those of runs that died or
+    were superseded before they could publish.
+    """
+    folder = folder_of(avatar_id)
+    # The objects are listed first: a version that is published in between is then not on the list.
+    names = [stored.name for stored in storage.list(f"{folder}/v")]
+    record = avatars.get(avatar_id).record
+    alive = _alive(record, (now or datetime.now(UTC)) - keep_replaced)
+    deleted = []
+    for name in names:
+        version = name.removeprefix(f"{folder}/").partition("/")[0]
+        match = _VERSION.fullmatch(version)
+        is_dead = match and version not in alive and _is_over(record, int(match[1]))
+        if is_dead and storage.delete(name):
+            deleted.append(name)
+    return deleted
+
+
+def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
+    """Versions that may still be read: the current one, and those replaced not long ago."""
+    successors = record.published[1:]
+    recent = {
+        old.version
+        for old, new in zip(record.published, successors, strict=False)
+        if new.at > replaced_before
+    }
+    return recent | ({record.current.version} if record.current else set())
+
+
+def _is_over(record: RunRecord, claim: int) -> bool:
+    """Whether the run with this claim can publish no more."""
+    return claim < record.claims or (claim == record.claims and record.state != "generating")
+
+
+def _upload(storage: MediaStorage, folder: str, files: Mapping[str, Path]) -> dict[str, str]:
+    """Upload and verify; the URLs by document key."""
+    if "idle.mp4" not in files or files.keys() - FILES.keys():
+        raise ValueError(f"cannot publish {sorted(files)}: known are {sorted(FILES)}")
+    results = {}
+    for name, path in files.items():
+        stored = storage.put(
+            path,
+            f"{folder}/{name}",
+            content_type=FILES[name].content_type,
+            cache_control=_FOR_EVER,
+            if_generation=ABSENT,
+        )
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != stored.md5:
+                raise StoreError("The file was damaged on its way", where=stored.name, code="torn")
+        results[FILES[name].key] = stored.url
+    return results
+
+
+def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
+    """Copy the current version to the plain names, and drop plain files that it does not have.
+
+    Two runs may do this at once. Each looks again after its last copy and repeats when another
+    version is in place by then, so whoever is last leaves the current one.
+    """
+    folder = folder_of(avatar_id)
+    done = None
+    while (current := avatars.get(avatar_id).record.current) is not None:
+        if current.version == done:
+            return
+        prefix = f"{folder}/{current.version}/"
+        present = {stored.name.removeprefix(prefix) for stored in storage.list(prefix)}
+        for name in FILES:
+            if name in present:
+                storage.copy(prefix + name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
+            else:
+                storage.delete(f"{folder}/{name}")
+        done = current.version
+
+
+def _delete(storage: MediaStorage, prefix: str) -> None:
+    for stored in list(storage.list(prefix)):
+        storage.delete(stored.name)
+
+
+def _not_owner(avatar_id: str, run_id: str) -> ConflictError:
+    return ConflictError(
+        f"Run {run_id} does not own this avatar, so it publishes nothing",
+        where=avatar_id,
+        remedy="A run owns an avatar from its claim until it ends or a newer run claims it.",
+        code="superseded",
+    )

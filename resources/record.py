@@ -1,0 +1,106 @@
+"""What this system remembers of an avatar on its own account: who owns it, and what is published.
+
+The avatar document belongs to its app, whose clients save whole, possibly stale copies of it. So
+nothing is decided by `dynamics.basic`; it only shows this record, which no client can write. It
+lies beside the document (`server/basic` below it in Firestore, `.server/<id>.json` on disk).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sunriza_assets.errors import StoreError
+
+__all__ = ["Published", "RunRecord", "State"]
+
+State = Literal["generating", "ready", "error"]
+
+REMEMBERED_RUNS: Final = 64
+REMEMBERED_VERSIONS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One publication."""
+
+    version: str
+    """Folder of its objects below `avatars/<id>/dynamics/basic/`."""
+    run_id: str
+    """The run that made it."""
+    at: datetime
+    """When the document switched to it, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The server's own record of one avatar; the default is an avatar that was never claimed."""
+
+    claims: int = 0
+    """How many runs have claimed the avatar; grows with every claim and never falls."""
+    run_id: str | None = None
+    """The run that claimed last."""
+    state: State | None = None
+    """generating while that run owns the avatar; ready or error once it has ended."""
+    earlier: tuple[str, ...] = ()
+    """Runs that claimed before, oldest first; none of them may ever own it again."""
+    inputs_version: str | None = None
+    """`AvatarDocument.inputs_version` that the last run answers to."""
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """The document's wishes at the last claim."""
+    started_at: datetime | None = None
+    """When the last run claimed, UTC."""
+    error: Mapping[str, str] | None = None
+    """code and message of the last run, if it failed."""
+    results: Mapping[str, Any] = field(default_factory=dict)
+    """What the last publication put into the document: idleVideoUrl and the like."""
+    published: tuple[Published, ...] = ()
+    """Publications, oldest first; the last one is in place."""
+    created_at: datetime | None = None
+    """First publication, UTC."""
+
+    @property
+    def current(self) -> Published | None:
+        """The publication that is in place."""
+        return self.published[-1] if self.published else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored; instants stay datetimes."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
+        """Read a stored record; instants may be datetimes or RFC 3339 text.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        known = {entry.name for entry in fields(cls)}
+        values = {name: value for name, value in data.items() if name in known}
+        try:
+            for name in ("started_at", "created_at"):
+                values[name] = _instant(values.get(name))
+            values["earlier"] = tuple(values.get("earlier", ()))
+            values["published"] = tuple(
+                Published(entry["version"], entry["run_id"], _instant(entry["at"]) or _EPOCH)
+                for entry in values.get("published", ())
+            )
+            return cls(**values)
+        except (TypeError, ValueError, KeyError, AttributeError) as damage:
+            raise StoreError(
+                "The record of this avatar's runs is damaged", code="record"
+            ) from damage
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instant(value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no instant")
+    return datetime.fromisoformat(value)
