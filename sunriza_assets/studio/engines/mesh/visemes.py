@@ -1,0 +1,175 @@
+"""A portrait's mouth in each of the twelve visemes.
+
+The lips of the photo, smiling or not, are first closed along a seam between their inner rims, then
+opened, widened or rounded into each shape; the skin around them follows as far as a cell reaches,
+so that a cell joins the idle at its rim. Lengths here are in half mouth widths, origin in the
+middle between the corners of the mouth, x to the right corner, y down.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.base import VisemeCells
+from sunriza_assets.studio.engines.mesh.easing import rise
+from sunriza_assets.studio.engines.mesh.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.pose import eye_distance
+from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, NOSE_BASE, UPPER_LIP
+from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
+from sunriza_assets.studio.overlay.roi import Roi
+from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+
+__all__ = ["render_visemes", "shaped"]
+
+Array = NDArray[np.float64]
+
+_SEAM: Final = 0.72
+"""Where closed lips meet, from the lower rim (0) to the upper (1): the lower lip moves more."""
+_UPPER_ARCH, _LOWER_ARCH = 1.7, 2.2
+"""Exponents of the opening's outline: a bow above, a bowl below."""
+_WIDE, _ROUND = 0.9, 0.65
+"""Widths of the mouth from which on lips are rounded, and are so entirely."""
+_BULGE: Final = 0.4
+"""How much rounder the opening of rounded lips is: the outline's exponent falls by this."""
+_STRAIGHTENED: Final = 0.6
+"""Share of a smile's curve that rounding the lips takes away."""
+_SMILE: Final = 0.1
+"""Opening of the photo's mouth, IOD, from which on it is a smile that stretches the lips thin."""
+_RELAXED: Final = 0.35
+"""How much thicker lips thinned by a smile become when they are rounded."""
+_ROLLED: Final = 0.55
+"""Share of the lips' thickness that disappears when they are rolled in entirely."""
+_SKIN_REACH: Final = 0.7
+"""Distance from the lips over which the skin's share falls to 1/e, half mouth widths."""
+_SKIN_POWER: Final = 3.0
+_MARGIN: Final = 0.22
+"""What a cell shows around the lips, IOD."""
+
+
+@dataclass(frozen=True)
+class _MouthFrame:
+    """The coordinates that shapes are made in."""
+
+    origin: Array
+    """(2,) middle between the mouth's outer corners, pixels."""
+    axes: Array
+    """(2, 2) rows: to the right corner, down; unit vectors."""
+    half: float
+    """Half the distance of the corners, pixels."""
+
+    @classmethod
+    def of(cls, mesh: NDArray[Any]) -> "_MouthFrame":
+        left, right = mesh[UPPER_LIP[0, 0], :2], mesh[UPPER_LIP[0, -1], :2]
+        half = max(float(np.linalg.norm(right - left)) / 2, 1.0)
+        across = (right - left) / (2 * half)
+        return cls((left + right) / 2, np.stack([across, [-across[1], across[0]]]), half)
+
+    def local(self, pixels: NDArray[Any]) -> Array:
+        return np.asarray((pixels - self.origin) @ self.axes.T / self.half)
+
+    def pixels(self, local: Array) -> Array:
+        return local @ self.axes * self.half + self.origin
+
+
+def render_visemes(rig: PortraitRig) -> VisemeCells:
+    """Render the mouth of a portrait at rest in each viseme, in the order of the atlas."""
+    meshes = {name: shaped(rig.mesh, shape) for name, shape in VISEMES.items()}
+    lips = np.stack([mesh[LIPS_OUTER, :2] for mesh in meshes.values()])
+    height, width = rig.image.shape[:2]
+    roi = _roi(lips, _MARGIN * rig.iod, (width, height))
+    rows, columns = slice(roi.y, roi.y + roi.h), slice(roi.x, roi.x + roi.w)
+    cells = {
+        name: rig.draw(mesh, mouth=_inside(VISEMES[name]))[rows, columns].copy()
+        for name, mesh in meshes.items()
+    }
+    return VisemeCells(cells, roi, lips - [roi.x, roi.y], iod=rig.iod)
+
+
+def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
+    """The portrait's mesh with its lips in a shape.
+
+    Args:
+        mesh: (>= 468, 3) the portrait at rest, pixels.
+        shape: the viseme, None for the lips as they are.
+
+    Returns:
+        (468, 3) mesh; z as it was.
+    """
+    result = np.array(mesh[:MESH_POINTS], dtype=np.float64)
+    if shape is None:
+        return result
+    frame = _MouthFrame.of(result)
+    unit = eye_distance(result) / frame.half
+    local = frame.local(result[:, :2])
+    upper, lower = local[UPPER_LIP], local[LOWER_LIP]
+    moved = local.copy()
+    moved[UPPER_LIP], moved[LOWER_LIP] = _lips(upper, lower, shape, unit)
+    lips = np.unique(np.concatenate([UPPER_LIP.ravel(), LOWER_LIP.ravel()]))
+    skin = np.setdiff1d(np.arange(MESH_POINTS), lips)
+    moved[skin] += _skin_follows(local, moved, skin)
+    result[:, :2] = frame.pixels(moved)
+    return result
+
+
+def _lips(upper: Array, lower: Array, shape: LipShape, unit: float) -> tuple[Array, Array]:
+    """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them."""
+    seam = _SEAM * upper[-1] + (1.0 - _SEAM) * lower[-1]
+    half = max(float(np.abs(seam[:, 0]).max()), 1e-6)
+    x = np.clip(np.abs(seam[:, 0]) / half, 0.0, 1.0)
+    rounded = float(rise(shape.width, _WIDE, _ROUND))
+    middle = float(seam[:, 1].mean())
+    line = middle + (1.0 - _STRAIGHTENED * rounded) * (seam[:, 1] - middle)
+    gap = shape.opening * unit
+    bulge = 1.0 - _BULGE * rounded
+    up = shape.upper_share * gap * (1.0 - x**_UPPER_ARCH) ** bulge
+    down = (1.0 - shape.upper_share) * gap * (1.0 - x**_LOWER_ARCH) ** bulge
+    stretched = float(rise((lower[-1] - upper[-1])[:, 1].max() / unit, 0.0, _SMILE))
+    thick = shape.puff * (1.0 - _ROLLED * shape.roll) * (1.0 + _RELAXED * rounded * stretched)
+    tuck = shape.tuck * unit * (1.0 - x**_LOWER_ARCH)
+    depth = np.linspace(1.0, 0.0, len(lower))[:, None]  # outer edge 1, inner rim 0
+    new_upper, new_lower = upper.copy(), lower.copy()
+    new_upper[..., 1] = line - up + thick * (upper - upper[-1])[..., 1]
+    new_lower[..., 1] = line + down + thick * (lower - lower[-1])[..., 1] - depth * tuck
+    for rows in (new_upper, new_lower):
+        rows[..., 0] *= shape.width
+        rows[:, [0, -1], 1] = line[[0, -1]]
+    return new_upper, new_lower
+
+
+def _skin_follows(local: Array, moved: Array, skin: NDArray[np.intp]) -> Array:
+    """(N, 2) how far the skin around the lips goes with their outer edge.
+
+    Inverse-distance weighting (D. Shepard, ACM '68) of the edge's displacement, fading with the
+    distance from the lips and towards the base of the nose, which belongs to the skull.
+    """
+    edge = LIPS_OUTER
+    apart = np.linalg.norm(local[skin, None] - local[edge], axis=2)
+    weights = np.maximum(apart, 1e-3) ** -_SKIN_POWER
+    shift = weights @ (moved[edge] - local[edge]) / weights.sum(axis=1, keepdims=True)
+    fade = np.exp(-((apart.min(axis=1) / _SKIN_REACH) ** 2))
+    nose, lip = local[NOSE_BASE, 1], local[edge, 1].min()
+    fade *= rise(local[skin, 1], nose, 0.3 * nose + 0.7 * lip)
+    return np.asarray(shift * fade[:, None])
+
+
+def _inside(shape: LipShape | None) -> Mouth:
+    """What is seen between the lips of a shape."""
+    if shape is None:
+        return Mouth()
+    return Mouth(
+        tongue_raise=float(shape.tongue == "up"),
+        tongue_out=float(shape.tongue == "between"),
+        lower_teeth=float(shape.lower_teeth),
+    )
+
+
+def _roi(lips: Array, margin: float, size: tuple[int, int]) -> Roi:
+    """The rectangle around all lips (N, 20, 2) and a margin, inside a picture (width, height)."""
+    low = np.floor(lips.min(axis=(0, 1)) - margin)
+    high = np.ceil(lips.max(axis=(0, 1)) + margin)
+    left, top = (int(value) for value in np.clip(low, 0, np.array(size) - 2))
+    right, bottom = (int(value) for value in np.clip(high, [left + 2, top + 2], size))
+    return Roi(left, top, right - left, bottom - top)
