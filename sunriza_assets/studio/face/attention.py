@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.face.runtime import Graph
 from sunriza_assets.studio.face.topology import (
@@ -55,7 +56,7 @@ _LEFT_EYE: Final = _Region(362, 263, REFINED_LEFT_EYE)
 
 
 class AttentionMesh:
-    """478 points from one crop."""
+    """478 points from one look at a crop of a picture."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
         """Load both graphs.
@@ -72,15 +73,15 @@ class AttentionMesh:
         """The execution provider it runs on."""
         return self._coarse.provider
 
-    def points(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-        """Landmarks in an RGB crop (192, 192, 3).
+    def look(self, image: NDArray[np.uint8], crop: FaceCrop) -> tuple[NDArray[np.float32], float]:
+        """Landmarks of the face inside a crop of an RGB picture (H, W, 3).
 
         Returns:
-            (478, 3) x, y, z in pixels of the crop (z negative = nearer), and the logit of a face
-            being there.
+            (478, 3) x, y, z in pixels of the picture (z negative = nearer), and the logit of a
+            face being there.
         """
-        image = np.multiply(crop[None], 1 / 255, dtype=np.float32)
-        outputs = self._coarse.run(image)
+        pixels = crop.sample(image, CROP_SIZE)
+        outputs = self._coarse.run(np.multiply(pixels[None], 1 / 255, dtype=np.float32))
         points = np.empty((POINTS, 3), np.float32)
         points[:MESH_POINTS] = outputs["mesh"].reshape(MESH_POINTS, 3)
         mesh, features = points[:MESH_POINTS, :2].copy(), outputs["features"][0]
@@ -95,7 +96,7 @@ class AttentionMesh:
         # The heads know no depth: an iris lies as deep as its lids do on average.
         points[468:473, 2] = points[RIGHT_EYE, 2].mean()
         points[473:478, 2] = points[LEFT_EYE, 2].mean()
-        return points, float(outputs["flag"].item())
+        return crop.placed(points, CROP_SIZE), float(outputs["flag"].item())
 
 
 def _patch_matrix(mesh: NDArray[np.float32], region: _Region) -> NDArray[np.float32]:

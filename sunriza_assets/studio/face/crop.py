@@ -88,6 +88,12 @@ class FaceCrop:
         )
         return np.asarray(sampled, dtype=np.uint8)
 
+    def placed(self, points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Points (N, 3) of the crop sampled at `size`, in pixels of the picture, z in scale."""
+        matrix = self.to_picture(size)
+        xy = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        return np.column_stack([xy, points[:, 2] * (self.side / size)]).astype(np.float32)
+
     def _shrunk(
         self, image: NDArray[np.uint8], scale: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:

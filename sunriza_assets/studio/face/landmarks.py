@@ -13,14 +13,14 @@ What counts as a face, and when a portrait shows several, is decided here and no
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from sunriza_assets.errors import FaceError
-from sunriza_assets.studio.face.attention import ATTENTION_MODELS, CROP_SIZE, AttentionMesh
+from sunriza_assets.studio.face.attention import ATTENTION_MODELS, AttentionMesh
 from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.detector import MODEL as DETECTOR_MODEL
 from sunriza_assets.studio.face.detector import Detection, FaceDetector
@@ -84,21 +84,35 @@ class FaceLandmarks:
         return FaceCrop.around_points(self.points)
 
 
-class FaceMesh:
-    """Detector and attention mesh together. Holds nothing of the pictures it has seen."""
+class Mesh(Protocol):
+    """A model that finds the landmarks in a crop."""
 
-    def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
+    @property
+    def provider(self) -> str:
+        """The execution provider that it runs on."""
+        ...
+
+    def look(self, image: NDArray[np.uint8], crop: FaceCrop) -> tuple[NDArray[np.float32], float]:
+        """(478, 3) points in pixels of the picture and the logit of a face being there."""
+        ...
+
+
+class FaceMesh:
+    """Detector and mesh together. Holds nothing of the pictures it has seen."""
+
+    def __init__(self, models: ModelStore, *, threads: int = 1, mesh: Mesh | None = None) -> None:
         """Load the models.
 
         Args:
             models: where they lie.
             threads: CPU threads of one inference.
+            mesh: what finds the landmarks; the attention mesh when None.
 
         Raises:
             ModelError: they have not been pulled.
         """
         self._detector = FaceDetector(models, threads=threads)
-        self._mesh = AttentionMesh(models, threads=threads)
+        self._mesh: Mesh = mesh or AttentionMesh(models, threads=threads)
 
     @property
     def provider(self) -> str:
@@ -173,10 +187,7 @@ class FaceMesh:
             yield face
 
     def _look(self, image: NDArray[np.uint8], crop: FaceCrop) -> FaceLandmarks:
-        points, logit = self._mesh.points(crop.sample(image, CROP_SIZE))
-        matrix = crop.to_picture(CROP_SIZE)
-        points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-        points[:, 2] *= crop.side / CROP_SIZE
+        points, logit = self._mesh.look(image, crop)
         return FaceLandmarks(points, float(expit(logit)))
 
     def _faces(self, image: NDArray[np.uint8]) -> list[tuple[Detection, FaceLandmarks]]:

@@ -1,4 +1,4 @@
-"""The face mesh's numbering: which of the 478 points is what. Facts only, no geometry.
+"""The face mesh's numbering: which of the 478 points is what. Facts only, nothing is computed.
 
 Sides are the subject's own: the right eye (points 33 and 133) lies on the left of a picture that is
 not mirrored. Rows and rings run from the left of the picture to its right unless said otherwise.
@@ -36,6 +36,8 @@ __all__ = [
     "RIGHT_IRIS",
     "RIGHT_LOWER_LID",
     "RIGHT_UPPER_LID",
+    "RIGID_HEAD",
+    "RIGID_POINTS",
     "TRIANGLES",
     "UPPER_LIP_ROWS",
 ]
@@ -124,3 +126,13 @@ RIGHT_BROW: Final = _fixed(_DATA["right_brow"])
 """(10,) lower edge then upper edge."""
 LEFT_BROW: Final = _fixed(_DATA["left_brow"])
 """(10,) lower edge then upper edge."""
+
+RIGID_POINTS: Final = _fixed(_DATA["rigid_points"])
+"""(34,) points that hardly move with the expression: forehead, temples, eye corners, nose."""
+RIGID_HEAD: Final[NDArray[np.float64]] = np.array(_DATA["rigid_head"], np.float64)
+"""(34, 3) where they lie in a mean head seen from the front, in IOD around their mean.
+
+The Procrustes mean of the landmarks of eight portraits and their mirror images, turned to the
+portraits' mean direction: what people look like who face the viewer.
+"""
+RIGID_HEAD.flags.writeable = False

@@ -1,0 +1,116 @@
+"""Figures read off landmarks: how far eyes and mouth are open, and where the head points.
+
+All functions take points (..., 478, 3) in pixels, one face or a whole clip at once. Widths are
+measured in space, because a turned head foreshortens them; openings in the picture plane, where
+landmarks are precise.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+from scipy.spatial.transform import Rotation
+
+from sunriza_assets.studio.face.topology import (
+    LEFT_EYE_CORNERS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_LIP_ROWS,
+    OUTER_EYE_CORNERS,
+    RIGHT_EYE_CORNERS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    RIGID_HEAD,
+    RIGID_POINTS,
+    UPPER_LIP_ROWS,
+)
+
+__all__ = ["blink_frames", "eye_apertures", "head_angles", "mouth_aperture"]
+
+Points = NDArray[np.floating]
+
+_MIDDLE_OF_LID: Final = slice(3, 6)
+"""The three middle points of a lid's nine."""
+_MIDDLE_OF_LIP: Final = slice(4, 7)
+"""The three middle points of a lip's eleven."""
+
+BLINK_DEPTH: Final = 0.3
+"""Share of the usual aperture that an eye must lose at least for a blink."""
+BLINK_PROMINENCE: Final = 0.25
+"""The same, measured from the shoulders of the dip."""
+BLINK_PAUSE: Final = 1 / 6
+"""Least seconds between two blinks."""
+BLINK_SECONDS: Final = 0.4
+"""Most seconds that a blink lasts at half its depth; a longer one is a squint or a closed eye."""
+
+
+def eye_apertures(points: Points) -> NDArray[np.float64]:
+    """(..., 2) opening of the subject's right and left eye over the eye's width.
+
+    About 0.3 for open eyes; landmarks never reach 0, closed eyes read about 0.1.
+    """
+    right = _opening(points, RIGHT_UPPER_LID[_MIDDLE_OF_LID], RIGHT_LOWER_LID[_MIDDLE_OF_LID])
+    left = _opening(points, LEFT_UPPER_LID[_MIDDLE_OF_LID], LEFT_LOWER_LID[_MIDDLE_OF_LID])
+    widths = [_width(points, corners) for corners in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS)]
+    return np.stack([right / widths[0], left / widths[1]], axis=-1)
+
+
+def mouth_aperture(points: Points) -> NDArray[np.float64]:
+    """(...) gap between the inner lips over the distance of the outer eye corners.
+
+    Below 0.06 the mouth counts as closed.
+    """
+    upper, lower = UPPER_LIP_ROWS[-1, _MIDDLE_OF_LIP], LOWER_LIP_ROWS[-1, _MIDDLE_OF_LIP]
+    return _opening(points, upper, lower) / _width(points, OUTER_EYE_CORNERS)
+
+
+def head_angles(points: Points) -> NDArray[np.float64]:
+    """(..., 3) yaw, pitch and roll of the head in radians, about 0 for a face from the front.
+
+    Yaw > 0: turned to the picture's right. Pitch > 0: nodding down. Roll > 0: leaning clockwise
+    as seen. The head is turned by yaw first, then pitch, then roll about its own axes. The angles
+    are those of the rotation that best lays a mean head on the points that no expression moves
+    (Kabsch 1976), so they have a small offset of their own for every face.
+    """
+    rigid = points[..., RIGID_POINTS, :].astype(np.float64).reshape(-1, len(RIGID_POINTS), 3)
+    rigid -= rigid.mean(axis=1, keepdims=True)
+    left, _, right = np.linalg.svd(rigid.transpose(0, 2, 1) @ RIGID_HEAD)
+    left[:, :, 2] *= np.sign(np.linalg.det(left @ right))[:, None]  # a turn, not a mirror image
+    angles = Rotation.from_matrix(left @ right).as_euler("YXZ")
+    angles[:, 0] *= -1  # a turn about the downward axis is positive to the left
+    return angles.reshape(*points.shape[:-2], 3)
+
+
+def blink_frames(apertures: NDArray[np.floating], rate: float) -> NDArray[np.int64]:
+    """Frames in which the eyes are shut at the height of a blink.
+
+    Args:
+        apertures: (T, 2) from `eye_apertures`; a blink is one of both eyes.
+        rate: frames per second.
+    """
+    mean = np.asarray(apertures, np.float64).mean(axis=1)
+    closure = 1 - mean / np.percentile(mean, 70)
+    distance = max(1, round(rate * BLINK_PAUSE))
+    # A blink at the very end or start has one shoulder only; give it the other.
+    padded = np.concatenate([[0.0], closure, [0.0]])
+    peaks, _ = find_peaks(
+        padded,
+        height=BLINK_DEPTH,
+        prominence=BLINK_PROMINENCE,
+        distance=distance,
+        width=(None, BLINK_SECONDS * rate),
+    )
+    return np.asarray(peaks - 1, np.int64)
+
+
+def _opening(
+    points: Points, upper: NDArray[np.int32], lower: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    gaps = points[..., upper, :2].astype(np.float64) - points[..., lower, :2]
+    return np.asarray(np.linalg.norm(gaps, axis=-1).mean(axis=-1), np.float64)
+
+
+def _width(points: Points, corners: tuple[int, int]) -> NDArray[np.float64]:
+    first, second = (points[..., corner, :].astype(np.float64) for corner in corners)
+    return np.asarray(np.linalg.norm(first - second, axis=-1), np.float64)
