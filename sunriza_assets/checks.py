@@ -20,14 +20,29 @@ from sunriza_assets.partitions import AVATARS
 
 __all__ = ["CHECKS"]
 
-Checked = Callable[..., dg.AssetChecksDefinition]
 
+def _blocking(
+    asset: str, *beside: str
+) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    """A blocking check of one avatar; the one place that knows partitioned checks are a preview.
 
-def _blocking(asset: str, name: str) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
-    """A blocking check of one avatar; the one place that knows partitioned checks are a preview."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.asset_check(asset=asset, name=name, blocking=True, partitions_def=AVATARS)
+    Args:
+        asset: what is checked.
+        beside: other assets that the check reads.
+    """
+    make = dg.asset_check(
+        asset=asset,
+        blocking=True,
+        partitions_def=AVATARS,
+        additional_ins={name: dg.AssetIn(name) for name in beside},
+    )
+
+    def checked(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return make(function)
+
+    return checked
 
 
 def _verdict(
@@ -51,7 +66,7 @@ def _verdict(
     )
 
 
-@_blocking("idle_video", "idle_plays")
+@_blocking("idle_video")
 def idle_plays(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -63,15 +78,15 @@ def idle_plays(
     return _verdict(context, stores, list(found.problems), {"frame_count": sheet.frame_count})
 
 
-@_blocking("idle_video", "idle_lasts")
+@_blocking("idle_video")
 def idle_lasts(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
     """idle.mp4 lasts as long as was planned, and not longer than a clip may."""
-    from sunriza_assets.studio.media.probe import probe_video
+    from sunriza_assets.studio.media.probe import describe_own
 
     sheet = IdleSheet.beside(idle_video).content
-    info = probe_video(idle_video / "idle.mp4")
+    info = describe_own(idle_video / "idle.mp4")
     planned = sheet["frame_count"] * sheet["rate"][1] / sheet["rate"][0]
     problems = []
     if abs(float(info.duration) - planned) > 0.5 * sheet["rate"][1] / sheet["rate"][0]:
@@ -81,7 +96,7 @@ def idle_lasts(
     return _verdict(context, stores, problems, {"duration_s": float(info.duration)})
 
 
-@_blocking("idle_video", "idle_loops")
+@_blocking("idle_video")
 def idle_loops(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -99,7 +114,7 @@ def idle_loops(
     return _verdict(context, stores, problems, {"looped": True, "seam_ratio": round(ratio, 3)})
 
 
-@_blocking("mask", "mask_fits")
+@_blocking("mask", "idle_video")
 def mask_fits(
     context: dg.AssetCheckExecutionContext, mask: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -110,7 +125,7 @@ def mask_fits(
     return _verdict(context, stores, mask_problems(mask, sheet.size), {})
 
 
-@_blocking("roi", "roi_fits")
+@_blocking("roi", "idle_video")
 def roi_fits(
     context: dg.AssetCheckExecutionContext, roi: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:

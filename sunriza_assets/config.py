@@ -4,7 +4,7 @@ Every field has a default that means "as the avatar's document says", so that a 
 avatars needs no config. Ranges are checked where all layers meet, in `studio.parameters`.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -33,8 +33,9 @@ class TrimConfig(_Layer):
 class TemplateConfig(_Layer):
     """Which engine reads the motion, and whether the cache counts."""
 
-    engine: Literal["auto", "mesh", "liveportrait"] | None = Field(
-        None, description="auto takes liveportrait where its weights and a CUDA device are."
+    engine: str | None = Field(
+        None,
+        description="auto, mesh or liveportrait; auto takes liveportrait where its weights and a CUDA device are.",
     )
     force: bool = Field(False, description="Extract again even if the template is cached.")
 
@@ -42,8 +43,9 @@ class TemplateConfig(_Layer):
 class IdleConfig(_Layer):
     """Everything that shapes the idle; changing it never extracts the motion again."""
 
-    engine: Literal["auto", "mesh", "liveportrait"] | None = Field(
-        None, description="auto takes the engine that extracted the motion template."
+    engine: str | None = Field(
+        None,
+        description="auto, mesh or liveportrait; auto takes the engine that extracted the motion template.",
     )
     driving_multiplier: float | None = Field(None, description="Gain of all motion, 0-3 (1.7).")
     scale_multiplier: float | None = Field(
@@ -52,9 +54,7 @@ class IdleConfig(_Layer):
     stitching_retargeting_eyes_width: int | None = Field(
         None, description="Longest side of the source picture in pixels, 256-4096 (1600)."
     )
-    animation_region: Literal["all", "exp", "pose", "lip", "eyes"] | None = Field(
-        None, description="What moves."
-    )
+    animation_region: str | None = Field(None, description="What moves: all, exp, pose, lip, eyes.")
     flag_relative: bool | None = Field(None, description="Motion relative to the neutral frame.")
     flag_stitching: bool | None = Field(None, description="Keep shoulders and border in place.")
     flag_pasteback: bool | None = Field(None, description="Whole picture instead of face crop.")
@@ -62,11 +62,11 @@ class IdleConfig(_Layer):
     flag_lip_zero: bool | None = Field(None, description="Start from closed lips.")
     flag_eye_retargeting: bool | None = Field(None, description="Drive eyes by opening ratio.")
     flag_normalize_lip: bool | None = Field(None, description="Close open lips before animating.")
-    fps: str | None = Field(None, description='"source" (the clip\'s rate, at most 30) or 1-60.')
+    fps: Any = Field(None, description='"source" (the clip\'s rate, at most 30) or 1-60.')
     loop: bool | None = Field(None, description="Close the motion into a seamless loop.")
     loop_seconds: float | None = Field(None, description="Wanted loop length, 3-10 s; else best.")
-    lips: Literal["clip", "still"] | None = Field(
-        None, description="still: lips rest, for visemes laid over them."
+    lips: str | None = Field(
+        None, description="clip, or still: lips rest, for visemes laid over them."
     )
 
 
@@ -83,8 +83,6 @@ def launchpad_config(
         if asset not in selected:
             continue
         said = {name: value for name, value in parameters.items() if name in config.model_fields}
-        if "fps" in said:
-            said["fps"] = str(said["fps"])
         if force and "force" in config.model_fields:
             said["force"] = True
         ops[asset] = {"config": said}

@@ -14,7 +14,7 @@ import dagster as dg
 from resources.avatars import Cursor
 from resources.document import AvatarDocument
 from resources.services import Stores
-from sunriza_assets.errors import AvatarError, SunrizaError
+from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.partitions import AVATARS
 
@@ -44,7 +44,10 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
     for change in page:
         if change.document is None:
             context.log.warning("%s cannot be read: %s", change.cursor.avatar_id, change.problem)
-        elif _wants_run(change.document) and not _is_waiting(context.instance, change.document):
+            continue
+        if change.document.unsettled:  # a client saved a stale copy over what a run had written
+            stores.avatars.settle(change.document.avatar_id)
+        if change.document.needs_run and not _is_waiting(context.instance, change.document):
             requests.append(_request(change.document))
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
@@ -60,8 +63,8 @@ def deleted_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.S
 
     A partition that is deleted under a running run would lose that run's output.
     """
-    known = set(context.instance.get_dynamic_partitions(AVATARS.name or ""))
-    gone = sorted(known - set(stores.avatars.ids()))
+    known = context.instance.get_dynamic_partitions(AVATARS.name or "")
+    gone = sorted(set(known) - stores.avatars.present(known))
     idle = [key for key in gone if not _unfinished(context.instance, key)]
     return dg.SensorResult(
         dynamic_partitions_requests=[AVATARS.build_delete_request(idle)] if idle else [],
@@ -71,7 +74,6 @@ def deleted_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.S
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
-    monitor_all_code_locations=False,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=10,
 )
@@ -82,7 +84,6 @@ def failed_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.CANCELED,
-    monitor_all_code_locations=False,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=10,
 )
@@ -97,22 +98,9 @@ def _close(context: dg.RunStatusSensorContext, stores: Stores, code: str, messag
     if avatar_id is None:
         return
     try:
-        document = stores.avatars.get(avatar_id)
-        if document.run_id == run.run_id and document.status == "generating":
-            stores.avatars.fail(avatar_id, run.run_id, code=code, message=message)
+        stores.avatars.fail(avatar_id, run.run_id, code=code, message=message)
     except SunrizaError as error:
         context.log.warning("%s could not be told that its run ended: %s", avatar_id, error)
-
-
-def _wants_run(document: AvatarDocument) -> bool:
-    """Whether to start: something changed, and it can start (or somebody waits for an answer)."""
-    if not document.needs_run:
-        return False
-    try:
-        _ = document.hero_image_url, document.hero_video_url
-    except AvatarError:
-        return document.status == "pending"
-    return True
 
 
 def _request(document: AvatarDocument) -> dg.RunRequest:

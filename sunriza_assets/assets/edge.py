@@ -8,11 +8,11 @@ document alone, for they would never set it back to `ready`.
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dagster as dg
 
@@ -27,7 +27,9 @@ from sunriza_assets.errors import ConflictError, StoreError, SunrizaError
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Engine
 
-__all__ = ["PUBLISHING_ASSET", "SPANS", "Step", "avatar_step", "publishes"]
+__all__ = ["PUBLISHING_ASSET", "SPANS", "Step", "avatar_step", "counted", "publishes"]
+
+Item = TypeVar("Item")
 
 PUBLISHING_ASSET: Final = dg.AssetKey("published_avatar")
 
@@ -124,6 +126,15 @@ def avatar_step(
         except BaseException:
             discard(home, folder)
             raise
+
+
+def counted(
+    items: Iterable[Item], total: int, progress: Callable[[int, int], None]
+) -> Iterator[Item]:
+    """Pass items on, telling how many have gone by."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        progress(done, total)
 
 
 def publishes(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> bool:

@@ -11,6 +11,7 @@ from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.told import clip_facts, data_version, previewed
 from sunriza_assets.config import TrimConfig
+from sunriza_assets.errors import MediaError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 
@@ -72,14 +73,22 @@ def hero_video(
     context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
     """The talking clip as it was uploaded, seen to be a video this system can read."""
-    from sunriza_assets.studio.media.probe import probe_video
+    from sunriza_assets.studio.media.info import VideoInfo
+    from sunriza_assets.studio.media.probe import probe
 
     with avatar_step(context, stores, board) as step:
         url = step.document.hero_video_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
         with step.watch.stage("probe"):
-            info = probe_video(file)
+            info = probe(file)
+        if not isinstance(info, VideoInfo):
+            raise MediaError(
+                "The hero video is a picture",
+                where=file.name,
+                remedy="Upload a talking clip of 1 to 10 seconds.",
+                code="no_video",
+            )
         return step.result(file, version=data_version(file), metadata=clip_facts(info))
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
-from sunriza_assets.assets.edge import avatar_step
+from sunriza_assets.assets.edge import avatar_step, counted
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
 from sunriza_assets.config import IdleConfig, TemplateConfig
 from sunriza_assets.partitions import AVATARS
@@ -121,13 +121,8 @@ def idle_video(
         video = folder / "idle.mp4"
         frames = step.watch.iterate("render", rendering.frames(), gpu=True)
         with step.watch.stage("encode"):
-            info = encode(
-                frames,
-                video,
-                rate=rendering.rate,
-                total=rendering.frame_count,
-                progress=step.progress,
-            )
+            told = counted(frames, rendering.frame_count, step.progress)
+            info = encode(told, video, rate=rendering.rate)
         sheet = {
             "engine": choice.engine.name,
             "engine_version": choice.engine.version,
@@ -160,4 +155,3 @@ def idle_video(
                 "preview": preview,
             },
         )
-

@@ -22,9 +22,7 @@ ROWS_SHOWN = 200
     code_version="1",
     op_tags=tags.CPU_STEP,
 )
-def avatar_status(
-    context: dg.AssetExecutionContext, stores: Stores
-) -> dg.MaterializeResult[None]:
+def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Every avatar's status, and whether what is published is what its document asks for."""
     rows = [_row(stores, avatar_id) for avatar_id in stores.avatars.ids()]
     counts: dict[str, int] = {}

@@ -61,7 +61,7 @@ def previewed(
         count: how many the stream has.
         every: show them all.
     """
-    from sunriza_assets.studio.media.picture import contact_sheet, webp_data_uri
+    from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
 
     shown = {round(i * (count - 1) / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
     chosen = [frame for index, frame in enumerate(frames) if every or index in shown]

@@ -60,7 +60,9 @@ class LazyGroup(click.Group):
 def sunriza(verbose: bool) -> None:
     """Living avatars from a portrait and a short talking clip."""
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
 
 
 def main() -> None:

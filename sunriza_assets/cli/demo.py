@@ -52,7 +52,8 @@ def _contact_sheet(folder: Path, result: dict[str, Any]) -> Path:
     from urllib.parse import unquote, urlparse
 
     from sunriza_assets.studio.media.frames import read_frames
-    from sunriza_assets.studio.media.picture import contact_sheet, write_picture
+    from sunriza_assets.studio.media.picture import write_picture
+    from sunriza_assets.studio.media.sheet import contact_sheet
 
     files = [unquote(urlparse(name).path) for name in result["assets"]["idle_video"]["files"]]
     idle = next(Path(name) for name in files if name.endswith("idle.mp4"))

@@ -86,7 +86,9 @@ def _media() -> Iterator[Finding]:
     try:
         binary = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
-        yield Finding("ffmpeg", "missing", str(error), "pip install --force-reinstall imageio-ffmpeg")
+        yield Finding(
+            "ffmpeg", "missing", str(error), "pip install --force-reinstall imageio-ffmpeg"
+        )
         return
     version = subprocess.run(
         [binary, "-version"], capture_output=True, text=True, timeout=20, check=False
@@ -107,9 +109,7 @@ def _has_codec(av: object, name: str) -> bool:
 def _gpu() -> Iterator[Finding]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        yield Finding(
-            "gpu", "optional", "no NVIDIA GPU; the mesh engine works on the CPU", ""
-        )
+        yield Finding("gpu", "optional", "no NVIDIA GPU; the mesh engine works on the CPU", "")
     else:
         query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
         told = subprocess.run(

@@ -106,9 +106,7 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         key = event.asset_key
         if key is None:
             continue
-        metadata = {
-            name: _plain(value) for name, value in event.materialization.metadata.items()
-        }
+        metadata = {name: _plain(value) for name, value in event.materialization.metadata.items()}
         files = metadata.pop("files", None)
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),

@@ -1,0 +1,52 @@
+"""Where a video loops: is the step from its last frame to its first an ordinary one?"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MAX_SEAM_RATIO", "seam_ratio"]
+
+MAX_SEAM_RATIO: Final = 1.2
+"""The most that encoding may add to a seam that is no larger than the 95th percentile of steps."""
+_SIDE: Final = 256
+"""Frames are compared at this longest side, so that coding noise does not hide motion."""
+_FLOOR: Final = 0.25
+"""Grey levels below which a step is noise: nobody sees a still picture jump."""
+
+
+def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
+    """|last -> first| over the 95th percentile of the steps between consecutive frames.
+
+    Args:
+        frames: (H, W, 3) uint8 each; only two small ones are kept at a time.
+
+    Returns:
+        At most 1 where the loop cannot be told from ordinary motion; 0 for fewer than two frames.
+    """
+    steps: list[float] = []
+    first: NDArray[np.float32] | None = None
+    last: NDArray[np.float32] | None = None
+    for frame in frames:
+        small = _small(frame)
+        if last is None:
+            first = small
+        else:
+            steps.append(_difference(last, small))
+        last = small
+    if first is None or last is None or not steps:
+        return 0.0
+    return _difference(last, first) / max(_FLOOR, float(np.percentile(steps, 95)))
+
+
+def _small(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    shrink = min(1.0, _SIDE / max(frame.shape[:2]))
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def _difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.abs(one - other).mean())
