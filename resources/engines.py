@@ -12,8 +12,9 @@ from sunriza_assets.errors import EngineError
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Engine
+    from sunriza_assets.studio.face.landmarks import FaceMesh
 
-__all__ = ["Choice", "choose_engine"]
+__all__ = ["Choice", "choose_engine", "face_mesh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,19 @@ def _automatic(models: Path) -> Choice:
     if not torch.cuda.is_available():
         return Choice(_instance("mesh", models), "LivePortrait weights, but no CUDA device")
     return Choice(_instance("liveportrait", models), "LivePortrait weights and a CUDA device")
+
+
+@lru_cache(maxsize=1)
+def face_mesh(models: Path) -> "FaceMesh":
+    """The face mesh of this process.
+
+    Raises:
+        ModelError: its models are missing; the message names the command to get them.
+    """
+    from sunriza_assets.studio.face.landmarks import FaceMesh
+    from sunriza_assets.studio.face.model_store import ModelStore
+
+    return FaceMesh(ModelStore(models))
 
 
 @lru_cache(maxsize=4)

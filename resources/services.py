@@ -7,17 +7,21 @@ environment when a run uses them, never at import; a test world overrides a reso
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.avatars import AvatarStore
-from resources.engines import Choice, choose_engine
+from resources.engines import Choice, choose_engine, face_mesh
 from resources.home import Home
 from resources.media_io import MediaIOManager
 from resources.storage import MediaStorage
 from resources.stores import open_stores
 from resources.template_cache import TemplateCache
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.face.landmarks import FaceMesh
 
 __all__ = [
     "Engines",
@@ -62,6 +66,11 @@ class Engines(dg.ConfigurableResource):
     def models(self) -> Path:
         """The folder of model files: SUNRIZA_MODELS, else below SUNRIZA_HOME."""
         return Home.from_environment().models
+
+    @property
+    def faces(self) -> "FaceMesh":
+        """The face mesh of this process."""
+        return face_mesh(self.models)
 
     def choose(self, wanted: str) -> Choice:
         """See `resources.engines.choose_engine`."""

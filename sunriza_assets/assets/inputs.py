@@ -37,7 +37,6 @@ def hero_image(
 
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
-    from sunriza_assets.studio.face.landmarks import FaceMesh
     from sunriza_assets.studio.media.picture import read_picture
 
     with avatar_step(context, stores, board) as step:
@@ -47,7 +46,7 @@ def hero_image(
         with step.watch.stage("decode"):
             picture = read_picture(file)
         with step.watch.stage("detect"):
-            face = FaceMesh(engines.models).portrait(picture)
+            face = engines.faces.portrait(picture)
         return step.result(
             file,
             version=data_version(file),

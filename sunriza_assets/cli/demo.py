@@ -49,13 +49,11 @@ def demo(as_json: bool) -> None:
 
 def _contact_sheet(folder: Path, result: dict[str, Any]) -> Path:
     """Sixteen evenly spread frames of the idle, as a picture."""
-    from urllib.parse import unquote, urlparse
-
     from sunriza_assets.studio.media.frames import read_frames
     from sunriza_assets.studio.media.picture import write_picture
     from sunriza_assets.studio.media.sheet import contact_sheet
 
-    files = [unquote(urlparse(name).path) for name in result["assets"]["idle_video"]["files"]]
+    files = result["assets"]["idle_video"]["files"]
     idle = next(Path(name) for name in files if name.endswith("idle.mp4"))
     count = result["assets"]["idle_video"]["metadata"]["frame_count"]
     shown = {round(i * (count - 1) / 15) for i in range(16)}

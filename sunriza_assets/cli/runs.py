@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
@@ -107,16 +108,22 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         if key is None:
             continue
         metadata = {name: _plain(value) for name, value in event.materialization.metadata.items()}
-        files = metadata.pop("files", None)
+        urls = metadata.pop("files", None)
+        if urls is None:
+            urls = [value for name, value in sorted(metadata.items()) if name.endswith("Url")]
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),
             "cache": metadata.get("cache"),
-            "files": files
-            if files is not None
-            else [value for name, value in sorted(metadata.items()) if name.endswith("Url")],
+            "files": [_as_path(url) for url in urls],
             "metadata": {name: value for name, value in metadata.items() if name != "preview"},
         }
     return found
+
+
+def _as_path(url: str) -> str:
+    """A file URI as the path that a shell takes; other addresses stay."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def _plain(value: dg.MetadataValue[Any]) -> Any:
