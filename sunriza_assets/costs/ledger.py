@@ -151,7 +151,9 @@ class Ledger:
         """At least the newest `rows` rows, if there are so many, without reading old files."""
 
         def newest(index: _Index) -> list[_File]:
-            files = sorted(index.files, key=lambda file: file.last_time, reverse=True)
+            files = sorted(
+                index.files, key=lambda file: (file.last_time, file.last_event), reverse=True
+            )
             before = itertools.accumulate((file.rows for file in files), initial=0)
             return [file for file, seen in zip(files, before, strict=False) if seen < rows]
 

@@ -1,0 +1,376 @@
+"""Report frames over the ledger: where the time went, and the money.
+
+Everything here is vectorised over a million rows; how a report looks is `render`'s affair. A cost
+is either worked out anew with one price book, or taken as it was booked by the step itself
+(`book=None`); what has no price stays out of every sum and is counted beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.costs.prices import GB, GIB, PriceBook
+from sunriza_assets.costs.record import stage_name
+from sunriza_assets.errors import CostError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BOOKED",
+    "COST_COLUMNS",
+    "GROUPINGS",
+    "RUNTIME_COLUMNS",
+    "Report",
+    "amounts",
+    "cost_report",
+    "runtime_report",
+    "stage_report",
+]
+
+BOOKED: Final = "booked"
+"""Stands for the costs that the steps themselves wrote down, each by the book it names."""
+
+Grouping = Literal["avatar", "asset", "day", "month", "engine"]
+GROUPINGS: Final[tuple[Grouping, ...]] = ("avatar", "asset", "day", "month", "engine")
+_STEP_GROUPINGS: Final = ("asset", "engine")
+
+COST_COLUMNS: Final = (
+    "time",
+    "asset",
+    "partition",
+    "engine",
+    "device",
+    "device_kind",
+    "success",
+    "wall_s",
+    "gpu_s",
+    "cpu_s",
+    "peak_memory_bytes",
+    "egress_bytes",
+    "cache",
+    "cache_saved_s",
+    "cost",
+    "cost_currency",
+    "price_book",
+)
+"""What `cost_report` needs of the ledger."""
+RUNTIME_COLUMNS: Final = (
+    "time",
+    "run_id",
+    "asset",
+    "partition",
+    "engine",
+    "device",
+    "success",
+    "measured",
+    "wall_s",
+    "queue_s",
+    "gpu_s",
+    "peak_memory_bytes",
+    "cache",
+    "cold",
+    "stage_*",
+)
+"""What `runtime_report` and `stage_report` need."""
+
+_NOBODY: Final = "(none)"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table and what has to stand beside it."""
+
+    title: str
+    """What it tells."""
+    rows: "pd.DataFrame"
+    """The table, most interesting row first."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Sums and settings, JSON values: price book, currency, totals."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before believing the sums."""
+
+
+def cost_report(
+    frame: "pd.DataFrame", book: PriceBook | None, *, by: Grouping = "avatar"
+) -> Report:
+    """What it cost, per avatar, asset, day, month or engine, the dearest (or the latest) first.
+
+    Args:
+        frame: ledger rows with `COST_COLUMNS`.
+        book: prices to use; None takes the costs as booked, a line for each book and currency.
+
+    Raises:
+        CostError: an unknown grouping.
+    """
+    import pandas as pd
+
+    priced = pd.DataFrame(
+        {
+            **_grouping(frame, by),
+            "currency": _label(frame["cost_currency"]) if book is None else book.currency,
+            "price_book": _label(frame["price_book"]) if book is None else book.name,
+            "steps": 1,
+            "failed": ~frame["success"].astype(bool),
+            "seconds": frame["wall_s"],
+            "gpu_seconds": frame["gpu_s"],
+            "cost": amounts(frame, book),
+            "cache_hits": frame["cache"] == "hit",
+            "saved_seconds": frame["cache_saved_s"],
+        }
+    )
+    priced["unpriced_steps"] = priced["cost"].isna()
+    priced["saved_cost"] = _saved(frame, priced["cost"])
+    keys = [by, "price_book", "currency"]
+    sums = [name for name in priced.columns if name not in keys]
+    table = priced.groupby(keys, observed=True, sort=False)[sums].sum().reset_index()
+    # A group in which nothing has a price cost nobody knows what, not nothing.
+    table["cost"] = table["cost"].where(table["unpriced_steps"] < table["steps"])
+    table = table.sort_values(
+        [by] if by in ("day", "month") else ["cost", "seconds"], ascending=False, kind="stable"
+    )
+    totals = {str(code): float(part) for code, part in _totals(priced).items()}
+    return Report(
+        title=f"Costs by {by}",
+        rows=table[[*keys, *_COST_ORDER]].reset_index(drop=True),
+        facts={
+            "price_book": BOOKED if book is None else book.name,
+            "currency": ", ".join(totals) or (book.currency if book else ""),
+            "total_cost": totals,
+            "steps": len(priced),
+            "seconds": float(priced["seconds"].sum()),
+            "cache_hits": int(priced["cache_hits"].sum()),
+            "saved_seconds": float(priced["saved_seconds"].sum()),
+            "saved_cost": float(priced["saved_cost"].sum()),
+            "unpriced_steps": int(priced["unpriced_steps"].sum()),
+        },
+        warnings=_unpriced(frame, priced, book),
+    )
+
+
+_COST_ORDER: Final = (
+    "cost",
+    "steps",
+    "failed",
+    "seconds",
+    "gpu_seconds",
+    "cache_hits",
+    "saved_seconds",
+    "saved_cost",
+    "unpriced_steps",
+)
+
+
+def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
+    """How long it took: median and 95th percentile, cold against warm, queue and memory.
+
+    By asset or engine the unit is a step; by avatar, day or month it is all steps of one run for
+    one avatar. Cache hits are counted, and stand in the sums, but not in the percentiles: they
+    would hide what the work takes.
+
+    Args:
+        frame: ledger rows with `RUNTIME_COLUMNS`.
+
+    Raises:
+        CostError: an unknown grouping.
+    """
+    import pandas as pd
+
+    keys = _grouping(frame, by)
+    if by in _STEP_GROUPINGS:
+        if by == "asset":
+            keys["engine"] = _label(frame["engine"])
+        keys["device"] = _label(frame["device"])
+    hit = frame["cache"] == "hit"
+    done = frame["success"].astype(bool) & ~hit
+    cold = frame["cold"].eq(True)
+    warm = frame["cold"].eq(False)
+    values = pd.DataFrame(
+        {
+            **keys,
+            "steps": 1,
+            "failed": ~frame["success"].astype(bool),
+            "cache_hits": hit,
+            "seconds": frame["wall_s"],
+            "done_s": frame["wall_s"].where(done),
+            "cold_s": frame["wall_s"].where(done & cold),
+            "warm_s": frame["wall_s"].where(done & warm),
+            "queue_s": frame["queue_s"],
+            "peak_memory_bytes": frame["peak_memory_bytes"],
+        }
+    )
+    names = list(keys)
+    groups = values.groupby(names, observed=True, sort=False)
+    table = groups[["steps", "failed", "cache_hits", "seconds"]].sum()
+    if by in _STEP_GROUPINGS:
+        unit = "step"
+        table["p50_s"] = groups["done_s"].median()
+        table["p95_s"] = groups["done_s"].quantile(0.95)
+        table["cold_p50_s"] = groups["cold_s"].median()
+        table["warm_p50_s"] = groups["warm_s"].median()
+    else:
+        unit = "run of an avatar"
+        runs = pd.DataFrame({**keys, "run": frame["run_id"], "who": _label(frame["partition"])})
+        runs["seconds"] = frame["wall_s"]
+        per_run = runs.groupby(
+            [*names, "run", "who"] if by != "avatar" else [*names, "run"], observed=True, sort=False
+        )["seconds"].sum()
+        per_group = per_run.groupby(level=names, observed=True, sort=False)
+        table["runs"] = per_group.size()
+        table["p50_s"] = per_group.median()
+        table["p95_s"] = per_group.quantile(0.95)
+    table["queue_p50_s"] = groups["queue_s"].median()
+    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
+    whole = float(values["seconds"].sum())
+    table["share"] = table["seconds"] / whole if whole else 0.0
+    table = table.reset_index().sort_values(
+        [by] if by in ("day", "month") else ["seconds"], ascending=False, kind="stable"
+    )
+    unmeasured = ~frame["measured"].astype(bool)
+    return Report(
+        title=f"Runtime by {by}",
+        rows=table.reset_index(drop=True),
+        facts={
+            "unit": unit,
+            "steps": len(values),
+            "failed": int(values["failed"].sum()),
+            "cache_hits": int(hit.sum()),
+            "seconds": whole,
+        },
+        warnings=_left_no_record(int(unmeasured.sum()), float(frame["wall_s"][unmeasured].sum())),
+    )
+
+
+def stage_report(frame: "pd.DataFrame", *, per_asset: bool = False) -> Report:
+    """Share of each stage in all time spent; the shares add up to one.
+
+    Args:
+        frame: ledger rows with `RUNTIME_COLUMNS`.
+        per_asset: shares within each asset instead of over everything.
+    """
+    import pandas as pd
+
+    columns = {name: stage for name in frame.columns if (stage := stage_name(name)) is not None}
+    spent = frame[list(columns)].rename(columns=columns).fillna(0.0)
+    spent["unmeasured"] = frame["wall_s"].where(~frame["measured"].astype(bool), 0.0)
+    if per_asset:
+        sums = spent.groupby(_label(frame["asset"]), observed=True).sum().stack()
+        sums.index.names = ["asset", "stage"]
+        table = sums.rename("seconds").reset_index()
+        table["share"] = table["seconds"] / table.groupby("asset", observed=True)[
+            "seconds"
+        ].transform("sum")
+    else:
+        table = spent.sum().rename_axis("stage").rename("seconds").reset_index()
+        table["share"] = table["seconds"] / (table["seconds"].sum() or np.nan)
+    table = table[table["seconds"] > 0]
+    order = ["asset", "seconds"] if per_asset else ["seconds"]
+    table = table.sort_values(order, ascending=[True, False][-len(order) :], kind="stable")
+    return Report(
+        title="Share of each stage" + (", by asset" if per_asset else ""),
+        rows=pd.DataFrame(table).reset_index(drop=True),
+        facts={"seconds": float(table["seconds"].sum())},
+    )
+
+
+def amounts(frame: "pd.DataFrame", book: PriceBook | None) -> "pd.Series":
+    """Cost of every row by a book, NaN where a part of it has no price; `prices.cost_of` at scale.
+
+    None takes the costs as booked.
+    """
+    import pandas as pd
+
+    if book is None:
+        return frame["cost"].astype(float)
+    wall = frame["wall_s"].to_numpy(float)
+    total = wall * _device_rates(frame, book)
+    if book.cores is not None:
+        total = total + frame["cpu_s"].to_numpy(float) * book.cores.rate
+    if book.memory is not None:
+        total = total + frame["peak_memory_bytes"].to_numpy(float) / GIB * wall * book.memory.rate
+    if book.egress is not None:
+        # As in `cost_of`: traffic that nobody measured is no traffic.
+        total = total + np.nan_to_num(frame["egress_bytes"].to_numpy(float)) / GB * book.egress.rate
+    return pd.Series(total, index=frame.index)
+
+
+def _device_rates(frame: "pd.DataFrame", book: PriceBook) -> NDArray[np.float64]:
+    """Price per second of every row's device, NaN where the book has none."""
+    device, kind = _label(frame["device"]).cat, _label(frame["device_kind"]).cat
+    pair = device.codes.to_numpy(np.int64) * len(kind.categories) + kind.codes.to_numpy(np.int64)
+    seen, place = np.unique(pair, return_inverse=True)
+    rates = np.full(len(seen), np.nan)
+    for index, code in enumerate(seen):
+        name, how = divmod(int(code), len(kind.categories))
+        found = book.find(str(device.categories[name]), str(kind.categories[how]))
+        if found is not None:
+            rates[index] = found[1].rate
+    return rates[place]
+
+
+def _saved(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
+    """What the seconds saved by a cache would have cost: at the rate of that asset's misses."""
+    miss = (frame["cache"] == "miss") & cost.notna()
+    asset = _label(frame["asset"])
+    spent = cost[miss].groupby(asset[miss], observed=True).sum()
+    seconds = frame["wall_s"][miss].groupby(asset[miss], observed=True).sum()
+    rate = asset.astype(object).map((spent / seconds.where(seconds > 0)).to_dict())
+    own = cost / frame["wall_s"].where(frame["wall_s"] > 0)
+    return frame["cache_saved_s"] * rate.astype(float).fillna(own)
+
+
+def _totals(priced: "pd.DataFrame") -> "pd.Series":
+    known = priced[priced["cost"].notna()]
+    return known.groupby(known["currency"].astype(str), observed=True)["cost"].sum()
+
+
+def _unpriced(
+    frame: "pd.DataFrame", priced: "pd.DataFrame", book: PriceBook | None
+) -> tuple[str, ...]:
+    """One line per device without a price."""
+    missing = priced["unpriced_steps"]
+    lines = []
+    for device, seconds in frame["wall_s"][missing].groupby(
+        _label(frame["device"])[missing], observed=True
+    ):
+        said = "Their steps booked none" if book is None else f"Price book {book.name} has none"
+        lines.append(
+            f"{len(seconds)} steps ({seconds.sum():.1f} s) on {device} have no cost: {said}."
+        )
+    return tuple(lines)
+
+
+def _left_no_record(steps: int, seconds: float) -> tuple[str, ...]:
+    if not steps:
+        return ()
+    return (
+        f"{steps} failed or killed steps left no record; their {seconds:.1f} s are the log's own.",
+    )
+
+
+def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
+    if by == "avatar":
+        return {by: _label(frame["partition"])}
+    if by in ("asset", "engine"):
+        return {by: _label(frame[by])}
+    if by in ("day", "month"):
+        # Text only once per day: a million instants fall into few days.
+        days = frame["time"].dt.floor("D").astype("category")
+        text = days.cat.categories.strftime("%Y-%m-%d" if by == "day" else "%Y-%m")
+        return {by: days.cat.codes.map(dict(enumerate(text))).astype("category")}
+    raise CostError(
+        f"Reports cannot be grouped by {by!r}", remedy=f"Known are: {', '.join(GROUPINGS)}."
+    )
+
+
+def _label(texts: "pd.Series") -> "pd.Series":
+    """Categorical text in which a missing value is a name like others."""
+    labels = texts.astype("category")
+    if labels.isna().any():
+        if _NOBODY not in labels.cat.categories:
+            labels = labels.cat.add_categories(_NOBODY)
+        labels = labels.fillna(_NOBODY)
+    return labels

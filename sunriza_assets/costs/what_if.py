@@ -1,0 +1,317 @@
+"""What it would cost elsewhere: requests a day, on these devices, at these prices.
+
+Two views stand side by side. *Equal seconds* is how the project's documents reckon: every device
+takes as long as the first, so a dearer one is only dearer. *Own seconds* gives each device its own
+time, measured by the ledger, said by the operator, or estimated, and says which; that is the honest
+comparison.
+
+A service that scales to zero bills more than the work: for Poisson arrivals at rate r per second
+and containers that stay up for w seconds after a request,
+
+    idle seconds billed per request   E[min(T, w)] = (1 - exp(-r w)) / r,  T the gap to the next one
+    share of cold starts              P(T > w)     = exp(-r w)
+
+(T is exponential). With w = 0 and no cold start this is plain seconds times price, as documented.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from sunriza_assets.costs.prices import CPU, PriceBook
+from sunriza_assets.costs.reports import Report
+from sunriza_assets.errors import CostError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "DAYS_PER_MONTH",
+    "WHAT_IF_COLUMNS",
+    "DeviceSeconds",
+    "Measured",
+    "Service",
+    "measure",
+    "own_seconds",
+    "what_if",
+]
+
+WHAT_IF_COLUMNS: Final = (
+    "run_id",
+    "partition",
+    "device",
+    "device_kind",
+    "success",
+    "cache",
+    "wall_s",
+    "clip_s",
+)
+"""What `measure` needs of the ledger."""
+
+DAYS_PER_MONTH: Final = 30
+"""The documents' month."""
+SECONDS_PER_DAY: Final = 86_400
+STATED_CLIP_S: Final = 10.0
+"""Clip length that stated seconds are for."""
+STATED_SECONDS: Final = 70.0
+"""The documents' time of one request on a T4, for a clip of ten seconds."""
+FIXED_SHARE: Final = 0.1
+"""Share of the time that does not grow with the clip (downloads, loading the portrait, upload:
+7 % + 3 % in the documents' breakdown)."""
+EXTRACTION_SHARE: Final = 11.6 / 1245
+"""Share of the time that a cached motion template saves, unless the ledger knows better: what the
+motion extractor has of LivePortrait's 1245 GFLOP a frame. The rest is warping and decoding."""
+
+BANDWIDTH_GB_S: Final[Mapping[str, float]] = {
+    "T4": 320,
+    "L4": 300,
+    "A10G": 600,
+    "L40S": 864,
+    "A100": 1555,
+    "A100-40GB": 1555,
+    "A100-80GB": 2039,
+    "H100": 3350,
+    "H200": 4800,
+    "B200": 8000,
+}
+"""Memory bandwidth by the makers' data sheets, a rule of thumb for devices nobody has measured: its
+ratio lies between those of arithmetic in float32 and in float16 (A10G to T4: 3.9, 1.9, 1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSeconds:
+    """How long one request takes on a device, and who says so."""
+
+    seconds: float
+    """For a clip of ten seconds, nothing cached, warm."""
+    basis: str
+    """measured (n runs), stated, or estimated from memory bandwidth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How the service is run.
+
+    Raises:
+        CostError: a value out of its range.
+    """
+
+    clip_s: float = STATED_CLIP_S
+    """Length of the clips."""
+    cache_hit_rate: float = 0.0
+    """Share of requests whose motion template is cached, 0-1."""
+    saved_share: float = EXTRACTION_SHARE
+    """Share of a request's time that a hit saves, 0-1."""
+    cold_start_s: float = 0.0
+    """Seconds billed for starting a container and loading the models."""
+    idle_window_s: float = 0.0
+    """Seconds that a container stays up, and is billed, after a request."""
+
+    def __post_init__(self) -> None:
+        for name in ("cache_hit_rate", "saved_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise CostError(f"{name} is {getattr(self, name)!r}", remedy="Allowed: 0 to 1.")
+        for name in ("clip_s", "cold_start_s", "idle_window_s"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise CostError(f"{name} is {getattr(self, name)!r}", remedy="Allowed: from 0.")
+
+    def for_clip(self, seconds: float) -> float:
+        """Seconds for this service's clips, from those for a clip of ten seconds."""
+        return seconds * (FIXED_SHARE + (1 - FIXED_SHARE) * self.clip_s / STATED_CLIP_S)
+
+    def work_s(self, seconds: float) -> float:
+        """Seconds of work per request: scaled to the clips, the cache's savings taken off."""
+        return self.for_clip(seconds) * (1 - self.cache_hit_rate * self.saved_share)
+
+    def billed_s(self, seconds: float, requests_per_day: float) -> float:
+        """Seconds billed per request: work, cold starts and idle windows."""
+        rate = requests_per_day / SECONDS_PER_DAY
+        cold = math.exp(-rate * self.idle_window_s)
+        idle = -math.expm1(-rate * self.idle_window_s) / rate if rate else self.idle_window_s
+        return self.work_s(seconds) + cold * self.cold_start_s + idle
+
+    def always_on_from(self, seconds: float) -> float | None:
+        """Requests a day from which a machine rented round the clock is the cheaper one.
+
+        The price cancels out: it is where as many seconds are billed as a day has. None when the
+        work itself costs nothing.
+        """
+        if self.work_s(seconds) <= 0:
+            return None
+        low, high = 0.0, SECONDS_PER_DAY / self.work_s(seconds)
+        for _ in range(60):  # n * billed(n) grows with n, so halving finds it
+            middle = (low + high) / 2
+            if middle * self.billed_s(seconds, middle) < SECONDS_PER_DAY:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+def what_if(
+    requests_per_day: Sequence[float],
+    devices: Sequence[str],
+    book: PriceBook,
+    *,
+    seconds: float,
+    own: Mapping[str, DeviceSeconds],
+    service: Service = Service(),
+) -> Report:
+    """Cost per request and per month of 30 days, at equal and at each device's own seconds.
+
+    Args:
+        requests_per_day: volumes, each a line per device.
+        devices: names of the book's entries, such as `T4`; the first is what others are held to.
+        seconds: time of one request with a ten-second clip on every device, in the equal view.
+        own: device -> its own seconds for such a request; missing ones stay empty.
+
+    Raises:
+        CostError: no volume, no device, or a negative number.
+    """
+    import pandas as pd
+
+    if not requests_per_day or not devices:
+        raise CostError("A what-if needs at least one volume and one device")
+    if seconds <= 0 or any(volume <= 0 for volume in requests_per_day):
+        raise CostError("Seconds and requests per day must be above zero")
+    priced = {device: book.find(device, "cuda") for device in devices}
+    rates = {device: found[1].rate for device, found in priced.items() if found is not None}
+    reference = rates.get(devices[0])
+    rows = []
+    for device in devices:
+        rate, mine = rates.get(device), own.get(device)
+        for volume in requests_per_day:
+            equal = _per_request(service, seconds, volume, rate)
+            honest = None if mine is None else _per_request(service, mine.seconds, volume, rate)
+            rows.append(
+                {
+                    "device": device,
+                    "price_book": book.name,
+                    "currency": book.currency,
+                    "requests_per_day": volume,
+                    "seconds": service.for_clip(seconds),
+                    "cost_per_request": equal,
+                    "cost_per_month": _month(equal, volume),
+                    "own_seconds": None if mine is None else service.for_clip(mine.seconds),
+                    "own_basis": "not known" if mine is None else mine.basis,
+                    "own_cost_per_request": honest,
+                    "own_cost_per_month": _month(honest, volume),
+                    "break_even_s": service.for_clip(seconds) * reference / rate
+                    if reference and rate
+                    else None,
+                    "always_on_from": service.always_on_from(mine.seconds if mine else seconds),
+                }
+            )
+    numbers = [name for name in rows[0] if name not in ("device", "price_book", "currency")]
+    table = pd.DataFrame(rows)
+    table = table.astype({name: float for name in numbers if name != "own_basis"})
+    return Report(
+        title="What it would cost",
+        rows=table,
+        facts={
+            "price_book": book.name,
+            "currency": book.currency,
+            "days_per_month": DAYS_PER_MONTH,
+            "clip_s": service.clip_s,
+            "cache_hit_rate": service.cache_hit_rate,
+            "cold_start_s": service.cold_start_s,
+            "idle_window_s": service.idle_window_s,
+        },
+        warnings=tuple(
+            f"Price book {book.name} has no price for {device}; its cost is empty, not zero."
+            for device in devices
+            if device not in rates
+        ),
+    )
+
+
+def own_seconds(
+    devices: Sequence[str],
+    *,
+    measured: Mapping[str, DeviceSeconds] | None = None,
+    stated: Mapping[str, float] | None = None,
+) -> dict[str, DeviceSeconds]:
+    """Each device's own seconds: said by the operator, else measured, else stated or estimated.
+
+    Args:
+        measured: from `measure`.
+        stated: device -> seconds for a ten-second clip, as the operator says.
+    """
+    found: dict[str, DeviceSeconds] = {}
+    for device in devices:
+        if stated and device in stated:
+            found[device] = DeviceSeconds(stated[device], "stated")
+        elif measured and device in measured:
+            found[device] = measured[device]
+        elif device == "T4":
+            found[device] = DeviceSeconds(STATED_SECONDS, "stated")
+        elif device in BANDWIDTH_GB_S:
+            ratio = BANDWIDTH_GB_S["T4"] / BANDWIDTH_GB_S[device]
+            found[device] = DeviceSeconds(STATED_SECONDS * ratio, "estimated from memory bandwidth")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the ledger knows about whole runs."""
+
+    devices: Mapping[str, DeviceSeconds]
+    """Device -> median seconds of its runs, scaled to a clip of ten seconds."""
+    saved_share: float | None
+    """Share of an uncached run's time that a cache hit saves; None when there was no such run."""
+
+
+def measure(table: "pa.Table", book: PriceBook) -> Measured:
+    """Learn from the runs in the ledger that neither failed nor hit a cache.
+
+    A run is named by its accelerator where it used one; what a device is called, the book decides.
+
+    Args:
+        table: ledger rows with `WHAT_IF_COLUMNS`.
+    """
+    runs: dict[tuple[str, str], _Run] = {}
+    for row in table.to_pylist():
+        run = runs.setdefault((row["run_id"], row["partition"] or ""), _Run())
+        run.usable = run.usable and row["success"] and row["cache"] != "hit"
+        run.seconds += row["wall_s"]
+        run.cached_s += row["wall_s"] if row["cache"] == "miss" else 0.0
+        run.clip_s = max(run.clip_s, row["clip_s"] or 0.0)
+        if run.device in (None, CPU):
+            entry = book.find(row["device"], row["device_kind"])
+            run.device = entry[0] if entry else row["device"]
+    seconds: dict[str, list[float]] = {}
+    shares = []
+    for run in runs.values():
+        if run.usable and run.device and run.clip_s > 0 and run.seconds > 0:
+            grown = FIXED_SHARE + (1 - FIXED_SHARE) * run.clip_s / STATED_CLIP_S
+            seconds.setdefault(run.device, []).append(run.seconds / grown)
+            if run.cached_s:
+                shares.append(run.cached_s / run.seconds)
+    return Measured(
+        devices={
+            device: DeviceSeconds(median(values), f"measured ({len(values)} runs)")
+            for device, values in seconds.items()
+        },
+        saved_share=median(shares) if shares else None,
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    device: str | None = None
+    seconds: float = 0.0
+    cached_s: float = 0.0
+    clip_s: float = 0.0
+    usable: bool = True
+
+
+def _per_request(
+    service: Service, seconds: float, volume: float, rate: float | None
+) -> float | None:
+    return None if rate is None else service.billed_s(seconds, volume) * rate
+
+
+def _month(per_request: float | None, volume: float) -> float | None:
+    return None if per_request is None else per_request * volume * DAYS_PER_MONTH
