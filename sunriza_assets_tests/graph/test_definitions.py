@@ -14,8 +14,20 @@ from sunriza_assets.instance import shipped_settings
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
-HEAVY = ["torch", "cv2", "onnxruntime", "pandas", "firebase_admin", "google.cloud.firestore",
-         "google.cloud.storage", "dagster_gcp", "scipy", "skimage", "matplotlib", "pyarrow"]
+HEAVY = [
+    "torch",
+    "cv2",
+    "onnxruntime",
+    "pandas",
+    "firebase_admin",
+    "google.cloud.firestore",
+    "google.cloud.storage",
+    "dagster_gcp",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "pyarrow",
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +73,11 @@ def test_no_step_has_a_retry_policy(defs: dg.Definitions) -> None:
 def test_rerender_starts_at_the_idle(defs: dg.Definitions) -> None:
     selected = defs.resolve_job_def("rerender").asset_layer.selected_asset_keys
     assert {key.to_user_string() for key in selected} == {
-        "idle_video", "atlas", "mask", "roi", "published_avatar",
+        "idle_video",
+        "atlas",
+        "mask",
+        "roi",
+        "published_avatar",
     }
 
 

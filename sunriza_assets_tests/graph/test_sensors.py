@@ -1,0 +1,160 @@
+"""Sensors on a real instance and real documents: what starts a run, what does not, what is healed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from resources.avatars_local import LocalAvatars
+from resources.home import Home
+from resources.services import Stores
+from sunriza_assets.partitions import AVATARS
+from sunriza_assets.sensors import PAGE, avatar_changes, deleted_avatars
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path))
+    monkeypatch.delenv("SUNRIZA_STORE", raising=False)
+    return Home.from_environment()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def document(clip: str = "a") -> dict[str, object]:
+    return {
+        "avatarImageUrl": "avatars/x/images/a.jpg",
+        "training": {"heroVideoUrl": f"avatars/x/videos/{clip}.mp4"},
+    }
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"stores": Stores()}
+    )
+    result = avatar_changes(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def asked(result: dg.SensorResult) -> list[str | None]:
+    return [request.partition_key for request in result.run_requests or []]
+
+
+def test_a_new_avatar_starts_one_run_and_becomes_a_partition(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    LocalAvatars(home).merge("ada", document())
+    result = tick(instance)
+    assert asked(result) == ["ada"]
+    (request,) = result.dynamic_partitions_requests or []
+    assert request.partition_keys == ["ada"]
+    assert asked(tick(instance, result.cursor)) == []
+
+
+def test_our_own_writes_start_nothing(home: Home, instance: dg.DagsterInstance) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    cursor = tick(instance).cursor
+    avatars.claim("ada", "run-1")
+    avatars.progress("ada", "run-1", 50)
+    avatars.publish(
+        "ada",
+        "run-1",
+        version="v1",
+        results={"idleVideoUrl": "u"},
+        parameters={"fps": 25},
+        overridden={},
+    )
+    assert asked(tick(instance, cursor)) == []
+
+
+@pytest.mark.parametrize("change", ["clip", "parameters", "pending"])
+def test_what_an_app_changes_starts_a_run(
+    home: Home, instance: dg.DagsterInstance, change: str
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    avatars.claim("ada", "run-1")
+    avatars.publish(
+        "ada", "run-1", results={"idleVideoUrl": "u"}, parameters={}, overridden={}, version="v1"
+    )
+    cursor = tick(instance).cursor
+    changes = {
+        "clip": document("b"),
+        "parameters": {"dynamics": {"basic": {"parameters": {"drivingMultiplier": 1}}}},
+        "pending": {"dynamics": {"basic": {"status": "pending"}}},
+    }
+    avatars.merge("ada", changes[change])
+    assert asked(tick(instance, cursor)) == ["ada"]
+
+
+def test_back_to_an_earlier_clip_is_a_change(home: Home, instance: dg.DagsterInstance) -> None:
+    avatars = LocalAvatars(home)
+    keys = []
+    cursor = None
+    for number, clip in enumerate("aba"):
+        avatars.merge("ada", document(clip))
+        result = tick(instance, cursor)
+        keys += [request.run_key for request in result.run_requests or []]
+        cursor = result.cursor
+        avatars.claim("ada", f"run-{number}")
+    assert len(set(keys)) == 3
+
+
+def test_a_page_is_bounded_and_nothing_is_skipped(home: Home, instance: dg.DagsterInstance) -> None:
+    avatars = LocalAvatars(home)
+    names = [f"a{number:03}" for number in range(PAGE + 20)]
+    for name in names:
+        avatars.merge(name, document())
+    first = tick(instance)
+    second = tick(instance, first.cursor)
+    assert len(asked(first)) == PAGE
+    assert sorted(asked(first) + asked(second)) == names
+
+
+def test_an_unreadable_document_does_not_hold_up_the_others(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    (home.avatars / "broken.json").write_text("{ not json")
+    assert asked(tick(instance)) == ["ada"]
+
+
+def test_a_deleted_avatar_leaves_once_nothing_runs(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    instance.add_dynamic_partitions(AVATARS.name or "", ["ada", "bob", "eve"])
+    run = instance.create_run_for_job(
+        _job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
+    )
+    context = dg.build_sensor_context(instance=instance, resources={"stores": Stores()})
+    result = deleted_avatars(context)
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.dynamic_partitions_requests or []
+    assert request.partition_keys == ["bob"]
+    instance.delete_run(run.run_id)
+    result = deleted_avatars(context)
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.dynamic_partitions_requests or []
+    assert request.partition_keys == ["bob", "eve"]
+
+
+def _job() -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None:
+        """Some step."""
+
+    @dg.job
+    def anything() -> None:
+        nothing()
+
+    return anything
