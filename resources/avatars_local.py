@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from resources import ownership
@@ -202,7 +203,8 @@ class LocalAvatars:
                         stat = entry.stat()
                     except FileNotFoundError:  # deleted since the folder was opened
                         continue
-                    yield entry.name.removesuffix(".json"), _stamp(stat)
+                    if S_ISREG(stat.st_mode):
+                        yield entry.name.removesuffix(".json"), _stamp(stat)
 
     def _path(self, avatar_id: str) -> Path:
         return self._folder / f"{checked_avatar_id(avatar_id)}.json"

@@ -84,13 +84,15 @@ class LocalStorage:
         """The object's own file; `folder` is for stores that must download."""
         del folder
         path = self._path(name)
-        stored = self.stat(name)
-        if stored is None:
-            raise _missing(name)
-        with store_errors("read", path):
-            if _md5(path) != stored.md5:
-                raise StoreError("The object is damaged", where=name, code="damaged")
-        return path
+        former = None
+        while (stored := self.stat(name)) != former or stored is None:
+            if stored is None:
+                raise _missing(name)
+            with store_errors("read", path):
+                if _md5(path) == stored.md5:
+                    return path
+            former = stored  # if it was written anew meanwhile, it is read again
+        raise StoreError("The object is damaged", where=name, code="damaged")
 
     def copy(self, name: str, target: str, *, cache_control: str | None = None) -> StoredObject:
         """Put a copy of an object under another name; see `MediaStorage.copy`."""
