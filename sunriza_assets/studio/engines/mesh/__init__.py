@@ -5,22 +5,22 @@ the mouth are drawn on top. Nothing here chooses what moves when; that is the te
 
 Arrays of its motion template, T frames of the clip:
 
-==================  =================  ==============================================================
-``neutral``         (478, 3) float32   the face at rest, clip pixels; z on the scale of x, near < 0
+==================  =================  ===========================================================
+``neutral``         (478, 3) float32   the face at rest, clip pixels; z on the scale of x
 ``rotation``        (T, 3) float32     head rotation vector relative to neutral, radians, clip axes
 ``log_scale``       (T,) float32       natural logarithm of the head's size relative to neutral
 ``translation``     (T, 3) float32     shift of the head in IOD, x right, y down (z unused)
 ``expression``      (T, 468, 3) f16    offsets of the mesh from neutral, pose undone, IOD
-``closure``         (T, 2) float32     eyelids, subject's right and left: 1 - opening / usual opening
-                                       as measured; landmarks see a shut eye at about 0.65
+``closure``         (T, 2) float32     eyelids, subject's right and left: 1 - opening over usual
+                                       opening as measured; a shut eye measures about 0.65
 ``gaze``            (T, 2, 2) float32  shift of either iris from neutral in eye widths, x along the
                                        eye to the right, y down
 ``mouth_opening``   (T,) float32       distance of the inner lips, IOD, absolute
-``mouth_texture``   (T, h, w, 3) u8    the clip's open mouth cut out between the inner lips, columns
-                                       from corner to corner, rows from upper to lower lip; T may be
-                                       0 where there is none: the mouth is then painted
+``mouth_texture``   (T, h, w, 3) u8    the clip's open mouth cut out between the inner lips,
+                                       columns from corner to corner, rows from upper to lower
+                                       lip; none (T = 0) has the mouth painted
 ``skin``            (3,) float32       RGB of the clip's skin around the mouth
-==================  =================  ==============================================================
+==================  =================  ===========================================================
 
 IOD is the distance of the outer eye corners of the neutral face.
 """

@@ -15,7 +15,14 @@ from sunriza_assets.studio.engines.mesh.topology import SKULL
 from sunriza_assets.studio.face.topology import MESH_POINTS, OUTER_EYE_CORNERS
 from sunriza_assets.studio.motion.rigid import fit_similarity, rotation_vectors
 
-__all__ = ["HeadMotion", "MotionParts", "eye_distance", "skull_centre", "split"]
+__all__ = [
+    "HeadMotion",
+    "MotionParts",
+    "eye_distance",
+    "rotation_matrices",
+    "skull_centre",
+    "split",
+]
 
 Array = NDArray[np.float64]
 
@@ -87,6 +94,7 @@ def split(landmarks: NDArray[Any], neutral: NDArray[Any]) -> MotionParts:
     )
 
 
-def rotation_matrix(vector: NDArray[Any]) -> Array:
-    """(3,) rotation vector -> (3, 3)."""
-    return np.asarray(Rotation.from_rotvec(vector).as_matrix())
+def rotation_matrices(vectors: NDArray[Any]) -> Array:
+    """(..., 3) rotation vectors -> (..., 3, 3) matrices."""
+    flat = Rotation.from_rotvec(np.asarray(vectors, dtype=np.float64).reshape(-1, 3)).as_matrix()
+    return np.asarray(flat.reshape(*vectors.shape[:-1], 3, 3))

@@ -91,6 +91,7 @@ class Surroundings:
             [x - self._centre[0], y - self._centre[1], depth - self._centre[2], np.ones_like(x)],
             axis=1,
         )
+        self._outside = (rays.radius > 1.0 + cell / eye_distance(points)).reshape(shape)
         near = np.exp(-(np.maximum((rays.radius - 1.0) / _EXPRESSION_REACH, 0.0) ** 1.5))
         self._near = np.flatnonzero((near > 0.003) & (rays.radius > 0.5))
         self._near_share = rays.share[self._near, None]
@@ -108,9 +109,7 @@ class Surroundings:
         Returns:
             (rows, columns, 2) displacement in pixels of the cell at rest.
         """
-        turned = head.scale * head.rotation
-        coefficients = np.stack([*(turned[:2] - np.eye(3)[:2]).T, head.shift])
-        field = self._basis @ coefficients
+        field = self._rigid(head).reshape(-1, 2)
         oval = points[OVAL][:, :2] - head.apply(self._oval, self._centre)[:, :2]
         following = np.roll(oval, -1, axis=0)
         along = oval[self._near_first] * (1.0 - self._near_share)
@@ -132,11 +131,18 @@ class Surroundings:
             found = -read_linearly_at(steps, at)
         return np.asarray(found * np.float32(self._cell))
 
-    def stretch(self, forward: Field) -> float:
-        """Largest relative stretch of neighbouring cells; from one on, the picture would fold."""
-        across = np.abs(np.diff(forward, axis=1)).max(initial=0.0)
-        down = np.abs(np.diff(forward, axis=0)).max(initial=0.0)
-        return float(max(across, down)) / self._cell
+    def stretch(self, head: HeadMotion) -> float:
+        """Largest relative stretch outside the oval; from one on, the picture would fold."""
+        field = self._rigid(head)
+        across = np.abs(np.diff(field, axis=1)) * self._outside[:, 1:, None]
+        down = np.abs(np.diff(field, axis=0)) * self._outside[1:, :, None]
+        return float(max(across.max(initial=0.0), down.max(initial=0.0))) / self._cell
+
+    def _rigid(self, head: HeadMotion) -> Array:
+        """(rows, columns, 2) the part of the field that follows the skull."""
+        turned = head.scale * head.rotation
+        coefficients = np.stack([*(turned[:2] - np.eye(3)[:2]).T, head.shift])
+        return (self._basis @ coefficients).reshape(*self._shape, 2)
 
 
 def _cast(pixels: Array, oval: Array) -> _Rays:

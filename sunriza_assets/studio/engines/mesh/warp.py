@@ -81,9 +81,9 @@ class Warp:
             (self._grid[0] * self._cell, self._grid[1] * self._cell), -1, np.int16
         )
 
-    def stretch(self, head: HeadMotion, points: NDArray[Any]) -> float:
-        """Largest relative stretch around the face; the map stays one-to-one below one."""
-        return self._surroundings.stretch(self._surroundings.forward(head, points))
+    def stretch(self, head: HeadMotion) -> float:
+        """Largest relative stretch beside the face; the map stays one-to-one below one."""
+        return self._surroundings.stretch(head)
 
     def backward_map(self, head: HeadMotion, points: NDArray[Any]) -> BackwardMap | None:
         """The map to a frame.

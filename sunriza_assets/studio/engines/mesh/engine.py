@@ -1,0 +1,119 @@
+"""The `mesh` engine: joins extraction, transfer and drawing behind the engine protocol."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+
+from sunriza_assets.errors import EngineError
+from sunriza_assets.studio.engines.base import (
+    Image,
+    Progress,
+    Rendering,
+    VisemeCells,
+    no_progress,
+)
+from sunriza_assets.studio.engines.mesh.extract import extract_motion
+from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
+from sunriza_assets.studio.engines.mesh.timing import plan_timing
+from sunriza_assets.studio.engines.mesh.transfer import Transfer
+from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh
+from sunriza_assets.studio.face.matte import PersonMatte
+from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.motion.template import MotionTemplate
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["MeshEngine"]
+
+_VERSION: Final = "1"
+"""Raise it when extraction or rendering changes what comes out."""
+
+
+class MeshEngine:
+    """Animates a photo by bending it along a face mesh; needs no GPU and no trained generator.
+
+    Args:
+        models_root: the models folder.
+
+    Raises:
+        ModelError: the face models have not been pulled.
+    """
+
+    name = "mesh"
+    version = _VERSION
+
+    def __init__(self, models_root: Path) -> None:
+        self._models = ModelStore(models_root)
+        self._mesh = FaceMesh(self._models)
+        self._matte = PersonMatte(self._models)
+
+    def extraction_identity(self) -> Mapping[str, str]:
+        """Extractor, version and model hashes: all that, beside the clip, decides a template."""
+        return {
+            "extractor": self.name,
+            "version": self.version,
+            **self._models.identity(*MESH_MODELS),
+        }
+
+    def extract(self, clip: Path, *, progress: Progress = no_progress) -> MotionTemplate:
+        """Read the motion of a trimmed clip (constant frame rate, upright).
+
+        Raises:
+            MediaError: the clip cannot be decoded.
+            FaceError: no face, or none that can be followed.
+        """
+        return extract_motion(
+            clip, self._mesh, engine=self.name, version=self.version, progress=progress
+        )
+
+    def render(
+        self, portrait: Image, template: MotionTemplate, parameters: RenderParameters
+    ) -> Rendering:
+        """Plan the idle of a portrait; the frames are made when `Rendering.frames()` is walked.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+            EngineError: the template is another engine's.
+        """
+        if template.engine != self.name:
+            raise EngineError(
+                f"The template was written by engine {template.engine!r}, not {self.name!r}",
+                remedy="Extract the clip again with this engine.",
+            )
+        rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
+        timing = plan_timing(template, rig, parameters)
+        transfer = Transfer(rig, timing.arrays, parameters)
+        facts: dict[str, Any] = {**timing.facts, **transfer.facts}
+
+        def frames() -> Iterator[Image]:
+            cv2.setNumThreads(1)  # the encoder next door needs the other cores more
+            for number in range(len(transfer)):
+                pose = transfer.pose(number)
+                yield rig.draw(
+                    pose.points,
+                    head=pose.head,
+                    closure=pose.closure,
+                    gaze=pose.gaze,
+                    mouth=pose.mouth,
+                )
+
+        height, width = rig.image.shape[:2]
+        return Rendering(
+            size=(width, height),
+            rate=timing.rate,
+            frame_count=len(transfer),
+            frames=frames,
+            track=transfer.mouth_track(),
+            facts=facts,
+        )
+
+    def visemes(self, portrait: Image, parameters: RenderParameters) -> VisemeCells:
+        """Render the mouth of the portrait at rest in each of the visemes.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+        """
+        from sunriza_assets.studio.engines.mesh.visemes import render_visemes
+
+        return render_visemes(prepare_rig(portrait, parameters, self._mesh, self._matte))

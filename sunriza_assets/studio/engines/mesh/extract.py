@@ -1,0 +1,180 @@
+"""From a clip to its motion template: track, choose rest, split pose from expression, smooth."""
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.engines.base import Image, Progress
+from sunriza_assets.studio.engines.mesh.gaps import bridge
+from sunriza_assets.studio.engines.mesh.mouth import skin_around_mouth
+from sunriza_assets.studio.engines.mesh.pose import eye_distance, split
+from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
+from sunriza_assets.studio.face.landmarks import FaceLandmarks, FaceMesh
+from sunriza_assets.studio.face.measures import eye_apertures, mouth_aperture
+from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.info import VideoInfo
+from sunriza_assets.studio.media.probe import probe
+from sunriza_assets.studio.motion.neutral import find_neutral
+from sunriza_assets.studio.motion.rigid import fit_similarity
+from sunriza_assets.studio.motion.smoothing import EXPRESSION_FRAMES, POSE_FRAMES, smooth
+from sunriza_assets.studio.motion.template import MotionTemplate
+
+__all__ = ["extract_motion", "gaze_offsets"]
+
+TEXTURE_SHAPE: Final = (32, 64)
+"""Rows and columns of a cut-out mouth."""
+_PARTED: Final = 0.012
+"""Inner-lip opening, IOD, below which there is no mouth to cut out."""
+_USUAL_PERCENTILE: Final = 65
+"""Of all openings of an eye in a clip, the one that counts as open; blinks pull means down."""
+_IRIS_HIDDEN: Final = 0.35
+"""Closure from which on the iris is not seen well enough to say where it looks."""
+
+
+def extract_motion(
+    clip: Path, mesh: FaceMesh, *, engine: str, version: str, progress: Progress
+) -> MotionTemplate:
+    """Read the motion of a trimmed clip.
+
+    Raises:
+        MediaError: the clip cannot be decoded.
+        FaceError: no face, or none that can be followed.
+    """
+    info = probe(clip)
+    if not isinstance(info, VideoInfo):
+        raise MediaError("A picture has no motion", where=clip, remedy="Use a clip.")
+    seen: list[NDArray[np.float32] | None] = []
+    textures: list[Image] = []
+    skins: list[NDArray[np.float32]] = []
+    for frame, face in _followed(clip, mesh):
+        seen.append(None if face is None else face.points)
+        textures.append(_cut_mouth(frame, face))
+        if face is not None:
+            skins.append(skin_around_mouth(frame, face.points))
+        progress(len(seen), info.frame_count)
+    landmarks, known, gaps = bridge(seen, info.rate)
+    arrays, neutral_frame = _arrays(landmarks, known, info.rate)
+    arrays["mouth_texture"] = np.stack(textures)
+    arrays["skin"] = np.median(np.stack(skins), axis=0).astype(np.float32)
+    return MotionTemplate(
+        engine=engine,
+        engine_version=version,
+        rate=info.rate,
+        frame_count=len(seen),
+        source_sha256=_sha256(clip),
+        neutral_frame=neutral_frame,
+        arrays=arrays,
+        facts={"frames_with_face": int(known.sum()), "gaps": gaps},
+    )
+
+
+def _followed(clip: Path, mesh: FaceMesh) -> Iterator[tuple[Image, FaceLandmarks | None]]:
+    """Every frame together with its face; one frame is held at a time."""
+    latest: list[Image] = []
+
+    def frames() -> Iterator[Image]:
+        for frame in read_frames(clip):
+            latest[:] = [frame]
+            yield frame
+
+    for face in mesh.track(frames()):
+        yield latest[0], face
+
+
+def _arrays(
+    landmarks: NDArray[np.float64], known: NDArray[np.bool_], rate: Fraction
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """All arrays that come of landmarks (T, 478, 3) alone, and the neutral frame."""
+    neutral = find_neutral(landmarks, rate, usable=known)
+    parts = split(landmarks, neutral.points)
+    upright = fit_similarity(neutral.points[SKULL], landmarks[:, SKULL]).inverse().apply(landmarks)
+    openings = eye_apertures(upright)
+    usual = np.percentile(openings[known], _USUAL_PERCENTILE, axis=0)
+    closure = 1.0 - openings / np.maximum(usual, 1e-6)
+    gaze = gaze_offsets(upright) - gaze_offsets(neutral.points)
+    gaze = _held_through_blinks(gaze, closure)
+    expression = smooth(parts.expression, rate, frames_at_30=EXPRESSION_FRAMES)
+    faces = neutral.points[:MESH_POINTS] + expression * eye_distance(neutral.points)
+    return {
+        "neutral": neutral.points.astype(np.float32),
+        "rotation": _smooth(parts.rotation, rate, POSE_FRAMES),
+        "log_scale": _smooth(parts.log_scale, rate, POSE_FRAMES),
+        "translation": _smooth(parts.translation, rate, POSE_FRAMES),
+        "expression": expression.astype(np.float16),
+        "closure": closure.astype(np.float32),
+        "gaze": _smooth(gaze, rate, EXPRESSION_FRAMES),
+        "mouth_opening": mouth_aperture(faces).astype(np.float32),
+    }, neutral.frame
+
+
+def gaze_offsets(points: NDArray[Any]) -> NDArray[np.float64]:
+    """(..., 478, 3) landmarks -> (..., 2, 2) iris from the middle of its eye, in eye widths.
+
+    For either eye, the right one first: x along the line through its corners to the right of the
+    picture, y down from it.
+    """
+    left = points[..., UPPER_LIDS[:, 0], :2]
+    right = points[..., UPPER_LIDS[:, -1], :2]
+    iris = points[..., IRIS_CENTRES, :2]
+    along = right - left
+    square = np.sum(along**2, axis=-1)
+    offset = iris - 0.5 * (left + right)
+    x = np.sum(offset * along, axis=-1) / square
+    y = (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / square
+    return np.stack([x, y], axis=-1)
+
+
+def _smooth(values: NDArray[Any], rate: Fraction, frames: int) -> NDArray[np.float32]:
+    return smooth(values, rate, frames_at_30=frames).astype(np.float32)
+
+
+def _held_through_blinks(
+    gaze: NDArray[np.float64], closure: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(T, 2, 2) gaze with the frames of a lowered lid filled from both sides."""
+    held = gaze.copy()
+    times = np.arange(len(gaze))
+    open_enough = closure.max(axis=1) < _IRIS_HIDDEN
+    if not open_enough.any():
+        return np.zeros_like(gaze)
+    for side in (0, 1):
+        for axis in (0, 1):
+            values = gaze[open_enough, side, axis]
+            held[:, side, axis] = np.interp(times, times[open_enough], values)
+    return held
+
+
+def _cut_mouth(frame: Image, face: FaceLandmarks | None) -> Image:
+    """`TEXTURE_SHAPE` picture of what is between the inner lips; black where they are shut."""
+    rows, columns = TEXTURE_SHAPE
+    if face is None or mouth_aperture(face.points) < _PARTED:
+        return np.zeros((rows, columns, 3), np.uint8)
+    finer = 2  # read twice as fine and averaged, so that a near face does not alias
+    across = (np.arange(columns * finer) + 0.5) / (columns * finer)
+    down = ((np.arange(rows * finer) + 0.5) / (rows * finer))[:, None, None]
+    upper, lower = (_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
+    places = upper * (1.0 - down) + lower * down - 0.5
+    cut = read_linearly_at(frame, places.astype(np.float32))
+    return np.asarray(
+        cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+
+
+def _along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) points of a lip's rim and (M,) shares of the way along it -> (M, 2) points."""
+    knots = np.linspace(0.0, 1.0, len(rim))
+    return np.stack([np.interp(across, knots, rim[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

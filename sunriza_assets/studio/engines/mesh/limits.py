@@ -1,0 +1,70 @@
+"""How far a photo can be bent before it shows: soft limits on pose and expression.
+
+There is no cheek behind a cheek in a photo. Up to a knee every motion passes unchanged; beyond it
+motion is slowed down, ever more, towards a limit. A clip's own motion (gain one) is given all the
+room that a warp can take; the more it is exaggerated, the earlier it is slowed, so that a large
+gain makes small motion livelier without making large motion grotesque.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.easing import knee
+
+__all__ = ["Limit", "limited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Knee and limit of one kind of motion at gain one, and at an exaggerated gain."""
+
+    free: float
+    """Size up to which motion at gain one passes unchanged."""
+    most: float
+    """Size that motion at gain one tends to."""
+    free_exaggerated: float
+    """The knee from `EXAGGERATED` on."""
+    most_exaggerated: float
+    """The limit from `EXAGGERATED` on."""
+
+    def at(self, gain: float) -> tuple[float, float]:
+        """Knee and limit at a gain."""
+        share = float(np.clip((gain - 1.0) / (EXAGGERATED - 1.0), 0.0, 1.0))
+        free = self.free + share * (self.free_exaggerated - self.free)
+        return free, self.most + share * (self.most_exaggerated - self.most)
+
+
+EXAGGERATED: Final = 1.7
+"""Gain from which on the limits are tightest."""
+
+# Radians.
+YAW: Final = Limit(0.40, 0.70, 0.14, 0.36)
+PITCH: Final = Limit(0.30, 0.50, 0.12, 0.28)
+ROLL: Final = Limit(0.35, 0.60, 0.14, 0.34)
+# IOD.
+SHIFT: Final = Limit(0.45, 0.90, 0.15, 0.40)
+# Natural logarithm.
+ZOOM: Final = Limit(0.20, 0.35, 0.08, 0.18)
+# Root mean square over the vertices of a region, IOD.
+LIPS: Final = Limit(0.17, 0.30, 0.12, 0.20)
+BROWS: Final = Limit(0.08, 0.15, 0.05, 0.10)
+
+
+def limited(values: NDArray[Any], limit: Limit, gain: float) -> tuple[NDArray[np.float64], float]:
+    """Multiply by the gain and bend what goes too far.
+
+    Args:
+        values: (T, ...) at gain one.
+        limit: its kind.
+        gain: >= 0.
+
+    Returns:
+        The result, and the share of all frames on which it lost more than 2 % of its size.
+    """
+    wanted = gain * np.asarray(values, dtype=np.float64)
+    result = knee(wanted, *limit.at(gain))
+    lost = np.abs(result) < 0.98 * np.abs(wanted)
+    return result, float(lost.mean()) if lost.size else 0.0

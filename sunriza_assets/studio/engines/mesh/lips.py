@@ -1,0 +1,95 @@
+"""What keeps a portrait's lips lips while a clip's expression pulls at them.
+
+Offsets measured on another face can push one lip through the other or crush the upper lip against
+the nose. And when the portrait smiles with parted lips, a caller may want them closed first.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.pose import eye_distance
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, NOSE_BASE, UPPER_LIP
+from sunriza_assets.studio.face.topology import MESH_POINTS
+
+__all__ = ["LipKeeper"]
+
+Array = NDArray[np.float64]
+
+_SEAM: Final = 0.28
+"""Lips that close meet this share of their gap below the upper rim: mostly the jaw rises."""
+_ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
+"""How much of its inner rim's correction each row of a lip takes, outermost first."""
+_CLOSING_REACH: Final = 0.35
+"""Distance over which the skin around follows lips that are closed, IOD."""
+_PHILTRUM_SHARE: Final = 0.6
+"""Largest upward pull between nose and mouth, as a share of the distance between them."""
+
+
+class LipKeeper:
+    """Corrects mesh offsets of one portrait; all of it in the portrait's own pose.
+
+    Args:
+        mesh: (468, 3) the portrait at rest, pixels.
+        closed: (11,) share of the portrait's own gap to take away in every frame, column by
+            column; 0 leaves the portrait's mouth as it is, 1 closes it.
+    """
+
+    def __init__(self, mesh: Array, *, closed: NDArray[Any] | float = 0.0) -> None:
+        self._mesh = mesh
+        self._iod = eye_distance(mesh)
+        across = mesh[LOWER_LIP[0, -1], :2] - mesh[LOWER_LIP[0, 0], :2]
+        self._down = np.array([-across[1], across[0]]) / np.linalg.norm(across)
+        self._gap = self._height(LOWER_LIP[-1]) - self._height(UPPER_LIP[-1])
+        self._closing = self._closing_offsets(np.maximum(self._gap, 0.0) * closed)
+        philtrum = self._height(UPPER_LIP[:1, 5]) - self._height(np.array([NOSE_BASE]))
+        self._pull_limit = max(_PHILTRUM_SHARE * float(philtrum[0]), 1e-3)
+        heights = self._height(np.arange(MESH_POINTS))
+        lips = np.unique(np.concatenate([UPPER_LIP.ravel(), LOWER_LIP.ravel()]))
+        between = (heights > heights[NOSE_BASE]) & (heights <= heights[LOWER_LIP[0]].max())
+        near = np.abs(mesh[:, 0] - mesh[lips, 0].mean()) <= 0.6 * np.ptp(mesh[lips, 0])
+        self._pulled = np.flatnonzero(between & near)
+
+    def kept(self, offsets: Array) -> Array:
+        """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch."""
+        result = offsets + self._closing
+        up = -(result[self._pulled, :2] @ self._down)
+        bent = np.where(up > 0, self._pull_limit * np.tanh(up / self._pull_limit), up)
+        result[self._pulled, :2] += (up - bent)[:, None] * self._down
+        crossing = -(
+            self._gap + (result[LOWER_LIP[-1], :2] - result[UPPER_LIP[-1], :2]) @ self._down
+        )
+        crossing = np.maximum(crossing - np.maximum(-self._gap, 0.0), 0.0)
+        if crossing.max() > 0.0:
+            for row, share in enumerate(_ROW_SHARES):
+                half = 0.5 * share * crossing[1:-1, None] * self._down
+                result[UPPER_LIP[row, 1:-1], :2] -= half
+                result[LOWER_LIP[row, 1:-1], :2] += half
+        return result
+
+    def _height(self, vertices: NDArray[np.intp]) -> Array:
+        return np.asarray(self._mesh[vertices, :2] @ self._down)
+
+    def _closing_offsets(self, taken: Array) -> Array:
+        """(468, 3) offsets that narrow the gap by `taken` (11,) pixels, skin around following."""
+        offsets = np.zeros((MESH_POINTS, 3))
+        if taken.max() <= 0.0:
+            return offsets
+        sources, shifts = [], []
+        for rows, share in ((UPPER_LIP, _SEAM), (LOWER_LIP, _SEAM - 1.0)):
+            shift = share * taken[:, None] * self._down
+            for row in rows:
+                offsets[row, :2] = shift
+            sources.append(self._mesh[rows[0], :2])
+            shifts.append(shift)
+        outer, shift = np.concatenate(sources), np.concatenate(shifts)
+        lips = np.union1d(UPPER_LIP, LOWER_LIP)
+        skin = np.setdiff1d(np.arange(MESH_POINTS), lips)
+        apart = np.linalg.norm(self._mesh[skin, None, :2] - outer[None], axis=2)
+        weights = 1.0 / np.maximum(apart, 1e-3) ** 3  # inverse-distance weighting, Shepard 1968
+        near = np.exp(-((apart.min(axis=1) / (_CLOSING_REACH * self._iod)) ** 2))
+        below_nose = self._height(skin) > self._height(np.array([NOSE_BASE]))
+        followed = weights @ shift / weights.sum(axis=1, keepdims=True)
+        offsets[skin, :2] = followed * (near * below_nose)[:, None]
+        return offsets

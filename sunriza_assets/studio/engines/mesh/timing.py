@@ -1,0 +1,87 @@
+"""Which of the clip's frames the idle is made of: reference, rate, loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.reference import SAME_MOMENT, matching_frame, relative_to
+from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
+from sunriza_assets.studio.motion.loop import plan_loop
+from sunriza_assets.studio.motion.resample import resampling
+from sunriza_assets.studio.motion.template import MotionTemplate
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["Timing", "plan_timing"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+PER_FRAME: Final = (
+    "rotation",
+    "log_scale",
+    "translation",
+    "expression",
+    "closure",
+    "gaze",
+    "mouth_opening",
+    "mouth_texture",
+)
+_KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[2]))
+"""Corners and middle of the lips, chin, brows: what a viewer watches in a face."""
+_LID_HEIGHT: Final = 0.12
+_EYE_WIDTH: Final = 0.3
+"""Height of an open eye and width of an eye, IOD: they bring closure and gaze to its unit."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A template's motion at the idle's rate, closed into a loop if that is wanted."""
+
+    arrays: dict[str, NDArray[Any]]
+    """The template's arrays, per-frame ones over the frames of the idle."""
+    rate: Fraction
+    """Frames per second of the idle."""
+    facts: dict[str, Any]
+    """Reference and loop: JSON values."""
+
+
+def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderParameters) -> Timing:
+    """Lay a template's motion out in the idle's time."""
+    arrays: Arrays = template.arrays
+    facts: dict[str, Any] = {"neutral_frame": template.neutral_frame}
+    frame, unlike = matching_frame(arrays, rig.mesh)
+    if unlike < SAME_MOMENT and parameters.flag_relative:
+        arrays = relative_to(arrays, frame)
+        facts["portrait_is_frame"] = frame
+    rate = parameters.output_rate(template.rate)
+    mixture = resampling(template.frame_count, template.rate, rate)
+    if parameters.loop:
+        features = _features({n: mixture.apply(arrays[n]) for n in PER_FRAME[:-2]}, parameters)
+        plan = plan_loop(features, rate, loop_seconds=parameters.loop_seconds)
+        mixture = plan.mixture.after(mixture)
+        facts["loop"] = plan.facts(rate)
+    timed = dict(arrays)
+    for name in PER_FRAME:
+        if len(arrays[name]):
+            timed[name] = mixture.apply(arrays[name])
+    return Timing(timed, rate, facts)
+
+
+def _features(arrays: Arrays, parameters: RenderParameters) -> NDArray[np.float64]:
+    """(T, F) what must agree where a loop closes, all in IOD as a viewer sees it."""
+    frames = len(arrays["rotation"])
+    moves_lips = parameters.lips == "clip"
+    key = arrays["expression"][:, list(_KEY_VERTICES), :2].astype(np.float64)
+    columns = [
+        arrays["rotation"],
+        parameters.scale_multiplier * arrays["log_scale"][:, None],
+        arrays["translation"][:, :2],
+        key if moves_lips else key[:, 5:],
+        _LID_HEIGHT * arrays["closure"],
+        _EYE_WIDTH * arrays["gaze"],
+    ]
+    return np.concatenate([column.reshape(frames, -1) for column in columns], axis=1)

@@ -1,0 +1,205 @@
+"""From a clip's motion to a portrait's: where head, mesh, lids and irises go in every frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh import limits
+from sunriza_assets.studio.engines.mesh.easing import rise
+from sunriza_assets.studio.engines.mesh.heads import plan_heads
+from sunriza_assets.studio.engines.mesh.lids import WIDEST
+from sunriza_assets.studio.engines.mesh.lips import LipKeeper
+from sunriza_assets.studio.engines.mesh.mouth import Mouth, lip_gap
+from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
+from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.topology import (
+    CHIN,
+    EYE_CONTOURS,
+    NOSE_BASE,
+    SKULL,
+    UPPER_LIDS,
+    eye_rings,
+)
+from sunriza_assets.studio.face.measures import eye_apertures
+from sunriza_assets.studio.face.topology import (
+    LEFT_BROW,
+    LIPS_INNER,
+    LIPS_OUTER,
+    MESH_POINTS,
+    MOUTH_CORNERS,
+    RIGHT_BROW,
+)
+from sunriza_assets.studio.motion.rigid import fit_similarity
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["Pose", "Transfer"]
+
+Array = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+
+_RINGS_FOLLOW: Final = (0.25, 0.6)
+"""How much of their expression the first and the second ring around an eye keep."""
+_LID_ONSET: Final = 0.10
+"""Measured closure that still counts as open: lids tremble."""
+_LID_SHUT: Final = 0.65
+"""Measured closure of a shut eye; landmarks never let the rims meet."""
+_LID_GAIN_SHARE: Final = 0.25
+"""How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
+_OPEN_PORTRAIT: Final = 0.06
+"""Inner-lip opening, IOD, from which on `flag_normalize_lip` closes the portrait's mouth."""
+_LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
+_BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
+_NOSE_BRIDGE: Final = 6
+_MOUTH_BASE: Final = (2, 98, 327, 152, 175, 199)
+"""Base and wings of the nose, the chin: what a mouth sits between."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One frame, ready to be drawn by a `PortraitRig`."""
+
+    points: Array
+    """(468, 3) the mesh, pixels."""
+    head: HeadMotion
+    """The skull's motion within it."""
+    closure: tuple[float, float]
+    """Lids of the subject's right and left eye, relative to the portrait."""
+    gaze: Array
+    """(2, 2) shift of the irises in eye widths."""
+    mouth: Mouth
+    """The inside of the mouth."""
+
+
+class Transfer:
+    """A clip's motion laid out for one portrait.
+
+    Args:
+        rig: the portrait.
+        arrays: a mesh template's, over the frames to be rendered.
+        parameters: gains, region and flags.
+    """
+
+    def __init__(self, rig: PortraitRig, arrays: Arrays, parameters: RenderParameters) -> None:
+        self._rig, self._arrays = rig, arrays
+        neutral = arrays["neutral"].astype(np.float64)
+        gain, region = parameters.driving_multiplier, parameters.animation_region
+        self._to_portrait = fit_similarity(neutral[SKULL], rig.mesh[SKULL]).rotation
+        self._heads, held = plan_heads(
+            rig,
+            arrays,
+            self._to_portrait,
+            gain=gain if region in ("all", "pose") else 0.0,
+            scale_share=parameters.scale_multiplier,
+        )
+        face_gain = gain if region in ("all", "exp", "lip") else 0.0
+        lips, held["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, face_gain)
+        brows, held["brows"] = _region_factors(arrays, _BROWS, limits.BROWS, face_gain)
+        self._factors = np.stack([brows, lips], axis=1)
+        self._lower, self._kept = _vertex_weights(rig.mesh, rig.iod, parameters)
+        lid_gain = min(gain, 1.0) + _LID_GAIN_SHARE * max(gain - 1.0, 0.0)
+        lid_gain = lid_gain if region in ("all", "exp", "eyes") else 0.0
+        self._closure = _closures(rig, arrays, lid_gain, parameters)
+        self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
+        self._lips = LipKeeper(rig.mesh, closed=_closed_share(rig, neutral, parameters))
+        self._rings = eye_rings(len(_RINGS_FOLLOW))
+        self.facts: dict[str, Any] = {
+            "held_back_share_of_frames": {
+                name: round(share, 4) for name, share in held.items() if share > 0
+            }
+        }
+        """What the limits did: JSON values."""
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+    def pose(self, frame: int) -> Pose:
+        """Everything about one frame."""
+        arrays, rig, head = self._arrays, self._rig, self._heads[frame]
+        textures = arrays["mouth_texture"]
+        return Pose(
+            points=head.apply(rig.mesh + self._offsets(frame), rig.centre),
+            head=head,
+            closure=(float(self._closure[frame, 0]), float(self._closure[frame, 1])),
+            gaze=self._gaze[frame],
+            mouth=Mouth(
+                texture=textures[frame] if len(textures) else None,
+                clip_opening=float(arrays["mouth_opening"][frame]),
+                clip_skin=arrays["skin"],
+            ),
+        )
+
+    def mouth_track(self) -> Array:
+        """(T, 2, 3) how the mouth region moves from rest: the base of the nose and the chin as
+        they go, the corners of the mouth as if they neither smiled nor spoke."""
+        rig = self._rig
+        rest = rig.mesh[[*_MOUTH_BASE, *MOUTH_CORNERS], :2]
+        corners = rig.mesh[list(MOUTH_CORNERS)]
+        track = np.empty((len(self), 2, 3))
+        for frame, head in enumerate(self._heads):
+            moved = head.apply(rig.mesh + self._offsets(frame), rig.centre)[list(_MOUTH_BASE)]
+            rigid = head.apply(corners, rig.centre)
+            fit = fit_similarity(rest, np.concatenate([moved, rigid])[:, :2])
+            track[frame, :, :2] = fit.scale * fit.rotation
+            track[frame, :, 2] = fit.translation
+        return track
+
+    def _offsets(self, frame: int) -> Array:
+        """(468, 3) what expression adds to the portrait's mesh in its own pose, pixels."""
+        offsets = self._arrays["expression"][frame].astype(np.float64) @ self._to_portrait.T
+        brows, lips = self._factors[frame]
+        offsets *= (brows + (lips - brows) * self._lower) * self._kept
+        for side, contour in enumerate(EYE_CONTOURS):
+            offsets[contour] = offsets[UPPER_LIDS[side, [0, -1]]].mean(axis=0)
+        for ring, share in zip(self._rings, _RINGS_FOLLOW, strict=True):
+            offsets[ring] *= share
+        return self._lips.kept(offsets * self._rig.iod)
+
+
+def _region_factors(
+    arrays: Arrays, vertices: NDArray[Any], limit: limits.Limit, gain: float
+) -> tuple[Array, float]:
+    """(T,) what a region's offsets are multiplied by, and the share of frames held back."""
+    offsets = arrays["expression"][:, vertices].astype(np.float64)
+    size = np.sqrt(np.mean(np.sum(offsets**2, axis=-1), axis=-1))
+    bent, held = limits.limited(size, limit, gain)
+    return np.where(size > 1e-6, bent / np.maximum(size, 1e-6), gain), held
+
+
+def _vertex_weights(mesh: Array, iod: float, parameters: RenderParameters) -> tuple[Array, Array]:
+    """(468, 1) how far a vertex belongs to the lower face; (468, 1) the share of expression it
+    takes."""
+    down = mesh[CHIN, :2] - mesh[_NOSE_BRIDGE, :2]
+    height = mesh[:, :2] @ (down / np.linalg.norm(down)) / iod
+    lower = rise(height, height[_NOSE_BRIDGE], height[NOSE_BASE])[:, None]
+    mouth = rise(height, height[NOSE_BASE] - 0.05, height[NOSE_BASE] + 0.15)[:, None]
+    if parameters.lips == "still":
+        return lower, 1.0 - mouth if parameters.animation_region != "lip" else 0.0 * mouth
+    if parameters.animation_region == "lip":
+        return lower, mouth
+    return lower, np.ones((MESH_POINTS, 1))
+
+
+def _closures(rig: PortraitRig, arrays: Arrays, gain: float, parameters: RenderParameters) -> Array:
+    """(T, 2) closure of the portrait's eyes."""
+    raw = arrays["closure"].astype(np.float64)
+    if parameters.flag_eye_retargeting or not parameters.flag_relative:
+        theirs = eye_apertures(arrays["neutral"]) * (1.0 - raw)
+        raw = 1.0 - theirs / np.maximum(eye_apertures(rig.landmarks), 1e-3)
+    shut = np.clip((raw - _LID_ONSET) / (_LID_SHUT - _LID_ONSET), 0.0, 1.0) ** 0.9
+    return np.asarray(np.clip(gain * (shut + np.minimum(raw, 0.0)), WIDEST, 1.0))
+
+
+def _closed_share(rig: PortraitRig, neutral: Array, parameters: RenderParameters) -> Array:
+    """(11,) share of the portrait's own lip gap that is taken away throughout."""
+    if parameters.flag_lip_zero:
+        return np.ones(11)
+    if parameters.flag_normalize_lip and rig.mouth.opening > _OPEN_PORTRAIT:
+        return np.ones(11)
+    if not parameters.flag_relative:
+        ours = lip_gap(rig.mesh) / rig.iod
+        theirs = lip_gap(neutral) / eye_distance(neutral)
+        return np.asarray(np.clip(1.0 - theirs / np.maximum(ours, 1e-3), 0.0, 1.0))
+    return np.zeros(11)
