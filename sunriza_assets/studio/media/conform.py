@@ -4,8 +4,8 @@ Two weights: what keeps phones from playing a file at all, and what only keeps i
 published (it may play late, with wrong colours, or stutter in a loop).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,15 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.boxes import Layout, read_layout
 from sunriza_assets.studio.media.h264 import IDR, LEVELS, fits_level, unit_types
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.probe import examine
-from sunriza_assets.studio.media.quality import luma, ssim
+from sunriza_assets.studio.media.sniff import sniff_file
 from sunriza_assets.studio.media.source import Source, open_source, reading
 
-__all__ = ["MIN_SSIM", "Conformance", "Finding", "byte_budget", "conform", "require_playable"]
+__all__ = [
+    "MIN_SSIM",
+    "Conformance",
+    "Finding",
+    "byte_budget",
+    "conform",
+    "judge",
+    "require_playable",
+]
 
 MIN_SSIM: Final = 0.97
 """Mean structural similarity of the luma with the frames that were given."""
@@ -73,14 +82,33 @@ class Conformance:
         """Whether it may be published: there is no problem at all."""
         return not self.problems
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What keeps phones from playing it, "name: detail"."""
+        return tuple(
+            f"{f.name}: {f.detail}" for f in self.findings if f.prevents_playing and not f.ok
+        )
+
+    def with_finding(self, finding: Finding) -> "Conformance":
+        """The same with one more finding."""
+        return replace(self, findings=(*self.findings, finding))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {
+            "info": self.info.to_dict(),
             "playable": self.playable,
+            "reasons": list(self.reasons),
             "conforms": self.conforms,
             "problems": list(self.problems),
-            "findings": {f.name: {"ok": f.ok, "detail": f.detail} for f in self.findings},
+            "findings": [asdict(finding) for finding in self.findings],
         }
+
+    @classmethod
+    def from_dict(cls, path: Path, values: dict[str, Any]) -> "Conformance":
+        """The inverse of `to_dict`."""
+        findings = tuple(Finding(**finding) for finding in values["findings"])
+        return cls(path, VideoInfo.from_dict(values["info"]), findings)
 
 
 def byte_budget(size: tuple[int, int], seconds: Fraction) -> int:
@@ -113,26 +141,52 @@ def conform(
     reference: Iterable[NDArray[np.uint8]] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Conformance:
-    """Look at everything that decides whether phones play a clip.
+    """Look at everything that decides whether phones play a clip, in a child process.
 
     Args:
         path: the file.
         frame_count: frames that were promised.
         rate: frames per second that were promised.
         sound: whether it may have sound.
-        reference: (H, W, 3) RGB, the frames it was made of; compares each by SSIM.
+        reference: (H, W, 3) RGB, the frames it was made of. Only for a clip of our own: it is
+            decoded in this process and compared frame by frame.
         limits: what is opened at all.
 
     Raises:
         MediaError: it cannot be read at all.
     """
+    sniff_file(path, limits)
+    reply = sandbox.call(
+        "conform",
+        path,
+        limits=limits,
+        seconds=limits.decode_seconds,
+        arguments={
+            "frame_count": frame_count,
+            "rate": str(rate) if rate is not None else None,
+            "sound": sound,
+        },
+    )
+    result = Conformance.from_dict(path, reply.value)
+    return result if reference is None else result.with_finding(_likeness(path, reference))
+
+
+def judge(
+    path: Path,
+    *,
+    frame_count: int | None,
+    rate: str | None,
+    sound: bool,
+    limits: Limits,
+    accept: Callable[[], None],
+) -> Conformance:
+    """`conform` in this process; the rate is a fraction as text."""
     with open_source(path, limits) as source:
-        examined = examine(source, limits)
-        info = examined.info
-        found = [*_container(source, info), *_picture(info), *_size(info)]
-        found += _packets(source)
-        found += _promises(info, frame_count, rate, sound=sound)
-        found += _cold_open(source, info, reference)
+        info = examine(source, limits).info
+        accept()
+        found = [*_container(source, info), *_picture(info), *_size(info), *_packets(source)]
+        found += _promises(info, frame_count, Fraction(rate) if rate else None, sound=sound)
+        found.append(_cold_open(source, info))
     return Conformance(path, info, tuple(found))
 
 
@@ -269,31 +323,25 @@ def _promises(
     return found
 
 
-def _cold_open(
-    source: Source, info: VideoInfo, reference: Iterable[NDArray[np.uint8]] | None
-) -> list[Finding]:
-    """Decode everything from the start, and compare."""
+def _cold_open(source: Source, info: VideoInfo) -> Finding:
+    """Decode everything from the start."""
     source.rewind()
-    given = iter(reference) if reference is not None else None
-    scores: list[float] = []
     count = 0
     trouble = ""
     try:
-        for frame in source.frames():
+        for _ in source.frames():
             count += 1
-            wanted = next(given, None) if given is not None else None
-            if wanted is not None:
-                scores.append(
-                    ssim(luma(wanted), luma(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)))
-                )
     except MediaError as error:
         trouble = f", then {error.what}"
     ok = count == info.frame_count and not trouble
-    found = [Finding("decodes", ok, f"{count} of {info.frame_count} frames{trouble}", not ok)]
-    if given is not None:
-        mean = float(np.mean(scores)) if scores else 0.0
-        complete = len(scores) == info.frame_count and next(given, None) is None
-        found.append(
-            Finding("ssim", complete and mean >= MIN_SSIM, f"{mean:.4f} over {len(scores)} frames")
-        )
-    return found
+    return Finding("decodes", ok, f"{count} of {info.frame_count} frames{trouble}", not ok)
+
+
+def _likeness(path: Path, reference: Iterable[NDArray[np.uint8]]) -> Finding:
+    """Compare a clip with the frames it was made of."""
+    from sunriza_assets.studio.media.quality import likeness  # OpenCV stays out of the child
+
+    mean, count, complete = likeness(path, reference)
+    ok = complete and mean >= MIN_SSIM
+    shown = f"{mean:.4f} over {count} frames"
+    return Finding("ssim", ok, shown if complete else f"{shown}; the number of frames differs")

@@ -14,6 +14,8 @@ from typing import Final, Literal, Self
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
@@ -24,6 +26,7 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.files import part_path, sync_and_rename
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
+from sunriza_assets.studio.media.sound import SoundTrack
 
 __all__ = ["Encoder", "VideoWriter", "encode", "pick_encoder"]
 
@@ -37,6 +40,8 @@ _BASE_PIXELS: Final = 512 * 512
 _THREADS: Final = 4
 """Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
 _AVCOL_BT709: Final = 1
+_SOUND_BITS: Final = 128_000
+"""Bits per second of AAC: nothing is heard of it, the sound is kept for people."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +81,13 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     """The finished file, once the block is left."""
 
     def __init__(
-        self, path: Path, *, rate: Fraction, crf: int = CRF, encoder: Encoder = "auto"
+        self,
+        path: Path,
+        *,
+        rate: Fraction,
+        crf: int = CRF,
+        encoder: Encoder = "auto",
+        sound: SoundTrack | None = None,
     ) -> None:
         self._path = path
         self._part = part_path(path)
@@ -86,6 +97,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._count = 0
+        self._sound = _Sound(sound) if sound is not None else None
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +124,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         frame.pict_type = 0  # the encoder's choice, not the source's
         container.mux(stream.encode(frame))
         self._count += 1
+        if self._sound is not None:
+            self._sound.write(container, self._count / self._rate)
 
     def __exit__(
         self,
@@ -125,6 +139,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             if container is not None:
                 if kind is None and stream is not None:
                     container.mux(stream.encode(None))
+                    if self._sound is not None:
+                        self._sound.finish(container)
                 container.close()
             if kind is not None:
                 return
@@ -148,6 +164,41 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
         )
         self._stream = _add_stream(self._container, name, (width, height), self._rate, self._crf)
+        if self._sound is not None:
+            self._sound.open(self._container)
+
+
+class _Sound:
+    """Encodes a track beside the pictures, never far ahead of them."""
+
+    def __init__(self, track: SoundTrack) -> None:
+        self._track = track
+        self._frames = track.frames()
+        self._stream: AudioStream | None = None
+        self._until = Fraction(0)
+
+    def open(self, container: OutputContainer) -> None:
+        """Announce the track; before the first packet of anything."""
+        stream = container.add_stream("aac", rate=self._track.rate)
+        stream.layout = self._track.layout
+        stream.bit_rate = _SOUND_BITS
+        self._stream = stream
+
+    def write(self, container: OutputContainer, until: Fraction) -> None:
+        """Encode what is heard up to a time."""
+        while self._until < until and (frame := next(self._frames, None)) is not None:
+            self._until += Fraction(frame.samples, self._track.rate)
+            self._encode(container, frame)
+
+    def finish(self, container: OutputContainer) -> None:
+        """Encode the rest."""
+        for frame in self._frames:
+            self._encode(container, frame)
+        self._encode(container, None)
+
+    def _encode(self, container: OutputContainer, frame: AudioFrame | None) -> None:
+        if self._stream is not None:
+            container.mux(self._stream.encode(frame))
 
 
 def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
@@ -207,8 +258,8 @@ def _add_stream(
     context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
     context.color_range = ColorRange.MPEG
     context.sample_aspect_ratio = Fraction(1)
-    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * 0.95)
-    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(2 * most)}
+    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * 0.86)
+    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(most // 2)}
     if name == "libx264":
         context.thread_count = _THREADS
         options |= {

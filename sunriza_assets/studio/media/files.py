@@ -8,9 +8,14 @@ from pathlib import Path
 __all__ = ["part_path", "sync_and_rename", "written_beside"]
 
 
-def part_path(destination: Path) -> Path:
-    """Where a file grows before it is renamed to its destination: in the same folder."""
-    return destination.with_name(f".{destination.name}.{os.getpid()}.part")
+def part_path(destination: Path, writer: int | None = None) -> Path:
+    """Where a file grows before it is renamed to its destination: in the same folder.
+
+    Args:
+        destination: its final place.
+        writer: process id of who writes it; this process if not given.
+    """
+    return destination.with_name(f".{destination.name}.{writer or os.getpid()}.part")
 
 
 def sync_and_rename(part: Path, destination: Path) -> None:

@@ -31,8 +31,4 @@ def inspect(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
             "playable": shown, "reasons": reasons,
         }  # fmt: skip
     result = conform(path, sound=True, limits=limits)
-    reasons = [f"{f.name}: {f.detail}" for f in result.findings if f.prevents_playing and not f.ok]
-    return {
-        "file": str(path), "kind": "clip", "info": info.to_dict(), "reasons": reasons,
-        **result.to_dict(),
-    }  # fmt: skip
+    return {"file": str(path), "kind": "clip", **result.to_dict()}

@@ -33,7 +33,7 @@ class Limits:
     frame_rate: float = 240.0
     """Frames per second; slow motion of today's phones."""
     probe_seconds: float = 4.0
-    """Wall time in which a file has to say what it is; a refusal is out within 5 s."""
+    """Processor time in which a file has to say what it is; a refusal is out within 5 s."""
     decode_seconds: float = 180.0
     """Wall time for decoding and encoding what is used of a clip."""
     memory_bytes: int = 1_400_000_000

@@ -4,6 +4,7 @@ Sheets and inline previews, which are made of several pictures or meant for a pa
 """
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.files import written_beside
 from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_size
@@ -45,7 +47,7 @@ def picture_info(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PictureInfo:
 def read_picture(
     path: Path, *, max_side: int | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> NDArray[np.uint8]:
-    """Decode a picture as a viewer sees it: upright, sRGB, opaque.
+    """Decode a picture as a viewer sees it, in a child process: upright, sRGB, opaque.
 
     Args:
         path: JPEG, PNG, WebP, AVIF, or HEIC where a decoder is installed.
@@ -59,8 +61,24 @@ def read_picture(
         MediaError: `unreadable`, `empty`, `truncated`, `too_large`, `too_many_pixels`,
             `unsupported` (a foreign format, which is named) or `memory`.
     """
+    reply = sandbox.call(
+        "read_picture",
+        path,
+        limits=limits,
+        seconds=limits.decode_seconds,
+        arguments={"max_side": max_side},
+    )
+    shape = (int(reply.value["height"]), int(reply.value["width"]), 3)
+    return np.frombuffer(reply.payload, np.uint8).reshape(shape)
+
+
+def load(
+    path: Path, *, max_side: int | None, limits: Limits, accept: Callable[[], None]
+) -> NDArray[np.uint8]:
+    """`read_picture` in this process; calls `accept` when only pixels are left to decode."""
     with _opened(path, limits) as image:
-        return decode(path, image, max_side)
+        accept()
+        return _decode(path, image, max_side)
 
 
 def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) -> None:
@@ -86,8 +104,7 @@ def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) ->
         Image.fromarray(image).save(part, name, quality=quality, **options)
 
 
-def decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.uint8]:
-    """The pixels of an opened picture; see `read_picture`."""
+def _decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.uint8]:
     try:
         if max_side is not None and image.format == "JPEG":
             image.draft(None, (max_side, max_side))  # decodes at 1/2, 1/4 or 1/8, never below
@@ -107,7 +124,7 @@ def decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.u
         shrink = max_side / max(image.size)
         size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.asarray(image)
+    return np.ascontiguousarray(image)
 
 
 def _opened(path: Path, limits: Limits) -> Image.Image:

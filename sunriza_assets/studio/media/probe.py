@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from av.packet import Packet
-from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.boxes import is_faststart
 from sunriza_assets.studio.media.colour import MATRICES, PRIMARIES, TRANSFERS, UNKNOWN
 from sunriza_assets.studio.media.info import PictureInfo, VideoInfo
@@ -22,11 +22,11 @@ from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_siz
 from sunriza_assets.studio.media.orientation import Orientation, orientation_of
 from sunriza_assets.studio.media.picture import picture_info
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
-from sunriza_assets.studio.media.source import Source, codec_name, open_source, reading
+from sunriza_assets.studio.media.source import Source, codec_name, open_source, reading, side_data
 from sunriza_assets.studio.media.timeline import Timeline, build_timeline
 from sunriza_assets.studio.media.upright import shown_size
 
-__all__ = ["Examination", "describe_own", "examine", "probe"]
+__all__ = ["Examination", "describe", "describe_own", "examine", "probe"]
 
 _FULL_RANGE: Final = 2
 """AVCOL_RANGE_JPEG"""
@@ -50,13 +50,20 @@ class Examination:
 
 
 def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo | PictureInfo:
-    """Describe a clip or picture.
+    """Describe a clip or picture from outside, in a child process.
 
     Raises:
         MediaError: it cannot be read, is neither, or breaks a limit; see docs/media.md.
     """
-    kind = sniff_file(path, limits)
-    if kind.medium is Medium.PICTURE:
+    sniff_file(path, limits)  # most of what is no medium at all is refused without a child
+    reply = sandbox.call("probe", path, limits=limits, seconds=limits.probe_seconds)
+    kind = VideoInfo if reply.value["medium"] == "clip" else PictureInfo
+    return kind.from_dict(reply.value["info"])
+
+
+def describe(path: Path, limits: Limits) -> VideoInfo | PictureInfo:
+    """`probe` in this process."""
+    if sniff_file(path, limits).medium is Medium.PICTURE:
         return picture_info(path, limits=limits)
     with open_source(path, limits) as source:
         return examine(source, limits).info
@@ -79,7 +86,7 @@ def examine(source: Source, limits: Limits) -> Examination:
     _check_claims(source, limits)
     first = _first_frame(source)
     timeline = _timeline(source, limits)
-    orientation = orientation_of(_display_matrix(first))
+    orientation = orientation_of(side_data(first, SideDataType.DISPLAYMATRIX))
     return Examination(_info(source, first, timeline, orientation), timeline, orientation)
 
 
@@ -170,12 +177,6 @@ def _shown(packets: Iterable[Packet], path: Path) -> Iterable[Packet]:
         for packet in packets:
             if packet.size and not packet.is_discard:
                 yield packet
-
-
-def _display_matrix(frame: VideoFrame) -> bytes | None:
-    # PyAV's stub calls it a TypedDict; it is a mapping from type to buffer
-    matrix = cast(SideDataContainer, frame.side_data).get(SideDataType.DISPLAYMATRIX)
-    return None if matrix is None else bytes(matrix)
 
 
 def _info(

@@ -4,17 +4,38 @@ Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibilit
 similarity", IEEE TIP 13(4), 2004: Gaussian window of 11 pixels with sigma 1.5, K1 0.01, K2 0.03.
 """
 
+from collections.abc import Iterable
+from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["luma", "ssim"]
+from sunriza_assets.studio.media.frames import read_frames
+
+__all__ = ["likeness", "luma", "ssim"]
 
 _C1: Final = (0.01 * 255) ** 2
 _C2: Final = (0.03 * 255) ** 2
 _BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def likeness(path: Path, reference: Iterable[NDArray[np.uint8]]) -> tuple[float, int, bool]:
+    """Compare a clip of our own with the (H, W, 3) RGB frames it was made of.
+
+    Returns:
+        Mean SSIM of the luma, frames compared, and whether both have as many frames.
+    """
+    total, count, complete = 0.0, 0, True
+    for wanted, found in zip_longest(reference, read_frames(path)):
+        if wanted is None or found is None:
+            complete = False
+            break
+        total += ssim(luma(wanted), luma(found))
+        count += 1
+    return total / max(1, count), count, complete
 
 
 def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -23,7 +25,7 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
 
-__all__ = ["Source", "open_source", "reading"]
+__all__ = ["Source", "codec_name", "open_source", "reading", "side_data"]
 
 VIDEO_CODECS: Final = frozenset(
     ("av1", "h263", "h264", "hevc", "mjpeg", "mpeg4", "prores", "vp8", "vp9")
@@ -165,6 +167,13 @@ def _is_cover(stream: VideoStream) -> bool:
 def _is_usual_sound(stream: AudioStream) -> bool:
     name = codec_name(stream)
     return name in AUDIO_CODECS or name.startswith("pcm_")
+
+
+def side_data(frame: VideoFrame, kind: SideDataType) -> bytes | None:
+    """What a decoder attached to a frame, as raw bytes."""
+    # PyAV's stub calls it a TypedDict; it is a mapping from type to buffer
+    found = cast(SideDataContainer, frame.side_data).get(kind)
+    return None if found is None else bytes(found)
 
 
 def codec_name(stream: VideoStream | AudioStream) -> str:

@@ -1,6 +1,7 @@
 """The first seconds of any clip as a clean one: exact frames, constant rate, upright, SDR."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,26 +10,28 @@ from typing import Final
 from av.video.frame import VideoFrame
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
-from sunriza_assets.studio.media.probe import Examination, describe_own, examine
+from sunriza_assets.studio.media.probe import Examination, examine
+from sunriza_assets.studio.media.sandbox import Progress
+from sunriza_assets.studio.media.sniff import sniff_file
+from sunriza_assets.studio.media.sound import SoundTrack
 from sunriza_assets.studio.media.source import Source, open_source
 from sunriza_assets.studio.media.timeline import slot_of, usable_rate
 from sunriza_assets.studio.media.upright import Upright, even
 
-__all__ = ["MAX_SIDE", "trim"]
+__all__ = ["MAX_SIDE", "cut", "trim"]
 
 MAX_SIDE: Final = 1920
 """Longest side of a trimmed clip: motion is read from a face, and no more of it is ever used."""
 _CRF: Final = 17
 """One step finer than what is published: it is decoded and measured, then encoded again."""
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class _Plan:
     """What is taken of a clip."""
 
     begin: Fraction
@@ -50,7 +53,7 @@ def trim(
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
 ) -> VideoInfo:
-    """Cut a clip exactly to the frame.
+    """Cut a clip exactly to the frame, in a child process.
 
     Args:
         source: MP4, MOV, WebM or MKV.
@@ -65,19 +68,60 @@ def trim(
     Raises:
         MediaError: the source cannot be used; see docs/media.md for the codes.
     """
-    with open_source(source, limits) as opened:
+    sniff_file(source, limits)
+    reply = sandbox.call(
+        "trim",
+        source,
+        destination=destination,
+        limits=limits,
+        seconds=limits.decode_seconds,
+        arguments={
+            "start": str(Fraction(start)),
+            "max_seconds": str(Fraction(max_seconds)),
+            "keep_audio": keep_audio,
+            "max_side": max_side,
+        },
+        progress=progress,
+    )
+    return VideoInfo.from_dict(reply.value)
+
+
+def cut(
+    source: Path,
+    destination: Path,
+    *,
+    start: str,
+    max_seconds: str,
+    keep_audio: bool,
+    max_side: int,
+    limits: Limits,
+    accept: Callable[[], None],
+    progress: Progress,
+) -> VideoInfo:
+    """`trim` in this process; times are fractions as text.
+
+    Calls `accept` once the clip has been examined and only work is left to do.
+    """
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_source(source, limits))
         examined = examine(opened, limits)
-        cut = _plan(source, examined, Fraction(start), Fraction(max_seconds))
+        plan = _plan(source, examined, Fraction(start), Fraction(max_seconds))
+        accept()
         size = even(examined.info.size, max_side)
-        with VideoWriter(destination, rate=cut.rate, crf=_CRF, encoder="libx264") as writer:
-            for done, frame in enumerate(_regular(_upright(opened, examined, cut, size), cut), 1):
+        track = None
+        if keep_audio and opened.audio is not None:
+            second = stack.enter_context(open_source(source, limits))
+            begin = examined.info.start + plan.begin
+            track = SoundTrack(second, begin, plan.frame_count / plan.rate)
+        writer = VideoWriter(destination, rate=plan.rate, crf=_CRF, encoder="libx264", sound=track)
+        with writer:
+            for done, frame in enumerate(_regular(_upright(opened, examined, plan, size), plan), 1):
                 writer.write_frame(frame)
-                if progress is not None:
-                    progress(done, cut.frame_count)
-    return describe_own(destination)
+                progress(done, plan.frame_count)
+    return writer.info
 
 
-def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) -> _Cut:
+def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) -> _Plan:
     begin, most = start.limit_denominator(1_000_000), most.limit_denominator(1_000_000)
     rate = usable_rate(examined.timeline.rate)
     lasts = examined.timeline.duration
@@ -89,11 +133,11 @@ def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) ->
             remedy="Start earlier.",
             code="no_frames",
         )
-    return _Cut(begin, rate, count)
+    return _Plan(begin, rate, count)
 
 
 def _upright(
-    source: Source, examined: Examination, cut: _Cut, size: tuple[int, int]
+    source: Source, examined: Examination, plan: _Plan, size: tuple[int, int]
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Upright frames up to the end of the cut, each with the output frame it is first seen in."""
     upright = Upright(
@@ -107,8 +151,8 @@ def _upright(
     source.rewind()
     for decoded in source.frames():
         time = examined.timeline.frame_at(decoded.pts or 0)
-        slot = slot_of(time, cut.begin, cut.rate)
-        if slot >= cut.frame_count:
+        slot = slot_of(time, plan.begin, plan.rate)
+        if slot >= plan.frame_count:
             break
         slots.append(slot)
         for frame in upright.push(decoded):
@@ -117,7 +161,7 @@ def _upright(
         yield slots.pop(0), frame
 
 
-def _regular(frames: Iterator[tuple[int, VideoFrame]], cut: _Cut) -> Iterator[VideoFrame]:
+def _regular(frames: Iterator[tuple[int, VideoFrame]], plan: _Plan) -> Iterator[VideoFrame]:
     """One frame for each output frame: the last one that is seen by then."""
     held: VideoFrame | None = None
     done = 0
@@ -126,6 +170,6 @@ def _regular(frames: Iterator[tuple[int, VideoFrame]], cut: _Cut) -> Iterator[Vi
             yield held
             done += 1
         held = frame
-    while held is not None and done < cut.frame_count:
+    while held is not None and done < plan.frame_count:
         yield held
         done += 1

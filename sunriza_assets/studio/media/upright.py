@@ -4,6 +4,7 @@ One FFmpeg filter graph per frame format; it is built anew when a stream changes
 midway. Frames come out one for one and in order.
 """
 
+import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,17 +13,28 @@ from typing import Final, Literal
 from av.error import BlockingIOError as FFmpegAgain
 from av.error import EOFError as FFmpegEnd
 from av.filter import Graph
+from av.filter.context import FilterContext
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 
-from sunriza_assets.studio.media.colour import MATRICES, TRANSFERS, UNKNOWN, matrix_for
+from sunriza_assets.studio.media.colour import (
+    MATRICES,
+    PRIMARIES,
+    TRANSFERS,
+    UNKNOWN,
+    Conversion,
+    cube_text,
+    matrix_for,
+    peak_of,
+)
 from sunriza_assets.studio.media.orientation import Orientation
-from sunriza_assets.studio.media.source import reading
+from sunriza_assets.studio.media.source import reading, side_data
 
 __all__ = ["Upright", "even", "shown_size"]
 
-_FULL_RANGE: Final = 2
-"""AVCOL_RANGE_JPEG"""
 _SCALER: Final = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
+_BACKGROUND: Final = "0x808080"
+"""Behind transparent pixels; the same grey as behind a transparent portrait."""
 
 
 def shown_size(
@@ -84,29 +96,31 @@ class Upright:
         layout = _layout(frame)
         if layout != self._layout:
             yield from self.finish()
-            self._graph, self._layout = self._build(frame), layout
+            with reading(self._path):
+                self._graph, self._layout = self._build(frame), layout
         frame.pts, frame.time_base = self._pushed, Fraction(1, 25)  # only their order matters
         self._pushed += 1
         if self._graph is not None:
             with reading(self._path):
                 self._graph.vpush(frame)
-                yield from self._pull(self._graph)
+            yield from self._pull(self._graph)
 
     def finish(self) -> Iterator[VideoFrame]:
         """Yield what is still held back."""
         if self._graph is not None:
             with reading(self._path):
                 self._graph.vpush(None)
-                yield from self._pull(self._graph)
+            yield from self._pull(self._graph)
         self._graph, self._layout = None, ()
 
-    @staticmethod
-    def _pull(graph: Graph) -> Iterator[VideoFrame]:
+    def _pull(self, graph: Graph) -> Iterator[VideoFrame]:
         while True:
-            try:
-                yield graph.vpull()
-            except (FFmpegAgain, FFmpegEnd):
-                return
+            with reading(self._path):
+                try:
+                    frame = graph.vpull()
+                except (FFmpegAgain, FFmpegEnd):
+                    return
+            yield frame
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
@@ -120,30 +134,55 @@ class Upright:
         if self._deinterlace:
             nodes.append(graph.add("bwdif", "mode=send_frame:deint=all"))
         nodes += [graph.add(name, args or None) for name, args in self._orientation.filters]
-        width, height = self._size
-        matrix = matrix_for(
-            MATRICES.get(int(frame.colorspace), UNKNOWN),
-            short_side=min(frame.width, frame.height),
-        )
-        yuv = self._pixel_format == "yuv420p"
-        source = "" if frame.format.is_rgb else f":in_color_matrix={matrix}"
-        nodes.append(
-            graph.add(
-                "scale",
-                f"w={width}:h={height}:flags={_SCALER}{source}"
-                + (":out_color_matrix=bt709:out_range=limited" if yuv else ":out_range=full"),
-            )
-        )
-        nodes.append(graph.add("format", f"pix_fmts={self._pixel_format}"))
+        nodes += self._colour_nodes(graph, frame)
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes)
-        with reading(self._path):
-            graph.configure()
+        graph.configure()
         return graph
+
+    def _colour_nodes(self, graph: Graph, frame: VideoFrame) -> list[FilterContext]:
+        """Scaling and all changes of colour."""
+        width, height = self._size
+        scale = f"w={width}:h={height}:flags={_SCALER}"
+        decode = "" if frame.format.is_rgb else f":in_color_matrix={_matrix(frame)}"
+        if self._pixel_format == "yuv420p":
+            encode = ":out_color_matrix=bt709:out_range=limited"
+        else:
+            encode = ":out_range=full"
+        last = graph.add("format", f"pix_fmts={self._pixel_format}")
+        conversion = _conversion(frame)
+        if conversion is None:
+            return [graph.add("scale", scale + decode + encode), last]
+        nodes = [
+            graph.add("scale", f"{scale}{decode}:out_range=full"),
+            graph.add("format", "pix_fmts=gbrp16le"),
+        ]
+        with tempfile.TemporaryDirectory() as folder:  # the filter reads it when it is made
+            table = Path(folder) / "to_bt709.cube"
+            table.write_text(cube_text(conversion), encoding="ascii")
+            nodes.append(graph.add("lut3d", file=str(table), interp="tetrahedral"))
+        return [*nodes, graph.add("scale", f"flags={_SCALER}{encode}"), last]
+
+
+def _matrix(frame: VideoFrame) -> str:
+    name = MATRICES.get(int(frame.colorspace), UNKNOWN)
+    return matrix_for(name, short_side=min(frame.width, frame.height))
+
+
+def _conversion(frame: VideoFrame) -> Conversion | None:
+    return Conversion.of(
+        TRANSFERS.get(int(frame.color_trc), UNKNOWN),
+        PRIMARIES.get(int(frame.color_primaries), UNKNOWN),
+        peak_of(
+            side_data(frame, SideDataType.CONTENT_LIGHT_LEVEL),
+            side_data(frame, SideDataType.MASTERING_DISPLAY_METADATA),
+        ),
+    )
 
 
 def _layout(frame: VideoFrame) -> tuple[object, ...]:
+    """All that a graph is built for."""
     return (
         frame.width, frame.height, frame.format.name, int(frame.colorspace),
-        int(frame.color_range), TRANSFERS.get(int(frame.color_trc), UNKNOWN),
+        int(frame.color_range), int(frame.color_trc), int(frame.color_primaries),
     )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Work on files from outside in a child process, so that no file can hurt the one that asked.
+
+The child (`worker`) has a ceiling on memory, processor time and open files, its own process group,
+and nothing of Dagster or torch to load: it starts in about 0.2 s. A codec that crashes, hangs or
+eats memory ends the child, and becomes a named error here. When the parent ends, however it ends,
+the child notices that its standard input closes and ends too.
+
+On the wire: one JSON line with the task to the child; JSON lines back (`progress`, then `value` or
+`error`), the last followed by raw bytes if it announces a `payload`.
+"""
+
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.files import part_path
+from sunriza_assets.studio.media.limits import Limits
+
+__all__ = ["Progress", "Reply", "call"]
+
+Progress = Callable[[int, int], None]
+"""Called with (frames done, frames in all)."""
+
+_PACKAGE_ROOT: Final = Path(__file__).resolve().parents[3]
+_STDERR_BYTES: Final = 8192
+"""What is kept of the child's last words."""
+_CHUNK: Final = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a task gives back."""
+
+    value: dict[str, Any]
+    """JSON values."""
+    payload: bytearray
+    """Raw bytes behind it, mostly none."""
+
+
+def call(
+    task: str,
+    path: Path,
+    *,
+    limits: Limits,
+    seconds: float,
+    arguments: Mapping[str, Any] | None = None,
+    destination: Path | None = None,
+    progress: Progress | None = None,
+) -> Reply:
+    """Run one task of `worker` on a file and wait for it.
+
+    Args:
+        task: a name in `worker.TASKS`.
+        path: the file from outside.
+        limits: memory, and what the task itself refuses.
+        seconds: wall time it may take.
+        arguments: further JSON values for the task.
+        destination: the file it writes, if any; what is left of it is removed if it fails.
+        progress: told how far it is.
+
+    Raises:
+        MediaError: what the task raised, or `timeout`, `memory`, `crashed`.
+    """
+    request = {
+        "task": task,
+        "path": str(path.absolute()),
+        "limits": limits.to_dict(),
+        "seconds": seconds,
+        "arguments": dict(arguments or {}),
+        "destination": str(destination.absolute()) if destination else None,
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "sunriza_assets.studio.media.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        start_new_session=True,
+    )
+    talk = _Conversation(child, path, time.monotonic() + seconds)
+    try:
+        talk.send(request)
+        return talk.listen(progress)
+    finally:
+        _end(child)
+        if destination is not None:
+            part_path(destination, child.pid).unlink(missing_ok=True)
+
+
+def _environment() -> dict[str, str]:
+    """Little is passed on: no secrets, and libraries that start no threads of their own."""
+    kept = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
+    passed = {name: os.environ[name] for name in kept if name in os.environ}
+    return passed | {
+        "PYTHONPATH": str(_PACKAGE_ROOT),
+        "PYTHONUTF8": "1",
+        "MALLOC_ARENA_MAX": "2",  # an arena per thread would fill the address space
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Make sure that nothing of the child is left."""
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+class _Conversation:
+    """The pipes to one child, and the time it has."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]", path: Path, deadline: float) -> None:
+        self._child = child
+        self._path = path
+        self._deadline = deadline
+        self._buffer = bytearray()
+        self._last_words = bytearray()
+        self._selector = selectors.DefaultSelector()
+        for stream, name in ((child.stdout, "out"), (child.stderr, "err")):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self._selector.register(stream.fileno(), selectors.EVENT_READ, name)
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Hand over the task; standard input stays open as the sign that we live."""
+        stdin = self._child.stdin
+        with suppress(BrokenPipeError):  # it died at once: listening tells how
+            if stdin is not None:
+                stdin.write(json.dumps(request).encode() + b"\n")
+                stdin.flush()
+
+    def listen(self, progress: Progress | None) -> Reply:
+        """Wait for the answer."""
+        try:
+            while True:
+                message = json.loads(self._line())
+                if "progress" in message:
+                    if progress is not None:
+                        progress(*message["progress"])
+                elif "error" in message:
+                    raise _as_error(message["error"])
+                else:
+                    return Reply(message["value"], self._take(message.get("payload", 0)))
+        finally:
+            self._selector.close()
+
+    def _line(self) -> bytearray:
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._fill()
+        return self._cut(end + 1)
+
+    def _take(self, count: int) -> bytearray:
+        while len(self._buffer) < count:
+            self._fill()
+        return self._cut(count)
+
+    def _cut(self, count: int) -> bytearray:
+        if count == len(self._buffer):  # a large payload is handed on without a copy
+            taken, self._buffer = self._buffer, bytearray()
+            return taken
+        taken = self._buffer[:count]
+        del self._buffer[:count]
+        return taken
+
+    def _fill(self) -> None:
+        """Read what the child says next.
+
+        Raises:
+            MediaError: it has nothing more to say, or its time is up.
+        """
+        left = self._deadline - time.monotonic()
+        ready = self._selector.select(left) if left > 0 else []
+        if not ready:
+            raise MediaError(
+                "Decoding takes longer than is allowed",
+                where=self._path,
+                remedy="Shorten the clip or choose a smaller resolution.",
+                code="timeout",
+            )
+        for key, _ in ready:
+            data = os.read(key.fd, _CHUNK)
+            if key.data == "err":
+                self._last_words = (self._last_words + data)[-_STDERR_BYTES:]
+            else:
+                self._buffer += data
+            if not data:
+                self._selector.unregister(key.fd)
+                if key.data == "out":
+                    raise self._died()
+
+    def _died(self) -> MediaError:
+        """The child ended without an answer: say how."""
+        code = self._child.wait()
+        _log.warning(
+            "The decoder of %s ended with %s: %s",
+            self._path, code, self._last_words.decode("utf-8", "replace").strip(),
+        )  # fmt: skip
+        if code == -signal.SIGXCPU:
+            what, name = "Decoding takes longer than is allowed", "timeout"
+        elif code == -signal.SIGKILL:
+            what, name = "Decoding was stopped: the machine is short of memory", "memory"
+        elif code < 0:
+            what, name = f"The decoder crashed ({signal.Signals(-code).name})", "crashed"
+        else:
+            what, name = f"The decoder gave up (exit status {code})", "crashed"
+        return MediaError(
+            what, where=self._path, remedy="Export the file anew and try again.", code=name
+        )
+
+
+def _as_error(said: Mapping[str, Any]) -> MediaError:
+    return MediaError(said["what"], where=said["where"], remedy=said["remedy"], code=said["code"])

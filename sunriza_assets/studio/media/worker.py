@@ -1,0 +1,185 @@
+"""The child of `sandbox`: reads one task from standard input, does it, answers, ends.
+
+Nothing but PyAV, numpy and Pillow is loaded here.
+"""
+
+import json
+import os
+import resource
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NoReturn
+
+from sunriza_assets.errors import MediaError, SunrizaError
+from sunriza_assets.studio.media import picture, probe, trim
+from sunriza_assets.studio.media.conform import judge
+from sunriza_assets.studio.media.files import part_path
+from sunriza_assets.studio.media.limits import Limits
+
+__all__ = ["TASKS", "Job", "main"]
+
+_OPEN_FILES: Final = 64
+_LARGEST_OUTPUT: Final = 2_000_000_000
+_PARENT_GONE: Final = 3
+_PROCESSORS: Final = 4
+"""Processor seconds per wall second that decoding and encoding threads may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request."""
+
+    path: Path
+    """The file from outside."""
+    destination: Path | None
+    """The file to write, for tasks that write one."""
+    limits: Limits
+    """What is refused."""
+    arguments: Mapping[str, Any]
+    """What else the task needs."""
+    progress: Callable[[int, int], None]
+    """Tells the parent how far it is."""
+    accept: Callable[[], None]
+    """To be called once the file has been examined: from now on time is spent on its pixels."""
+
+
+Answer = tuple[dict[str, Any], bytes | memoryview]
+
+
+def _probe(job: Job) -> Answer:
+    info = probe.describe(job.path, job.limits)
+    return {"medium": "clip" if hasattr(info, "rate") else "picture", "info": info.to_dict()}, b""
+
+
+def _trim(job: Job) -> Answer:
+    if job.destination is None:
+        raise MediaError("Trimming needs a destination", where=job.path)
+    info = trim.cut(
+        job.path,
+        job.destination,
+        limits=job.limits,
+        accept=job.accept,
+        progress=job.progress,
+        **job.arguments,
+    )
+    return info.to_dict(), b""
+
+
+def _read_picture(job: Job) -> Answer:
+    pixels = picture.load(job.path, limits=job.limits, accept=job.accept, **job.arguments)
+    return {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels.data.cast("B")
+
+
+def _conform(job: Job) -> Answer:
+    return judge(job.path, limits=job.limits, accept=job.accept, **job.arguments).to_dict(), b""
+
+
+TASKS: Final[Mapping[str, Callable[[Job], Answer]]] = {
+    "conform": _conform,
+    "probe": _probe,
+    "read_picture": _read_picture,
+    "trim": _trim,
+}
+
+
+def main() -> None:
+    """Do the one task that standard input asks for."""
+    out = _take_stdout()
+    request = json.loads(sys.stdin.buffer.readline())
+    limits = Limits(**request["limits"])
+    destination = Path(request["destination"]) if request["destination"] else None
+    threading.Thread(target=_end_with_parent, args=[destination], daemon=True).start()
+    _confine(limits, request["seconds"])
+
+    def progress(done: int, total: int) -> None:
+        _send(out, {"progress": [done, total]})
+
+    def accept() -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
+
+    job = Job(Path(request["path"]), destination, limits, request["arguments"], progress, accept)
+    try:
+        value, payload = TASKS[request["task"]](job)
+    except SunrizaError as error:
+        _send(out, {"error": _described(error)})
+    except MemoryError:
+        _send(out, {"error": _described(_out_of_memory(job.path))})
+    else:
+        _send(out, {"value": value, "payload": len(payload)}, payload)
+    _leave(0)
+
+
+def _take_stdout() -> BinaryIO:
+    """Keep standard output for answers alone: what a library prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _send(out: BinaryIO, message: Mapping[str, Any], payload: bytes | memoryview = b"") -> None:
+    out.write(json.dumps(message).encode() + b"\n")
+    out.write(payload)
+    out.flush()
+
+
+def _end_with_parent(destination: Path | None) -> NoReturn:
+    """Wait for standard input to close, which only the parent's end does."""
+    while os.read(0, 4096):
+        pass
+    if destination is not None:
+        part_path(destination).unlink(missing_ok=True)
+    os._exit(_PARENT_GONE)
+
+
+def _confine(limits: Limits, seconds: float) -> None:
+    """Ceilings the kernel holds, whatever a codec does.
+
+    Until `accept` is called, the file has the processor time of a refusal: what a file claims must
+    not cost more, on a busy machine either.
+    """
+    wanted = {
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_CPU: (ceil(limits.probe_seconds), ceil(seconds * _PROCESSORS)),
+        resource.RLIMIT_FSIZE: (_LARGEST_OUTPUT, _LARGEST_OUTPUT),
+        resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
+    }
+    if sys.platform == "linux":  # macOS counts shared caches of many gigabytes as address space
+        wanted[resource.RLIMIT_AS] = (limits.memory_bytes, limits.memory_bytes)
+    for name, (soft, hard) in wanted.items():
+        _, most = resource.getrlimit(name)
+        top = hard if most == resource.RLIM_INFINITY else min(hard, most)
+        resource.setrlimit(name, (min(soft, top), top))
+
+
+def _described(error: SunrizaError) -> dict[str, Any]:
+    code = error.code.removeprefix(f"{error.family}.") if "." in error.code else None
+    return {"what": error.what, "where": error.where, "remedy": error.remedy, "code": code}
+
+
+def _out_of_memory(path: Path) -> MediaError:
+    return MediaError(
+        "Decoding needs more memory than is allowed",
+        where=path,
+        remedy="Choose a smaller resolution.",
+        code="memory",
+    )
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: tearing libraries down takes longer than the work of a probe."""
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BaseException:  # noqa: BLE001 - the last frame of a process: say it and fail
+        traceback.print_exc()
+        _leave(1)
