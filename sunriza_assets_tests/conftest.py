@@ -2,10 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sunriza_assets.studio.face.model_store import ModelStore
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.sample.clip import Sample
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,11 @@ def models_root() -> Path:
     root = Path(said) if said else Path(__file__).resolve().parents[1] / "data" / "models"
     ModelStore(root).pull()
     return root
+
+
+@pytest.fixture(scope="session")
+def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> "Sample":
+    """Portrait and clip of the project's own, with the truth about the clip; made once."""
+    from sunriza_assets.studio.sample.clip import write_sample
+
+    return write_sample(tmp_path_factory.mktemp("sample"), models_root)

@@ -42,7 +42,7 @@ _RELAXED: Final = 0.35
 """How much thicker lips thinned by a smile become when they are rounded."""
 _ROLLED: Final = 0.55
 """Share of the lips' thickness that disappears when they are rolled in entirely."""
-_SKIN_REACH: Final = 0.7
+_SKIN_REACH: Final = 0.6
 """Distance from the lips over which the skin's share falls to 1/e, half mouth widths."""
 _SKIN_POWER: Final = 3.0
 _MARGIN: Final = 0.22
@@ -133,8 +133,8 @@ def _lips(upper: Array, lower: Array, shape: LipShape, unit: float) -> tuple[Arr
     new_upper, new_lower = upper.copy(), lower.copy()
     new_upper[..., 1] = line - up + thick * (upper - upper[-1])[..., 1]
     new_lower[..., 1] = line + down + thick * (lower - lower[-1])[..., 1] - depth * tuck
-    for rows in (new_upper, new_lower):
-        rows[..., 0] *= shape.width
+    for rows, rest in ((new_upper, upper), (new_lower, lower)):
+        rows[..., 0] = shape.width * (seam[:, 0] + (rest - rest[-1])[..., 0])
         rows[:, [0, -1], 1] = line[[0, -1]]
     return new_upper, new_lower
 
