@@ -6,7 +6,7 @@ app: whatever a store writes goes into `dynamics.basic`, and everything else sta
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resources.document import AvatarDocument
@@ -16,20 +16,26 @@ __all__ = ["AvatarStore", "Change", "Cursor"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A place in the ordered stream of changes."""
+    """A place in the stream of changes; opaque to those who keep it (JSON by `asdict`)."""
 
     update_time: str
     """RFC 3339 UTC with nanoseconds, so that text order is time order."""
     avatar_id: str
     """Breaks ties between documents written at the same instant."""
+    seen: Sequence[Sequence[str]] = field(default=(), compare=False)
+    """(avatar id, update time) of what was handed out from behind this place already: where
+    clients stamp documents by clocks of their own, a place may only be left behind once nothing
+    earlier can turn up any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One avatar that is new or was written since a cursor."""
 
+    avatar_id: str
+    """Its id as the store has it, not checked."""
     cursor: Cursor
-    """Where this change stands; the next page starts after it."""
+    """Where the stream goes on after this change."""
     document: AvatarDocument | None
     """The document, or None when it cannot be read (the error is in `problem`)."""
     problem: str | None = None
@@ -66,7 +72,19 @@ class AvatarStore(Protocol):
         ...
 
     def changes(self, after: Cursor | None, limit: int) -> Sequence[Change]:
-        """At most `limit` documents written after a cursor, in (update_time, id) order."""
+        """At most `limit` documents written after a cursor, at a cost of what has changed.
+
+        Each version comes once. What a stream ordered by clients' clocks may overlook (a phone
+        that was offline for a day) is for `patrol` to find.
+        """
+        ...
+
+    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents whose id comes after this one, in order of id.
+
+        Calling it with the last id of the page before, and with "" after an empty page, walks
+        round the whole collection for ever, a little at a time.
+        """
         ...
 
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:

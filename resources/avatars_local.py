@@ -84,6 +84,11 @@ class LocalAvatars:
         page = [one for one in found if after is None or one > after][:limit]
         return [self._change(cursor) for cursor in page]
 
+    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+        found = sorted((stem, stamp) for stem, stamp in self._scan() if stem > after_id)
+        return [self._change(Cursor(_text(stamp), stem)) for stem, stamp in found[:limit]]
+
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
         self._progress_told.pop(avatar_id, None)
@@ -181,8 +186,8 @@ class LocalAvatars:
         try:
             document = self.get(cursor.avatar_id)
         except (AvatarError, StoreError) as problem:
-            return Change(cursor, None, problem.message)
-        return Change(cursor, document)
+            return Change(cursor.avatar_id, cursor, None, problem.message)
+        return Change(cursor.avatar_id, cursor, document)
 
     def _write(self, path: Path, data: Mapping[str, Any], former: str | None) -> None:
         content = _json(data)

@@ -415,14 +415,14 @@ class AvatarStoreContract:
         assert avatars.publish("anna", "run-1", **PUBLICATION).status == "ready"
         assert client.read("anna")["dynamics"]["basic"]["idleVideoUrl"] == "idle-1"
 
-    # The stream of changes
+    # The stream of changes, and the patrol that walks round
 
     def test_changes_come_once_and_in_pages(self, avatars: AvatarStore) -> None:
         names = [f"a{number:02d}" for number in range(25)]
         for name in names:
             avatars.merge(name, INPUTS)
         found = all_changes(avatars, page=7)
-        assert sorted(change.cursor.avatar_id for change in found) == names
+        assert sorted(change.avatar_id for change in found) == names
         assert [change.cursor for change in found] == sorted(change.cursor for change in found)
         assert all(change.document and change.document.needs_run for change in found)
 
@@ -437,7 +437,18 @@ class AvatarStoreContract:
         assert all_changes(avatars, cursor) == []
         client.save("ben", {"avatarImageUrl": "https://example.com/new.jpg", "updatedAt": 2**41})
         fresh = [c for c in all_changes(avatars, cursor) if c.document and c.document.needs_run]
-        assert [change.cursor.avatar_id for change in fresh] == ["ben"]
+        assert [change.avatar_id for change in fresh] == ["ben"]
+
+    def test_a_patrol_passes_everybody(self, avatars: AvatarStore) -> None:
+        names = sorted(f"a{number}" for number in range(23))
+        for name in names:
+            avatars.merge(name, INPUTS)
+        found: list[str] = []
+        while page := avatars.patrol(found[-1] if found else "", 5):
+            assert len(page) <= 5
+            found += [change.avatar_id for change in page]
+            assert all(change.document and change.document.needs_run for change in page)
+        assert found == names
 
     def test_update_times_grow_with_every_write(self, avatars: AvatarStore) -> None:
         times = [avatars.merge("anna", {"n": number}).update_time for number in range(30)]
@@ -472,5 +483,5 @@ class AvatarStoreContract:
             for change in all_changes(avatars, cursor, page=4):
                 cursor = change.cursor
                 assert change.document
-                seen[change.cursor.avatar_id] = change.document.data["n"]
+                seen[change.avatar_id] = change.document.data["n"]
         assert seen == dict.fromkeys(names, 11)

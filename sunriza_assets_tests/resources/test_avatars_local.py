@@ -94,7 +94,7 @@ def test_a_broken_document_is_a_problem_of_that_avatar_alone(
         avatars.get("broken")
     with pytest.raises(StoreError):
         avatars.claim("broken", "run-1")
-    changes = {change.cursor.avatar_id: change for change in all_changes(avatars)}
+    changes = {change.avatar_id: change for change in all_changes(avatars)}
     assert changes["broken"].document is None
     assert changes["broken"].problem
     assert changes["anna"].document
@@ -114,7 +114,7 @@ def test_a_corrected_document_comes_again(avatars: LocalAvatars, client: Editor)
 def test_a_file_whose_name_is_no_id_is_told_of(avatars: LocalAvatars, client: Editor) -> None:
     client.path("my avatar").write_text("{}")
     client.path("anna").write_text("{}")
-    changes = {change.cursor.avatar_id: change for change in all_changes(avatars)}
+    changes = {change.avatar_id: change for change in all_changes(avatars)}
     assert "not an avatar id" in (changes["my avatar"].problem or "")
     assert list(avatars.ids()) == ["anna"]
 
@@ -129,7 +129,7 @@ def test_a_document_put_in_place_with_an_old_time_is_seen(
     old.write_text(json.dumps(INPUTS))
     os.utime(old, (1, 1))
     old.rename(client.path("ben"))
-    assert [change.cursor.avatar_id for change in all_changes(avatars, cursor)] == ["ben"]
+    assert [change.avatar_id for change in all_changes(avatars, cursor)] == ["ben"]
 
 
 def test_a_document_from_the_future_does_not_hide_the_present(
@@ -139,7 +139,7 @@ def test_a_document_from_the_future_does_not_hide_the_present(
     os.utime(client.path("ben"), (2**32, 2**32))
     cursor = all_changes(avatars)[-1].cursor
     avatars.merge("anna", INPUTS)
-    assert [change.cursor.avatar_id for change in all_changes(avatars, cursor)] == ["anna"]
+    assert [change.avatar_id for change in all_changes(avatars, cursor)] == ["anna"]
 
 
 def test_equal_times_across_a_page_border(avatars: LocalAvatars, client: Editor) -> None:
@@ -150,7 +150,7 @@ def test_equal_times_across_a_page_border(avatars: LocalAvatars, client: Editor)
         os.utime(client.path(name), ns=(later, later))
     time.sleep(0.5)
     found = all_changes(avatars, page=2)
-    assert [change.cursor.avatar_id for change in found] == ["a", "b", "c", "d", "e"]
+    assert [change.avatar_id for change in found] == ["a", "b", "c", "d", "e"]
     assert len({change.cursor.update_time for change in found}) == 1
 
 
