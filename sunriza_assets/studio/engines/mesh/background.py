@@ -2,8 +2,8 @@
 
 With the matte a, the picture is I = F + (1 - a) B: a plate B with the person painted out, and F,
 the person's colour already weighted by a. F is *defined* as I - (1 - a) B, so the layers give the
-picture back at rest, whatever the quality of matte and plate; and a line behind the head stays
-straight when the head moves, because only F and a are warped.
+picture back exactly at rest, whatever the quality of matte and plate; and a line behind the head
+stays straight when the head moves, because only F and a are warped.
 """
 
 from typing import Any, Final
@@ -17,6 +17,7 @@ from sunriza_assets.studio.engines.mesh.easing import rise
 __all__ = ["Layers"]
 
 Image = NDArray[np.uint8]
+Plane = NDArray[np.float32]
 
 _PLATE_SIZE: Final = 384
 """Longest side at which the person is painted out; what is behind is out of focus or guesswork."""
@@ -24,6 +25,13 @@ _CERTAIN: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
 _MARGIN: Final = 0.018
 """Rim around the person that the plate is not taken from, share of the picture's longest side."""
+
+_EDGE_REACH: Final = 0.012
+"""Radius in which the matte looks for the picture's own edges, share of its longest side."""
+_HOLE: Final = 0.01
+"""Largest hole in the person that is closed, share of the picture."""
+_EDGE_SOFTNESS: Final = 2e-3
+"""Variance of brightness (0-1) that counts as an edge."""
 
 
 class Layers:
@@ -35,42 +43,74 @@ class Layers:
     """
 
     def __init__(self, picture: Image, matte: NDArray[Any] | None) -> None:
-        height, width = picture.shape[:2]
         self._plate: Image | None = None
-        self._moving = np.dstack([picture, np.full((height, width), 255, np.uint8)])
-        if matte is None:
-            return
-        alpha = np.rint(255.0 * rise(matte.astype(np.float32), *_CERTAIN)).astype(np.uint8)
-        if alpha.min() == 255:
-            return
-        plate = _painted_out(picture, alpha)
-        share = alpha.astype(np.float32)[:, :, None] / 255.0
-        person = picture - (1.0 - share) * plate
-        person = np.clip(np.rint(person), 0.0, np.ceil(255.0 * share))
-        # What the clipping took from the person belongs to the plate, or rest would not be rest.
-        rest = np.where(share < 1.0, (picture - person) / np.maximum(1.0 - share, 1 / 255), plate)
-        self._plate = np.clip(np.rint(rest), 0, 255).astype(np.uint8)
-        self._moving = np.dstack([person.astype(np.uint8), alpha])
+        alpha = np.full(picture.shape[:2], 255, np.uint8)
+        person = picture.astype(np.int16)
+        if matte is not None:
+            refined = _along_edges(matte.astype(np.float32), picture)
+            alpha = _without_holes(np.rint(255.0 * rise(refined, *_CERTAIN)).astype(np.uint8))
+            if alpha.min() < 255:
+                self._plate = _painted_out(picture, alpha)
+                person -= _behind(self._plate, alpha)
+        self._moving = np.dstack([person, alpha.astype(np.int16)])
 
     @property
-    def moving(self) -> NDArray[np.uint8]:
-        """(H, W, 4) the person's colour times matte, and the matte; edited in place for a frame."""
+    def moving(self) -> NDArray[np.int16]:
+        """(H, W, 4) the person's share of the colour, and the matte 0-255; edited in place for a
+        frame. The share may leave 0-255 where matte or plate are wrong: the sum is still right."""
         return self._moving
 
-    def compose(self, warped: NDArray[np.uint8], window: tuple[slice, slice]) -> Image:
+    def compose(self, warped: NDArray[np.int16], window: tuple[slice, slice]) -> Image:
         """Lay warped (h, w, 4) `moving` over the plate in a window of the picture."""
-        person = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
-        if self._plate is None:
-            return np.asarray(person, dtype=np.uint8)
-        behind = cv2.bitwise_not(cv2.extractChannel(warped, 3))
-        if not behind.any():
-            return np.asarray(person, dtype=np.uint8)
-        share = cv2.cvtColor(behind, cv2.COLOR_GRAY2RGB)
-        plate = cv2.multiply(self._plate[window], share, scale=1.0 / 255.0)
-        return np.asarray(cv2.add(person, plate), dtype=np.uint8)
+        person = np.ascontiguousarray(warped[:, :, :3])
+        if self._plate is not None:
+            alpha = np.clip(warped[:, :, 3], 0, 255).astype(np.uint8)
+            if alpha.min() < 255:
+                person += _behind(self._plate[window], alpha)
+        return np.clip(person, 0, 255).astype(np.uint8)
 
 
-def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _behind(plate: Image, alpha: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """(h, w, 3) what of the plate shows through."""
+    share = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.multiply(plate, share, scale=1.0 / 255.0, dtype=cv2.CV_16S))
+
+
+def _along_edges(matte: Plane, picture: Image) -> Plane:
+    """The matte drawn to the picture's own edges: a guided filter (K. He, J. Sun, X. Tang, IEEE
+    Trans. PAMI 35, 2013) with the picture's brightness as the guide."""
+    guide = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
+    radius = max(2, round(_EDGE_REACH * max(matte.shape)))
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(values: Any) -> Plane:
+        return np.asarray(cv2.blur(values, size, borderType=cv2.BORDER_REFLECT), np.float32)
+
+    guide_mean, matte_mean = mean(guide), mean(matte)
+    slope = mean(guide * matte) - guide_mean * matte_mean
+    slope /= mean(guide * guide) - guide_mean**2 + _EDGE_SOFTNESS
+    return np.clip(mean(slope) * guide + mean(matte_mean - slope * guide_mean), 0.0, 1.0)
+
+
+def _without_holes(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The matte with small holes filled: an earring hangs from the person and moves along."""
+    height, width = alpha.shape
+    open_ = (alpha < 128).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(open_, connectivity=4)
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    enclosed = (left > 0) & (top > 0) & (right < width) & (bottom < height)
+    small = stats[:, cv2.CC_STAT_AREA] < _HOLE * alpha.size
+    filled = enclosed & small
+    filled[0] = False  # what is not open at all
+    holes = filled[labels].astype(np.uint8)
+    if not holes.any():
+        return alpha
+    holes = cv2.dilate(holes, np.ones((5, 5), np.uint8))  # their soft rim, too
+    return np.where(holes > 0, np.uint8(255), alpha)
+
+
+def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> Image:
     """The picture with the person replaced by a guess from around (A. Telea, J. Graphics Tools 9,
     2004), at a reduced size and laid over the original only where the person stands."""
     height, width = alpha.shape
@@ -82,10 +122,11 @@ def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> NDArray[np.float32
     hidden = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     hidden = cv2.dilate((hidden > 8).astype(np.uint8), kernel)
     if hidden.all():
-        return picture.astype(np.float32)
+        return picture
     guess = cv2.inpaint(small, hidden, 4, cv2.INPAINT_TELEA)
     guess = cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC)
     margin = 2 * max(1, round(_MARGIN * max(height, width))) + 1
     soft = cv2.resize(hidden.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     soft = np.minimum(1.0, 2.0 * cv2.blur(soft, (margin // 2 * 2 + 1, margin // 2 * 2 + 1)))
-    return np.asarray(picture + soft[:, :, None] * (guess.astype(np.float32) - picture))
+    mixed = picture + soft[:, :, None] * (guess.astype(np.float32) - picture)
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

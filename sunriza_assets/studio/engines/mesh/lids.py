@@ -26,6 +26,7 @@ from sunriza_assets.studio.face.topology import (
 
 __all__ = ["WIDEST", "Eye"]
 
+Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 WIDEST: Final = -0.35
@@ -93,7 +94,7 @@ class Eye:
         """Largest opening over width."""
         return self._opening / self._width
 
-    def draw(self, picture: NDArray[np.uint8], closure: float, gaze: NDArray[Any]) -> Any:
+    def draw(self, picture: Image, closure: float, gaze: NDArray[Any]) -> Any:
         """The eye with its lids and iris moved.
 
         Args:
@@ -126,9 +127,7 @@ class Eye:
         result += above * (upper_skin - result)
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _eyeball(
-        self, picture: NDArray[np.uint8], upper: Plane, shift: NDArray[Any], closure: float
-    ) -> Plane:
+    def _eyeball(self, picture: Image, upper: Plane, shift: NDArray[Any], closure: float) -> Plane:
         """What the lids leave free: the iris shifted, a wider eye filled from below its rim."""
         from_iris = self._from_iris - shift.astype(np.float32)
         distance = np.linalg.norm(from_iris, axis=2)
@@ -142,7 +141,7 @@ class Eye:
         shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
         return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])
 
-    def _lower_lid(self, picture: NDArray[np.uint8], lower: Plane, lift: Plane) -> Plane:
+    def _lower_lid(self, picture: Image, lower: Plane, lift: Plane) -> Plane:
         depth = np.maximum(self._y - lower, 0.0)
         reach = _LOWER_REACH * self._opening
         source = depth - lift * smoothstep(depth / (reach + lift))
@@ -150,9 +149,7 @@ class Eye:
         source += inset * np.exp(-depth / (0.12 * self._opening))
         return self._read(picture, 0.0, self._lower + source - self._y)
 
-    def _upper_lid(
-        self, picture: NDArray[np.uint8], upper: Plane, fall: Plane, closure: float
-    ) -> Plane:
+    def _upper_lid(self, picture: Image, upper: Plane, fall: Plane, closure: float) -> Plane:
         height = np.maximum(upper - self._y, 0.0)
         strip = _LASH_STRIP * self._opening
         span = np.maximum(self._lid_height + fall - strip, 1e-3)
@@ -166,7 +163,7 @@ class Eye:
             skin * (1.0 - _LASH_SHADE * max(closure, 0.0) * lashes * reach)[:, :, None]
         )
 
-    def _read(self, picture: NDArray[np.uint8], dx: Any, dy: Any) -> Plane:
+    def _read(self, picture: Image, dx: Any, dy: Any) -> Plane:
         """The picture read (dx, dy) away in eye coordinates, float32."""
         rows, columns = self._window
         height, width = self._y.shape
