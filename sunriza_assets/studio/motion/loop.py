@@ -7,9 +7,10 @@ came right before i, the first shows i, and the step between them is a step that
 took. Nothing is played backwards and no two pictures are ever blended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -33,12 +34,12 @@ _VELOCITY_WEIGHT: Final = 4.0
 """How much moving alike counts against looking alike, per frame at 30 fps."""
 _LENGTH_WEIGHT: Final = 0.1
 """Cost of a loop twice or half as long as preferred, in the features' standard deviations."""
-_CALM_WEIGHT: Final = 0.25
-"""Cost of beginning where the clip moves fast, where any seam shows most."""
-_FAST_COST: Final = 10.0
-"""Cost of beginning in the faster half of the clip: more than any pair is apart."""
-_STILL_SHARE: Final = 0.2
-"""A feature that moves less than this share of the liveliest one is measured by that one."""
+_ORDINARY: Final = 0.7
+"""Share of the 95th percentile of steps that the step over the seam may have: well inside it."""
+_TRIED: Final = 2000
+"""Candidates, cheapest first, among which an ordinary step is looked for."""
+_TINY: Final = 1e-9
+_NONE: Final[Mapping[str, NDArray[Any]]] = MappingProxyType({})
 _SMOOTHSTEP_PEAK: Final = 1.5
 """Steepest slope of 3x^2 - 2x^3."""
 
@@ -80,7 +81,11 @@ class LoopPlan:
 
 
 def plan_loop(
-    features: NDArray[Any], rate: Fraction, *, loop_seconds: float | None = None
+    features: NDArray[Any],
+    rate: Fraction,
+    *,
+    loop_seconds: float | None = None,
+    steady: Mapping[str, NDArray[Any]] = _NONE,
 ) -> LoopPlan:
     """Find the best loop in a clip.
 
@@ -90,13 +95,16 @@ def plan_loop(
         rate: frames per second of these frames.
         loop_seconds: wanted length; None takes the best between three and ten seconds. A clip
             that is too short for it gives the longest loop it has.
+        steady: name -> (T, ...) arrays that shall each have an ordinary step at the seam, not only
+            all features together.
     """
     curves = np.asarray(features, dtype=np.float64)
     spread = float(np.sqrt(np.mean(np.var(curves, axis=0)))) or 1.0
     curves = curves / spread
+    steps = [_steps(array) for array in (curves, *steady.values())]
     best: LoopPlan | None = None
     for glide in _glides(len(curves), rate, loop_seconds):
-        plan = _best_with_glide(curves, rate, glide, loop_seconds)
+        plan = _best_with_glide(curves, steps, rate, glide, loop_seconds)
         if best is None or plan.glide_speed < best.glide_speed:
             best = plan
         if best.glide_speed <= 1.0:
@@ -115,12 +123,10 @@ def seam_ratio(looped: NDArray[Any]) -> float:
     Returns:
         0 where nothing moves at all, infinity where nothing moves but at the seam.
     """
-    flat = np.asarray(looped, dtype=np.float64).reshape(len(looped), -1)
-    if len(flat) < 2:
+    if len(looped) < 2:
         return 0.0
-    steps = np.linalg.norm(np.diff(flat, axis=0), axis=1)
-    seam = float(np.linalg.norm(flat[0] - flat[-1]))
-    usual = float(np.percentile(steps, 95))
+    seam = float(_steps(looped[[-1, 0]])[1])
+    usual = float(np.percentile(_steps(looped)[1:], 95))
     if usual > 0:
         return seam / usual
     return float("inf") if seam > 0 else 0.0
@@ -141,21 +147,18 @@ def _glides(frame_count: int, rate: Fraction, loop_seconds: float | None) -> lis
 
 
 def _best_with_glide(
-    curves: Array, rate: Fraction, glide: int, loop_seconds: float | None
+    curves: Array, steps: Sequence[Array], rate: Fraction, glide: int, loop_seconds: float | None
 ) -> LoopPlan:
     """The cheapest pair (start, end) whose last `glide` frames pass over to those before start."""
-    lengths = _lengths(len(curves), rate, glide, loop_seconds)
     unlike = _window_distance(curves, rate, glide)
-    preferred = PREFERRED_S if loop_seconds is None else loop_seconds
-    calm = _calm_cost(curves)
-    best_cost, start, length = np.inf, glide, int(lengths[0])
-    for candidate in lengths:
-        starts = np.arange(glide, len(curves) - candidate + 1)
-        octaves = abs(np.log2(candidate / float(preferred * rate)))
-        costs = unlike[starts, starts + candidate] + calm[starts] + _LENGTH_WEIGHT * octaves
-        k = int(np.argmin(costs))
-        if costs[k] < best_cost:
-            best_cost, start, length = float(costs[k]), int(starts[k]), int(candidate)
+    preferred = float((PREFERRED_S if loop_seconds is None else loop_seconds) * rate)
+    found = []
+    for length in _lengths(len(curves), rate, glide, loop_seconds):
+        starts = np.arange(glide, len(curves) - length + 1)
+        costs = unlike[starts, starts + length] + _LENGTH_WEIGHT * abs(np.log2(length / preferred))
+        found.append(np.stack([costs, starts, np.full(len(starts), length)], axis=1))
+    candidates = np.concatenate(found)
+    start, length = _calmest(candidates[np.argsort(candidates[:, 0], kind="stable")], steps)
     return LoopPlan(
         start=start,
         frame_count=length,
@@ -165,6 +168,39 @@ def _best_with_glide(
         glide_speed=_glide_speed(curves, start, length, glide),
         asked_s=loop_seconds,
     )
+
+
+def _calmest(candidates: Array, steps: Sequence[Array]) -> tuple[int, int]:
+    """The cheapest (start, length) that begins with an ordinary step.
+
+    If there is none, the cheapest that begins with one of the faster steps, if there is none
+    either, the calmest.
+
+    Args:
+        candidates: (N, 3) cost, start, length, cheapest first.
+        steps: for everything that counts, (T,) length of the step into each frame.
+    """
+    tried = [(int(start), int(length)) for _, start, length in candidates[:_TRIED]]
+    ratios = []
+    for start, length in tried:
+        ratios.append(max(_step_ratio(step[start : start + length]) for step in steps))
+        if ratios[-1] <= _ORDINARY:
+            return tried[len(ratios) - 1]
+    fair = [pair for pair, ratio in zip(tried, ratios, strict=True) if ratio <= 1.0 + _TINY]
+    return fair[0] if fair else tried[int(np.argmin(ratios))]
+
+
+def _step_ratio(steps: Array) -> float:
+    """The first step over the 95th percentile of the others; 0 where nothing moves."""
+    if len(steps) < 2 or steps[0] == 0:
+        return 0.0
+    return float(steps[0]) / max(float(np.percentile(steps[1:], 95)), _TINY)
+
+
+def _steps(values: NDArray[Any]) -> Array:
+    """(T, ...) -> (T,) distance of each frame from the one before; the first has none."""
+    flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    return np.concatenate([[0.0], np.linalg.norm(np.diff(flat, axis=0), axis=1)])
 
 
 def _lengths(
@@ -202,23 +238,6 @@ def _window_distance(curves: Array, rate: Fraction, glide: int) -> Array:
     return np.asarray(np.sqrt(np.maximum(result, 0.0) / glide))
 
 
-def _calm_cost(curves: Array) -> Array:
-    """(T + 1,) cost of making the step into each frame the seam.
-
-    The step over the usual one, in the feature that is worst off; and so much more for the faster
-    half of all steps that one of them is taken only where nothing else would do.
-    """
-    if len(curves) < 2:
-        return np.zeros(len(curves) + 1)
-    steps = np.abs(np.diff(curves, axis=0))
-    usual = np.percentile(steps, 95, axis=0)
-    usual = np.maximum(usual, _STILL_SHARE * usual.max() + 1e-12)
-    length = np.linalg.norm(steps, axis=1)
-    fast = length > np.median(length) * (1 + 1e-9)
-    cost = _CALM_WEIGHT * (steps / usual).max(axis=1) + _FAST_COST * fast
-    return np.concatenate([cost[:1], cost, cost[-1:]])  # cost[i - 1]: the step from i - 1 to i
-
-
 def _mixture(start: int, length: int, glide: int) -> Mixture:
     """Loop frame k is clip frame start + k, passing over to start + k - length at the end."""
     here = start + np.arange(length)
@@ -238,7 +257,7 @@ def _glide_speed(curves: Array, start: int, length: int, glide: int) -> float:
         return 0.0
     tail, lead = curves[start + length - glide : start + length], curves[start - glide : start]
     apart = float(np.linalg.norm(tail - lead, axis=1).max())
-    usual = float(np.percentile(np.linalg.norm(np.diff(curves, axis=0), axis=1), 95))
+    usual = float(np.percentile(_steps(curves)[1:], 95))
     if apart == 0:
         return 0.0
     return _SMOOTHSTEP_PEAK * apart / glide / max(usual, 1e-12)

@@ -110,3 +110,14 @@ def test_a_jump_cut_has_a_bad_seam_ratio() -> None:
     """The figure can fail: a clip that simply starts over is far above one."""
     assert seam_ratio(drift()) > 10
     assert seam_ratio(np.array([0.0, 0.0, 0.0, 1.0])) == pytest.approx(1 / 0.9, rel=0.2)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25)
+def test_each_steady_array_has_an_ordinary_seam(seed: int) -> None:
+    """Together the features may be calm while one of them, alone, jumps."""
+    head, lids = wander(seed, columns=3), wander(seed + 1, columns=1) ** 3
+    steady = {"head": head, "lids": lids}
+    features = np.concatenate([head, 0.01 * lids], axis=1)
+    ratios = plan_loop(features, RATE, steady=steady).seam_ratios(steady)
+    assert max(ratios.values()) <= 1.0
