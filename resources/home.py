@@ -1,11 +1,11 @@
 """SUNRIZA_HOME: the one folder in which the embedded default keeps everything.
 
-    avatars/<id>.json   one document per avatar, the same shape as in Firestore
-    storage/            laid out exactly like the bucket
-    cache/              motion templates and scratch copies; safe to delete
-    models/             face models and engine weights
-    dagster/            DAGSTER_HOME: runs, event log, schedules
-    reports/            what the report assets write
+avatars/<id>.json   one document per avatar, the same shape as in Firestore
+storage/            laid out exactly like the bucket
+cache/              motion templates and scratch copies; safe to delete
+models/             face models and engine weights
+dagster/            DAGSTER_HOME: runs, event log, schedules
+reports/            what the report assets write
 """
 
 import os
