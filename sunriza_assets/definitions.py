@@ -11,7 +11,9 @@ import dagster as dg
 
 from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
 from sunriza_assets.assets import inputs, motion, overlay, published, status
+from sunriza_assets.backfills import backfills
 from sunriza_assets.checks import CHECKS
+from sunriza_assets.executors import build_executor
 from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
 from sunriza_assets.schedules import SCHEDULES
 from sunriza_assets.sensors import SENSORS
@@ -32,12 +34,11 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         assets=dg.load_assets_from_modules([inputs, motion, overlay, published, status]),
         asset_checks=CHECKS,
         jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],
-        sensors=SENSORS,
+        sensors=[*SENSORS, backfills],
         schedules=SCHEDULES,
         resources={**resources, **(resource_overrides or {})},
-        # One avatar = one run = one process: a process a step costs 3 to 10 times as much, and
-        # the models would not stay warm between motion_template and idle_video.
-        executor=dg.in_process_executor,
+        # One avatar = one run = one process, unless SUNRIZA_EXECUTOR says otherwise.
+        executor=build_executor(),
     )
 
 

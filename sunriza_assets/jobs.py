@@ -13,6 +13,7 @@ AVATAR_DYNAMICS: Final = dg.define_asset_job(
     selection=dg.AssetSelection.groups(
         tags.GROUP_INPUTS, tags.GROUP_MOTION, tags.GROUP_OVERLAY, tags.GROUP_PUBLISHED
     ),
+    tags=tags.GPU_RUN,
     description="Everything, from the document's portrait and clip to the published avatar.",
 )
 
@@ -20,11 +21,13 @@ RERENDER: Final = dg.define_asset_job(
     "rerender",
     selection=dg.AssetSelection.assets("idle_video").downstream()
     & dg.AssetSelection.groups(tags.GROUP_MOTION, tags.GROUP_OVERLAY, tags.GROUP_PUBLISHED),
+    tags=tags.GPU_RUN,
     description="A new idle and what follows, from the motion that is already there.",
 )
 
 REFRESH_REPORTS: Final = dg.define_asset_job(
     "refresh_reports",
     selection=dg.AssetSelection.groups(tags.GROUP_REPORTS),
+    tags=tags.CPU_RUN,
     description="Status, runtime and cost of all avatars.",
 )

@@ -14,6 +14,7 @@ import dagster as dg
 from resources.avatars import Cursor
 from resources.document import AvatarDocument
 from resources.services import Stores
+from sunriza_assets import queue
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.partitions import AVATARS
@@ -39,7 +40,10 @@ _WAITING: Final = [
 def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
     """One run per new or changed avatar: portrait, clip, parameters, or status `pending`."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
-    page = stores.avatars.changes(after, PAGE)
+    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if room <= 0:
+        return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
+    page = stores.avatars.changes(after, min(PAGE, room))
     requests: list[dg.RunRequest] = []
     for change in page:
         if change.document is None:
@@ -105,11 +109,12 @@ def _close(context: dg.RunStatusSensorContext, stores: Stores, code: str, messag
 
 def _request(document: AvatarDocument) -> dg.RunRequest:
     version = document.inputs_version
+    urgency = queue.CHANGED if document.record.current else queue.NEW
     return dg.RunRequest(
         partition_key=document.avatar_id,
         # The time belongs to the key: keys are remembered for ever, and A -> B -> A is a change.
         run_key=f"{document.avatar_id}:{version}:{document.update_time}",
-        tags={INPUTS_TAG: version},
+        tags={**urgency, INPUTS_TAG: version},
     )
 
 

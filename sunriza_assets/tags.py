@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 __all__ = [
+    "CPU_RUN",
     "CPU_STEP",
     "GPU_POOL",
+    "GPU_RUN",
     "GPU_STEP",
     "GROUP_INPUTS",
     "GROUP_MOTION",
@@ -62,3 +64,24 @@ GPU_STEP: Final[Mapping[str, Any]] = {
     },
 }
 """Steps that extract or render: one whole GPU each."""
+
+GPU_RUN: Final[Mapping[str, Any]] = {"dagster-celery/queue": "gpu"}
+"""Runs of avatars, where a run is one process. On Kubernetes a run's pod has a GPU unless its job
+says otherwise (`deploy/k8s/values.yaml`): runs that are started by hand in the UI carry no tags."""
+
+CPU_RUN: Final[Mapping[str, Any]] = {
+    "dagster-celery/queue": "cpu",
+    "dagster-k8s/config": {
+        # Takes the place of what the launcher says, GPU and all, instead of adding to it.
+        "merge_behavior": "SHALLOW",
+        "container_config": {
+            "resources": {
+                "requests": {"cpu": "1", "memory": "1Gi"},
+                "limits": {"memory": "4Gi"},
+            }
+        },
+        "pod_spec_config": {"node_selector": {}, "tolerations": []},
+        "job_spec_config": {"ttl_seconds_after_finished": 3600, "backoff_limit": 0},
+    },
+}
+"""Runs that make reports and must not hold a GPU."""

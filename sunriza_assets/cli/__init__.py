@@ -22,12 +22,14 @@ __all__ = ["main"]
 COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "avatar": ("avatar", "avatar", "Add, list and show avatars."),
     "demo": ("demo", "demo", "Make an avatar of a sample portrait and clip, end to end."),
+    "backfill": ("backfill", "backfill", "Render many avatars; show, cancel, resume it."),
     "deploy": ("deploy", "deploy", "Prepare an instance: home, storage, pools."),
     "dev": ("deploy", "dev", "Start the Dagster UI and daemon on this home."),
     "doctor": ("doctor", "doctor", "Say what works here, what is missing and what to do."),
     "inspect": ("inspect", "inspect", "Say what a media file is and whether a phone plays it."),
     "models": ("models", "models", "List and pull model files."),
     "render": ("render", "render", "Materialize avatars through Dagster."),
+    "worker": ("worker", "worker", "Take runs from a queue, with warm models."),
 }
 
 

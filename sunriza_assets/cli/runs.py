@@ -1,7 +1,7 @@
 """Materialize one avatar in this process and say what came of it, as plain JSON values."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -54,6 +54,7 @@ class AvatarRuns:
         only: Sequence[str] = (),
         parameters: dict[str, Any] | None = None,
         force: bool = False,
+        tags: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Materialize one avatar.
 
@@ -61,6 +62,7 @@ class AvatarRuns:
             only: assets to materialize; all when empty.
             parameters: canonical parameters of the launchpad layer.
             force: extract the motion again even if it is cached.
+            tags: tags of the run, beside the job's own.
 
         Returns:
             status (`ready` or `error`), run_id, engine, parameters, wall_s, assets, error.
@@ -83,6 +85,7 @@ class AvatarRuns:
             run_config={**config, **_QUIET},
             instance=self._instance,
             partition_key=avatar_id,
+            tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in only] or None,
             raise_on_error=False,
         )

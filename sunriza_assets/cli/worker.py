@@ -1,0 +1,46 @@
+"""`sunriza worker`: a warm worker of a fleet, one per GPU and one for what needs none."""
+
+import click
+
+__all__ = ["worker"]
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["gpu", "cpu"]))
+@click.option(
+    "--gpu",
+    metavar="DEVICE",
+    help="The one GPU that this worker sees (CUDA_VISIBLE_DEVICES).",
+)
+@click.option("--name", help="Unique among this machine's workers; else made of kind and GPU.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Runs at once; leave it at 1 on a GPU.",
+)
+def worker(kind: str, gpu: str | None, name: str | None, concurrency: int) -> None:
+    """Take runs from the queue `gpu` or `cpu` and work on them, models warm.
+
+    Needs SUNRIZA_CELERY_BROKER, and DAGSTER_HOME with the `dagster.yaml` of the fleet. SIGTERM lets
+    the present run finish.
+    """
+    from sunriza_assets.errors import ParameterError
+    from sunriza_assets.fleet import settings
+
+    url = settings.broker_url()
+    try:
+        from sunriza_assets.fleet.worker import run_worker
+    except ModuleNotFoundError as missing:
+        raise ParameterError(
+            f"A worker needs {missing.name}", remedy="pip install 'sunriza-assets[celery]'"
+        ) from missing
+    queues = {"gpu": [settings.GPU_QUEUE], "cpu": [settings.CPU_QUEUE, settings.UNTAGGED_QUEUE]}
+    run_worker(
+        url,
+        queues[kind],
+        name=name or (f"{kind}{gpu}" if gpu is not None else kind),
+        concurrency=concurrency,
+        gpu=gpu,
+    )

@@ -1,0 +1,75 @@
+"""Launches runs on Celery workers and notices when a worker is gone.
+
+dagster-celery's own launcher asks only for the state of the run's task. When a whole worker dies
+(its machine is switched off, it is killed with -9), nobody is left to change that state: the run
+looks STARTED until `max_runtime_seconds`. This one asks the worker itself.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from dagster import DagsterRun
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from sunriza_assets.fleet.settings import broker_settings
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+__all__ = ["WatchfulCeleryRunLauncher"]
+
+PATIENCE: Final = 3
+"""Looks in a row that must fail; one every `poll_interval_seconds` of run monitoring."""
+ANSWER_S: Final = 2.0
+"""How long a worker may take to answer; its main process does nothing but listen."""
+
+_log = logging.getLogger(__name__)
+
+
+class WatchfulCeleryRunLauncher(CeleryRunLauncher):
+    """`CeleryRunLauncher` with this project's broker settings and a look at the worker itself."""
+
+    def __init__(self, config_source: dict[str, Any] | None = None, **settings: Any) -> None:
+        super().__init__(config_source={**broker_settings(), **(config_source or {})}, **settings)
+        self._misses: dict[str, int] = {}
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether somebody still works on a run that says STARTED.
+
+        A worker that does not answer, or that answers and knows nothing of the run (it was
+        restarted), has lost it; so has one that calls the task done while the run is not. One miss
+        may be the network's fault, so it takes `PATIENCE` of them in a row.
+        """
+        told = super().check_run_worker_health(run)
+        if told.status not in (WorkerStatus.RUNNING, WorkerStatus.SUCCESS):
+            self._misses.pop(run.run_id, None)
+            return told
+        problem = self._problem(run)
+        if problem is None:
+            self._misses.pop(run.run_id, None)
+            return told
+        misses = self._misses[run.run_id] = self._misses.get(run.run_id, 0) + 1
+        _log.warning("Run %s, look %d of %d: %s", run.run_id, misses, PATIENCE, problem)
+        if misses < PATIENCE:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        del self._misses[run.run_id]
+        return CheckRunHealthResult(WorkerStatus.FAILED, problem)
+
+    def _problem(self, run: DagsterRun) -> str | None:
+        """Why nobody seems to work on the run, or None."""
+        task_id = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
+        result: AsyncResult = self.celery.AsyncResult(task_id)
+        if result.state != "STARTED":
+            return f"its task is over ({result.state}) and the run is not"
+        worker = result.info.get("hostname") if isinstance(result.info, dict) else None
+        if worker is None:
+            return "its task does not say which worker has it"
+        asked = self.celery.control.inspect(destination=[worker], timeout=ANSWER_S)
+        answer = asked.query_task(task_id)
+        if not answer:
+            return f"worker {worker} does not answer"
+        if task_id not in answer.get(worker, {}):
+            return f"worker {worker} knows nothing of it"
+        return None
