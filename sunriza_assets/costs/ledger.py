@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Ledger", "Update"]
+__all__ = ["LEDGER_FOLDER", "Ledger", "Update"]
 
 _log = logging.getLogger(__name__)
 
+LEDGER_FOLDER: Final = "ledger"
+"""Its place below the reports folder."""
 SCHEMA: Final = 1
 FULL_ROWS: Final = 250_000
 """A file of this size is never merged again."""
@@ -147,8 +149,12 @@ class Ledger:
             since,
         )
 
-    def recent(self, rows: int, columns: Sequence[str] | None = None) -> "pa.Table":
-        """At least the newest `rows` rows, if there are so many, without reading old files."""
+    def recent(self, rows: int, columns: Sequence[str]) -> "pa.Table":
+        """The newest `rows` rows, the newest first, without reading old files.
+
+        Raises:
+            CostError: the ledger is damaged or of a newer version.
+        """
 
         def newest(index: _Index) -> list[_File]:
             files = sorted(
@@ -157,7 +163,9 @@ class Ledger:
             before = itertools.accumulate((file.rows for file in files), initial=0)
             return [file for file, seen in zip(files, before, strict=False) if seen < rows]
 
-        return self._read(newest, columns, None)
+        table = self._read(newest, [*columns, "time", "event_id"], None)
+        order = [("time", "descending"), ("event_id", "descending")]
+        return table.sort_by(order).slice(0, rows).select(_available(table.schema.names, columns))
 
     def frame(
         self, columns: Sequence[str] | None = None, *, since: datetime | None = None

@@ -240,7 +240,13 @@ def _webp(figure: "Figure") -> bytes:
 
 
 def _head(report: Report, limit: int | None) -> "pd.DataFrame":
-    return report.rows if limit is None else report.rows.head(limit)
+    """The first rows, without the columns that only repeat a fact of the whole report."""
+    told = [
+        name
+        for name in report.rows.columns
+        if isinstance(fact := report.facts.get(name), str) and report.rows[name].eq(fact).all()
+    ]
+    return report.rows.drop(columns=told).head(len(report.rows) if limit is None else limit)
 
 
 def _left_out(report: Report, shown: "pd.DataFrame") -> Iterator[str]:

@@ -216,6 +216,7 @@ def what_if(
             "days_per_month": DAYS_PER_MONTH,
             "clip_s": service.clip_s,
             "cache_hit_rate": service.cache_hit_rate,
+            "saved_share": service.saved_share,
             "cold_start_s": service.cold_start_s,
             "idle_window_s": service.idle_window_s,
         },

@@ -1,0 +1,288 @@
+"""Before a run: how long it will take and what it will cost, from runs like it.
+
+Each asset's time is taken as a fixed part and a part that grows with the clip's frames. With many
+like runs of different lengths both parts are fitted; with few, the asset's prior is scaled to fit
+them; with none, the prior stands as it is, and the estimate says so. Medians throughout, so that
+one run that stalled does not spoil the next thousand estimates.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.costs.devices import Device
+from sunriza_assets.costs.ledger import Ledger
+from sunriza_assets.costs.prices import PriceBook, cost_of
+from sunriza_assets.costs.record import StepRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PRIORS", "Estimate", "Prior", "StepEstimate", "estimate"]
+
+RECENT_ROWS: Final = 20_000
+"""The newest rows that are looked at."""
+RECENT_RUNS: Final = 60
+"""The newest like steps of an asset that are counted: code gets faster, machines change."""
+FIT_FROM: Final = 6
+"""Like steps from which the line is fitted instead of the prior being scaled…"""
+FIT_SPREAD: Final = 1.3
+"""…if the longest clip among them has so many times the frames of the shortest."""
+
+_COLUMNS: Final = (
+    "time",
+    "run_id",
+    "asset",
+    "partition",
+    "event_id",
+    "success",
+    "measured",
+    "engine",
+    "engine_version",
+    "device",
+    "device_kind",
+    "cache",
+    "wall_s",
+    "cpu_s",
+    "peak_memory_bytes",
+    "egress_bytes",
+    "clip_frames",
+)
+_GIB: Final = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What an asset takes before anything was measured."""
+
+    fixed_s: float
+    """Seconds whatever the length."""
+    per_frame_s: float
+    """Seconds per frame of the clip."""
+    accelerated: bool = False
+    """Whether it runs on the accelerator where there is one."""
+
+    def seconds(self, frames: float) -> float:
+        """Seconds for a clip of so many frames."""
+        return self.fixed_s + self.per_frame_s * frames
+
+
+# The CPU engine on two cores, portraits of 512 to 1024 pixels: measured on the sample clip.
+_COMMON: Final = {
+    "hero_image": Prior(0.3, 0.0),
+    "hero_video": Prior(0.3, 0.0),
+    "trimmed_video": Prior(0.5, 0.012),
+    "atlas": Prior(1.5, 0.0),
+    "mask": Prior(0.3, 0.0),
+    "roi": Prior(0.2, 0.0),
+    "published_avatar": Prior(0.5, 0.0),
+}
+PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
+    "mesh": {
+        **_COMMON,
+        "motion_template": Prior(1.0, 0.035, accelerated=True),
+        "idle_video": Prior(2.0, 0.06, accelerated=True),
+    },
+    # The project's documents: 70 s for ten seconds at 25 frames a second on a T4, of which 80 %
+    # is LivePortrait and 10 % post-processing.
+    "liveportrait": {
+        **_COMMON,
+        "motion_template": Prior(3.0, 0.02, accelerated=True),
+        "idle_video": Prior(5.0, 0.21, accelerated=True),
+    },
+}
+"""Engine -> asset -> prior; an asset that is not listed takes a second."""
+_UNLISTED: Final = Prior(1.0, 0.0)
+_HIT_S: Final = 0.2
+"""A step whose result is cached, before one was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEstimate:
+    """One asset of the coming run."""
+
+    seconds: float
+    """Expected wall seconds."""
+    cost: float | None
+    """Expected cost; None without a price for the device."""
+    like: int
+    """Like steps that the figure comes from; 0: the prior."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The coming run."""
+
+    steps: Mapping[str, StepEstimate]
+    """Asset -> its part."""
+    price_book: str
+    """Name of the book."""
+    currency: str
+    """ISO 4217 code."""
+
+    @property
+    def eta_s(self) -> float:
+        """Expected seconds of all steps, one after another."""
+        return sum(step.seconds for step in self.steps.values())
+
+    @property
+    def cost(self) -> float | None:
+        """Expected cost; None when a step has no price."""
+        costs = [step.cost for step in self.steps.values()]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    @property
+    def basis(self) -> str:
+        """Where the figures come from, in words."""
+        like = [step.like for step in self.steps.values()]
+        if not any(like):
+            return "prior: no like run in the ledger"
+        if min(like) == 0:
+            return f"up to {max(like)} like runs, prior for {like.count(0)} of {len(like)} steps"
+        return (
+            f"{min(like)} like runs"
+            if min(like) == max(like)
+            else (f"{min(like)} to {max(like)} like runs")
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat JSON values for metadata and documents."""
+        flat = {
+            "eta_s": round(self.eta_s, 3),
+            "expected_cost": self.cost,
+            "cost_currency": self.currency,
+            "price_book": self.price_book,
+            "estimate_basis": self.basis,
+        }
+        return {key: value for key, value in flat.items() if value is not None}
+
+
+def estimate(
+    ledger: Ledger,
+    assets: Sequence[str],
+    book: PriceBook,
+    *,
+    engine: str,
+    device: Device,
+    host: Device,
+    clip_frames: int,
+    cached: Collection[str] = (),
+) -> Estimate:
+    """Expect what a run will take.
+
+    Like steps are those of the same asset and engine on the same device that succeeded, or, for an
+    asset in `cached`, that hit the cache. Where an accelerated asset has none on `device`, those on
+    `host` count: its engine may not use the accelerator.
+
+    Args:
+        assets: what the run will make.
+        engine: the engine that will work.
+        device: what its accelerated assets will run on; `host` where there is no accelerator.
+        host: what the others will run on, usually `devices.cpu()`.
+        clip_frames: frames of the trimmed clip.
+        cached: assets whose result is known to be cached.
+    """
+    rows = _rows(ledger.recent(RECENT_ROWS, _COLUMNS), engine, {device.name, host.name})
+    priors = PRIORS.get(engine, {})
+    steps = {}
+    for asset in assets:
+        prior = priors.get(asset, _UNLISTED)
+        hit = asset in cached
+        where = device if prior.accelerated and not hit else host
+        like = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
+        like = [row for row in like if row["device"] == where.name] or like
+        like = like[-RECENT_RUNS:]
+        if hit:
+            seconds = float(np.median([row["wall_s"] for row in like])) if like else _HIT_S
+        else:
+            seconds = _expected(like, prior, clip_frames)
+        steps[asset] = StepEstimate(seconds, _cost(like, seconds, where, book), len(like))
+    return Estimate(steps, book.name, book.currency)
+
+
+def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Asset -> its successful steps on these devices, oldest first, each with its clip's frames."""
+    rows = table.to_pylist()
+    frames: dict[tuple[str, str | None], int] = {}
+    for row in rows:
+        run = (row["run_id"], row["partition"])
+        frames[run] = max(frames.get(run, 0), row["clip_frames"] or 0)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["time"], row["event_id"])):
+        if (
+            row["success"]
+            and row["measured"]
+            and row["device"] in devices
+            and row["engine"] in (None, engine)
+        ):
+            row["frames"] = frames[row["run_id"], row["partition"]]
+            found.setdefault(row["asset"], []).append(row)
+    return found
+
+
+def _expected(like: list[dict[str, Any]], prior: Prior, frames: int) -> float:
+    """Seconds for a clip of `frames` frames."""
+    if not like:
+        return prior.seconds(frames)
+    wall = np.array([row["wall_s"] for row in like], np.float64)
+    length = np.array([row["frames"] for row in like], np.float64)
+    known = length > 0
+    if not known.any():
+        return float(np.median(wall))
+    spread = length[known].max() / length[known].min()
+    if known.sum() >= FIT_FROM and spread >= FIT_SPREAD:
+        return _line_at(length[known], wall[known], frames)
+    usual = prior.fixed_s + prior.per_frame_s * length[known]
+    return float(np.median(wall[known] / usual)) * prior.seconds(frames)
+
+
+def _line_at(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float:
+    """Theil-Sen line through (x, y), taken at one place: the slope is the median of all slopes.
+
+    Work neither shrinks with the clip nor takes less than nothing, so slope and intercept are kept
+    at zero or above.
+    """
+    i, j = np.triu_indices(len(x), 1)
+    apart = x[i] != x[j]
+    slopes = (y[j] - y[i])[apart] / (x[j] - x[i])[apart]
+    slope = max(0.0, float(np.median(slopes)))
+    intercept = float(np.median(y - slope * x))
+    if intercept < 0:
+        return float(np.median(y / x)) * at
+    return intercept + slope * at
+
+
+def _cost(
+    like: list[dict[str, Any]], seconds: float, where: Device, book: PriceBook
+) -> float | None:
+    """Cost of so many seconds: at the median rate of the like steps, else on `where`.
+
+    Where nothing was measured, one busy core and one GiB of memory stand for what a book may bill
+    apart.
+    """
+    rates = []
+    for row in like:
+        record = StepRecord(
+            wall_s=row["wall_s"],
+            device=row["device"],
+            device_kind=row["device_kind"],
+            cpu_s=row["cpu_s"],
+            peak_memory_bytes=row["peak_memory_bytes"],
+            egress_bytes=row["egress_bytes"],
+        )
+        amount = cost_of(record, book).amount
+        if amount is not None and record.wall_s > 0:
+            rates.append(amount / record.wall_s)
+    if rates:
+        return float(np.median(rates)) * seconds
+    expected = StepRecord(
+        wall_s=seconds,
+        device=where.name,
+        device_kind=where.kind,
+        cpu_s=seconds,
+        peak_memory_bytes=_GIB,
+    )
+    return cost_of(expected, book).amount
