@@ -71,18 +71,22 @@ class MediaIOManager(dg.IOManager):
         """
         folder = _folder(context)
         try:
-            names = stored_files(self._storage, folder, context.step_context.run_id, self._home)
-            if names is None:
-                raise StoreError(
-                    f"{folder} is not there",
-                    remedy=f"Materialize {context.asset_key.to_user_string()} for this avatar.",
-                    code="missing",
-                )
+            names = self._names(context, folder)
             paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
         except StoreError as error:
             raise dg.Failure(error.message, allow_retries=False) from error
         listing = self._read_json(f"{names[0].rpartition('/')[0]}/files.json") or {}
         return paths[0].parent if listing.get("kind") == "folder" else paths[0]
+
+    def _names(self, context: dg.InputContext, folder: str) -> list[str]:
+        names = stored_files(self._storage, folder, context.step_context.run_id, self._home)
+        if names is None:
+            raise StoreError(
+                f"{folder} is not there",
+                remedy=f"Materialize {context.asset_key.to_user_string()} for this avatar.",
+                code="missing",
+            )
+        return names
 
     def _download_folder(self, name: str) -> Path:
         """Downloads keep their object name, so one object is fetched once a process."""

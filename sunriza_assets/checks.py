@@ -55,7 +55,7 @@ def _verdict(
     if problems and publishes(context):
         stores.avatars.fail(
             context.partition_key,
-            context.run_id,
+            context.run.run_id,
             code="check.failed",
             message=f"The result was not good enough to publish: {'; '.join(problems)}.",
         )

@@ -35,7 +35,7 @@ class TemplateConfig(_Layer):
 
     engine: str | None = Field(
         None,
-        description="auto, mesh or liveportrait; auto takes liveportrait where its weights and a CUDA device are.",
+        description="auto, mesh or liveportrait; auto takes the best there is.",
     )
     force: bool = Field(False, description="Extract again even if the template is cached.")
 
@@ -45,7 +45,7 @@ class IdleConfig(_Layer):
 
     engine: str | None = Field(
         None,
-        description="auto, mesh or liveportrait; auto takes the engine that extracted the motion template.",
+        description="auto, mesh or liveportrait; auto takes the template's.",
     )
     driving_multiplier: float | None = Field(None, description="Gain of all motion, 0-3 (1.7).")
     scale_multiplier: float | None = Field(

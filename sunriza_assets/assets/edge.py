@@ -52,7 +52,7 @@ _TOLD_EVERY_S: Final = 1.0
 class Step:
     """One asset being made for one avatar."""
 
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+    context: dg.AssetExecutionContext
     """Dagster's own context."""
     avatar_id: str
     """The partition key."""
@@ -140,7 +140,7 @@ def counted(
 def publishes(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> bool:
     """Whether this run goes as far as publishing the avatar."""
     selected = context.run.asset_selection
-    if selected is not None:
+    if selected:  # empty or None when the whole job runs
         return PUBLISHING_ASSET in selected
     return PUBLISHING_ASSET in context.job_def.asset_layer.selected_asset_keys
 

@@ -63,7 +63,7 @@ def atlas(
     engines: Engines,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
-    """The portrait's mouth in twelve visemes, one picture (atlas.jpg) and its index (atlas.json)."""
+    """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
     from sunriza_assets.studio.overlay.atlas import write_atlas
 
     with avatar_step(context, stores, board) as step:

@@ -104,7 +104,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     from sunriza_assets.errors import StoreError
 
     avatars = Stores().avatars
-    rows = []
+    rows: list[dict[str, Any]] = []
     for avatar_id in avatars.ids():
         try:
             document = avatars.get(avatar_id)
@@ -130,8 +130,8 @@ def list_avatars(failed: bool, as_json: bool) -> None:
 
     table = Table("id", "name", "status", "written", "error")
     for row in rows:
-        error = row.get("error")
-        text = str(error.get("message", "")) if isinstance(error, dict) else str(error or "")
+        told = row.get("error")
+        text = str(told.get("message", "")) if isinstance(told, dict) else str(told or "")
         cells = (row["id"], row.get("name"), row["status"], row.get("update_time"), text)
         table.add_row(*(str(cell or "") for cell in cells))
     Console().print(table)

@@ -19,7 +19,7 @@ def demo(as_json: bool) -> None:
     from resources.home import Home
     from sunriza_assets.cli.avatar import add_avatar
     from sunriza_assets.cli.models import pull_models
-    from sunriza_assets.cli.render import render_avatars, results_table
+    from sunriza_assets.cli.render import render_avatars, result_folders, results_table
     from sunriza_assets.studio.sample.clip import write_sample
 
     home = Home.from_environment()
@@ -39,10 +39,10 @@ def demo(as_json: bool) -> None:
 
         console = Console()
         console.print(results_table(DEMO_ID, result))
-        for name in result["assets"]["published_avatar"]["files"]:
-            console.print(f"published  {name}", soft_wrap=True, highlight=False)
-        console.print(f"preview    {preview}", soft_wrap=True, highlight=False)
-        console.print("Look around in the UI: make dev", highlight=False)
+        for place in result_folders(result):
+            console.print(f"results  {place}", soft_wrap=True, highlight=False)
+        console.print(f"preview  {preview}", soft_wrap=True, highlight=False)
+        console.print("Look around in the UI with: make dev", highlight=False)
     if result["error"]:
         raise click.exceptions.Exit(1)
 

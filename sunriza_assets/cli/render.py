@@ -1,12 +1,16 @@
 """`sunriza render`: materialize avatars through Dagster, with a progress bar."""
 
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
 
-__all__ = ["render", "render_avatars"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["render", "render_avatars", "result_folders", "results_table"]
 
 
 @click.command()
@@ -89,29 +93,42 @@ def _print_result(avatar_id: str, result: dict[str, Any]) -> None:
         return
     from rich.console import Console
 
-    Console().print(results_table(avatar_id, result))
+    console = Console()
+    console.print(results_table(avatar_id, result))
+    for place in result_folders(result):
+        console.print(f"results  {place}", soft_wrap=True, highlight=False)
 
 
-def results_table(avatar_id: str, result: dict[str, Any]) -> Any:
-    """A table of what each asset took and where it lies."""
+def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
+    """What each asset took, cost and made."""
     from rich.table import Table
 
     title = f"{avatar_id}: {result['status']} in {result['wall_s']:.1f} s"
     if result["engine"]:
         title += f", engine {result['engine']}"
     table = Table(title=title, title_justify="left")
-    for column, justify in (("asset", "left"), ("seconds", "right"), ("cost", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("asset")
+    table.add_column("seconds", justify="right")
+    table.add_column("cost", justify="right")
     table.add_column("cache")
-    table.add_column("files", overflow="fold")
+    table.add_column("files")
     for name, asset in result["assets"].items():
-        cost = asset["metadata"].get("cost")
-        currency = asset["metadata"].get("cost_currency", "")
+        told = asset["metadata"]
+        cost = told.get("cost")
         table.add_row(
             name,
             f"{asset['seconds']:.2f}" if asset["seconds"] is not None else "",
-            f"{cost:.6f} {currency}" if cost is not None else "",
+            f"{cost:.6f} {told['cost_currency']}" if cost is not None else "",
             asset["cache"] or "",
-            "\n".join(asset["files"]),
+            ", ".join(PurePosixPath(file).name for file in asset["files"]),
         )
     return table
+
+
+def result_folders(result: dict[str, Any]) -> list[str]:
+    """Where to look: the published folder, or those of single assets."""
+    assets = result["assets"]
+    shown = (
+        {"published_avatar": assets["published_avatar"]} if "published_avatar" in assets else assets
+    )
+    return sorted({file.rpartition("/")[0] for asset in shown.values() for file in asset["files"]})

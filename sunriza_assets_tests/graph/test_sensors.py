@@ -1,4 +1,4 @@
-"""Sensors on a real instance and real documents: what starts a run, what does not, what is healed."""
+"""Sensors on a real instance and real documents: what starts a run and what does not."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,49 @@
+"""A whole installation in a temporary home: stores, Dagster instance, one rendered avatar."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from resources.home import Home
+from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.cli.runs import AvatarRuns
+from sunriza_assets.instance import opened_instance
+from sunriza_assets.studio.sample.clip import Sample, write_sample
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One home with everything in it."""
+
+    home: Home
+    instance: dg.DagsterInstance
+    runs: AvatarRuns
+    sample: Sample
+
+
+@pytest.fixture(scope="session")
+def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """The sample portrait and clip, rendered once per test session."""
+    return write_sample(tmp_path_factory.mktemp("sample"), models_root)
+
+
+@pytest.fixture(scope="session")
+def installation(
+    models_root: Path, sample: Sample, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """A home in which the avatar `demo` has been rendered."""
+    root = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("SUNRIZA_")]:
+            patch.delenv(name)
+        patch.setenv("SUNRIZA_HOME", str(root))
+        patch.setenv("SUNRIZA_MODELS", str(models_root))
+        patch.setenv("DAGSTER_HOME", str(root / "dagster"))
+        home = Home.from_environment()
+        with opened_instance(home) as instance:
+            add_avatar("demo", sample.portrait, sample.clip)
+            yield Installation(home, instance, AvatarRuns(instance), sample)

@@ -1,0 +1,201 @@
+"""The main job, end to end: portrait and clip in, published avatar out, through Dagster."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pytest
+from PIL import Image
+
+from resources.avatars_local import LocalAvatars
+from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.studio.media.conform import conform
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.probe import describe_own
+from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets_tests.graph.conftest import Installation
+
+ASSETS = [
+    "hero_image",
+    "hero_video",
+    "trimmed_video",
+    "motion_template",
+    "idle_video",
+    "atlas",
+    "mask",
+    "roi",
+    "published_avatar",
+]
+
+
+@pytest.fixture(scope="module")
+def first(installation: Installation) -> dict[str, Any]:
+    """The result of the first render of `demo`."""
+    return installation.runs.render("demo")
+
+
+def published(installation: Installation, avatar_id: str = "demo") -> Path:
+    return installation.home.storage / "avatars" / avatar_id / "dynamics" / "basic"
+
+
+def test_every_asset_is_made(first: dict[str, Any]) -> None:
+    assert first["error"] is None
+    assert first["status"] == "ready"
+    assert first["engine"] == "mesh"
+    assert sorted(first["assets"]) == sorted(ASSETS)
+    for name, asset in first["assets"].items():
+        assert asset["seconds"] > 0, name
+        assert asset["metadata"]["cost"] > 0, name
+        for file in asset["files"]:
+            assert Path(file).is_file(), (name, file)
+
+
+def test_results_lie_where_the_app_looks(installation: Installation, first: dict[str, Any]) -> None:
+    names = {path.name for path in published(installation).iterdir() if path.is_file()}
+    assert {"idle.mp4", "atlas.jpg", "atlas.json", "mask.png", "roi.json"} <= names
+
+
+def test_the_idle_plays_and_lasts(installation: Installation, first: dict[str, Any]) -> None:
+    idle = published(installation) / "idle.mp4"
+    info = describe_own(idle)
+    planned = first["assets"]["idle_video"]["metadata"]["frame_count"]
+    assert not conform(idle, frame_count=planned).problems
+    assert len(list(read_frames(idle))) == planned == info.frame_count
+    assert 3 <= float(info.duration) <= 10
+
+
+def test_atlas_mask_and_roi_belong_together(
+    installation: Installation, first: dict[str, Any]
+) -> None:
+    folder = published(installation)
+    index = json.loads((folder / "atlas.json").read_text())
+    roi = json.loads((folder / "roi.json").read_text())
+    atlas = np.asarray(Image.open(folder / "atlas.jpg").convert("RGB"), np.float32)
+    mask = np.asarray(Image.open(folder / "mask.png"))
+    assert index["classes"] == list(VISEMES)
+    assert {key: roi[key] for key in "xywh"} == {key: index["roi"][key] for key in "xywh"}
+    assert mask.shape == (roi["h"], roi["w"])
+    assert len(roi["track"]) == first["assets"]["idle_video"]["metadata"]["frame_count"]
+    cells = {
+        name: atlas[c["y"] : c["y"] + c["h"], c["x"] : c["x"] + c["w"]]
+        for name, c in index["cells"].items()
+    }
+    for name, cell in cells.items():
+        if name != "Rest":
+            assert np.abs(cell - cells["Rest"]).mean() > 1, f"{name} is a copy of Rest"
+
+
+def test_the_document_says_what_was_made(installation: Installation, first: dict[str, Any]) -> None:
+    document = LocalAvatars(installation.home).get("demo")
+    assert document.status == "ready"
+    assert document.run_id == first["run_id"]
+    assert document.basic["parameters"]["drivingMultiplier"] == 1.7
+    assert not document.needs_run
+    for key in ("idleVideoUrl", "atlasUrl", "maskUrl", "atlasJsonUrl", "roiJsonUrl"):
+        assert document.basic[key]
+
+
+def test_a_rerender_does_not_extract(installation: Installation, first: dict[str, Any]) -> None:
+    again = installation.runs.render("demo", parameters={"driving_multiplier": 1.0})
+    assert again["error"] is None
+    assert again["assets"]["motion_template"]["cache"] == "hit"
+    assert again["parameters"]["driving_multiplier"] == 1.0
+    document = LocalAvatars(installation.home).get("demo")
+    assert document.basic["parameters"]["drivingMultiplier"] == 1.0
+    assert document.wishes == {}, "a launchpad's word is no wish of the document"
+
+
+def test_the_same_clip_on_a_second_avatar_is_not_extracted(
+    installation: Installation, first: dict[str, Any]
+) -> None:
+    add_avatar("twin", installation.sample.portrait, installation.sample.clip)
+    twin = installation.runs.render("twin", only=["hero_video", "trimmed_video", "motion_template"])
+    assert twin["error"] is None
+    assert twin["assets"]["motion_template"]["cache"] == "hit"
+    assert LocalAvatars(installation.home).get("twin").status is None, "nothing was published"
+
+
+def test_force_extracts_again(installation: Installation, first: dict[str, Any]) -> None:
+    forced = installation.runs.render("demo", only=["motion_template"], force=True)
+    assert forced["assets"]["motion_template"]["cache"] == "miss"
+
+
+def test_one_asset_alone_is_the_same_again(
+    installation: Installation, first: dict[str, Any]
+) -> None:
+    before = (published(installation) / "mask.png").read_bytes()
+    result = installation.runs.render("demo", only=["mask"])
+    assert result["error"] is None
+    (made,) = result["assets"]["mask"]["files"]
+    assert Path(made).read_bytes() == before
+
+
+def test_stage_times_add_up_to_the_step(first: dict[str, Any]) -> None:
+    for name, asset in first["assets"].items():
+        told = asset["metadata"]
+        stages = sum(value for key, value in told.items() if key.startswith("stage_"))
+        assert stages == pytest.approx(told["wall_s"], rel=0.01, abs=1e-4), name
+
+
+def test_previews_are_small_and_inline(installation: Installation, first: dict[str, Any]) -> None:
+    for name in ("hero_image", "trimmed_video", "idle_video", "atlas", "mask"):
+        event = installation.instance.get_latest_materialization_event(dg.AssetKey(name))
+        assert event is not None
+        assert event.asset_materialization is not None
+        text = event.asset_materialization.metadata["preview"].value
+        assert isinstance(text, str)
+        assert text.startswith("![preview](data:image/webp;base64,")
+        assert len(text) < 70_000, name
+
+
+def test_a_missing_upstream_is_named(installation: Installation) -> None:
+    add_avatar("fresh", installation.sample.portrait, installation.sample.clip)
+    result = installation.runs.render("fresh", only=["mask"])
+    assert result["status"] == "error"
+    assert "Materialize" in result["error"]["message"]
+
+
+def test_a_changed_portrait_keeps_the_old_results_until_the_new_are_there(
+    installation: Installation, first: dict[str, Any], tmp_path: Path
+) -> None:
+    before = LocalAvatars(installation.home).get("demo")
+    cat = tmp_path / "cat.png"
+    Image.fromarray(_cat()).save(cat)
+    add_avatar("demo", cat, installation.sample.clip)
+    try:
+        failed = installation.runs.render("demo")
+        after = LocalAvatars(installation.home).get("demo")
+        assert failed["error"]["code"] == "face.none"
+        assert after.status == "error"
+        assert after.basic["error"]["code"] == "face.none"
+        assert after.basic["idleVideoUrl"] == before.basic["idleVideoUrl"]
+        assert (published(installation) / "idle.mp4").exists()
+    finally:
+        add_avatar("demo", installation.sample.portrait, installation.sample.clip)
+
+
+def test_nothing_is_left_in_the_scratch_folder(
+    installation: Installation, first: dict[str, Any]
+) -> None:
+    assert list((installation.home.cache / "scratch").iterdir()) == []
+
+
+def test_a_full_disk_is_named(
+    installation: Installation, first: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "idle.mp4")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    result = installation.runs.render("demo")
+    assert result["error"]["code"].startswith("store.")
+    assert LocalAvatars(installation.home).get("demo").status == "error"
+
+
+def _cat() -> np.ndarray:
+    from skimage.data import chelsea
+
+    return np.asarray(chelsea())
