@@ -1,4 +1,8 @@
-"""Which of the clip's frames the idle is made of: reference, rate, loop."""
+"""A template's motion in the idle's time: reference, smoothing, rate, loop.
+
+The template holds what was measured, frame by frame; smoothing comes after the reference has been
+chosen, so that a portrait that is a frame of the clip is compared with that very frame.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +17,12 @@ from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
 from sunriza_assets.studio.motion.loop import plan_loop
 from sunriza_assets.studio.motion.resample import resampling
+from sunriza_assets.studio.motion.smoothing import (
+    EXPRESSION_FRAMES,
+    LID_FRAMES,
+    POSE_FRAMES,
+    smooth,
+)
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
 
@@ -30,6 +40,18 @@ PER_FRAME: Final = (
     "mouth_opening",
     "mouth_texture",
 )
+STEADY: Final = ("rotation", "translation", "expression", "closure")
+"""Arrays that shall each pass the loop's seam with an ordinary step."""
+_SMOOTHING: Final = {
+    "rotation": POSE_FRAMES,
+    "log_scale": POSE_FRAMES,
+    "translation": POSE_FRAMES,
+    "expression": EXPRESSION_FRAMES,
+    "closure": LID_FRAMES,
+    "gaze": EXPRESSION_FRAMES,
+    "mouth_opening": EXPRESSION_FRAMES,
+}
+"""Windows that each array is smoothed over, frames at 30 a second."""
 _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[2]))
 """Corners and middle of the lips, chin, brows: what a viewer watches in a face."""
 _LID_HEIGHT: Final = 0.12
@@ -57,18 +79,34 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     if unlike < SAME_MOMENT and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
+    arrays = _smoothed(arrays, template.rate)
     rate = parameters.output_rate(template.rate)
     mixture = resampling(template.frame_count, template.rate, rate)
     if parameters.loop:
-        features = _features({n: mixture.apply(arrays[n]) for n in PER_FRAME[:-2]}, parameters)
-        plan = plan_loop(features, rate, loop_seconds=parameters.loop_seconds)
+        motion = {name: mixture.apply(arrays[name]) for name in PER_FRAME[:-2]}
+        steady = {name: motion[name] for name in STEADY}
+        plan = plan_loop(
+            _features(motion, parameters),
+            rate,
+            loop_seconds=parameters.loop_seconds,
+            steady=steady,
+        )
         mixture = plan.mixture.after(mixture)
-        facts["loop"] = plan.facts(rate)
+        seam = {name: round(ratio, 4) for name, ratio in plan.seam_ratios(steady).items()}
+        facts["loop"] = {**plan.facts(rate), "seam": seam}
     timed = dict(arrays)
     for name in PER_FRAME:
         if len(arrays[name]):
             timed[name] = mixture.apply(arrays[name])
     return Timing(timed, rate, facts)
+
+
+def _smoothed(arrays: Arrays, rate: Fraction) -> Arrays:
+    """The arrays without the landmarks' jitter."""
+    return dict(arrays) | {
+        name: smooth(arrays[name], rate, frames_at_30=frames).astype(np.float32)
+        for name, frames in _SMOOTHING.items()
+    }
 
 
 def _features(arrays: Arrays, parameters: RenderParameters) -> NDArray[np.float64]:
