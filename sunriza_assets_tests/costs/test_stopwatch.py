@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sunriza_assets.costs import memory
 from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.costs.stopwatch import OTHER, Stopwatch
@@ -179,6 +180,20 @@ def test_peak_memory_is_that_of_the_step_not_of_the_process() -> None:
     assert peaks["large"] >= peaks["small"] + 0.9 * size
     assert peaks["after"] <= peaks["large"] - 0.9 * size
     assert peaks["outer"] >= peaks["large"]
+
+
+def test_where_the_kernel_keeps_no_mark_a_thread_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_reset_high_water", lambda: False)
+    size = 150_000_000
+    with Stopwatch() as small:
+        pass
+    with Stopwatch() as large:
+        ballast = bytearray(b"1") * size
+        time.sleep(0.2)
+        del ballast
+    record = large.record()
+    assert record.peak_memory_method == "sampled"
+    assert (record.peak_memory_bytes or 0) >= (small.record().peak_memory_bytes or 0) + 0.9 * size
 
 
 def test_stages_of_another_thread_are_not_added() -> None:

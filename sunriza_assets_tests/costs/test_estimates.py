@@ -1,0 +1,117 @@
+"""Estimates: right within a fifth after twenty runs of different lengths, honest before."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from sunriza_assets.costs.devices import Device
+from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate
+from sunriza_assets.costs.events import StepEvent
+from sunriza_assets.costs.ledger import Ledger
+from sunriza_assets.costs.prices import price_book
+from sunriza_assets_tests.costs.logs import CPU, T4, clip_run, step
+
+HOST, GPU = Device(*CPU), Device(*T4)  # type: ignore[arg-type]
+ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_avatar")
+
+
+def expected(ledger: Ledger, frames: int, **kwargs: object) -> Estimate:
+    said = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
+    return estimate(ledger, ASSETS, price_book(), **said)  # type: ignore[arg-type]
+
+
+def true_seconds(frames: float) -> dict[str, float]:
+    """A machine three times as slow as the priors, and of another shape."""
+    return {
+        "trimmed_video": 2.0 + 0.02 * frames,
+        "motion_template": 5.0 + 0.09 * frames,
+        "idle_video": 3.0 + 0.25 * frames,
+        "atlas": 6.0,
+        "published_avatar": 1.0,
+    }
+
+
+def noisy_runs(count: int, rng: random.Random) -> list[StepEvent]:
+    """Runs of 75 to 250 frames, steps 10 % about the truth, one in twelve stalled tenfold."""
+    events: list[StepEvent] = []
+    for index in range(count):
+        frames = rng.randrange(75, 251)
+        seconds = {
+            asset: wall_s * rng.gauss(1.0, 0.1) * (10 if rng.random() < 1 / 12 else 1)
+            for asset, wall_s in true_seconds(frames).items()
+        }
+        events += clip_run(
+            index, seconds, first_event=len(events) + 1, engine="mesh", clip_frames=frames
+        )
+    return events
+
+
+def test_after_twenty_runs_the_error_is_below_a_fifth(tmp_path: Path) -> None:
+    errors = []
+    for seed in range(5):
+        ledger = Ledger(tmp_path / str(seed))
+        ledger.update(noisy_runs(20, random.Random(seed)))  # noqa: S311 - a simulation
+        for frames in (50, 100, 150, 200, 250, 300):
+            truth = sum(true_seconds(frames).values())
+            errors.append(abs(expected(ledger, frames).eta_s - truth) / truth)
+    assert sum(errors) / len(errors) <= 0.10
+    assert max(errors) <= 0.20
+
+
+def test_without_like_runs_it_is_the_prior_and_says_so(tmp_path: Path) -> None:
+    guess = expected(Ledger(tmp_path), 250)
+    assert guess.eta_s == pytest.approx(sum(PRIORS["mesh"][a].seconds(250) for a in ASSETS))
+    assert guess.to_dict()["estimate_basis"].startswith("prior")
+    assert guess.cost == pytest.approx(guess.eta_s * 0.10 / 3600)
+
+
+def test_a_single_run_scales_the_prior(tmp_path: Path) -> None:
+    """One run at a length tells the machine's speed; the prior tells the shape."""
+    ledger = Ledger(tmp_path)
+    twice = {asset: 2 * PRIORS["mesh"][asset].seconds(250) for asset in ASSETS}
+    ledger.update(clip_run(1, twice, first_event=1, engine="mesh", clip_frames=250))
+    assert expected(ledger, 250).eta_s == pytest.approx(sum(twice.values()))
+    assert expected(ledger, 125).steps["idle_video"].seconds == pytest.approx(
+        2 * PRIORS["mesh"]["idle_video"].seconds(125)
+    )
+    assert expected(ledger, 250).basis == "1 like runs"
+
+
+def test_a_cached_asset_takes_what_hits_take(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.update(
+        [
+            step(1, 30.0, asset="motion_template", engine="mesh", clip_frames=250, cache="miss"),
+            step(2, 0.5, asset="motion_template", engine="mesh", clip_frames=250, cache="hit"),
+        ]
+    )
+    assert expected(ledger, 250, cached={"motion_template"}).steps["motion_template"].seconds == 0.5
+    assert expected(ledger, 250).steps["motion_template"].seconds == pytest.approx(30.0)
+
+
+def test_other_engines_devices_failures_and_kills_do_not_count(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.update(
+        [
+            step(1, 500.0, engine="liveportrait", clip_frames=250),
+            step(2, 500.0, engine="mesh", device=("Another CPU", "cpu"), clip_frames=250),
+            step(3, 500.0, engine="mesh", success=False, clip_frames=250),
+            StepEvent("run-9", "idle_video", "ada", 4, 0.0, False, {}, elapsed_s=500.0),
+        ]
+    )
+    assert expected(ledger, 250).steps["idle_video"].like == 0
+
+
+def test_gpu_work_is_priced_on_the_gpu_and_the_rest_on_the_host(tmp_path: Path) -> None:
+    guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU)
+    idle, atlas = guess.steps["idle_video"], guess.steps["atlas"]
+    assert idle.cost == pytest.approx(idle.seconds * 0.60 / 3600)
+    assert atlas.cost == pytest.approx(atlas.seconds * 0.10 / 3600)
+
+
+def test_a_device_without_a_price_has_an_eta_and_no_cost(tmp_path: Path) -> None:
+    guess = expected(Ledger(tmp_path), 250, device=Device("NVIDIA H200", "cuda"))
+    assert guess.eta_s > 0
+    assert guess.cost is None
+    assert "expected_cost" not in guess.to_dict()
