@@ -5,13 +5,15 @@ thing; both pass the contract suite in `sunriza_assets_tests/resources`. A docum
 app: whatever a store writes goes into `dynamics.basic`, and everything else stays as it was.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resources.document import AvatarDocument
+from sunriza_assets.errors import AvatarError
 
-__all__ = ["AvatarStore", "Change", "Cursor"]
+__all__ = ["AvatarStore", "Change", "Cursor", "Page", "Throttle", "no_such_avatar"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,12 +36,20 @@ class Change:
 
     avatar_id: str
     """Its id as the store has it, not checked."""
-    cursor: Cursor
-    """Where the stream goes on after this change."""
     document: AvatarDocument | None
     """The document, or None when it cannot be read (the error is in `problem`)."""
     problem: str | None = None
     """Why the document cannot be used; the stream goes on behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of the stream of changes."""
+
+    changes: Sequence[Change]
+    """What has changed; may be empty."""
+    cursor: Cursor | None
+    """Where the stream goes on, also after an empty page; None at its very beginning."""
 
 
 class AvatarStore(Protocol):
@@ -71,7 +81,7 @@ class AvatarStore(Protocol):
         """Create the document or merge nested fields into it (what `sunriza avatar add` does)."""
         ...
 
-    def changes(self, after: Cursor | None, limit: int) -> Sequence[Change]:
+    def changes(self, after: Cursor | None, limit: int) -> Page:
         """At most `limit` documents written after a cursor, at a cost of what has changed.
 
         Each version comes once. What a stream ordered by clients' clocks may overlook (a phone
@@ -137,7 +147,7 @@ class AvatarStore(Protocol):
         A run that died before it could claim may fail an avatar that still waits for one.
 
         Returns:
-            Whether it was written. The former results stay in place.
+            Whether the document now says so. The former results stay in place.
         """
         ...
 
@@ -148,3 +158,34 @@ class AvatarStore(Protocol):
             Whether anything had to be written.
         """
         ...
+
+
+class Throttle:
+    """At most one report of progress a second and avatar."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self._every_s = every_s
+        self._told: dict[str, float] = {}
+
+    def may_tell(self, avatar_id: str) -> bool:
+        """Whether enough time has passed; if so, it starts anew."""
+        now = time.monotonic()
+        last = self._told.get(avatar_id)
+        if last is not None and now - last < self._every_s:
+            return False
+        self._told[avatar_id] = now
+        return True
+
+    def forget(self, avatar_id: str) -> None:
+        """Let the next report through: a new run has begun."""
+        self._told.pop(avatar_id, None)
+
+
+def no_such_avatar(avatar_id: str) -> AvatarError:
+    """What every store says of an avatar that it does not have."""
+    return AvatarError(
+        "There is no such avatar",
+        where=avatar_id,
+        remedy="Add it with `sunriza avatar add`.",
+        code="missing",
+    )

@@ -7,7 +7,6 @@
 People may edit a document by hand at any time; a broken one is a problem of that avatar alone.
 """
 
-import copy
 import json
 import os
 import time
@@ -19,9 +18,16 @@ from typing import Any, Final
 
 from resources import ownership
 from resources.atomic import lock, next_time, store_errors, write_bytes
-from resources.avatars import Change, Cursor
-from resources.document import AvatarDocument, checked_avatar_id
+from resources.avatars import Change, Cursor, Page, Throttle, no_such_avatar
+from resources.document import (
+    AvatarDocument,
+    checked_avatar_id,
+    is_avatar_id,
+    merged,
+    new_document,
+)
 from resources.home import Home
+from resources.instants import epoch_ms, nanoseconds, now, rfc3339
 from resources.ownership import Step
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError, StoreError
@@ -31,7 +37,6 @@ __all__ = ["LocalAvatars"]
 _MAX_BYTES: Final = 1 << 20  # Firestore's limit for a document
 # Kernels stamp files with a coarse clock, at most 10 ms behind the precise one (CONFIG_HZ=100).
 _SETTLING_NS: Final = 20_000_000
-_PROGRESS_EVERY_S: Final = 1.0
 
 
 class LocalAvatars:
@@ -39,39 +44,39 @@ class LocalAvatars:
 
     def __init__(self, home: Home) -> None:
         self._folder = home.avatars
-        self._progress_told: dict[str, float] = {}
+        self._throttle = Throttle()
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
         path = self._path(avatar_id)
         if not path.is_file():
-            raise _missing(avatar_id)
+            raise no_such_avatar(avatar_id)
         with self._locked(avatar_id):
             return self._read(avatar_id)
 
     def ids(self) -> Iterator[str]:
         """All avatar ids, in order."""
-        yield from sorted(stem for stem, _ in self._scan() if _is_id(stem))
+        yield from sorted(stem for stem, _ in self._scan() if is_avatar_id(stem))
 
     def present(self, avatar_ids: Sequence[str]) -> set[str]:
         """Which of these avatars exist."""
-        return {one for one in avatar_ids if _is_id(one) and self._path(one).is_file()}
+        return {one for one in avatar_ids if is_avatar_id(one) and self._path(one).is_file()}
 
     def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
         """Create the document or merge nested fields into it."""
         path = self._path(avatar_id)
         with self._locked(avatar_id):
-            now = ownership.epoch_ms(_now())
-            data: Mapping[str, Any] = {"avatarId": avatar_id, "id": avatar_id, "createdAt": now}
+            now_ms = epoch_ms(now())
+            data: Mapping[str, Any] = new_document(avatar_id, now_ms)
             former = None
             if path.is_file():
                 document = self._read(avatar_id)
                 data, former = document.data, document.update_time
-            merged = _merged(data, fields) | {"updatedAt": now}
-            self._write(path, merged, former)
+            after = merged(data, fields) | {"updatedAt": now_ms}
+            self._write(path, after, former)
             return self._read(avatar_id)
 
-    def changes(self, after: Cursor | None, limit: int) -> Sequence[Change]:
+    def changes(self, after: Cursor | None, limit: int) -> Page:
         """At most `limit` documents written after a cursor, in (update_time, id) order."""
         # A document that is written during the scan could be missed while a later one is seen.
         # So only what was there before this call counts, and the scan waits until the kernel's
@@ -79,34 +84,33 @@ class LocalAvatars:
         called = time.time_ns()
         time.sleep(_SETTLING_NS / 1e9)
         found = sorted(
-            Cursor(_text(stamp), stem) for stem, stamp in self._scan() if stamp <= called
+            Cursor(rfc3339(stamp), stem) for stem, stamp in self._scan() if stamp <= called
         )
         page = [one for one in found if after is None or one > after][:limit]
-        return [self._change(cursor) for cursor in page]
+        changes = [self._change(cursor.avatar_id) for cursor in page]
+        return Page(changes, page[-1] if page else after)
 
     def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
         """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
-        found = sorted((stem, stamp) for stem, stamp in self._scan() if stem > after_id)
-        return [self._change(Cursor(_text(stamp), stem)) for stem, stamp in found[:limit]]
+        found = sorted(stem for stem, _ in self._scan() if stem > after_id)
+        return [self._change(stem) for stem in found[:limit]]
 
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
-        self._progress_told.pop(avatar_id, None)
+        self._throttle.forget(avatar_id)
         return self._take(
-            avatar_id, lambda document: ownership.claim(document, run_id, _now(), eta_s=eta_s)
+            avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
         )[0]
 
     def progress(
         self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
     ) -> None:
         """Tell how far the owning run is; more than once a second is dropped."""
-        now = time.monotonic()
-        if now - self._progress_told.get(avatar_id, -_PROGRESS_EVERY_S) < _PROGRESS_EVERY_S:
+        if not self._throttle.may_tell(avatar_id):
             return
-        self._progress_told[avatar_id] = now
         self._take(
             avatar_id,
-            lambda document: ownership.progress(document, run_id, percent, _now(), eta_s=eta_s),
+            lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
         )
 
     def publish(
@@ -125,7 +129,7 @@ class LocalAvatars:
             lambda document: ownership.publish(
                 document,
                 run_id,
-                _now(),
+                now(),
                 version=version,
                 results=results,
                 parameters=parameters,
@@ -135,17 +139,18 @@ class LocalAvatars:
 
     def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
         """Status `error`, if the run still owns the avatar."""
-        _, written = self._take(
+        document, _ = self._take(
             avatar_id,
-            lambda document: ownership.fail(document, run_id, _now(), code=code, message=message),
+            lambda document: ownership.fail(document, run_id, now(), code=code, message=message),
         )
-        if not written:
-            self.settle(avatar_id)  # the run may have died between the record and the document
-        return written
+        if ownership.has_failed(document, run_id, code=code, message=message):
+            return True
+        self.settle(avatar_id)  # the run may have died between the record and the document
+        return False
 
     def settle(self, avatar_id: str) -> bool:
         """Put right what a stale copy or a killed process has left behind."""
-        return self._take(avatar_id, lambda document: ownership.settle(document, _now()))[1]
+        return self._take(avatar_id, lambda document: ownership.settle(document, now()))[1]
 
     def _take(
         self, avatar_id: str, decide: Callable[[AvatarDocument], Step | None]
@@ -157,7 +162,7 @@ class LocalAvatars:
         """
         path = self._path(avatar_id)
         if not path.is_file():
-            raise _missing(avatar_id)
+            raise no_such_avatar(avatar_id)
         with self._locked(avatar_id):
             document = self._read(avatar_id)
             step = decide(document)
@@ -178,16 +183,15 @@ class LocalAvatars:
         return AvatarDocument(
             avatar_id=avatar_id,
             data=data,
-            update_time=_text(_stamp(stat)),
+            update_time=rfc3339(_stamp(stat)),
             record=RunRecord.from_dict(stored),
         )
 
-    def _change(self, cursor: Cursor) -> Change:
+    def _change(self, avatar_id: str) -> Change:
         try:
-            document = self.get(cursor.avatar_id)
+            return Change(avatar_id, self.get(avatar_id))
         except (AvatarError, StoreError) as problem:
-            return Change(cursor.avatar_id, cursor, None, problem.message)
-        return Change(cursor.avatar_id, cursor, document)
+            return Change(avatar_id, None, problem.message)
 
     def _write(self, path: Path, data: Mapping[str, Any], former: str | None) -> None:
         content = _json(data)
@@ -195,7 +199,9 @@ class LocalAvatars:
             raise StoreError(
                 "The document would be larger than 1 MiB", where=path, code="too_large"
             )
-        write_bytes(path, content, mtime_ns=next_time(None if former is None else _ns(former)))
+        write_bytes(
+            path, content, mtime_ns=next_time(None if former is None else nanoseconds(former))
+        )
 
     def _scan(self) -> Iterator[tuple[str, int]]:
         """(file stem, time stamp) of every document, in no order."""
@@ -251,54 +257,18 @@ def _stamp(stat: os.stat_result) -> int:
     return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _text(stamp_ns: int) -> str:
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
-
-
-def _ns(text: str) -> int:
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction)
-
-
 def _json(data: Mapping[str, Any]) -> bytes:
     text = json.dumps(data, indent=2, ensure_ascii=False, default=_instant_text)
     return (text + "\n").encode("utf-8", "surrogatepass")  # as json.loads reads bytes
+
+
+def _instantrfc3339(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    raise TypeError(f"{type(value).__name__} has no place in a document")
 
 
 def _instant_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     raise TypeError(f"{type(value).__name__} has no place in a document")
-
-
-def _merged(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    result = copy.deepcopy(dict(data))
-    for key, value in fields.items():
-        former = result.get(key)
-        if isinstance(value, Mapping):
-            result[key] = _merged(former if isinstance(former, Mapping) else {}, value)
-        else:
-            result[key] = value
-    return result
-
-
-def _is_id(text: str) -> bool:
-    try:
-        checked_avatar_id(text)
-    except AvatarError:
-        return False
-    return True
-
-
-def _missing(avatar_id: str) -> AvatarError:
-    return AvatarError(
-        "There is no such avatar",
-        where=avatar_id,
-        remedy="Add it with `sunriza avatar add`.",
-        code="missing",
-    )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

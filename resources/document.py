@@ -5,6 +5,7 @@ The shape is the one in use in Firestore; see `docs/avatar-document.md`. How a d
 said in `ownership.py`; how it is stored, in the stores.
 """
 
+import copy
 import hashlib
 import json
 import re
@@ -13,10 +14,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from resources.instants import as_instant
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError
 
-__all__ = ["DYNAMICS_ID", "AvatarDocument", "checked_avatar_id", "shows"]
+__all__ = [
+    "DYNAMICS_ID",
+    "AvatarDocument",
+    "checked_avatar_id",
+    "is_avatar_id",
+    "merged",
+    "new_document",
+    "shows",
+]
 
 DYNAMICS_ID: Final = "basic"
 """The one entry of `dynamics` that this system makes."""
@@ -38,6 +48,27 @@ def checked_avatar_id(avatar_id: str) -> str:
             code="id",
         )
     return avatar_id
+
+
+def is_avatar_id(text: str) -> bool:
+    """Whether `checked_avatar_id` would take it."""
+    return _AVATAR_ID.fullmatch(text) is not None
+
+
+def new_document(avatar_id: str, now_ms: int) -> dict[str, Any]:
+    """What a document begins with; the app reads `id`, the documentation says `avatarId`."""
+    return {"avatarId": avatar_id, "id": avatar_id, "createdAt": now_ms}
+
+
+def merged(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with nested fields merged into it: maps by key, everything else replaced."""
+    result = copy.deepcopy(dict(data))
+    for key, value in fields.items():
+        if isinstance(value, Mapping):
+            result[key] = merged(_map(result.get(key)), value)
+        else:
+            result[key] = value
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +249,7 @@ def shows(record: RunRecord) -> dict[str, Any]:
 
 def _same(found: object, meant: object) -> bool:
     """Equality in which an instant may also be written as RFC 3339 text."""
-    if isinstance(meant, datetime) and isinstance(found, str):
-        try:
-            return datetime.fromisoformat(found) == meant
-        except ValueError:
-            return False
-    return found == meant
+    return (as_instant(found) if isinstance(meant, datetime) else found) == meant
 
 
 def _plain(value: object) -> object:

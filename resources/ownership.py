@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from resources.document import DYNAMICS_ID, AvatarDocument, shows
+from resources.instants import as_instant, epoch_ms
 from resources.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
 from sunriza_assets.errors import ConflictError
 
-__all__ = ["Step", "applied", "claim", "fail", "progress", "publish", "settle"]
+__all__ = ["Step", "applied", "claim", "fail", "has_failed", "progress", "publish", "settle"]
 
 # Everything a publication may bring. What the next one does not bring must go, or a document would
 # show the chunks of one version beside the idle of another.
@@ -67,11 +68,6 @@ def applied(document: AvatarDocument, step: Step, update_time: str) -> AvatarDoc
     if step.updated_at is not None:
         data["updatedAt"] = epoch_ms(step.updated_at)
     return replace(document, data=data, record=step.record, update_time=update_time)
-
-
-def epoch_ms(instant: datetime) -> int:
-    """As the app's documents and the security rules want their top-level times."""
-    return round(instant.timestamp() * 1000)
 
 
 def claim(
@@ -153,7 +149,7 @@ def publish(
         state="ready",
         results=dict(results),
         published=(*record.published, Published(version, run_id, now))[-REMEMBERED_VERSIONS:],
-        created_at=record.created_at or _created_before(document) or now,
+        created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
     shown = shows(new)
     if document.status == "pending":
@@ -196,6 +192,13 @@ def fail(
     return Step(new, shown, _leftover(document, new, shown), now)
 
 
+def has_failed(document: AvatarDocument, run_id: str, *, code: str, message: str) -> bool:
+    """Whether this very failure is what the record says."""
+    record = document.record
+    error = {"code": code, "message": message}
+    return (record.run_id, record.state, record.error) == (run_id, "error", error)
+
+
 def settle(document: AvatarDocument, now: datetime) -> Step | None:
     """Make document and record agree; None when they do.
 
@@ -224,11 +227,6 @@ def _leftover(
     if record.current:
         owned |= RESULT_KEYS
     return frozenset(owned & document.basic.keys()) - shown.keys()
-
-
-def _created_before(document: AvatarDocument) -> datetime | None:
-    created = document.basic.get("createdAt")
-    return created if isinstance(created, datetime) else None
 
 
 def _seconds(eta_s: float) -> int:

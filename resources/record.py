@@ -7,9 +7,10 @@ lies beside the document (`server/basic` below it in Firestore, `.server/<id>.js
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
+from resources.instants import as_instant
 from sunriza_assets.errors import StoreError
 
 __all__ = ["Published", "RunRecord", "State"]
@@ -82,10 +83,11 @@ class RunRecord:
         values = {name: value for name, value in data.items() if name in known}
         try:
             for name in ("started_at", "created_at"):
-                values[name] = _instant(values.get(name))
+                if values.get(name) is not None:
+                    values[name] = _read_instant(values[name])
             values["earlier"] = tuple(values.get("earlier", ()))
             values["published"] = tuple(
-                Published(entry["version"], entry["run_id"], _instant(entry["at"]) or _EPOCH)
+                Published(entry["version"], entry["run_id"], _read_instant(entry["at"]))
                 for entry in values.get("published", ())
             )
             return cls(**values)
@@ -95,12 +97,8 @@ class RunRecord:
             ) from damage
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _instant(value: object) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    if not isinstance(value, str):
+def _read_instant(value: object) -> datetime:
+    instant = as_instant(value)
+    if instant is None:
         raise TypeError(f"{value!r} is no instant")
-    return datetime.fromisoformat(value)
+    return instant

@@ -45,9 +45,9 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
     page = stores.avatars.changes(after, min(PAGE, room))
     requests: list[dg.RunRequest] = []
-    for change in page:
+    for change in page.changes:
         if change.document is None:
-            context.log.warning("%s cannot be read: %s", change.cursor.avatar_id, change.problem)
+            context.log.warning("%s cannot be read: %s", change.avatar_id, change.problem)
             continue
         if change.document.unsettled:  # a client saved a stale copy over what a run had written
             stores.avatars.settle(change.document.avatar_id)
@@ -57,7 +57,7 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[AVATARS.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(asdict(page[-1].cursor)) if page else context.cursor,
+        cursor=json.dumps(asdict(page.cursor)) if page.cursor else context.cursor,
     )
 
 
