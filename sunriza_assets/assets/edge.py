@@ -78,12 +78,14 @@ class Step:
         version: dg.DataVersion,
         metadata: Mapping[str, Any],
         frames: int | None = None,
+        preview: dg.MarkdownMetadataValue | None = None,
     ) -> dg.MaterializeResult[Path]:
         """The step's result with all that is told of it: its own facts and what it took."""
+        told = {"preview": preview} if preview is not None else {}
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         self.watch.count(frames=frames, bytes_out=sum(file.stat().st_size for file in files))
         return dg.MaterializeResult(
-            value=path, metadata={**metadata, **self.costs()}, data_version=version
+            value=path, metadata={**told, **metadata, **self.costs()}, data_version=version
         )
 
     def costs(self) -> dict[str, Any]:

@@ -50,11 +50,11 @@ def hero_image(
         return step.result(
             file,
             version=data_version(file),
+            preview=previewed([picture], columns=1),
             metadata={
                 "width": picture.shape[1],
                 "height": picture.shape[0],
                 "face_iod_px": round(face.iod, 1),
-                "preview": previewed([picture], columns=1),
             },
         )
 
@@ -127,7 +127,8 @@ def trimmed_video(
             clip,
             version=data_version(clip),
             frames=info.frame_count,
-            metadata={**clip_facts(info), "preview": preview},
+            preview=preview,
+            metadata=clip_facts(info),
         )
 
 

@@ -140,6 +140,7 @@ def idle_video(
         return step.result(
             folder,
             version=data_version(video, folder / "idle.json"),
+            preview=preview,
             frames=rendering.frame_count,
             metadata={
                 "engine": choice.engine.name,
@@ -152,6 +153,5 @@ def idle_video(
                 "video_bytes": info.size_bytes,
                 "parameters": dg.MetadataValue.json(parameters.to_dict()),
                 "facts": dg.MetadataValue.json(dict(rendering.facts)),
-                "preview": preview,
             },
         )

@@ -75,11 +75,11 @@ def atlas(
         return step.result(
             folder,
             version=data_version(folder / "atlas.jpg", folder / "atlas.json"),
+            preview=previewed(visemes.cells.values(), every=True, columns=4),
             metadata={
                 "visemes": len(visemes.cells),
                 "cell_width": visemes.roi.w,
                 "cell_height": visemes.roi.h,
-                "preview": previewed(visemes.cells.values(), every=True, columns=4),
             },
         )
 
@@ -112,11 +112,11 @@ def mask(
         return step.result(
             file,
             version=data_version(file),
+            preview=previewed([picture[..., None].repeat(3, axis=2)], columns=1),
             metadata={
                 "width": visemes.roi.w,
                 "height": visemes.roi.h,
                 "covered_share": round(float(picture.mean()) / 255, 4),
-                "preview": previewed([picture[..., None].repeat(3, axis=2)], columns=1),
             },
         )
 
