@@ -69,6 +69,8 @@ class Layout:
     """Whether there are movie fragments (`moof`)."""
     external: bool = False
     """Whether a data reference points outside the file."""
+    has_index: bool = False
+    """Whether there is a `moov` at all."""
     edits: int = 0
     """Entries of the longest edit list."""
     overrun: int = 0
@@ -89,6 +91,7 @@ def read_layout(path: Path) -> Layout:
         faststart=is_faststart(path),
         fragmented=any(box.kind == b"moof" for box in tops),
         external=external,
+        has_index=any(box.kind == b"moov" for box in tops),
         edits=edits,
         overrun=max(0, tops[-1].end - path.stat().st_size) if tops else 0,
     )

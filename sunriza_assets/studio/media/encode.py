@@ -36,6 +36,10 @@ CRF: Final = 18
 """Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
 BYTES_PER_SECOND: Final = 150_000
 """Ceiling at 512x512 pixels: 1.5 MB for ten seconds. Larger pictures get more in proportion."""
+_HEADROOM: Final = 0.79
+_BUFFER_S: Final = 0.75
+"""Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
+With this much, noise of three seconds still stays below the ceiling."""
 _BASE_PIXELS: Final = 512 * 512
 _THREADS: Final = 4
 """Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
@@ -275,8 +279,8 @@ def _add_stream(
     context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
     context.color_range = ColorRange.MPEG
     context.sample_aspect_ratio = Fraction(1)
-    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * 0.86)
-    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(most // 2)}
+    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * _HEADROOM)
+    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(round(_BUFFER_S * most))}
     if name == "libx264":
         context.thread_count = _THREADS
         options |= {

@@ -30,10 +30,6 @@ class VideoInfo:
     """Bits per component."""
     has_alpha: bool
     """Whether frames carry transparency."""
-    width: int
-    """Width in square pixels as a viewer sees it, after rotation."""
-    height: int
-    """Height in square pixels as a viewer sees it, after rotation."""
     coded_width: int
     """Width of the stored frame, before rotation and aspect."""
     coded_height: int
@@ -84,6 +80,26 @@ class VideoInfo:
             )
 
     @property
+    def exact_size(self) -> tuple[Fraction, Fraction]:
+        """(width, height) in square pixels as a viewer sees it, not rounded.
+
+        The side that loses nothing is kept: wide pixels widen the picture, tall ones heighten it.
+        """
+        width = self.coded_width * max(Fraction(1), self.sample_aspect)
+        height = self.coded_height / min(Fraction(1), self.sample_aspect)
+        return (height, width) if self.rotation in (90, 270) else (width, height)
+
+    @property
+    def width(self) -> int:
+        """Width in square pixels as a viewer sees it, after rotation."""
+        return round(self.exact_size[0])
+
+    @property
+    def height(self) -> int:
+        """Height in square pixels as a viewer sees it, after rotation."""
+        return round(self.exact_size[1])
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) as a viewer sees it."""
         return self.width, self.height
@@ -94,13 +110,14 @@ class VideoInfo:
         return self.colour_transfer in ("smpte2084", "arib-std-b67")
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON values; fractions as text such as "30000/1001"."""
-        return _to_dict(self)
+        """All fields, and the size, as JSON values; fractions as text such as "30000/1001"."""
+        return {"width": self.width, "height": self.height} | _to_dict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "VideoInfo":
         """The inverse of `to_dict`."""
         exact = {"sample_aspect", "rate", "start", "duration"}
+        values = {k: v for k, v in values.items() if k not in ("width", "height")}
         plain: dict[str, Any] = {k: Fraction(v) if k in exact else v for k, v in values.items()}
         return cls(**plain)
 

@@ -24,7 +24,6 @@ from sunriza_assets.studio.media.picture import picture_info
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
 from sunriza_assets.studio.media.source import Source, codec_name, open_source, reading, side_data
 from sunriza_assets.studio.media.timeline import Timeline, build_timeline
-from sunriza_assets.studio.media.upright import shown_size
 
 __all__ = ["Examination", "describe", "describe_own", "examine", "probe"]
 
@@ -47,6 +46,8 @@ class Examination:
     """When each frame is shown."""
     orientation: Orientation
     """How the stored frames lie."""
+    trusted: bool
+    """Whether frames carry their own times; if not, the n-th frame has the n-th time."""
 
 
 def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo | PictureInfo:
@@ -85,9 +86,12 @@ def examine(source: Source, limits: Limits) -> Examination:
     """
     _check_claims(source, limits)
     first = _first_frame(source)
-    timeline = _timeline(source, limits)
+    timeline, reordered = _timeline(source, limits)
     orientation = orientation_of(side_data(first, SideDataType.DISPLAYMATRIX))
-    return Examination(_info(source, first, timeline, orientation), timeline, orientation)
+    # A codec that reorders frames in a file that gives no order of presentation
+    trusted = reordered or not source.video.codec_context.has_b_frames
+    info = _info(source, first, timeline, orientation)
+    return Examination(info, timeline, orientation, trusted)
 
 
 def _check_claims(source: Source, limits: Limits) -> None:
@@ -127,6 +131,13 @@ def _first_frame(source: Source) -> VideoFrame:
     packets = 0
     with reading(source.path):
         for packet in source.container.demux(source.video):
+            if packet.has_sidedata("encryption_info"):
+                raise MediaError(
+                    "The clip is encrypted",
+                    where=source.path,
+                    remedy="Choose a clip without copy protection.",
+                    code="unsupported",
+                )
             for frame in packet.decode():
                 return frame
             packets += 1
@@ -140,16 +151,18 @@ def _first_frame(source: Source) -> VideoFrame:
     )
 
 
-def _timeline(source: Source, limits: Limits) -> Timeline:
-    """Read the timestamps of all packets that are shown."""
+def _timeline(source: Source, limits: Limits) -> tuple[Timeline, bool]:
+    """Read the timestamps of all packets that are shown, and whether any says two times."""
     source.rewind()
     stamps: list[int] = []
     last: tuple[int, int | None] = (0, None)
+    reordered = False
     for packet in _shown(source.container.demux(source.video), source.path):
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             continue
         stamps.append(stamp)
+        reordered |= packet.pts != packet.dts
         if len(stamps) > limits.frames:
             raise _too_many_frames(source.path, len(stamps))
         if stamp >= last[0] or len(stamps) == 1:
@@ -168,7 +181,7 @@ def _timeline(source: Source, limits: Limits) -> Timeline:
             remedy=f"At most {limits.frame_rate:g} are allowed.",
             code="too_fast",
         )
-    return timeline
+    return timeline, reordered
 
 
 def _shown(packets: Iterable[Packet], path: Path) -> Iterable[Packet]:
@@ -186,7 +199,6 @@ def _info(
     aspect = source.video.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
     if not Fraction(1, 8) <= aspect <= 8:  # nonsense in a header; no camera has such pixels
         aspect = Fraction(1)
-    width, height = shown_size((frame.width, frame.height), aspect, orientation)
     audio = source.audio
     return VideoInfo(
         container=source.container_name,
@@ -196,8 +208,6 @@ def _info(
         pixel_format=frame.format.name,
         bit_depth=max(component.bits for component in frame.format.components),
         has_alpha=any(component.is_alpha for component in frame.format.components),
-        width=width,
-        height=height,
         coded_width=frame.width,
         coded_height=frame.height,
         rotation=orientation.rotation,
@@ -206,9 +216,9 @@ def _info(
         interlaced=frame.interlaced_frame,
         rate=timeline.rate,
         constant_rate=timeline.constant,
-        start=timeline.origin * timeline.tick,
+        start=timeline.stamps[0] * timeline.tick,
         duration=timeline.duration,
-        frame_count=len(timeline.times),
+        frame_count=len(timeline.stamps),
         colour_primaries=PRIMARIES.get(int(frame.color_primaries), UNKNOWN),
         colour_transfer=TRANSFERS.get(int(frame.color_trc), UNKNOWN),
         colour_matrix=MATRICES.get(int(frame.colorspace), UNKNOWN),

@@ -26,6 +26,8 @@ _AAC_RATES: Final = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 800
 """Sample rates kept as they are; any other becomes the first."""
 _TOLERANCE: Final = Fraction(1, 100)
 """Seconds of disagreement between timestamps and sample counts that are let pass."""
+_PREROLL: Final = 1
+"""Seconds decoded before the first sample: codecs overlap their frames."""
 _BLOCK: Final = 4096
 """Samples handed on at a time."""
 _log = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class SoundTrack:
         """(index of the first sample, (channels, N) samples) of each decoded frame."""
         resampler: AudioResampler | None = None
         shape: tuple[object, ...] = ()
+        tick = self._stream.time_base or Fraction(1, 90000)
+        self._source.seek(int((self._begin - _PREROLL) / tick), self._stream)
         for packet in self._source.container.demux(self._stream):
             for frame in _decode(self._stream, packet):
                 now = (frame.format.name, frame.layout.name, frame.sample_rate)

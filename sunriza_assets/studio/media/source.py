@@ -22,6 +22,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.boxes import read_layout
+from sunriza_assets.studio.media.ebml import ebml_overrun
 from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
 
@@ -64,11 +66,30 @@ class Source:
         with reading(self.path):
             self.container.seek(0, stream=self.video, backward=True)
 
+    def seek(self, stamp: int, stream: VideoStream | AudioStream) -> None:
+        """Go to a key frame at or before a timestamp; without an index, to the beginning."""
+        try:
+            self.container.seek(stamp, stream=stream, backward=True)
+        except av.error.FFmpegError:
+            self.rewind()
+
     def frames(self) -> Iterator[VideoFrame]:
-        """Decode the video stream from where the container stands, in order of presentation."""
-        with reading(self.path):
+        """Decode the video stream from where the container stands, in order of presentation.
+
+        Raises:
+            MediaError: `damaged`, where a decoder would only cover up what it cannot read.
+        """
+        with reading(self.path, code="damaged"):
             for packet in self.container.demux(self.video):
-                yield from packet.decode()
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        raise MediaError(
+                            f"The clip is damaged at {frame.time or 0:.2f} s",
+                            where=self.path,
+                            remedy="Upload it again or export it anew.",
+                            code="damaged",
+                        )
+                    yield frame
 
 
 @contextmanager
@@ -86,6 +107,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
             remedy="Clips are MP4, MOV, WebM or MKV.",
             code="unsupported",
         )
+    _check_complete(path, kind.name)
     with path.open("rb") as file:
         with reading(path):
             container = av.open(
@@ -102,11 +124,11 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path, *, code: str = "unreadable") -> Iterator[None]:
     """Turn what FFmpeg says while it reads `path` into named errors.
 
     Raises:
-        MediaError: `unreadable`, `memory` or `unsupported`.
+        MediaError: `code`, or `memory` or `unsupported`.
     """
     try:
         yield
@@ -129,8 +151,33 @@ def reading(path: Path) -> Iterator[None]:
             f"The file is damaged: {getattr(error, 'strerror', None) or error}",
             where=path,
             remedy="Upload it again or export it anew.",
-            code="unreadable",
+            code=code,
         ) from error
+
+
+def _check_complete(path: Path, container_name: str) -> None:
+    """Refuse a file whose end is missing: FFmpeg would read what is left without a word."""
+    if _DEMUXERS[container_name] == "mov":
+        layout = read_layout(path)
+        if layout.external:
+            raise MediaError(
+                "The clip keeps its pictures in another file",
+                where=path,
+                remedy="Export it as one self-contained file.",
+                code="unsupported",
+            )
+        missing, started = layout.overrun, layout.has_index
+    else:
+        missing, started = ebml_overrun(path), True
+    if missing or not started:
+        raise MediaError(
+            f"The clip is cut off: {missing} bytes are missing"
+            if missing
+            else "The clip is cut off: it has no index",
+            where=path,
+            remedy="Upload it again; the recording or the upload was interrupted.",
+            code="truncated",
+        )
 
 
 def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

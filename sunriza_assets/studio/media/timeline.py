@@ -1,7 +1,7 @@
 """Time of frames: from the timestamps a file carries to an exact constant rate.
 
-Pure arithmetic on integers and fractions; nothing is read or decoded here. Times are seconds on
-the clip's own clock, zero at its first frame.
+Pure arithmetic on integers and fractions; nothing is read or decoded here. Timestamps are integers
+in ticks, times are seconds on the clip's own clock, zero at its first frame.
 """
 
 import math
@@ -12,7 +12,10 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-__all__ = ["MAX_RATE", "Timeline", "build_timeline", "slot_of", "usable_rate"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MAX_RATE", "Timeline", "build_timeline", "nearest", "usable_rate"]
 
 STANDARD_RATES: Final = tuple(
     sorted(
@@ -34,12 +37,10 @@ _LOST_SHARE: Final = 0.01
 class Timeline:
     """When each frame of a clip is shown."""
 
-    origin: int
-    """Timestamp of the first frame, in ticks."""
+    stamps: tuple[int, ...]
+    """Timestamp of each frame in ticks, strictly rising."""
     tick: Fraction
     """Seconds of a tick."""
-    times: tuple[Fraction, ...]
-    """Time of each frame in seconds, strictly rising from 0."""
     duration: Fraction
     """Time at which the last frame ends."""
     rate: Fraction
@@ -47,10 +48,14 @@ class Timeline:
     constant: bool
     """Whether all frames stand on that rate's grid."""
 
-    def frame_at(self, timestamp: int) -> Fraction:
+    def time_of(self, stamp: int) -> Fraction:
         """Time of a timestamp; on a constant grid, the grid's own exact time."""
-        time = (timestamp - self.origin) * self.tick
-        return Fraction(round(time * self.rate)) / self.rate if self.constant else time
+        time = (stamp - self.stamps[0]) * self.tick
+        return round(time * self.rate) / self.rate if self.constant else time
+
+    def stamp_at(self, time: Fraction) -> int:
+        """The last timestamp that is not after a time, or the first of all."""
+        return self.stamps[0] + math.floor(time / self.tick)
 
 
 def build_timeline(
@@ -71,55 +76,65 @@ def build_timeline(
     Raises:
         ValueError: no timestamps.
     """
-    stamps = sorted(set(timestamps))
+    stamps = tuple(sorted(set(timestamps)))
     if not stamps:
         raise ValueError("no timestamps")
-    times = tuple((stamp - stamps[0]) * tick for stamp in stamps)
     said = last_duration * tick if last_duration and last_duration > 0 else None
     if len(stamps) == 1:
         rate = 1 / said if said else (hint if hint and hint > 0 else Fraction(25))
-        return Timeline(stamps[0], tick, times, 1 / rate, rate, constant=True)
-    rate, constant = _rate_of(times, tick)
-    frame = 1 / rate
+        return Timeline(stamps, tick, 1 / rate, rate, constant=True)
+    rate, constant = _rate_of(stamps, tick)
     if constant:
-        duration = frame * (round(times[-1] * rate) + 1)
-    else:
-        usual = Fraction(median(b - a for a, b in pairwise(times)))
-        duration = times[-1] + (said if said and said < 10 * usual else usual)
-    return Timeline(stamps[0], tick, times, duration, rate, constant)
+        return Timeline(stamps, tick, len(stamps) / rate, rate, constant=True)
+    usual = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
+    last = said if said and said < 10 * usual else usual
+    return Timeline(stamps, tick, (stamps[-1] - stamps[0]) * tick + last, rate, constant=False)
 
 
-def slot_of(time: Fraction, start: Fraction, rate: Fraction) -> int:
-    """Index of the output frame from which on a frame shown at `time` is visible: the nearest."""
-    return math.floor((time - start) * rate + Fraction(1, 2))
+def nearest(place: Fraction) -> int:
+    """The whole number nearest to a place, halves upwards."""
+    return math.floor(place + Fraction(1, 2))
 
 
 def usable_rate(rate: Fraction) -> Fraction:
-    """The rate itself, or the largest whole part of it that is at most `MAX_RATE`."""
-    return rate / math.ceil(rate / MAX_RATE)
+    """The rate itself; of a faster one than `MAX_RATE` a whole part, of one below 1 a multiple."""
+    return rate / math.ceil(rate / MAX_RATE) if rate >= 1 else rate * math.ceil(1 / rate)
 
 
-def _rate_of(times: Sequence[Fraction], tick: Fraction) -> tuple[Fraction, bool]:
-    """The exact rate of at least two times, and whether they all stand on its grid."""
-    mean = times[-1] / (len(times) - 1)
-    even = all(b - a == mean for a, b in pairwise(times))
+def _rate_of(stamps: Sequence[int], tick: Fraction) -> tuple[Fraction, bool]:
+    """The exact rate of at least two frames, and whether they all stand on its grid."""
+    mean = (stamps[-1] - stamps[0]) * tick / (len(stamps) - 1)
+    step = stamps[1] - stamps[0]
+    even = all(b - a == step for a, b in pairwise(stamps))
     if even and tick < GRID_TOLERANCE:
         return 1 / mean, True
     near = sorted(STANDARD_RATES, key=lambda rate: abs(rate * mean - 1))
     for rate in near[:3]:
-        tolerance = min(max(tick, GRID_TOLERANCE), Fraction(1, 4) / rate)
-        if all(abs(time - i / rate) <= tolerance for i, time in enumerate(times)):
+        if _on_grid(stamps, tick, rate):
             return rate, True
     if even:
         return 1 / mean, True
-    return _keeping_rate(times), False
+    return _keeping_rate(stamps, tick), False
 
 
-def _keeping_rate(times: Sequence[Fraction]) -> Fraction:
+def _on_grid(stamps: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
+    """Whether frame i stands at i / rate, to the tolerance; in integers, for long clips."""
+    tolerance = min(max(tick, GRID_TOLERANCE), 1 / (4 * rate))
+    per_stamp = tick.numerator * rate.numerator
+    per_frame = tick.denominator * rate.denominator
+    allowed = math.floor(tolerance * tick.denominator * rate.numerator)
+    first = stamps[0]
+    return all(
+        abs((stamp - first) * per_stamp - i * per_frame) <= allowed
+        for i, stamp in enumerate(stamps)
+    )
+
+
+def _keeping_rate(stamps: Sequence[int], tick: Fraction) -> Fraction:
     """The slowest standard rate, or a better fitting one near it, at which frames stay apart."""
-    mean_rate = float((len(times) - 1) / times[-1])
-    seconds = [float(time) for time in times]
-    allowed = int(len(times) * _LOST_SHARE)
+    seconds = np.array([stamp - stamps[0] for stamp in stamps], np.float64) * float(tick)
+    mean_rate = (len(stamps) - 1) / seconds[-1]
+    allowed = int(len(stamps) * _LOST_SHARE)
     fitting = [
         rate
         for rate in STANDARD_RATES
@@ -127,18 +142,16 @@ def _keeping_rate(times: Sequence[Fraction]) -> Fraction:
     ]
     if not fitting:
         return STANDARD_RATES[-1]
-    return min(
-        (rate for rate in fitting if rate <= fitting[0] * Fraction(13, 10)),
-        key=lambda rate: _misfit(seconds, float(rate)),
-    )
+    near = (rate for rate in fitting if rate <= fitting[0] * Fraction(13, 10))
+    return min(near, key=lambda rate: _misfit(seconds, float(rate)))
 
 
-def _collisions(seconds: Sequence[float], rate: float) -> int:
-    """Frames that would share an output frame with their successor."""
-    return len(seconds) - len({math.floor(time * rate + 0.5) for time in seconds})
+def _collisions(seconds: NDArray[np.float64], rate: float) -> int:
+    """Frames that would share an output frame with another."""
+    return len(seconds) - len(np.unique(np.floor(seconds * rate + 0.5)))
 
 
-def _misfit(seconds: Sequence[float], rate: float) -> float:
+def _misfit(seconds: NDArray[np.float64], rate: float) -> float:
     """Mean squared distance from the rate's grid, in frames."""
-    places = [time * rate for time in seconds]
-    return sum((place - round(place)) ** 2 for place in places) / len(places)
+    places = seconds * rate
+    return float(np.mean((places - np.round(places)) ** 2))

@@ -1,6 +1,9 @@
 """The first seconds of any clip as a clean one: exact frames, constant rate, upright, SDR."""
 
-from collections.abc import Callable, Iterator
+import logging
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +22,7 @@ from sunriza_assets.studio.media.sandbox import Progress
 from sunriza_assets.studio.media.sniff import sniff_file
 from sunriza_assets.studio.media.sound import SoundTrack
 from sunriza_assets.studio.media.source import Source, open_source
-from sunriza_assets.studio.media.timeline import slot_of, usable_rate
+from sunriza_assets.studio.media.timeline import nearest, usable_rate
 from sunriza_assets.studio.media.upright import Upright, even
 
 __all__ = ["MAX_SIDE", "cut", "trim"]
@@ -28,6 +31,9 @@ MAX_SIDE: Final = 1920
 """Longest side of a trimmed clip: motion is read from a face, and no more of it is ever used."""
 _CRF: Final = 17
 """One step finer than what is published: it is decoded and measured, then encoded again."""
+_LONGEST_LEAD: Final = Fraction(1, 2)
+"""Seconds without a picture that are let pass at the beginning."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def cut(
         examined = examine(opened, limits)
         plan = _plan(source, examined, Fraction(start), Fraction(max_seconds))
         accept()
-        size = even(examined.info.size, max_side)
+        size = even(examined.info.exact_size, max_side)
         track = None
         if keep_audio and opened.audio is not None:
             second = stack.enter_context(open_source(source, limits))
@@ -138,8 +144,8 @@ def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) ->
 
 def _upright(
     source: Source, examined: Examination, plan: _Plan, size: tuple[int, int]
-) -> Iterator[tuple[int, VideoFrame]]:
-    """Upright frames up to the end of the cut, each with the output frame it is first seen in."""
+) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Upright frames up to the end of the cut, each with its place among the output frames."""
     upright = Upright(
         source.path,
         size,
@@ -147,29 +153,108 @@ def _upright(
         deinterlace=examined.info.interlaced,
         pixel_format="yuv420p",
     )
-    slots: list[int] = []  # of the frames that are still inside the filters
-    source.rewind()
-    for decoded in source.frames():
-        time = examined.timeline.frame_at(decoded.pts or 0)
-        slot = slot_of(time, plan.begin, plan.rate)
-        if slot >= plan.frame_count:
+    places: deque[Fraction] = deque()  # of the frames that are still inside the filters
+    for stamp, decoded in _stamped(source, examined, plan):
+        place = (examined.timeline.time_of(stamp) - plan.begin) * plan.rate
+        if nearest(place) >= plan.frame_count:
             break
-        slots.append(slot)
+        places.append(place)
         for frame in upright.push(decoded):
-            yield slots.pop(0), frame
+            yield places.popleft(), frame
     for frame in upright.finish():
-        yield slots.pop(0), frame
+        yield places.popleft(), frame
 
 
-def _regular(frames: Iterator[tuple[int, VideoFrame]], plan: _Plan) -> Iterator[VideoFrame]:
-    """One frame for each output frame: the last one that is seen by then."""
-    held: VideoFrame | None = None
-    done = 0
-    for slot, frame in frames:
-        while held is not None and done < slot:
-            yield held
+def _stamped(
+    source: Source, examined: Examination, plan: _Plan
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decoded frames with their timestamps, from a key frame at or before the cut on.
+
+    Raises:
+        MediaError: `damaged`: the clip begins too late, or a frame is missing.
+    """
+    timeline = examined.timeline
+    if not examined.trusted:
+        source.rewind()
+        yield from zip(timeline.stamps, source.frames(), strict=False)
+        return
+    expected: int | None = None
+    for index, frame in _from(source, timeline.stamps, timeline.stamp_at(plan.begin)):
+        if (
+            expected is None
+            and index > 0
+            and timeline.stamps[index] > timeline.stamp_at(plan.begin)
+        ):
+            _check_lead(source.path, timeline.time_of(timeline.stamps[index]))
+        elif expected is not None and index > expected:
+            raise _missing(source.path, timeline.time_of(timeline.stamps[expected]))
+        expected = index + 1
+        yield timeline.stamps[index], frame
+    if expected is None or expected < len(timeline.stamps):
+        raise _missing(source.path, timeline.time_of(timeline.stamps[expected or 0]))
+
+
+def _from(source: Source, stamps: Sequence[int], first: int) -> Iterator[tuple[int, VideoFrame]]:
+    """(index of its timestamp, frame) from a key frame at or before a timestamp on, each once."""
+    source.seek(first, source.video)
+    frames = _indexed(source.frames(), stamps)
+    head = next(frames, None)
+    if head is None or stamps[head[0]] > first:  # the file's index of key frames is wrong
+        source.rewind()
+        yield from _indexed(source.frames(), stamps)
+    else:
+        yield head
+        yield from frames
+
+
+def _indexed(
+    frames: Iterable[VideoFrame], stamps: Sequence[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Frames whose timestamp is known; twins and those an edit list hides are left out."""
+    last = -1
+    for frame in frames:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        index = last + 1 if stamp is None else bisect_left(stamps, stamp)
+        if last < index < len(stamps) and stamp in (None, stamps[index]):
+            last = index
+            yield index, frame
+
+
+def _check_lead(path: Path, time: Fraction) -> None:
+    """A clip cut from another may begin with frames that need earlier ones: a few may pass."""
+    if time > _LONGEST_LEAD:
+        raise _missing(path, Fraction(0))
+    _log.warning(
+        "%s: the first %.2f s cannot be decoded and show the first frame that can", path, time
+    )
+
+
+def _missing(path: Path, time: Fraction) -> MediaError:
+    return MediaError(
+        f"The clip is damaged: the frame at {float(time):.2f} s cannot be decoded",
+        where=path,
+        remedy="Upload it again or export it anew.",
+        code="damaged",
+    )
+
+
+def _regular(frames: Iterable[tuple[Fraction, VideoFrame]], plan: _Plan) -> Iterator[VideoFrame]:
+    """One frame for each output frame: the nearest, or the last before it where there is none."""
+    shown: VideoFrame | None = None  # in the output frame `slot`
+    latest: VideoFrame | None = None  # in the output frames after it
+    slot, distance, done = 0, Fraction(0), 0
+    for place, frame in frames:
+        now, off = nearest(place), abs(place - nearest(place))
+        if shown is not None and now == slot:
+            latest = frame
+            if off < distance:
+                shown, distance = frame, off
+            continue
+        while latest is not None and shown is not None and done < now:
+            yield shown if done <= slot else latest
             done += 1
-        held = frame
-    while held is not None and done < plan.frame_count:
-        yield held
+        shown = latest = frame
+        slot, distance = now, off
+    while latest is not None and shown is not None and done < plan.frame_count:
+        yield shown if done <= slot else latest
         done += 1

@@ -30,34 +30,19 @@ from sunriza_assets.studio.media.colour import (
 from sunriza_assets.studio.media.orientation import Orientation
 from sunriza_assets.studio.media.source import reading, side_data
 
-__all__ = ["Upright", "even", "shown_size"]
+__all__ = ["Upright", "even"]
 
 _SCALER: Final = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
 _BACKGROUND: Final = "0x808080"
 """Behind transparent pixels; the same grey as behind a transparent portrait."""
 
 
-def shown_size(
-    coded: tuple[int, int], aspect: Fraction, orientation: Orientation
-) -> tuple[int, int]:
-    """(width, height) in square pixels of a stored frame as a viewer sees it.
-
-    The side that loses nothing is kept: wide pixels widen the picture, tall ones heighten it.
-    """
-    width, height = coded
-    if aspect > 1:
-        width = max(1, round(width * aspect))
-    elif aspect < 1:
-        height = max(1, round(height / aspect))
-    return (height, width) if orientation.turns_side else (width, height)
-
-
-def even(size: tuple[int, int], max_side: int | None = None) -> tuple[int, int]:
+def even(size: tuple[Fraction, Fraction], max_side: int) -> tuple[int, int]:
     """The nearest even size, shrunk in proportion to `max_side` if it is larger.
 
     4:2:0 chroma needs even sides; rounding to the nearest keeps the aspect best.
     """
-    shrink = min(Fraction(1), Fraction(max_side, max(size))) if max_side else Fraction(1)
+    shrink = min(Fraction(1), max_side / max(size))
     width, height = (max(2, 2 * round(side * shrink / 2)) for side in size)
     return width, height
 

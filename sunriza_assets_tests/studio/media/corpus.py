@@ -1,0 +1,400 @@
+"""What strangers send, made by program: each file with the outcome it must have.
+
+Clips are tiny (96x64, mostly twelve frames) and are built in milliseconds; see `films` for how a
+frame carries its number. Add a case by adding a row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from sunriza_assets_tests.studio.media import surgery
+from sunriza_assets_tests.studio.media.films import SIZE, Film, Sound, ffmpeg, picture, write
+
+__all__ = ["CLIPS", "Case", "Refused", "Shown"]
+
+NTSC = Fraction(1000, 1001)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The clip can be trimmed."""
+
+    rate: Fraction
+    """Exact frames per second of the trimmed clip."""
+    numbers: Sequence[int]
+    """The frames it shows, in order."""
+    size: tuple[int, int] = SIZE
+    """(width, height)."""
+    colour: float = 14.0
+    """Largest deviation of a corner's colour, 0-255."""
+    clicks: Sequence[float] | None = None
+    """When clicks are heard."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A named error."""
+
+    code: str
+    """Its code, without the family."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file."""
+
+    name: str
+    """File name; the suffix chooses the container PyAV writes."""
+    build: Callable[[Path], object]
+    """Writes it."""
+    outcome: Shown | Refused
+    """What must come of it."""
+    seconds: float = field(default=10.0)
+    """Longest trim asked for."""
+    start: float = field(default=0.0)
+    """Where the trim starts."""
+
+
+def all_of(count: int) -> list[int]:
+    """Every frame once."""
+    return list(range(count))
+
+
+def film(name: str, plan: Film, outcome: Shown | Refused | None = None, **more: object) -> Case:
+    """A clip that is just written; by default every frame comes out once at its rate."""
+    outcome = outcome or Shown(plan.rate, all_of(plan.count), plan.size)
+    return Case(name, lambda path: write(path, plan), outcome, **more)  # type: ignore[arg-type]
+
+
+def cut(
+    name: str, plan: Film, operation: Callable[[Path], object], outcome: Shown | Refused
+) -> Case:
+    """A clip that is written, then operated on."""
+    return Case(name, lambda path: operation(write(path, plan)), outcome)
+
+
+def copied(
+    name: str,
+    plan: Film,
+    outcome: Shown | Refused,
+    *after: object,
+    before: Sequence[object] = (),
+    **more: object,
+) -> Case:
+    """A clip that is written, then put through ffmpeg."""
+
+    def build(path: Path) -> None:
+        first = write(path.with_name(f"source_{path.stem}.mp4"), plan)
+        ffmpeg(*before, "-i", first, *after, path)
+        first.unlink()
+
+    return Case(name, build, outcome, **more)  # type: ignore[arg-type]
+
+
+def raw(name: str, content: bytes, code: str) -> Case:
+    """A file of given bytes."""
+    return Case(name, lambda path: path.write_bytes(content), Refused(code))
+
+
+PLAIN = Film()
+B_FRAMES = Film(count=24, options={"preset": "medium", "bf": "3", "x264-params": "b-pyramid=2"})
+
+RATES = [
+    film(f"rate_{name}.mp4", Film(rate=rate, count=count))
+    for name, rate, count in (
+        ("10", Fraction(10), 6), ("12_5", Fraction(25, 2), 8), ("15", Fraction(15), 8),
+        ("23_976", 24 * NTSC, 12), ("24", Fraction(24), 12), ("25", Fraction(25), 12),
+        ("29_97", 30 * NTSC, 15), ("30", Fraction(30), 15), ("48", Fraction(48), 20),
+        ("50", Fraction(50), 20), ("59_94", 60 * NTSC, 24), ("60", Fraction(60), 24),
+        ("14_8", Fraction(74, 5), 8),
+    )
+]  # fmt: skip
+FAST_RATES = [
+    film("rate_120.mp4", Film(rate=Fraction(120), count=24), Shown(Fraction(60), all_of(24)[::2])),
+    film("rate_119_88.mp4", Film(rate=120 * NTSC, count=24), Shown(60 * NTSC, all_of(24)[::2])),
+    film("rate_240.mp4", Film(rate=Fraction(240), count=32), Shown(Fraction(60), all_of(32)[::4])),
+    film("rate_300.mp4", Film(rate=Fraction(300), count=32), Refused("too_fast")),
+    film("rate_1000.mkv", Film(rate=Fraction(1000), count=32), Refused("too_fast")),
+]
+CONTAINERS = [
+    film("h264.mov", PLAIN),
+    film("h264.mkv", PLAIN),
+    film("mkv_23_976.mkv", Film(rate=24 * NTSC, count=48)),
+    film("mkv_29_97.mkv", Film(rate=30 * NTSC, count=60)),
+    film("mkv_59_94.mkv", Film(rate=60 * NTSC, count=90)),
+    film("mkv_30.mkv", Film(rate=Fraction(30), count=30)),
+    film("vp8.webm", Film(codec="libvpx", colour=(6, 6, 6))),
+    film("vp8_hidden_frames.webm", Film(
+        codec="libvpx", colour=(6, 6, 6), count=40,
+        options={"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "16"})),
+    film("vp9.webm", Film(codec="libvpx-vp9")),
+    film("vp9_hidden_frames.webm", Film(
+        codec="libvpx-vp9", count=40,
+        options={"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "16"})),
+    film("vp9.mp4", Film(codec="libvpx-vp9")),
+    film("av1.mp4", Film(codec="libsvtav1", count=8)),
+    film("av1.webm", Film(codec="libsvtav1", count=8)),
+    film("hevc.mp4", Film(codec="libx265", count=8)),
+    film("hevc.mkv", Film(codec="libx265", count=8)),
+    film("mpeg4.mp4", Film(codec="mpeg4")),
+    film("mpeg4_b.mp4", Film(codec="mpeg4", options={"bf": "2"})),
+    film("mjpeg.mov", Film(codec="mjpeg", pixel_format="yuvj420p", full_range=True, colour=(5, 5, 5))),
+    film("prores.mov", Film(codec="prores_ks", pixel_format="yuv422p10le")),
+    film("faststart.mp4", replace(PLAIN, container={"movflags": "+faststart"})),
+    film("fragmented.mp4", replace(
+        PLAIN, container={"movflags": "+frag_keyframe+empty_moov+default_base_moof"},
+        options={"g": "4"})),
+    film("timescale_600.mov", Film(rate=30 * NTSC, count=40, container={
+        "video_track_timescale": "600"}), Shown(30 * NTSC, all_of(40))),
+    film("timescale_1000.mp4", Film(rate=Fraction(30), count=40, container={
+        "video_track_timescale": "1000"})),
+    film("one_frame.mp4", Film(count=1)),
+    cut("one_frame_of_350_s.mp4", Film(count=1), lambda path: surgery.stretch(path, 350),
+        Shown(Fraction(1), [0] * 10)),
+    film("one_a_second.mp4", Film(rate=Fraction(1), count=4)),
+    film("two_frames.mp4", Film(count=2)),
+    cut("without_ftyp.mov", PLAIN, lambda path: surgery.rename_boxes(path, b"ftyp", b"wide"),
+        Shown(Fraction(25), all_of(12))),
+    cut("claims_61_minutes.mp4", PLAIN, lambda path: surgery.claim_duration(path, 3660),
+        Shown(Fraction(25), all_of(12))),
+    cut("junk_behind.mp4", PLAIN, lambda path: path.open("ab").write(b"\0" * 3),
+        Shown(Fraction(25), all_of(12))),
+]  # fmt: skip
+
+_30 = Fraction(30)
+_MS = Fraction(1, 1000)
+_90K = Fraction(1, 90000)
+_JITTER = (0, 3, -4, 2, 5, -3, 1, -5, 4, 0, 2, -2)
+TIME = [
+    film("b_frames.mp4", B_FRAMES),
+    film("b_frames.mkv", B_FRAMES),
+    film("open_gop.mp4", replace(
+        B_FRAMES, options={"preset": "medium", "bf": "2", "g": "8", "x264-params": "open-gop=1"})),
+    film("jitter.mp4", Film(rate=_30, count=60, tick=_90K, stamps=[
+        3000 * i + 90 * _JITTER[i % 12] + 450 for i in range(60)])),
+    film("jitter.mkv", Film(rate=_30, count=60, tick=_MS, stamps=[
+        round(1000 * i / 30) + _JITTER[i % 12] + 5 for i in range(60)])),
+    film("dropped_frames.mp4", Film(count=12, tick=_90K, stamps=[
+        3600 * i for i in (0, 1, 2, 3, 6, 7, 8, 9, 10, 13, 14, 15)]),
+        Shown(Fraction(25), [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 8, 8, 9, 10, 11])),
+    film("alternating_20_40_ms.mp4", Film(count=20, tick=_MS, stamps=[
+        30 * i + (10 if i % 2 else 0) - (20 if i % 2 else 0) for i in range(20)]),
+        Shown(Fraction(50), [n for i in range(0, 20, 2) for n in (i, i + 1, i + 1)])),
+    film("low_light_30_to_15.mp4", Film(rate=_30, count=30, tick=_90K, stamps=[
+        3000 * i if i < 20 else 3000 * (20 + 2 * (i - 20)) for i in range(30)]),
+        Shown(_30, [*range(20), *(n for n in range(20, 30) for _ in range(2))][:-1])),
+    film("starts_at_5_s.mkv", Film(count=12, tick=_MS, stamps=[5000 + 40 * i for i in range(12)])),
+    film("long_pause.mp4", Film(count=4, tick=_MS, stamps=[0, 40, 80, 1080]),
+        Shown(Fraction(25), [0, 1, *([2] * 25), 3])),
+    cut("without_composition_times.mp4", B_FRAMES,
+        lambda path: surgery.rename_boxes(surgery.rename_boxes(path, b"ctts"), b"edts"),
+        Shown(Fraction(25), all_of(24))),
+    copied("edit_list_hides_lead.mp4", Film(count=24, options={"g": "12"}),
+        Shown(Fraction(25), list(range(5, 24))), "-c", "copy", before=("-ss", "0.2")),
+    copied("edit_list_b_frames.mp4", B_FRAMES,
+        Shown(Fraction(25), list(range(5, 24))), "-c", "copy", before=("-ss", "0.2")),
+    film("late_pictures.mp4", Film(count=12, tick=_90K, stamps=[
+        9000 + 3600 * i for i in range(12)], sound=Sound(clicks=(0.3,))),
+        Shown(Fraction(25), all_of(12), clicks=[0.2])),
+    film("cut_short.mp4", Film(count=30), Shown(Fraction(25), all_of(20)), seconds=0.8),
+    film("cut_start.mp4", Film(count=30), Shown(Fraction(25), list(range(10, 25))),
+        seconds=0.6, start=0.4),
+    film("cut_start_b_frames.mp4", replace(B_FRAMES, count=40, options={
+        "preset": "medium", "bf": "3", "g": "12"}),
+        Shown(Fraction(25), list(range(30, 40))), start=1.2),
+    film("cut_29_97.mp4", Film(rate=30 * NTSC, count=40), Shown(30 * NTSC, all_of(30)), seconds=1),
+    film("cut_vp9.webm", Film(codec="libvpx-vp9", count=30, options={"g": "10"}),
+        Shown(Fraction(25), list(range(15, 30))), start=0.6),
+    film("start_behind_end.mp4", PLAIN, Refused("no_frames"), start=3.0),
+    film("interlaced_tff.mp4", Film(options={"x264-params": "tff=1"}), Shown(
+        Fraction(25), all_of(12), colour=20)),
+    film("interlaced_bff.mkv", Film(options={"x264-params": "bff=1"}), Shown(
+        Fraction(25), all_of(12), colour=20)),
+]  # fmt: skip
+
+_ONE = 1 << 16
+_W = 1 << 30
+_MATRICES = {  # (a, b, c, d): a point (x, y) is shown at (ax + cy, bx + dy)
+    "90": (0, 1, -1, 0), "180": (-1, 0, 0, -1), "270": (0, -1, 1, 0),
+    "mirrored": (-1, 0, 0, 1), "mirrored_90": (0, -1, -1, 0), "mirrored_180": (1, 0, 0, -1),
+    "mirrored_270": (0, 1, 1, 0),
+}  # fmt: skip
+_STORED = {  # how the upright frame must be stored for it: (quarter turns ccw, then flipped)
+    "90": (1, False), "180": (2, False), "270": (3, False), "mirrored": (0, True),
+    "mirrored_90": (1, True), "mirrored_180": (2, True), "mirrored_270": (3, True),
+}  # fmt: skip
+
+
+def _matrix(name: str) -> list[int]:
+    a, b, c, d = _MATRICES[name]
+    return [a * _ONE, b * _ONE, 0, c * _ONE, d * _ONE, 0, 0, 0, _W]
+
+
+ORIENTATION = [
+    film(f"turned_{name}.mp4", Film(turn=turn, flip=flip, matrix=_matrix(name)))
+    for name, (turn, flip) in _STORED.items()
+] + [
+    film("turned_90.mov", Film(turn=1, matrix=_matrix("90"), codec="libx265", count=6)),
+    film("turned_45.mp4", Film(matrix=[46341, 46341, 0, -46341, 46341, 0, 0, 0, _W]),
+         Refused("unsupported")),
+    film("wide_pixels.mp4", Film(aspect=Fraction(4, 3)), Shown(Fraction(25), all_of(12), (128, 64))),
+    film("tall_pixels.mp4", Film(aspect=Fraction(1, 2)), Shown(Fraction(25), all_of(12), (96, 128))),
+    copied("wide_pixels.webm", Film(aspect=Fraction(4, 3)),
+           Shown(Fraction(25), all_of(12), (128, 64)),
+           "-c:v", "libvpx-vp9", "-b:v", "2M", "-deadline", "realtime"),
+    film("wide_pixels_turned.mp4", Film(turn=1, matrix=_matrix("90"), aspect=Fraction(4, 3)),
+         Shown(Fraction(25), all_of(12), (96, 86))),
+    film("odd_size.mp4", Film(size=(97, 65), pixel_format="yuv444p"),
+         Shown(Fraction(25), all_of(12), (96, 64))),
+]  # fmt: skip
+
+COLOUR = [
+    film("bt601.mp4", Film(colour=(6, 6, 6))),
+    film("pal.mp4", Film(colour=(5, 5, 5))),
+    film("untagged.mp4", Film(colour=(2, 2, 2))),
+    film("full_range.mp4", Film(full_range=True, pixel_format="yuvj420p")),
+    film("yuv422.mp4", Film(pixel_format="yuv422p")),
+    film("yuv444.mp4", Film(pixel_format="yuv444p")),
+    film("ten_bit.mp4", Film(pixel_format="yuv420p10le")),
+    film("ten_bit_422.mp4", Film(pixel_format="yuv422p10le")),
+    film("ten_bit_hevc.mp4", Film(codec="libx265", pixel_format="yuv420p10le", count=6)),
+    film("twelve_bit_hevc.mp4", Film(codec="libx265", pixel_format="yuv420p12le", count=6)),
+    film("grey.mp4", Film(pixel_format="gray"), Shown(Fraction(25), all_of(12), colour=255)),
+    film("rgb.mp4", Film(codec="libx264rgb", pixel_format="rgb24", colour=(1, 1, 0))),
+    film("bt2020_sdr.mp4", Film(colour=(9, 14, 9), pixel_format="yuv420p10le"),
+         Shown(Fraction(25), all_of(12), colour=120)),
+    film("p3.mp4", Film(colour=(12, 1, 1)), Shown(Fraction(25), all_of(12), colour=60)),
+    film("pq.mp4", Film(codec="libx265", pixel_format="yuv420p10le", colour=(9, 16, 9), count=6),
+         Shown(Fraction(25), all_of(6), colour=255)),
+    film("hlg.mp4", Film(codec="libx265", pixel_format="yuv420p10le", colour=(9, 18, 9), count=6),
+         Shown(Fraction(25), all_of(6), colour=255)),
+    copied("alpha_prores.mov", PLAIN, Shown(Fraction(25), all_of(12)),
+           "-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le"),
+    copied("alpha_vp9.webm", PLAIN, Shown(Fraction(25), all_of(12)),
+           "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-b:v", "2M", "-deadline", "realtime"),
+]  # fmt: skip
+
+_CLICK = replace(PLAIN, count=25, sound=Sound(seconds=1.0, clicks=(0.2, 0.6)))
+_HEARD = Shown(Fraction(25), all_of(25), clicks=[0.2, 0.6])
+SOUND = [
+    film("aac.mp4", _CLICK, _HEARD),
+    film("opus.webm", replace(_CLICK, codec="libvpx-vp9", sound=replace(
+        _CLICK.sound, codec="libopus")), _HEARD),
+    copied("vorbis.mkv", _CLICK, _HEARD, "-c:v", "copy", "-c:a", "libvorbis"),
+    film("mp3.mp4", replace(_CLICK, sound=replace(_CLICK.sound, codec="mp3")), _HEARD),
+    film("pcm.mov", replace(_CLICK, sound=replace(_CLICK.sound, codec="pcm_s16le")), _HEARD),
+    film("alac.mov", replace(_CLICK, sound=replace(_CLICK.sound, codec="alac")), _HEARD),
+    film("flac.mkv", replace(_CLICK, sound=replace(_CLICK.sound, codec="flac")), _HEARD),
+    film("stereo_44100.mp4", replace(_CLICK, sound=replace(
+        _CLICK.sound, rate=44100, channels=2)), _HEARD),
+    film("telephone_8000.mov", replace(_CLICK, sound=replace(
+        _CLICK.sound, codec="pcm_s16le", rate=8000)), _HEARD),
+    film("late_sound.mkv", replace(_CLICK, sound=replace(
+        _CLICK.sound, start=0.4, seconds=0.6, clicks=(0.6,))), replace(_HEARD, clicks=[0.6])),
+    film("short_sound.mp4", replace(_CLICK, sound=replace(
+        _CLICK.sound, seconds=0.4, clicks=(0.2,))), replace(_HEARD, clicks=[0.2])),
+    film("long_sound.mp4", replace(_CLICK, sound=replace(
+        _CLICK.sound, seconds=3.0, clicks=(0.2, 0.6, 2.5))), _HEARD),
+    film("sound_from_the_middle.mp4", _CLICK, Shown(
+        Fraction(25), list(range(10, 25)), clicks=[0.2]), start=0.4),
+    copied("surround.mp4", _CLICK, _HEARD, "-c:v", "copy", "-c:a", "aac", "-ac", "6"),
+]  # fmt: skip
+
+
+def _sparse(path: Path) -> None:
+    write(path, PLAIN)
+    with path.open("r+b") as file:
+        file.truncate(50_000_001)
+
+
+def _with_cover(path: Path) -> None:
+    from PIL import Image
+
+    clip, cover = path.with_name("clip.mp4"), path.with_name("cover.png")
+    write(clip, PLAIN)
+    Image.fromarray(picture(77)).save(cover)
+    ffmpeg("-i", cover, "-i", clip, "-map", "0", "-map", "1", "-c", "copy",
+           "-disposition:v:0", "attached_pic", path)  # fmt: skip
+
+
+def _resized_midway(path: Path) -> None:
+    parts = [path.with_name(f"{name}.h264") for name in ("a", "b")]
+    write(parts[0], PLAIN)
+    write(parts[1], Film(size=(192, 128)))
+    whole = path.with_name("whole.h264")
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    ffmpeg("-f", "h264", "-r", "25", "-i", whole, "-c", "copy", "-bsf:v",
+           "setts=pts=N:dts=N:time_base=1/25", path)  # fmt: skip
+
+
+STREAMS = [
+    Case("cover_picture.mp4", _with_cover, Shown(Fraction(25), all_of(12))),
+    Case("resized_midway.mkv", _resized_midway, Shown(Fraction(25), [*range(12), *range(12)])),
+    copied("two_videos.mkv", PLAIN, Shown(Fraction(25), all_of(12)),
+           "-map", "0", "-map", "0", "-c", "copy"),
+]  # fmt: skip
+
+_SOUND_ONLY = replace(_CLICK, count=2)
+REFUSED = [
+    raw("empty.mp4", b"", "empty"),
+    raw("one_byte.mp4", b"\0", "unsupported"),
+    raw("text.mp4", b"This is not a clip.\n" * 40, "unsupported"),
+    raw("noise.mp4", bytes((i * i * 31 + 7) & 0xFF for i in range(5000)), "unsupported"),
+    raw("svg.mp4", b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported"),
+    raw("page.mp4", b"<!DOCTYPE html><html><body>404</body></html>", "unsupported"),
+    raw("playlist.m3u8", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", "unsupported"),
+    raw("playlist.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", "unsupported"),
+    raw("concat.mp4", b"ffconcat version 1.0\nfile /etc/hostname\n", "unsupported"),
+    raw("session.mp4", b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "unsupported"),
+    raw("dash.mp4", b'<?xml version="1.0"?><MPD><BaseURL>http://127.0.0.1:9/</BaseURL></MPD>',
+        "unsupported"),
+    raw("only_ftyp.mp4", b"\0\0\0\x14ftypisom\0\0\0\0isom", "truncated"),
+    raw("box_of_size_0.mp4", b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\0moov", "no_video"),
+    raw("ebml_only.mkv", b"\x1aE\xdf\xa3\x93B\x82\x88matroska", "unreadable"),
+    *(cut(f"cut_at_{share}.mp4", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
+          Refused("truncated")) for share in (1, 10, 50, 90, 99)),
+    *(cut(f"faststart_cut_at_{share}.mp4", replace(PLAIN, container={"movflags": "+faststart"}),
+          lambda path, s=share: surgery.keep(path, s / 100), Refused("truncated"))
+      for share in (50, 99)),
+    *(cut(f"cut_at_{share}.mkv", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
+          Refused("truncated")) for share in (50, 90)),
+    cut("without_index.mp4", PLAIN, lambda path: surgery.rename_boxes(path, b"moov"),
+        Refused("truncated")),
+    cut("zeroed_media.mp4", PLAIN, lambda path: surgery.damage_media(path, 0.0, 1.0),
+        Refused("unreadable")),
+    cut("damaged_in_the_middle.mp4", Film(count=24), lambda path: surgery.damage_media(
+        path, 0.4, 0.6), Refused("damaged")),
+    cut("damaged_b_frames.mp4", replace(B_FRAMES, size=(192, 128)),
+        lambda path: surgery.damage_media(path, 0.5, 0.7), Refused("damaged")),
+    cut("stamps_reach_61_minutes.mp4", PLAIN, lambda path: surgery.stretch(path, 350),
+        Refused("too_long")),
+    film("really_61_minutes.mkv", Film(rate=Fraction(1), count=37, tick=_MS, stamps=[
+        100_000 * i for i in range(37)]), Refused("too_long")),
+    Case("fifty_megabytes.mp4", _sparse, Refused("too_large")),
+    film("sound_only.m4a", Film(count=0, sound=Sound()), Refused("no_video")),
+    copied("sound_only.mp4", _SOUND_ONLY, Refused("no_video"), "-vn", "-c", "copy"),
+    copied("sound_only.mkv", _SOUND_ONLY, Refused("no_video"), "-vn", "-c", "copy"),
+    copied("ffv1.mkv", PLAIN, Refused("unsupported"), "-c:v", "ffv1"),
+    copied("mpeg2.mkv", PLAIN, Refused("unsupported"), "-c:v", "mpeg2video"),
+    copied("theora.mkv", PLAIN, Refused("unsupported"), "-c:v", "libtheora"),
+    copied("raw.mkv", PLAIN, Refused("unsupported"), "-c:v", "rawvideo"),
+    copied("encrypted.mp4", PLAIN, Refused("unsupported"), "-c", "copy",
+           "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00" * 16,
+           "-encryption_kid", "11" * 16),
+    copied("foreign.avi", PLAIN, Refused("unsupported"), "-c", "copy"),
+    copied("foreign.flv", PLAIN, Refused("unsupported"), "-c", "copy"),
+    copied("foreign.ts", PLAIN, Refused("unsupported"), "-c", "copy"),
+    copied("foreign.ogv", PLAIN, Refused("unsupported"), "-c:v", "libtheora"),
+    copied("foreign.gif", PLAIN, Refused("unsupported")),
+    cut("points_to_address.mp4", PLAIN,
+        lambda path: surgery.point_outside(path, b"http://127.0.0.1:9/clip.mp4"),
+        Refused("unsupported")),
+    cut("points_to_file.mov", PLAIN,
+        lambda path: surgery.point_outside(path, b"file:///etc/hostname"), Refused("unsupported")),
+]  # fmt: skip
+
+CLIPS: Sequence[Case] = (
+    *RATES, *FAST_RATES, *CONTAINERS, *TIME, *ORIENTATION, *COLOUR, *SOUND, *STREAMS, *REFUSED,
+)  # fmt: skip

@@ -1,0 +1,134 @@
+"""Cutting in files: what broken recorders, broken uploads and hostile people do to them."""
+
+import struct
+from pathlib import Path
+
+from sunriza_assets.studio.media.boxes import Box, children
+
+_NESTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta")
+
+
+def boxes_named(path: Path, kind: bytes) -> list[Box]:
+    """All boxes of a type, wherever they are nested."""
+    found: list[Box] = []
+    with path.open("rb") as file:
+        waiting = list(children(file, 0, path.stat().st_size))
+        while waiting:
+            box = waiting.pop(0)
+            if box.kind == kind:
+                found.append(box)
+            if box.kind in _NESTS:
+                waiting += children(file, box.body, box.end)
+    return found
+
+
+def patch(path: Path, at: int, data: bytes) -> Path:
+    """Overwrite bytes."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+    return path
+
+
+def keep(path: Path, share: float) -> Path:
+    """Cut the tail off."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def rename_boxes(path: Path, kind: bytes, new: bytes = b"free") -> Path:
+    """Take boxes out by giving them another type."""
+    for box in boxes_named(path, kind):
+        patch(path, box.start + 4, new)
+    return path
+
+
+def claim_duration(path: Path, seconds: int) -> Path:
+    """Make the headers say that it lasts so long."""
+    for kind, scale_at in ((b"mvhd", 12), (b"mdhd", 12)):
+        for box in boxes_named(path, kind):
+            head = path.read_bytes()[box.body : box.end]
+            scale = struct.unpack_from(">I", head, scale_at)[0]
+            patch(path, box.body + scale_at + 4, struct.pack(">I", min(2**32 - 2, scale * seconds)))
+    for box in boxes_named(path, b"tkhd"):
+        patch(path, box.body + 20, struct.pack(">I", seconds * 1000))
+    return path
+
+
+def stretch(path: Path, seconds: int) -> Path:
+    """Make every frame of the first track last so long, in its table of durations."""
+    media, table = boxes_named(path, b"mdhd")[0], boxes_named(path, b"stts")[0]
+    scale = struct.unpack_from(">I", path.read_bytes(), media.body + 12)[0]
+    patch(path, table.body + 12, struct.pack(">I", scale * seconds))
+    return rename_boxes(path, b"edts")
+
+
+def scatter(path: Path, seed: int, count: int, start: float = 0.0, end: float = 1.0) -> Path:
+    """Flip bits at pseudo-random places between two shares of the file."""
+    import random
+
+    dice = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(count):
+        data[dice.randrange(int(len(data) * start), int(len(data) * end))] ^= 1 << dice.randrange(8)
+    path.write_bytes(data)
+    return path
+
+
+def damage_media(path: Path, start: float, end: float) -> Path:
+    """Overwrite a part of the media data, but not its index."""
+    box = boxes_named(path, b"mdat")[0]
+    length = box.end - box.body
+    first, last = box.body + int(length * start), box.body + int(length * end)
+    return patch(path, first, bytes((i * 37 + 11) & 0xFF for i in range(last - first)))
+
+
+def point_outside(path: Path, url: bytes) -> Path:
+    """Make the data reference of the first track point to an address.
+
+    The entry `url ` grows; `dref` and all boxes around it too. Only for files whose index stands
+    behind the media data, so that no offset changes.
+    """
+    data = bytearray(path.read_bytes())
+    dref = boxes_named(path, b"dref")[0]
+    entry = dref.body + 8
+    new = struct.pack(">I", 12 + len(url) + 1) + b"url " + b"\0\0\0\0" + url + b"\0"
+    old = struct.unpack_from(">I", data, entry)[0]
+    grown = len(new) - old
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        for box in boxes_named(path, kind):
+            if box.start <= dref.start and dref.end <= box.end:
+                size = struct.unpack_from(">I", data, box.start)[0]
+                struct.pack_into(">I", data, box.start, size + grown)
+    data[entry : entry + old] = new
+    path.write_bytes(data)
+    return path
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds nothing."""
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    tail = chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + tail
+
+
+def jpeg_with_size(data: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose frame header claims another size."""
+    result = bytearray(data)
+    at = data.index(b"\xff\xc0")
+    struct.pack_into(">HH", result, at + 5, height, width)
+    return bytes(result)
+
+
+def webp_header(width: int, height: int) -> bytes:
+    """An extended WebP that claims a canvas and holds nothing of it."""
+    body = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0"
+    body += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
