@@ -4,7 +4,7 @@ Whether a picture shows one face or several is decided in `landmarks`, where eac
 again by the mesh.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,10 +32,11 @@ CLOSE_LOOK: Final = 3.5
 OVERLAP: Final = 0.3
 """Boxes that share more than this (intersection over union) are looks at the same face."""
 SMALL: Final = 0.2
-"""Share of the picture's longer side below which a face is near the model's limit (0.08)."""
-ZOOMS: Final = (2, 4)
-"""How many times closer the tiles look, tried in this order while faces are small or none."""
-_MIN_TILE: Final = 64
+"""Share of the side of what is looked at from which a face is seen well; 0.08 is the limit."""
+ZOOMS: Final = (2, 4, 8)
+"""How many times closer the tiles look, one after the other."""
+LEAST_TILE: Final = SIZE
+"""Smallest side of a tile, pixels: the model would see no more in a smaller one."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,25 @@ class FaceDetector:
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """All faces in an RGB picture (H, W, 3), best score first.
 
-        The whole picture is looked at once. When that shows nothing, or nothing larger than
-        `SMALL`, overlapping tiles are looked at too: first twice as close, then four times.
+        The whole picture is looked at once; then, as long as no find reaches `SMALL` of the side
+        of what was looked at, overlapping tiles of it: twice, four and eight times as close.
         """
         height, width = image.shape[:2]
-        longer = max(height, width)
-        faces = self._look(image, (0, 0, width, height), SCORE)
+        faces = self._sure(image, [(0, 0, width, height)])
         for zoom in ZOOMS:
-            if any(face.side >= SMALL * longer / (zoom / 2) for face in faces):
+            side = round(max(height, width) / zoom)
+            if side < LEAST_TILE or any(face.side >= 2 * SMALL * side for face in faces):
                 break
-            side = max(_MIN_TILE, round(longer / zoom))
-            for tile in _tiles(width, height, side):
-                faces += self._look(image, tile, SCORE)
-            faces = _best_of_each(faces)
-        seen = [face if face.score >= SURE_SCORE else self._closer(image, face) for face in faces]
-        sure = _best_of_each([face for face in seen if face is not None])
-        return sorted(sure, key=lambda face: -face.score)
+            faces = _best_of_each(faces + self._sure(image, _tiles(width, height, side)))
+        return sorted(faces, key=lambda face: -face.score)
+
+    def _sure(
+        self, image: NDArray[np.uint8], tiles: Iterable[tuple[int, int, int, int]]
+    ) -> list[Detection]:
+        """The faces in some tiles, each seen with certainty once."""
+        finds = [face for tile in tiles for face in self._look(image, tile, SCORE)]
+        seen = [face if face.score >= SURE_SCORE else self._closer(image, face) for face in finds]
+        return _best_of_each([face for face in seen if face is not None])
 
     def _closer(self, image: NDArray[np.uint8], face: Detection) -> Detection | None:
         """A doubtful find looked at alone and closely: the better find, or None."""
@@ -124,9 +128,7 @@ class FaceDetector:
             return []
         shapes = _decoded(outputs["regressors"][0, chosen], _ANCHORS[chosen])
         shapes = (shapes - shift) / scale + np.array(tile[:2], np.float32)
-        found = _merged(shapes, scores[chosen])
-        height, width = image.shape[:2]
-        return [face for face in found if not _cut_off(face, tile, width, height)]
+        return _merged(shapes, scores[chosen])
 
 
 def _anchors() -> NDArray[np.float32]:
@@ -217,21 +219,6 @@ def _tiles(width: int, height: int, side: int) -> Iterator[tuple[int, int, int, 
     for y in starts(height):
         for x in starts(width):
             yield x, y, min(x + side, width), min(y + side, height)
-
-
-def _cut_off(face: Detection, tile: tuple[int, int, int, int], width: int, height: int) -> bool:
-    """Whether a face reaches over an edge of its tile that is not an edge of the picture.
-
-    Another tile shows it whole.
-    """
-    x0, y0, x1, y1 = tile
-    over = (
-        x0 > 0 and face.box[0] < x0,
-        y0 > 0 and face.box[1] < y0,
-        x1 < width and face.box[2] > x1,
-        y1 < height and face.box[3] > y1,
-    )
-    return any(over)
 
 
 def _best_of_each(faces: list[Detection]) -> list[Detection]:

@@ -23,3 +23,12 @@ def test_the_person_is_told_from_the_background(
 
 def test_an_empty_picture_shows_nobody(models: ModelStore) -> None:
     assert PersonMatte(models).matte(np.full((90, 160, 3), 128, np.uint8)).max() < 0.5
+
+
+def test_the_matte_covers_what_the_original_model_covers(
+    models: ModelStore, astronaut: NDArray[np.uint8]
+) -> None:
+    matte = PersonMatte(models).matte(astronaut)
+    # LiteRT on the same picture, area-averaged to 256x256.
+    assert abs(matte.mean() - 0.54434) < 0.002
+    assert abs((matte > 0.5).mean() - 0.54494) < 0.002

@@ -92,9 +92,15 @@ def test_scripted_blinks_are_counted_exactly(
     times = np.arange(int(7 * rate)) / rate
     at = np.sort(np.array([0.5 + 0.5 * slot for slot in slots]))
     closure = sum((np.exp(-(((times - t) / 0.07) ** 2)) for t in at), np.zeros_like(times))
-    squint = 0.35 * (np.sin(2 * np.pi * times / 7) > 0.9)  # slow and long: no blink
-    opening = 0.3 * (1 - depth * closure) * (1 - squint * 0.5)
+    opening = 0.3 * (1 - depth * closure)
     apertures = np.stack([opening, 1.1 * opening], axis=1) + rng.normal(0, 0.004, (len(times), 2))
     found = blink_frames(apertures, rate)
     assert len(found) == len(at)
     np.testing.assert_allclose(found / rate, at, atol=2 / rate + 0.03)
+
+
+def test_a_squint_is_no_blink() -> None:
+    times = np.arange(150) / 30
+    closure = 0.6 / (1 + np.exp(-20 * (0.5 - np.abs(times - 2.5))))  # for a second
+    apertures = np.repeat(0.3 * (1 - closure)[:, None], 2, axis=1)
+    assert len(blink_frames(apertures, 30)) == 0
