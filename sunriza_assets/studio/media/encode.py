@@ -36,10 +36,10 @@ CRF: Final = 18
 """Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
 BYTES_PER_SECOND: Final = 150_000
 """Ceiling at 512x512 pixels: 1.5 MB for ten seconds. Larger pictures get more in proportion."""
-_HEADROOM: Final = 0.79
-_BUFFER_S: Final = 0.75
+_HEADROOM: Final = 0.72
+_BUFFER_S: Final = 1.0
 """Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
-With this much, noise of three seconds still stays below the ceiling."""
+With this much, noise of a second or more still stays below the ceiling."""
 _BASE_PIXELS: Final = 512 * 512
 _THREADS: Final = 4
 """Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
