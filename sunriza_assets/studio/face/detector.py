@@ -82,15 +82,20 @@ class FaceDetector:
         """The execution provider it runs on."""
         return self._graph.provider
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, image: NDArray[np.uint8], *, closest: int = ZOOMS[-1]) -> list[Detection]:
         """All faces in an RGB picture (H, W, 3), best score first.
 
         The whole picture is looked at once; then, as long as no find reaches `SMALL` of the side
         of what was looked at, overlapping tiles of it: twice, four and eight times as close.
+
+        Args:
+            image: the picture.
+            closest: the closest look to take, one of `ZOOMS`. A picture without a face costs
+                about 0.3 s at 8, 15 ms at 2.
         """
         height, width = image.shape[:2]
         faces = self._sure(image, [(0, 0, width, height)])
-        for zoom in ZOOMS:
+        for zoom in (zoom for zoom in ZOOMS if zoom <= closest):
             side = round(max(height, width) / zoom)
             if side < LEAST_TILE or any(face.side >= 2 * SMALL * side for face in faces):
                 break

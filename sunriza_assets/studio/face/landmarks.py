@@ -41,6 +41,10 @@ COMPARABLE: Final = 0.4
 """Share of the main face's size from which a second face is one of the portrait's subjects."""
 PASSES: Final = 4
 """Looks at a still face; each crop comes from the landmarks of the look before."""
+PORTRAIT_ZOOM: Final = 8
+"""Closest look for a face in a portrait, which may be a full-body photograph."""
+CLIP_ZOOM: Final = 2
+"""The same in a clip, where each frame without a face is searched anew."""
 _CANDIDATES: Final = 8
 _LOST_GROWTH: Final = 0.25
 """Face sizes that a lost face may have moved per frame, on top of one."""
@@ -140,7 +144,7 @@ class FaceMesh:
         Raises:
             FaceError: no face (`face.none`), or several of comparable size (`face.several`).
         """
-        faces = self._faces(image)
+        faces = self._faces(image, PORTRAIT_ZOOM)
         if not faces:
             raise FaceError(
                 "No face was found in the portrait",
@@ -190,16 +194,19 @@ class FaceMesh:
         points, logit = self._mesh.look(image, crop)
         return FaceLandmarks(points, float(expit(logit)))
 
-    def _faces(self, image: NDArray[np.uint8]) -> list[tuple[Detection, FaceLandmarks]]:
+    def _faces(
+        self, image: NDArray[np.uint8], closest: int
+    ) -> list[tuple[Detection, FaceLandmarks]]:
         """Finds that the mesh agrees with, the main one first."""
-        finds = sorted(self._detector.detect(image), key=lambda find: -find.side * find.score)
+        finds = self._detector.detect(image, closest=closest)
+        finds.sort(key=lambda find: -find.side * find.score)
         looks = [(find, self.landmarks(image, find.crop, passes=2)) for find in finds[:_CANDIDATES]]
         return [(find, face) for find, face in looks if face.score >= PRESENT]
 
     def _found_again(
         self, image: NDArray[np.uint8], last: FaceLandmarks | None, lost: int
     ) -> FaceLandmarks | None:
-        faces = [face for _, face in self._faces(image)]
+        faces = [face for _, face in self._faces(image, CLIP_ZOOM)]
         if last is None or not faces:
             return faces[0] if faces else None
         size = last.crop.side

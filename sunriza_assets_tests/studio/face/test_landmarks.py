@@ -69,6 +69,11 @@ def test_a_cat_is_no_person(face_mesh: FaceMesh) -> None:
     assert caught.value.code == "face.none"
 
 
+def test_a_profile_is_no_portrait(face_mesh: FaceMesh) -> None:
+    with pytest.raises(FaceError, match="from the front"):
+        face_mesh.portrait(np.dstack([data.camera()] * 3))
+
+
 def test_two_people_are_one_too_many(face_mesh: FaceMesh, astronaut: NDArray[np.uint8]) -> None:
     with pytest.raises(FaceError, match="2 faces") as caught:
         face_mesh.portrait(np.hstack([astronaut, astronaut]))
