@@ -1,4 +1,4 @@
-"""From a clip to its motion template: track, choose rest, split pose from expression, smooth."""
+"""From a clip to its motion template: track, choose rest, split pose from expression."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,7 +25,6 @@ from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
 from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
-from sunriza_assets.studio.motion.smoothing import EXPRESSION_FRAMES, POSE_FRAMES, smooth
 from sunriza_assets.studio.motion.template import MotionTemplate
 
 __all__ = ["extract_motion", "gaze_offsets"]
@@ -101,17 +100,15 @@ def _arrays(
     usual = np.percentile(openings[known], _USUAL_PERCENTILE, axis=0)
     closure = 1.0 - openings / np.maximum(usual, 1e-6)
     gaze = gaze_offsets(upright) - gaze_offsets(neutral.points)
-    gaze = _held_through_blinks(gaze, closure)
-    expression = smooth(parts.expression, rate, frames_at_30=EXPRESSION_FRAMES)
-    faces = neutral.points[:MESH_POINTS] + expression * eye_distance(neutral.points)
+    faces = neutral.points[:MESH_POINTS] + parts.expression * eye_distance(neutral.points)
     return {
         "neutral": neutral.points.astype(np.float32),
-        "rotation": _smooth(parts.rotation, rate, POSE_FRAMES),
-        "log_scale": _smooth(parts.log_scale, rate, POSE_FRAMES),
-        "translation": _smooth(parts.translation, rate, POSE_FRAMES),
-        "expression": expression.astype(np.float16),
+        "rotation": parts.rotation.astype(np.float32),
+        "log_scale": parts.log_scale.astype(np.float32),
+        "translation": parts.translation.astype(np.float32),
+        "expression": parts.expression.astype(np.float16),
         "closure": closure.astype(np.float32),
-        "gaze": _smooth(gaze, rate, EXPRESSION_FRAMES),
+        "gaze": _held_through_blinks(gaze, closure).astype(np.float32),
         "mouth_opening": mouth_aperture(faces).astype(np.float32),
     }, neutral.frame
 
@@ -131,10 +128,6 @@ def gaze_offsets(points: NDArray[Any]) -> NDArray[np.float64]:
     x = np.sum(offset * along, axis=-1) / square
     y = (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / square
     return np.stack([x, y], axis=-1)
-
-
-def _smooth(values: NDArray[Any], rate: Fraction, frames: int) -> NDArray[np.float32]:
-    return smooth(values, rate, frames_at_30=frames).astype(np.float32)
 
 
 def _held_through_blinks(

@@ -9,6 +9,7 @@ lid. All lengths below scale with the eye's width W and its largest opening A.
 
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
@@ -41,7 +42,7 @@ _LOWER_INSET: Final = 0.10
 _LOWER_REACH: Final = 0.8
 """How far below its rim the lower lid stretches, A."""
 _LID_SHADOW: Final = 0.35
-_LASH_SHADE: Final = 0.38
+_LASH_SHADE: Final = 0.6
 _GAZE_LIMITS: Final = (0.16, 0.06)
 """Largest iris shift sideways and up or down, W: beyond there is no eye white in the photo."""
 _BLIND: Final = 0.06
@@ -55,10 +56,19 @@ class Eye:
     Args:
         points: (478, 3) landmarks of the portrait, pixels.
         side: 0 the subject's right eye, 1 the left.
-        size: (width, height) of the picture.
+        picture: (H, W, 3) RGB.
+        rims: (H, W) uint8 matte of the rims of glasses, which no lid moves; None for none.
     """
 
-    def __init__(self, points: NDArray[Any], side: int, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        points: NDArray[Any],
+        side: int,
+        picture: Image,
+        *,
+        rims: NDArray[np.uint8] | None = None,
+    ) -> None:
+        size = (picture.shape[1], picture.shape[0])
         upper, lower = points[UPPER_LIDS[side], :2], points[LOWER_LIDS[side], :2]
         origin, across = upper[0], upper[-1] - upper[0]
         self._width = max(float(np.linalg.norm(across)), 1.0)
@@ -83,6 +93,9 @@ class Eye:
         centre = (iris - origin) @ self._axes.T
         self._from_iris = np.stack([x - centre[0], y - centre[1]], axis=2).astype(np.float32)
         self._soft = np.float32(max(0.8, 0.018 * self._width))
+        self._picture, self._rims = _without_rims(picture, rims, self._window)
+        self._original = picture[self._window].astype(np.float32)
+        self._ink = self._lash_colour()
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -94,16 +107,15 @@ class Eye:
         """Largest opening over width."""
         return self._opening / self._width
 
-    def draw(self, picture: Image, closure: float, gaze: NDArray[Any]) -> Any:
+    def draw(self, closure: float, gaze: NDArray[Any]) -> Image | None:
         """The eye with its lids and iris moved.
 
         Args:
-            picture: (H, W, C) uint8 portrait.
             closure: 0 as in the portrait, 1 shut, down to `WIDEST` for wider.
             gaze: (2,) shift of the iris in eye widths, x along the eye to the right, y down.
 
         Returns:
-            (h, w, C) uint8 new content of `window`, or None where nothing changes.
+            (h, w, 3) uint8 new content of `window`, or None where nothing changes.
         """
         closure = float(np.clip(closure, WIDEST, 1.0))
         shift = np.clip(gaze, -np.array(_GAZE_LIMITS), _GAZE_LIMITS) * self._width
@@ -118,16 +130,20 @@ class Eye:
         )
         lift = np.float32(max(closure, 0.0) * _MEETING) * gap
         upper, lower = self._upper + fall, self._lower - lift
-        ball = self._eyeball(picture, upper, shift, closure)
-        lower_skin = self._lower_lid(picture, lower, lift)
-        upper_skin = self._upper_lid(picture, upper, fall, closure)
+        ball = self._eyeball(upper, shift, closure)
+        lower_skin = self._lower_lid(lower, lift)
+        upper_skin = self._upper_lid(upper, fall)
         below = np.clip((self._y - lower) / self._soft + 0.5, 0.0, 1.0)[:, :, None]
         above = np.clip((upper - self._y) / self._soft + 0.5, 0.0, 1.0)[:, :, None]
         result = ball + below * (lower_skin - ball)
         result += above * (upper_skin - result)
+        line = self._lash_line(upper, fall, closure)[:, :, None]
+        result += line * (np.minimum(self._ink, result) - result)
+        if self._rims is not None:
+            result += self._rims * (self._original - result)
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _eyeball(self, picture: Image, upper: Plane, shift: NDArray[Any], closure: float) -> Plane:
+    def _eyeball(self, upper: Plane, shift: NDArray[Any], closure: float) -> Plane:
         """What the lids leave free: the iris shifted, a wider eye filled from below its rim."""
         from_iris = self._from_iris - shift.astype(np.float32)
         distance = np.linalg.norm(from_iris, axis=2)
@@ -137,33 +153,46 @@ class Eye:
         risen = np.maximum(self._upper - upper, 0.0)
         depth = (self._y - upper) / np.maximum(0.6 * (self._lower - upper), 1e-3)
         dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * (1.0 - smoothstep(depth))
-        ball = self._read(picture, dx, dy)
+        ball = self._read(dx, dy)
         shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
         return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])
 
-    def _lower_lid(self, picture: Image, lower: Plane, lift: Plane) -> Plane:
-        depth = np.maximum(self._y - lower, 0.0)
+    def _lower_lid(self, lower: Plane, lift: Plane) -> Plane:
+        depth = self._y - lower
         reach = _LOWER_REACH * self._opening
         source = depth - lift * smoothstep(depth / (reach + lift))
         inset = _LOWER_INSET * lift / max(_MEETING, 1e-3)
-        source += inset * np.exp(-depth / (0.12 * self._opening))
-        return self._read(picture, 0.0, self._lower + source - self._y)
+        source += inset * np.exp(-np.abs(depth) / (0.12 * self._opening))
+        return self._read(0.0, self._lower + source - self._y)
 
-    def _upper_lid(self, picture: Image, upper: Plane, fall: Plane, closure: float) -> Plane:
-        height = np.maximum(upper - self._y, 0.0)
+    def _upper_lid(self, upper: Plane, fall: Plane) -> Plane:
+        height = upper - self._y
         strip = _LASH_STRIP * self._opening
         span = np.maximum(self._lid_height + fall - strip, 1e-3)
         source = height - fall * smoothstep((height - strip) / span)
         inset = _UPPER_INSET * np.clip(4.0 * fall, 0.0, self._opening)
-        source += inset * np.exp(-height / (0.12 * self._opening))
-        skin = self._read(picture, 0.0, self._upper - source - self._y)
-        lashes = np.exp(-((height / (0.07 * self._opening + self._soft)) ** 2))
-        reach = np.clip(fall / (0.5 * self._opening), 0.0, 1.0)
-        return np.asarray(
-            skin * (1.0 - _LASH_SHADE * max(closure, 0.0) * lashes * reach)[:, :, None]
-        )
+        source += inset * np.exp(-np.abs(height) / (0.12 * self._opening))
+        return self._read(0.0, self._upper - source - self._y)
 
-    def _read(self, picture: Image, dx: Any, dy: Any) -> Plane:
+    def _lash_line(self, upper: Plane, fall: Plane, closure: float) -> Plane:
+        """(h, w) how dark the lashes lie along the lid's rim: nothing on an open eye, where the
+        photo has its own, most on a shut one, where they are all that is left to see."""
+        thickness = 0.035 * self._width + 0.5 * self._soft
+        line = np.exp(-(((self._y - upper + 0.3 * thickness) / thickness) ** 2))
+        reach = np.clip(fall / (0.4 * self._opening), 0.0, 1.0)
+        return np.asarray(_LASH_SHADE * max(closure, 0.0) * line * reach, dtype=np.float32)
+
+    def _lash_colour(self) -> Plane:
+        """(3,) the darkest that the rim of the open upper lid shows."""
+        rim = np.abs(self._y - self._upper) < 0.12 * self._opening
+        rim &= self._lower - self._upper > 0.5 * self._opening
+        colours = self._original[rim]
+        if len(colours) == 0:
+            return np.full(3, 40.0, np.float32)
+        dark = colours[np.argsort(colours.sum(axis=1))[: max(1, len(colours) // 6)]]
+        return np.asarray(0.85 * dark.mean(axis=0), dtype=np.float32)
+
+    def _read(self, dx: Any, dy: Any) -> Plane:
         """The picture read (dx, dy) away in eye coordinates, float32."""
         rows, columns = self._window
         height, width = self._y.shape
@@ -173,7 +202,7 @@ class Eye:
         y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + shift_y
         places = np.empty((height, width, 2), dtype=np.float32)
         places[..., 0], places[..., 1] = x, y
-        return read_at(picture, places).astype(np.float32)
+        return read_at(self._picture, places).astype(np.float32)
 
     def _box(
         self, origin: NDArray[Any], upper: NDArray[Any], lower: NDArray[Any], size: tuple[int, int]
@@ -190,6 +219,19 @@ class Eye:
         local = (np.stack([x, y], axis=2) - origin) @ self._axes.T
         window = (slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0])))
         return window, local[..., 0].astype(np.float32), local[..., 1].astype(np.float32)
+
+
+def _without_rims(
+    picture: Image, rims: NDArray[np.uint8] | None, window: tuple[slice, slice]
+) -> tuple[Image, Plane | None]:
+    """The picture as if no glasses were worn in a window of it, and the matte that puts them back
+    (h, w, 1); skin under a rim is a guess from around (Telea inpainting)."""
+    if rims is None or not rims[window].any():
+        return picture, None
+    hidden = cv2.dilate((rims[window] > 20).astype(np.uint8), np.ones((3, 3), np.uint8))
+    bare = picture.copy()
+    bare[window] = cv2.inpaint(np.ascontiguousarray(picture[window]), hidden, 3, cv2.INPAINT_TELEA)
+    return bare, rims[window].astype(np.float32)[:, :, None] / 255.0
 
 
 def _curve(rim: NDArray[Any]) -> PchipInterpolator:

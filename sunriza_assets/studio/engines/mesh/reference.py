@@ -40,13 +40,16 @@ def matching_frame(arrays: Arrays, points: NDArray[Any]) -> tuple[int, float]:
         points: (>= 468, 3) landmarks of the portrait, pixels.
 
     Returns:
-        The frame, and the root mean square distance in IOD after the best similarity.
+        The frame, and the root mean square distance in IOD between the face as it is seen there
+        and in the portrait, place, size and roll apart.
     """
     neutral = arrays["neutral"][:MESH_POINTS].astype(np.float64)
-    shapes = neutral + eye_distance(neutral) * arrays["expression"].astype(np.float64)
-    mesh = points[:MESH_POINTS]
-    fits = fit_similarity(mesh, shapes)
-    apart = (fits.apply(mesh) - shapes)[..., :2] / eye_distance(neutral)
+    iod = eye_distance(neutral)
+    faces = neutral + iod * arrays["expression"].astype(np.float64)
+    turns = rotation_matrices(arrays["rotation"])
+    seen = ((faces - neutral.mean(axis=0)) @ np.swapaxes(turns, 1, 2))[..., :2]
+    mesh = points[:MESH_POINTS, :2]
+    apart = (fit_similarity(mesh, seen).apply(mesh) - seen) / iod
     residual = np.sqrt(np.mean(np.sum(apart**2, axis=-1), axis=-1))
     best = int(np.argmin(residual))
     return best, float(residual[best])

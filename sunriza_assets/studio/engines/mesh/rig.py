@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
 from sunriza_assets.studio.engines.mesh.background import Layers
+from sunriza_assets.studio.engines.mesh.glasses import find_rims
 from sunriza_assets.studio.engines.mesh.lids import Eye
 from sunriza_assets.studio.engines.mesh.mouth import Mouth, MouthPainter
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
@@ -49,7 +50,10 @@ class PortraitRig:
         """Distance of the outer eye corners, pixels."""
         self.centre = skull_centre(points)
         """(3,) the point the head turns about."""
-        self.eyes = (Eye(points, 0, (width, height)), Eye(points, 1, (width, height)))
+        rims = find_rims(image, points)
+        self.has_glasses = rims is not None
+        """Whether rims were found that the lids pass behind."""
+        self.eyes = (Eye(points, 0, image, rims=rims), Eye(points, 1, image, rims=rims))
         """The subject's right eye, then the left."""
         self.mouth = MouthPainter(points, image)
         self.warp = Warp(points, (width, height), stitched=stitched)
@@ -82,8 +86,7 @@ class PortraitRig:
         frame = self.image.copy()
         sources = self.warp.backward_map(head, points)
         eyes = [
-            (eye.window, eye.draw(self.image, closure[side], gaze[side]))
-            for side, eye in enumerate(self.eyes)
+            (eye.window, eye.draw(closure[side], gaze[side])) for side, eye in enumerate(self.eyes)
         ]
         drawn = [(window, eye) for window, eye in eyes if eye is not None]
         if sources is None:
