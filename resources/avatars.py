@@ -24,7 +24,7 @@ class Cursor:
     """RFC 3339 UTC with nanoseconds, so that text order is time order."""
     avatar_id: str
     """Breaks ties between documents written at the same instant."""
-    seen: Sequence[Sequence[str]] = field(default=(), compare=False)
+    seen: Sequence[tuple[str, str]] = field(default=(), compare=False)
     """(avatar id, update time) of what was handed out from behind this place already: where
     clients stamp documents by clocks of their own, a place may only be left behind once nothing
     earlier can turn up any more."""
@@ -111,7 +111,10 @@ class AvatarStore(Protocol):
     def progress(
         self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
     ) -> None:
-        """Tell how far the owning run is, 0-100; written at most once a second per avatar."""
+        """Tell how far the owning run is, 0-100; written at most once a second per avatar.
+
+        A courtesy: a store that cannot be written is logged and stops nobody.
+        """
         ...
 
     def publish(

@@ -8,6 +8,7 @@ People may edit a document by hand at any time; a broken one is a problem of tha
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError, StoreError
 
 __all__ = ["LocalAvatars"]
+
+_log = logging.getLogger(__name__)
 
 _MAX_BYTES: Final = 1 << 20  # Firestore's limit for a document
 # Kernels stamp files with a coarse clock, at most 10 ms behind the precise one (CONFIG_HZ=100).
@@ -108,10 +111,13 @@ class LocalAvatars:
         """Tell how far the owning run is; more than once a second is dropped."""
         if not self._throttle.may_tell(avatar_id):
             return
-        self._take(
-            avatar_id,
-            lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
-        )
+        try:
+            self._take(
+                avatar_id,
+                lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
+            )
+        except StoreError as problem:  # no reason to stop a run that gets on
+            _log.warning("Progress could not be told: %s", problem)
 
     def publish(
         self,
