@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.boxes import Layout, read_layout
+from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
 from sunriza_assets.studio.media.h264 import IDR, LEVELS, fits_level, unit_types
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
@@ -34,12 +35,8 @@ __all__ = [
     "require_playable",
 ]
 
-MIN_SSIM: Final = 0.97
-"""Mean structural similarity of the luma with the frames that were given."""
 MAX_LEVEL: Final = 52
 """The highest H.264 level that the phones of the last years decode: 4096x2304 at 60."""
-_BUDGET: Final = 150_000
-"""Bytes a second up to 512x512 pixels; larger pictures get more in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +106,6 @@ class Conformance:
         """The inverse of `to_dict`."""
         findings = tuple(Finding(**finding) for finding in values["findings"])
         return cls(path, VideoInfo.from_dict(values["info"]), findings)
-
-
-def byte_budget(size: tuple[int, int], seconds: Fraction) -> int:
-    """Most bytes of a published clip: 1.5 MB per 10 s up to 512x512, in proportion above."""
-    return round(_BUDGET * max(1.0, size[0] * size[1] / 512**2) * max(Fraction(1), seconds))
 
 
 def require_playable(path: Path, **expected: Any) -> VideoInfo:

@@ -6,41 +6,42 @@ Frames come as a stream and none is kept. The file appears under its name when i
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
 from sunriza_assets.studio.media.files import part_path, sync_and_rename
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.sound import SoundTrack
 
-__all__ = ["Encoder", "VideoWriter", "encode", "pick_encoder"]
+__all__ = ["Encoder", "Quality", "VideoWriter", "encode", "pick_encoder"]
 
 Encoder = Literal["auto", "libx264", "h264_nvenc"]
 
 CRF: Final = 18
 """Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
-BYTES_PER_SECOND: Final = 150_000
-"""Ceiling at 512x512 pixels: 1.5 MB for ten seconds. Larger pictures get more in proportion."""
 _HEADROOM: Final = 0.72
+"""Share of the budget that is the highest rate."""
 _BUFFER_S: Final = 1.0
 """Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
 With this much, noise of a second or more still stays below the ceiling."""
-_BASE_PIXELS: Final = 512 * 512
 _THREADS: Final = 4
 """Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
 _AVCOL_BT709: Final = 1
@@ -49,6 +50,11 @@ _SOUND_BITS: Final = 128_000
 _SEEK_S: Final = 2
 """Seconds between key frames: a seek never waits longer."""
 _ENDLESS_S: Final = 3600
+_COMPARED: Final = 5
+"""One frame of so many is compared with what was encoded of it."""
+if TYPE_CHECKING:
+    from sunriza_assets.studio.media.quality import Likeness
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,12 +81,36 @@ def encode(
         encoder: auto takes NVENC where a test encode works, else x264.
 
     Raises:
-        MediaError: `no_frames`, or `unsupported`: an odd size or frames that differ in size.
+        MediaError: `no_frames`; `unsupported`: an odd size or frames that differ in size;
+            `not_playable`: it is too large or too unlike the frames to be published.
     """
-    with VideoWriter(path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S) as writer:
+    writer = VideoWriter(
+        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True
+    )
+    with writer:
         for frame in frames:
             writer.write(frame)
     return writer.info
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How a clip was encoded."""
+
+    encoder: str
+    """libx264 or h264_nvenc."""
+    size_bytes: int
+    """Size of the file."""
+    budget_bytes: int
+    """Largest size at which it may be published."""
+    mean_ssim: float | None
+    """Structural similarity of its luma to the frames given, if it was measured."""
+    lowest_ssim: float | None
+    """The same of the worst frame measured."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):
@@ -91,6 +121,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     info: VideoInfo
     """The finished file, once the block is left."""
+    quality: Quality
+    """How well it was encoded, once the block is left."""
 
     def __init__(
         self,
@@ -101,6 +133,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         encoder: Encoder = "auto",
         sound: SoundTrack | None = None,
         key_frame_s: int = _SEEK_S,
+        published: bool = False,
     ) -> None:
         self._path = path
         self._part = part_path(path)
@@ -112,6 +145,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stream: VideoStream | None = None
         self._count = 0
         self._sound = _Sound(sound) if sound is not None else None
+        self._published = published
+        self._likeness: Likeness | None = None
+        self._encoder = ""
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +172,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             )
         frame.pts, frame.time_base = self._count, 1 / self._rate
         frame.pict_type = 0  # the encoder's choice, not the source's
-        container.mux(stream.encode(frame))
+        if self._likeness is not None:
+            self._likeness.given(self._count, frame)
+        self._mux(container, stream.encode(frame))
         self._count += 1
         if self._sound is not None:
             self._sound.write(container, self._count / self._rate)
@@ -152,7 +190,9 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         try:
             if container is not None:
                 if kind is None and stream is not None:
-                    container.mux(stream.encode(None))
+                    self._mux(container, stream.encode(None))
+                    if self._likeness is not None:
+                        self._likeness.encoded(None)
                     if self._sound is not None:
                         self._sound.finish(container)
                 container.close()
@@ -162,10 +202,40 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 raise MediaError(
                     "There are no frames to encode", where=self._path, code="no_frames"
                 )
+            self.info = describe_own(self._part)
+            self._judge()
             sync_and_rename(self._part, self._path)
-            self.info = describe_own(self._path)
         finally:
             self._part.unlink(missing_ok=True)
+
+    def _mux(self, container: OutputContainer, packets: list[Packet]) -> None:
+        for packet in packets:
+            if self._likeness is not None:
+                self._likeness.encoded(packet)
+            container.mux(packet)
+
+    def _judge(self) -> None:
+        """Refuse to hand out what would not be published."""
+        likeness, budget = self._likeness, byte_budget(self.info.size, self.info.duration)
+        self.quality = Quality(
+            encoder=self._encoder,
+            size_bytes=self.info.size_bytes,
+            budget_bytes=budget,
+            mean_ssim=likeness.mean if likeness is not None else None,
+            lowest_ssim=likeness.lowest if likeness is not None else None,
+        )
+        problems = []
+        if likeness is not None and likeness.mean < MIN_SSIM:
+            problems.append(f"its likeness is {likeness.mean:.3f}, below {MIN_SSIM}")
+        if likeness is not None and self.info.size_bytes > budget:
+            problems.append(f"it has {self.info.size_bytes} bytes, more than {budget}")
+        if problems:
+            raise MediaError(
+                f"The clip may not be published: {'; '.join(problems)}",
+                where=self._path,
+                remedy="Choose a smaller size or a picture with less grain.",
+                code="not_playable",
+            )
 
     def _open(self, width: int, height: int) -> None:
         if width % 2 or height % 2:
@@ -174,6 +244,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 code="unsupported",
             )  # fmt: skip
         name = pick_encoder(width, height) if self._wanted == "auto" else self._wanted
+        self._encoder = name
         self._container = av.open(
             str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
         )
@@ -182,6 +253,11 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         )
         if self._sound is not None:
             self._sound.open(self._container)
+        self._container.start_encoding()  # opens the encoder, which then has its parameter sets
+        if self._published:
+            from sunriza_assets.studio.media.quality import Likeness  # OpenCV: not for the child
+
+            self._likeness = Likeness(self._stream.codec_context.extradata, _COMPARED)
 
 
 class _Sound:
@@ -279,7 +355,7 @@ def _add_stream(
     context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
     context.color_range = ColorRange.MPEG
     context.sample_aspect_ratio = Fraction(1)
-    most = round(8 * BYTES_PER_SECOND * max(1.0, size[0] * size[1] / _BASE_PIXELS) * _HEADROOM)
+    most = round(8 * byte_budget(size, Fraction(1)) * _HEADROOM)
     options: dict[str, object] = {"maxrate": str(most), "bufsize": str(round(_BUFFER_S * most))}
     if name == "libx264":
         context.thread_count = _THREADS

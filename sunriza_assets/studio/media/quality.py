@@ -11,15 +11,58 @@ from typing import Final
 
 import cv2
 import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.media.frames import read_frames
 
-__all__ = ["likeness", "luma", "ssim"]
+__all__ = ["Likeness", "likeness", "luma", "ssim"]
 
 _C1: Final = (0.01 * 255) ** 2
 _C2: Final = (0.03 * 255) ** 2
 _BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+class Likeness:
+    """Decodes what an encoder writes while it does, and compares some frames with their source.
+
+    Keeps the luma of those frames only that are still inside the encoder.
+
+    Args:
+        extradata: the encoder's parameter sets.
+        every: one frame of so many is compared.
+    """
+
+    def __init__(self, extradata: bytes | None, every: int) -> None:
+        self._decoder = VideoCodecContext.create("h264", "r")
+        self._decoder.extradata = extradata
+        self._every = every
+        self._waiting: dict[int, NDArray[np.float32]] = {}
+        self._scores: list[float] = []
+
+    def given(self, number: int, frame: VideoFrame) -> None:
+        """A frame goes into the encoder."""
+        if number % self._every == 0:
+            self._waiting[number] = _stored_luma(frame)
+
+    def encoded(self, packet: Packet | None) -> None:
+        """A packet came out; None at the end. To be called before it is written."""
+        for frame in self._decoder.decode(packet):
+            wanted = self._waiting.pop(frame.pts, None) if frame.pts is not None else None
+            if wanted is not None:
+                self._scores.append(ssim(wanted, _stored_luma(frame)))
+
+    @property
+    def mean(self) -> float:
+        """Mean SSIM of the frames compared."""
+        return float(np.mean(self._scores)) if self._scores else 0.0
+
+    @property
+    def lowest(self) -> float:
+        """SSIM of the worst frame compared."""
+        return min(self._scores, default=0.0)
 
 
 def likeness(path: Path, reference: Iterable[NDArray[np.uint8]]) -> tuple[float, int, bool]:
@@ -51,6 +94,14 @@ def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     covariance = _blur(first * second) - product
     numerator = (2 * product + _C1) * (2 * covariance + _C2)
     return float(np.mean(numerator / ((squares + _C1) * (variance + _C2))))
+
+
+def _stored_luma(frame: VideoFrame) -> NDArray[np.float32]:
+    """(H, W) luma of a yuv420p frame, from limited to full range."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    stored = rows[:, : plane.width].astype(np.float32)
+    return np.asarray((stored - 16) * np.float32(255 / 219), np.float32)
 
 
 def _blur(values: NDArray[np.float32]) -> NDArray[np.float32]:
