@@ -5,11 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from resources.engines import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step, counted
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
 from sunriza_assets.config import IdleConfig, TemplateConfig
+from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import overridden, resolve
 
@@ -111,8 +113,7 @@ def idle_video(
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
             portrait = read_picture(hero_image)
-        wanted = template.engine if parameters.engine == "auto" else parameters.engine
-        choice = engines.choose(wanted)
+        choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
         with step.watch.stage("plan", gpu=True):
             rendering = choice.engine.render(portrait, template, parameters)
@@ -155,3 +156,17 @@ def idle_video(
                 "facts": dg.MetadataValue.json(dict(rendering.facts)),
             },
         )
+
+
+def _renderer(engines: Engines, wanted: str, extracted_by: str) -> Choice:
+    """The engine for an idle: that of the template, which no other engine can read."""
+    if wanted == "auto":
+        engine = engines.choose(extracted_by).engine
+        return Choice(engine, f"the motion template was extracted by {extracted_by}")
+    if wanted != extracted_by:
+        raise EngineError(
+            f"The motion template was extracted by {extracted_by}, not by {wanted}",
+            remedy=f"Materialize motion_template with engine={wanted} as well.",
+            code="template",
+        )
+    return engines.choose(wanted)
