@@ -1,7 +1,7 @@
 """The attention face mesh: two graphs, and between them the sampling of feature patches.
 
 The published model computes the patches with custom operators no other runtime knows. Here the
-graph is cut on both sides of them (A2, A3 of the model catalogue) and numpy does the sampling:
+graph is cut on both sides of them (`models.toml` says where) and numpy does the sampling:
 first a coarse mesh and a feature map, then, from a turned 16x16 patch of that map around the lips
 and around each eye, corrected points for these three regions and the irises.
 """

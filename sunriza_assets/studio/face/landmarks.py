@@ -197,11 +197,16 @@ class FaceMesh:
     def _faces(
         self, image: NDArray[np.uint8], closest: int
     ) -> list[tuple[Detection, FaceLandmarks]]:
-        """Finds that the mesh agrees with, the main one first."""
+        """Finds that the mesh agrees with, the main one first; each face once."""
         finds = self._detector.detect(image, closest=closest)
         finds.sort(key=lambda find: -find.side * find.score)
-        looks = [(find, self.landmarks(image, find.crop, passes=2)) for find in finds[:_CANDIDATES]]
-        return [(find, face) for find, face in looks if face.score >= PRESENT]
+        faces: list[tuple[Detection, FaceLandmarks]] = []
+        for find in finds[:_CANDIDATES]:
+            face = self.landmarks(image, find.crop, passes=2)
+            # From a box that is far off, the mesh may well slide onto a face already listed.
+            if face.score >= PRESENT and not any(_is_same(face, other) for _, other in faces):
+                faces.append((find, face))
+        return faces
 
     def _found_again(
         self, image: NDArray[np.uint8], last: FaceLandmarks | None, lost: int
@@ -209,11 +214,16 @@ class FaceMesh:
         faces = [face for _, face in self._faces(image, CLIP_ZOOM)]
         if last is None or not faces:
             return faces[0] if faces else None
-        size = last.crop.side
-        reach = size * (1 + _LOST_GROWTH * lost)
+        nearest = min(faces, key=lambda face: _distance(face, last))
+        reach = last.crop.side * (1 + _LOST_GROWTH * lost)
+        return nearest if _distance(nearest, last) <= reach else None
 
-        def distance(face: FaceLandmarks) -> float:
-            return float(np.hypot(face.crop.x - last.crop.x, face.crop.y - last.crop.y))
 
-        nearest = min(faces, key=distance)
-        return nearest if distance(nearest) <= reach else None
+def _distance(face: FaceLandmarks, other: FaceLandmarks) -> float:
+    """Between the middles of two faces, pixels."""
+    return float(np.hypot(face.crop.x - other.crop.x, face.crop.y - other.crop.y))
+
+
+def _is_same(face: FaceLandmarks, other: FaceLandmarks) -> bool:
+    """Whether two looks show one face: their middles lie within one IOD."""
+    return _distance(face, other) < max(face.iod, other.iod)

@@ -23,55 +23,18 @@ _DTYPES: Final[Mapping[int, type[np.generic]]] = {
 _KINDS: Final[Mapping[int, str]] = {
     value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)
 }
+_WINDOW: Final = ("Padding", "StrideH", "StrideW", "FusedActivationFunction")
+_DILATION: Final = ("DilationHFactor", "DilationWFactor")
+_FILTER: Final = ("FilterHeight", "FilterWidth")
 # operator: (its options table, the fields that matter here)
 _OPTIONS: Final[Mapping[str, tuple[type, Sequence[str]]]] = {
-    "CONV_2D": (
-        tflite.Conv2DOptions,
-        (
-            "Padding",
-            "StrideH",
-            "StrideW",
-            "DilationHFactor",
-            "DilationWFactor",
-            "FusedActivationFunction",
-        ),
-    ),
-    "DEPTHWISE_CONV_2D": (
-        tflite.DepthwiseConv2DOptions,
-        (
-            "Padding",
-            "StrideH",
-            "StrideW",
-            "DilationHFactor",
-            "DilationWFactor",
-            "FusedActivationFunction",
-        ),
-    ),
-    "MAX_POOL_2D": (
-        tflite.Pool2DOptions,
-        (
-            "Padding",
-            "StrideH",
-            "StrideW",
-            "FilterHeight",
-            "FilterWidth",
-            "FusedActivationFunction",
-        ),
-    ),
-    "AVERAGE_POOL_2D": (
-        tflite.Pool2DOptions,
-        (
-            "Padding",
-            "StrideH",
-            "StrideW",
-            "FilterHeight",
-            "FilterWidth",
-            "FusedActivationFunction",
-        ),
-    ),
     "ADD": (tflite.AddOptions, ("FusedActivationFunction",)),
-    "MUL": (tflite.MulOptions, ("FusedActivationFunction",)),
+    "AVERAGE_POOL_2D": (tflite.Pool2DOptions, _WINDOW + _FILTER),
     "CONCATENATION": (tflite.ConcatenationOptions, ("Axis", "FusedActivationFunction")),
+    "CONV_2D": (tflite.Conv2DOptions, _WINDOW + _DILATION),
+    "DEPTHWISE_CONV_2D": (tflite.DepthwiseConv2DOptions, _WINDOW + _DILATION),
+    "MAX_POOL_2D": (tflite.Pool2DOptions, _WINDOW + _FILTER),
+    "MUL": (tflite.MulOptions, ("FusedActivationFunction",)),
     "RESIZE_BILINEAR": (tflite.ResizeBilinearOptions, ("AlignCorners", "HalfPixelCenters")),
 }
 
