@@ -32,7 +32,7 @@ from resources.document import (
     new_document,
 )
 from resources.firestore_stream import StreamPlace, update_time_text
-from resources.google_errors import PATIENCE_S, google_errors, patiently
+from resources.google_errors import google_errors, patiently
 from resources.instants import epoch_ms, now
 from resources.ownership import Step
 from resources.record import RunRecord
@@ -193,7 +193,7 @@ class FirestoreAvatars:
         self,
         avatar_id: str,
         decide: Callable[[AvatarDocument], Step | None],
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
         """Apply a step by compare-and-swap; the document after it, and whether there was one."""
         checked_avatar_id(avatar_id)

@@ -5,7 +5,6 @@ saved a while after it was stamped. So the place follows two minutes behind the 
 list of the versions behind it that were handed out already: late ones still come, none twice.
 """
 
-import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +25,7 @@ class StreamPlace:
     """A cursor while a page is read; instants are the documents' own `updatedAt`, epoch ms."""
 
     def __init__(self, after: Cursor | None) -> None:
-        self.updated_ms = 0 if after is None else nanoseconds(after.update_time) // 1_000_000
+        self.updated_ms: float = 0 if after is None else _epoch_ms(after.update_time)
         self.avatar_id = "" if after is None else after.avatar_id
         self.at_end = False
         """Whether everything behind the place was met: what was not met is not there any more."""
@@ -37,8 +36,7 @@ class StreamPlace:
 
     def passes(self, snapshot: "DocumentSnapshot") -> bool:
         """Take in the next document of the stream; whether this version of it is new."""
-        # Floats are rounded up: the place must not stay before a document that it has passed.
-        updated_ms = math.ceil(snapshot.get("updatedAt"))
+        updated_ms: float = snapshot.get("updatedAt")
         is_new = self._is_new(snapshot)
         self.remember(snapshot)
         if updated_ms <= self._horizon_ms:
@@ -65,10 +63,16 @@ class StreamPlace:
             if one in self._met or not (self.at_end or one in self._passed)
         ]
         newest = sorted(kept, key=lambda entry: entry[1])[-_MAX_SEEN:]
-        return Cursor(rfc3339(self.updated_ms * 1_000_000), self.avatar_id, tuple(newest))
+        return Cursor(rfc3339(round(self.updated_ms * 1_000_000)), self.avatar_id, tuple(newest))
 
     def _is_new(self, snapshot: "DocumentSnapshot") -> bool:
         return self._seen.get(snapshot.id) != update_time_text(snapshot.update_time)
+
+
+def _epoch_ms(text: str) -> float:
+    """Epoch ms, an int where it is one; a double comes back exactly, being coarser than 1 ns."""
+    whole, rest = divmod(nanoseconds(text), 1_000_000)
+    return whole if rest == 0 else whole + rest / 1_000_000
 
 
 def update_time_text(instant: Any) -> str:

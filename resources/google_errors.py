@@ -64,12 +64,12 @@ _WORDS: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
 )
 
 
-def patiently(*also: type[Exception], for_s: float = PATIENCE_S) -> Retrying:
+def patiently(*also: type[Exception], for_s: float | None = None) -> Retrying:
     """A loop that tries again after transient errors (and the given ones), with growing pauses."""
     return Retrying(
         retry=retry_if_exception_type((*TRANSIENT, *also)),
         wait=wait_random_exponential(multiplier=0.05, max=5.0),
-        stop=stop_after_delay(for_s),
+        stop=stop_after_delay(PATIENCE_S if for_s is None else for_s),
         reraise=True,
     )
 

@@ -60,6 +60,14 @@ def firestore_client(
 
 
 @pytest.fixture
+def own_server(firestore_server: FirestoreServer | None) -> FirestoreServer:
+    """The server itself, for tests that let it fail; a given emulator cannot be told to."""
+    if firestore_server is None:
+        pytest.skip("faults need the own server")
+    return firestore_server
+
+
+@pytest.fixture
 def avatars(firestore_client: firestore.Client) -> FirestoreAvatars:
     return FirestoreAvatars(firestore_client)
 

@@ -43,6 +43,8 @@ class FirestoreServer:
         self.store = store or Store()
         self.calls: list[str] = []
         """Methods that were called, in order."""
+        self.documents_read = 0
+        """Documents that were sent: what Google would charge for."""
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._server: grpc.Server | None = None
@@ -183,6 +185,7 @@ class FirestoreServer:
 
     def _batch_get(self, request: Any) -> Iterator[Any]:
         with self.store.lock:
+            self.documents_read += len(request.documents)
             for name in request.documents:
                 if request.transaction:
                     self.store.read_in(request.transaction, name)
@@ -205,6 +208,7 @@ class FirestoreServer:
             if request.transaction:
                 for document in documents:
                     self.store.read_in(request.transaction, document.name)
+        self.documents_read += len(documents)
         for document in documents:
             answer = _pb(types.RunQueryResponse)()
             answer.document.CopyFrom(document)
