@@ -1,0 +1,1 @@
+"""The GPU engine: LivePortrait's networks, our own implementation, the published weights."""
