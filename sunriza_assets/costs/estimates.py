@@ -2,12 +2,13 @@
 
 Each asset's time is taken as a fixed part and a part that grows with the clip's frames. With many
 like runs of different lengths both parts are fitted; with few, the asset's prior is scaled to fit
-them; with none, the prior stands as it is, and the estimate says so. Medians throughout, so that
-one run that stalled does not spoil the next thousand estimates.
+them; with none, the prior stands as it is, and the estimate says so. How the newest runs did
+against that, over all assets together, tells how busy the machine is now, and scales the whole.
+Medians throughout, so that one step that stalled does not spoil the next thousand estimates.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,6 +32,8 @@ FIT_FROM: Final = 6
 """Like steps from which the line is fitted instead of the prior being scaled…"""
 FIT_SPREAD: Final = 1.3
 """…if the longest clip among them has so many times the frames of the shortest."""
+LATEST: Final = 5
+"""The newest like steps of each asset that tell how busy the machine is now."""
 
 _COLUMNS: Final = (
     "time",
@@ -70,24 +73,24 @@ class Prior:
         return self.fixed_s + self.per_frame_s * frames
 
 
-# The CPU engine on two cores, portraits of 512 to 1024 pixels: measured on the sample clip.
+# Measured with the sample clip (150 frames) and a portrait of 512 pixels on two busy cores.
 _COMMON: Final = {
-    "hero_image": Prior(0.3, 0.0),
-    "hero_video": Prior(0.3, 0.0),
-    "trimmed_video": Prior(0.5, 0.012),
-    "atlas": Prior(1.5, 0.0),
-    "mask": Prior(0.3, 0.0),
-    "roi": Prior(0.2, 0.0),
-    "published_avatar": Prior(0.5, 0.0),
+    "hero_image": Prior(0.5, 0.0),
+    "hero_video": Prior(0.2, 0.0),
+    "trimmed_video": Prior(0.4, 0.008),
+    "atlas": Prior(0.6, 0.0),
+    "mask": Prior(0.05, 0.0),
+    "roi": Prior(0.05, 0.0),
+    "published_avatar": Prior(0.3, 0.0),
 }
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
         **_COMMON,
-        "motion_template": Prior(1.0, 0.035, accelerated=True),
-        "idle_video": Prior(2.0, 0.06, accelerated=True),
+        "motion_template": Prior(0.8, 0.01, accelerated=True),
+        "idle_video": Prior(1.0, 0.028, accelerated=True),
     },
     # The project's documents: 70 s for ten seconds at 25 frames a second on a T4, of which 80 %
-    # is LivePortrait and 10 % post-processing.
+    # is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its arithmetic.
     "liveportrait": {
         **_COMMON,
         "motion_template": Prior(3.0, 0.02, accelerated=True),
@@ -187,19 +190,25 @@ def estimate(
     """
     rows = _rows(ledger.recent(RECENT_ROWS, _COLUMNS), engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
-    steps = {}
+    likes: dict[str, list[dict[str, Any]]] = {}
+    shapes: dict[str, Prior] = {}
     for asset in assets:
         prior = priors.get(asset, _UNLISTED)
         hit = asset in cached
         where = device if prior.accelerated and not hit else host
         like = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
         like = [row for row in like if row["device"] == where.name] or like
-        like = like[-RECENT_RUNS:]
-        if hit:
-            seconds = float(np.median([row["wall_s"] for row in like])) if like else _HIT_S
-        else:
-            seconds = _expected(like, prior, clip_frames)
-        steps[asset] = StepEstimate(seconds, _cost(like, seconds, where, book), len(like))
+        likes[asset] = like[-RECENT_RUNS:]
+        shapes[asset] = _shape(
+            likes[asset], Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior
+        )
+    pace = _pace(likes, shapes)
+    steps = {}
+    for asset, shape in shapes.items():
+        seconds = shape.seconds(clip_frames) * (pace if likes[asset] else 1.0)
+        where = device if shape.accelerated and asset not in cached else host
+        cost = _cost(likes[asset], seconds, where, book)
+        steps[asset] = StepEstimate(seconds, cost, len(likes[asset]))
     return Estimate(steps, book.name, book.currency)
 
 
@@ -223,26 +232,28 @@ def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[d
     return found
 
 
-def _expected(like: list[dict[str, Any]], prior: Prior, frames: int) -> float:
-    """Seconds for a clip of `frames` frames."""
+def _shape(like: list[dict[str, Any]], prior: Prior) -> Prior:
+    """Fixed part and part per frame by the like steps, as far as they tell."""
     if not like:
-        return prior.seconds(frames)
+        return prior
     wall = np.array([row["wall_s"] for row in like], np.float64)
     length = np.array([row["frames"] for row in like], np.float64)
     known = length > 0
     if not known.any():
-        return float(np.median(wall))
-    spread = length[known].max() / length[known].min()
-    if known.sum() >= FIT_FROM and spread >= FIT_SPREAD:
-        return _line_at(length[known], wall[known], frames)
-    usual = prior.fixed_s + prior.per_frame_s * length[known]
-    return float(np.median(wall[known] / usual)) * prior.seconds(frames)
+        return replace(prior, fixed_s=float(np.median(wall)), per_frame_s=0.0)
+    wall, length = wall[known], length[known]
+    if len(wall) >= FIT_FROM and length.max() >= FIT_SPREAD * length.min():
+        fixed, per_frame = _line(length, wall)
+    else:
+        scale = float(np.median(wall / (prior.fixed_s + prior.per_frame_s * length)))
+        fixed, per_frame = scale * prior.fixed_s, scale * prior.per_frame_s
+    return replace(prior, fixed_s=fixed, per_frame_s=per_frame)
 
 
-def _line_at(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float:
-    """Theil-Sen line through (x, y), taken at one place: the slope is the median of all slopes.
+def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Theil-Sen line through (x, y): the slope is the median of all slopes.
 
-    Work neither shrinks with the clip nor takes less than nothing, so slope and intercept are kept
+    Work neither shrinks with the clip nor takes less than nothing, so intercept and slope are kept
     at zero or above.
     """
     i, j = np.triu_indices(len(x), 1)
@@ -250,9 +261,26 @@ def _line_at(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float
     slopes = (y[j] - y[i])[apart] / (x[j] - x[i])[apart]
     slope = max(0.0, float(np.median(slopes)))
     intercept = float(np.median(y - slope * x))
-    if intercept < 0:
-        return float(np.median(y / x)) * at
-    return intercept + slope * at
+    return (intercept, slope) if intercept > 0 else (0.0, float(np.median(y / x)))
+
+
+def _pace(likes: Mapping[str, list[dict[str, Any]]], shapes: Mapping[str, Prior]) -> float:
+    """How the newest steps did against their shapes: 1 is as ever, 2 is half as fast.
+
+    The median of all ratios, each weighted by its seconds.
+    """
+    ratios, weights = [], []
+    for asset, like in likes.items():
+        for row in like[-LATEST:]:
+            usual = shapes[asset].seconds(row["frames"])
+            if usual > 0:
+                ratios.append(row["wall_s"] / usual)
+                weights.append(usual)
+    if not ratios:
+        return 1.0
+    order = np.argsort(ratios)
+    reached = np.cumsum(np.array(weights)[order])
+    return float(np.array(ratios)[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _cost(

@@ -59,6 +59,19 @@ def test_after_twenty_runs_the_error_is_below_a_fifth(tmp_path: Path) -> None:
     assert max(errors) <= 0.20
 
 
+def test_a_machine_that_gets_busier_is_believed_after_three_runs(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for index in range(23):
+        frames = 75 + 35 * (index % 6)
+        busy = 2.5 if index >= 20 else 1.0
+        seconds = {asset: busy * wall_s for asset, wall_s in true_seconds(frames).items()}
+        ledger.update(
+            clip_run(index, seconds, first_event=10 * index, engine="mesh", clip_frames=frames)
+        )
+    truth = 2.5 * sum(true_seconds(200).values())
+    assert expected(ledger, 200).eta_s == pytest.approx(truth, rel=0.1)
+
+
 def test_without_like_runs_it_is_the_prior_and_says_so(tmp_path: Path) -> None:
     guess = expected(Ledger(tmp_path), 250)
     assert guess.eta_s == pytest.approx(sum(PRIORS["mesh"][a].seconds(250) for a in ASSETS))
