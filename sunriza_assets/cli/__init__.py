@@ -62,6 +62,8 @@ class LazyGroup(click.Group):
 def sunriza(verbose: bool) -> None:
     """Living avatars from a portrait and a short talking clip."""
     level = logging.INFO if verbose else logging.WARNING
+    if not verbose:  # its retries would bury the one line that says what to do
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
