@@ -66,6 +66,8 @@ class Step:
     """Tells (done, total) of this step."""
     owner: bool
     """Whether this run owns the avatar and will publish it."""
+    handed_on: bool = False
+    """Whether the scratch folder holds a result that the IO manager will store and discard."""
 
     def works_with(self, engine: "Engine") -> None:
         """Name the engine that this step's seconds belong to."""
@@ -81,6 +83,7 @@ class Step:
         preview: dg.MarkdownMetadataValue | None = None,
     ) -> dg.MaterializeResult[Path]:
         """The step's result with all that is told of it: its own facts and what it took."""
+        self.handed_on = True
         told = {"preview": preview} if preview is not None else {}
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         self.watch.count(frames=frames, bytes_out=sum(file.stat().st_size for file in files))
@@ -123,11 +126,14 @@ def avatar_step(
             with Stopwatch() as watch:
                 progress = _teller(stores, board, avatar_id, asset, context.run_id, owner=owner)
                 progress(0, 1)
-                yield Step(context, avatar_id, document, folder, watch, progress, owner)
+                step = Step(context, avatar_id, document, folder, watch, progress, owner)
+                yield step
                 progress(1, 1)
         except BaseException:
             discard(home, folder)
             raise
+        if not step.handed_on:
+            discard(home, folder)
 
 
 def counted(

@@ -11,7 +11,7 @@ from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.told import clip_facts, data_version, previewed
 from sunriza_assets.config import TrimConfig
-from sunriza_assets.errors import MediaError
+from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 
@@ -136,7 +136,12 @@ def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
     """A copy of an input in the step's own folder, under a name that tells its kind."""
     import shutil
 
-    fetched = storage.resolve(url, step.folder / "download", max_bytes=max_bytes)
+    try:
+        fetched = storage.resolve(url, step.folder / "download", max_bytes=max_bytes)
+    except StoreError as error:
+        if error.code == "store.too_large":  # what is wrong is the file, not the store
+            raise MediaError(error.what, remedy=error.remedy, code="too_large") from error
+        raise
     suffix = fetched.suffix.lower()
     plain = suffix if suffix[1:].isalnum() and len(suffix) <= 6 else ""
     name = "image" if step.context.asset_key.to_user_string() == "hero_image" else "video"
