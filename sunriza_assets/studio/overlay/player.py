@@ -1,0 +1,116 @@
+"""preview.html: an avatar in a page of its own, that opens from disk and asks no network.
+
+The page plays the idle in a loop, lays viseme cells over it along the ROI's track, and speaks what
+is typed. It does with the published files exactly what the app does, so it is also their proof.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from sunriza_assets.studio.files import replacing
+from sunriza_assets.studio.media.encode import VideoWriter
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.probe import describe_own
+from sunriza_assets.studio.overlay.atlas import INDEX_NAME, PICTURE_NAME
+
+__all__ = ["write_player"]
+
+_CLIP_BYTES: Final = 1_500_000
+"""A larger clip goes into the page as a small copy."""
+_CLIP_HEIGHT: Final = 360
+_CLIP_CRF: Final = 26
+
+
+def write_player(
+    file: Path,
+    *,
+    title: str,
+    idle: Path,
+    atlas: Path,
+    mask: Path,
+    roi: Path,
+    clip: Path | None = None,
+    tables: Mapping[str, Mapping[str, object]] | None = None,
+) -> int:
+    """Write the page; returns its size in bytes.
+
+    Args:
+        file: destination, .html.
+        title: the avatar's name.
+        idle: idle.mp4.
+        atlas: the folder of atlas.jpg and atlas.json.
+        mask: mask.png.
+        roi: roi.json with a track of as many transforms as the idle has frames.
+        clip: the trimmed clip, shown beside the idle.
+        tables: heading -> name -> value, shown below: parameters, timing, cost.
+
+    Raises:
+        MediaError: the clip cannot be decoded.
+        StoreError: the folder cannot be written to.
+    """
+    info = describe_own(idle)
+    shown = f"{info.width} × {info.height}, {float(info.duration):.2f} s"
+    avatar = {
+        "title": title,
+        "caption": f"{shown} at {float(info.rate):g} frames a second",
+        "rate": float(info.rate),
+        "idle": _data_uri(idle.read_bytes(), "video/mp4"),
+        "size": [info.width, info.height],
+        "roi": json.loads(roi.read_text("utf-8")),
+        "atlas": json.loads((atlas / INDEX_NAME).read_text("utf-8")),
+        "atlasImage": _data_uri((atlas / PICTURE_NAME).read_bytes(), "image/jpeg"),
+        "mask": _data_uri(mask.read_bytes(), "image/png"),
+        "clip": _data_uri(_small(clip), "video/mp4") if clip else None,
+        "tables": {
+            heading: {name: _plain(value) for name, value in rows.items()}
+            for heading, rows in (tables or {}).items()
+        },
+    }
+    page = files("sunriza_assets.studio.overlay").joinpath("player.html").read_text("utf-8")
+    content = page.replace("{{avatar}}", _inside_script(avatar)).encode()
+    with replacing(file) as open_file:
+        open_file.write(content)
+    return len(content)
+
+
+def _inside_script(document: Mapping[str, Any]) -> str:
+    """JSON that no name or value in it can break out of a script element with."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None else str(value)
+
+
+def _small(clip: Path) -> bytes:
+    """The clip's bytes, or those of a silent copy of few pixels where it is large."""
+    if clip.stat().st_size <= _CLIP_BYTES:
+        return clip.read_bytes()
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "clip.mp4"
+        rate = describe_own(clip).rate
+        with VideoWriter(copy, rate=rate, crf=_CLIP_CRF, encoder="libx264") as writer:
+            for frame in read_frames(clip):
+                height, width = frame.shape[:2]
+                shrink = min(1.0, _CLIP_HEIGHT / height)
+                size = (2 * round(width * shrink / 2), 2 * round(height * shrink / 2))
+                small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+                writer.write(np.asarray(small, dtype=np.uint8))
+        return copy.read_bytes()

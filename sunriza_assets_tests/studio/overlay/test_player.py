@@ -1,0 +1,197 @@
+"""preview.html in a real browser: it plays, the mouth follows the head, it speaks, all offline."""
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sunriza_assets.studio.media.encode import VideoWriter, encode
+from sunriza_assets.studio.overlay.atlas import write_atlas
+from sunriza_assets.studio.overlay.mask import write_mask
+from sunriza_assets.studio.overlay.player import write_player
+from sunriza_assets.studio.overlay.roi import Roi, read_roi, write_roi
+from sunriza_assets_tests.browser import Page, chromium, open_page
+from sunriza_assets_tests.studio.overlay.speaking import SIZE, cells
+
+ROI = Roi(101, 120, 93, 61)
+RATE = Fraction(25)
+FRAMES = 50
+BAR_ROWS, BAR_WIDTH = 24, 12
+HOSTILE = "</script><script>alert(1)</script> & <b>Ava</b>"
+
+needs_chromium = pytest.mark.skipif(chromium() is None, reason="no chromium here; CI brings it")
+
+
+def bar_place(frame: int) -> float:
+    """Where the middle of frame k's bar is, so that a frame can be told from its pixels."""
+    return 20.0 + 5.5 * frame
+
+
+def idle_frames() -> Iterator[np.ndarray]:
+    for k in range(FRAMES):
+        frame = np.full((SIZE[1], SIZE[0], 3), 90, dtype=np.uint8)
+        left = round(bar_place(k) - BAR_WIDTH / 2)
+        frame[:BAR_ROWS, left : left + BAR_WIDTH] = 255
+        yield frame
+
+
+def nodding() -> np.ndarray:
+    phase = 2 * np.pi * np.arange(FRAMES) / FRAMES
+    track = np.zeros((FRAMES, 2, 3))
+    turn = 0.1 * np.sin(phase)
+    track[:, 0, 0] = track[:, 1, 1] = 1.05 * np.cos(turn)
+    track[:, 1, 0], track[:, 0, 1] = 1.05 * np.sin(turn), -1.05 * np.sin(turn)
+    track[:, :, 2] = np.stack([12 * np.sin(phase), 8 * np.cos(phase)], axis=1)
+    return track
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published avatar whose cells are plain red, and its page."""
+    folder = tmp_path_factory.mktemp("avatar")
+    made = cells(ROI)
+    for cell in made.cells.values():
+        cell[...] = (220, 20, 20)
+    encode(idle_frames(), folder / "idle.mp4", rate=RATE, encoder="libx264")
+    write_atlas(made, folder)
+    write_mask(made, folder / "mask.png")
+    write_roi(ROI, nodding(), folder / "roi.json")
+    write_player(
+        folder / "preview.html",
+        title=HOSTILE,
+        idle=folder / "idle.mp4",
+        atlas=folder,
+        mask=folder / "mask.png",
+        roi=folder / "roi.json",
+        clip=folder / "idle.mp4",
+        tables={"Parameters": {"loop": True, "gain": 1.5, "seconds": None, HOSTILE: HOSTILE}},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Iterator[Page]:
+    with open_page((folder / "preview.html").as_uri()) as page:
+        page.wait_for("document.querySelector('canvas').dataset.frame")
+        yield page
+
+
+def press(page: Page, viseme: str) -> None:
+    find = "[...document.querySelectorAll('.keys button')].find(b => b.textContent === %s)"
+    page.evaluate(f"({find % json.dumps(viseme)}).click()")
+
+
+# Frame number, middle of the bar and middle of the red mouth, all of one and the same drawing.
+LOOK = f"""(() => {{
+  const c = document.querySelector('canvas');
+  const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+  let bar = 0, bars = 0, x = 0, y = 0, reds = 0;
+  for (let r = 0; r < c.height; r++) for (let k = 0; k < c.width; k++) {{
+    const i = 4 * (r * c.width + k);
+    if (r < {BAR_ROWS // 2} && d[i] > 180 && d[i + 1] > 180) {{ bar += k + 0.5; bars++; }}
+    const red = Math.max(0, (d[i] - d[i + 1]) / 200);
+    if (red > 0.1) {{ x += red * (k + 0.5); y += red * (r + 0.5); reds += red; }}
+  }}
+  return [Number(c.dataset.frame), bar / bars, x / reds, y / reds, reds];
+}})()"""  # fmt: skip
+
+
+@needs_chromium
+def test_frames_advance_and_each_is_the_one_it_says(page: Page) -> None:
+    looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
+    assert len({look[0] for look in looks}) > 6
+    for frame, bar, *_ in looks:
+        assert bar == pytest.approx(bar_place(frame), abs=2.0)
+
+
+AWHILE = "new Promise((done) => setTimeout(() => done(true), 130))"
+
+
+@needs_chromium
+def test_the_mouth_follows_the_head(page: Page, folder: Path) -> None:
+    _, track = read_roi(folder / "roi.json")
+    made = cells(ROI)
+    mask = write_mask(made, folder / "again.png").astype(float)
+    y, x = np.mgrid[: ROI.h, : ROI.w] + 0.5
+    middle = np.array([(mask * x).sum(), (mask * y).sum()]) / mask.sum() + [ROI.x, ROI.y]
+    press(page, "AI")
+    page.evaluate("new Promise((done) => setTimeout(() => done(true), 400))")
+    looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
+    press(page, "AI")
+    assert np.ptp([look[2] for look in looks]) > 8, "the head stood still: nothing was tested"
+    for frame, _, *mouth, _ in looks:
+        expected = track[frame, :, :2] @ middle + track[frame, :, 2]
+        np.testing.assert_allclose(mouth, expected, atol=0.7)
+
+
+@needs_chromium
+def test_it_is_the_idle_alone_while_it_is_silent(page: Page) -> None:
+    page.wait_for("document.querySelector('canvas').dataset.viseme === ''")
+    assert page.evaluate(LOOK)[4] < 5
+
+
+@needs_chromium
+def test_a_sentence_is_spoken_viseme_by_viseme(page: Page) -> None:
+    page.evaluate("""
+      window.heard = [];
+      new MutationObserver(() => {
+        const now = document.querySelector('canvas').dataset.viseme;
+        if (heard[heard.length - 1] !== now) heard.push(now);
+      }).observe(document.querySelector('canvas'), { attributeFilter: ['data-viseme'] });
+      document.querySelector('input[type=text]').value = 'Papa, we fly!';
+      document.querySelector('form').requestSubmit();
+    """)
+    page.wait_for("heard.length > 3 && heard[heard.length - 1] === ''")
+    heard = [viseme for viseme in page.evaluate("heard") if viseme not in ("", "Rest")]
+    assert heard == ["MBP", "AI", "MBP", "AI", "WQ", "E", "FV", "L", "E"]
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("word", "visemes"),
+    [
+        ("mama", "MBP AI MBP AI"),
+        ("name", "L AI MBP"),
+        ("Hello", "E L O"),
+        ("thing", "TH E L"),
+        ("Schule", "CH U L"),
+        ("Häuser", "E O E CH E R"),
+        ("food", "FV U L"),
+        ("quick42", "WQ E"),
+        ("…", ""),
+    ],
+)
+def test_letters_become_visemes(page: Page, word: str, visemes: str) -> None:
+    assert page.evaluate(f"visemesOf({json.dumps(word)})") == visemes.split()
+
+
+@needs_chromium
+def test_it_asks_no_network_and_reports_no_error(page: Page) -> None:
+    assert page.requests
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in page.requests)
+    assert page.errors == []
+
+
+@needs_chromium
+def test_names_are_shown_and_never_run(page: Page) -> None:
+    assert page.evaluate("document.querySelector('h1').textContent") == HOSTILE
+    assert page.evaluate("document.querySelectorAll('h1 b, td b, th b').length") == 0
+    cells_shown = page.evaluate("[...document.querySelectorAll('td')].map((c) => c.textContent)")
+    assert cells_shown == ["yes", "1.5", "–", HOSTILE]
+    assert page.evaluate("!document.querySelector('figure.clip').hidden")
+
+
+def test_a_large_clip_goes_in_as_a_small_copy(folder: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (480, 854, 3), dtype=np.uint8)
+    with VideoWriter(tmp_path / "clip.mp4", rate=RATE, crf=1, encoder="libx264") as writer:
+        for k in range(30):
+            writer.write(np.roll(noise, 7 * k, axis=1))
+    clip = tmp_path / "clip.mp4"
+    with clip.open("ab") as file:  # a clip as large as a phone's, without encoding one
+        file.truncate(8_000_000)
+    said = {"idle": folder / "idle.mp4", "atlas": folder, "mask": folder / "mask.png"}
+    size = write_player(tmp_path / "a.html", title="A", roi=folder / "roi.json", clip=clip, **said)
+    assert size == (tmp_path / "a.html").stat().st_size < 3_000_000
