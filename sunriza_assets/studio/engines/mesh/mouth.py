@@ -1,12 +1,12 @@
 """What shows between parted lips: the clip's own mouth, the photo's teeth, or a painted cavity.
 
-The photo of a closed mouth has nothing inside it. Where the opening grows beyond the photo's own,
-the gap between the inner lip rims of the *frame* is filled, in this order from back to front:
+The photo of a closed mouth has nothing inside it. Where the opening differs from the photo's own,
+the gap between the inner lip rims of the *frame* is filled anew:
 
-1. a painted cavity with tongue and upper teeth, coloured from the portrait's skin; the teeth belong
-   to the skull and do not move with the lip;
-2. where the template brings one, the clip's mouth at that moment, toned to the portrait;
-3. where the photo shows teeth, those: they hang from the upper lip and never stretch.
+* photo closed, and the template brings the clip's mouth: that, toned to the portrait's light;
+* photo closed, nothing to borrow: a painted cavity with tongue and teeth;
+* photo shows teeth: its own, which hang from the upper lip and never stretch, before a painted
+  cavity. (Teeth of the clip behind teeth of the photo would be two rows of upper teeth.)
 """
 
 from dataclasses import dataclass
@@ -16,31 +16,41 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
+from sunriza_assets.studio.engines.mesh.cavity import (
+    Inside,
+    paint_cavity,
+    paint_lower_teeth,
+    paint_tongue,
+    paint_upper_teeth,
+)
+from sunriza_assets.studio.engines.mesh.easing import rise
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.sampling import read_at
+from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth, toned
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
+from sunriza_assets.studio.face.topology import MESH_POINTS
 
 __all__ = ["Mouth", "MouthPainter", "lip_gap"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Array = NDArray[np.float64]
 
 UPPER_RIM: Final = UPPER_LIP[-1]
 LOWER_RIM: Final = LOWER_LIP[-1]
 
-_OPEN_PHOTO: Final = 0.06
-"""Inner-lip opening, IOD, from which on the photo counts as showing teeth."""
-_ONSET: Final = (0.008, 0.043)
+OPEN_PHOTO: Final = 0.06
+"""Inner-lip opening, IOD, from which on a photo counts as showing teeth."""
+_ONSET: Final = (0.006, 0.030)
 """Opening beyond the photo's own over which the interior appears, IOD."""
-_CLIP_ONSET: Final = (0.015, 0.05)
-"""Opening of the clip's mouth from which on its picture is worth showing, IOD."""
-_HANGING: Final = 0.78
-"""Share of the photo's own opening after which its teeth fade into the cavity."""
-_CAVITY: Final = np.array([0.26, 0.13, 0.125], dtype=np.float32)
-_TONGUE: Final = np.array([0.66, 0.40, 0.40], dtype=np.float32)
-_TEETH_BELOW_LIP: Final = 0.058
-"""How far the upper teeth reach below the resting lip, IOD."""
+_CLIP_ONSET: Final = (0.010, 0.035)
+"""Opening of the clip's mouth over which its picture comes to be trusted, IOD."""
+_PURSED: Final = (0.05, 0.40)
+"""Narrowing of the mouth over which it counts as pursed."""
+_SEAM_INSET: Final = 0.016
+"""How far the line between closed lips, which no parted lip has, is stepped over, IOD."""
+_OWN_TEETH: Final = 0.84
+"""Share of the photo's own opening that is teeth; what is below is shadow and lip."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Mouth:
     tongue_out: float = 0.0
     """1: the tongue lies between the teeth."""
     lower_teeth: float = 0.0
-    """0-1 how much of the lower row shows."""
+    """0-1 how much of the lower row shows; the upper row then ends above it."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +78,14 @@ class _Gap:
     window: tuple[slice, slice]
     column: Plane
     """0 at the left corner, 1 at the right."""
-    below_upper: Plane
-    """Pixels below the upper rim, negative above it."""
-    above_lower: Plane
-    """Pixels above the lower rim."""
     growth: Plane
     """Opening beyond the photo's own in this column, IOD."""
-    below_teeth_root: Plane
-    """Pixels below where the upper rim is when the lips rest: fixed to the skull."""
+    inside: Inside
     iod: float
     """IOD of the frame in pixels, as far as the head's size goes."""
 
 
-def lip_gap(points: NDArray[Any]) -> NDArray[np.float64]:
+def lip_gap(points: NDArray[Any]) -> Array:
     """(..., N, 2 or 3) landmarks -> (..., 11) distances of the inner rims, corner to corner."""
     apart = points[..., LOWER_RIM, :] - points[..., UPPER_RIM, :]
     return np.asarray(np.linalg.norm(apart, axis=-1))
@@ -95,14 +100,32 @@ class MouthPainter:
     """
 
     def __init__(self, points: NDArray[Any], picture: Image) -> None:
-        self._points = points
+        self._points = np.asarray(points, dtype=np.float64)
         self._picture = picture
         self._iod = eye_distance(points)
         self._centre = skull_centre(points)
         self._rest_gap = lip_gap(points[:, :2])
         self.skin = skin_around_mouth(picture, points)
-        self.opening = float(self._rest_gap[3:8].mean() / self._iod)
+        self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
+        self._shows_teeth = self.opening > OPEN_PHOTO
+
+    def lip_sources(self, head: HeadMotion, points: NDArray[Any]) -> Array:
+        """Where the lips are read from, as offsets from the portrait's mesh, (468, 3) pixels.
+
+        Parting lips have no seam: the dark line between them must not follow either, so the rims
+        are read a little further out the wider they part.
+        """
+        offsets = np.zeros((MESH_POINTS, 3))
+        if self._shows_teeth:
+            return offsets
+        apart = rise(self._growth(head, points), *_ONSET)[:, None]
+        down = self._points[LOWER_LIP[0, 5], :2] - self._points[UPPER_LIP[0, 5], :2]
+        inset = _SEAM_INSET * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
+        for row, share in ((-1, 1.0), (-2, 0.5)):
+            offsets[UPPER_LIP[row, 1:-1], :2] = -share * apart[1:-1] * inset
+            offsets[LOWER_LIP[row, 1:-1], :2] = share * apart[1:-1] * inset
+        return offsets
 
     def paint(self, frame: Image, head: HeadMotion, points: NDArray[Any], mouth: Mouth) -> None:
         """Fill the gap between the lips of a frame, in place.
@@ -116,154 +139,115 @@ class MouthPainter:
         gap = self._gap(head, points, frame.shape)
         if gap is None:
             return
-        inside = self._cavity(gap, mouth)
-        if mouth.texture is not None and mouth.clip_skin is not None:
-            weight = float(rise(mouth.clip_opening, *_CLIP_ONSET))
-            if weight > 0.0:
-                inside += weight * (self._from_clip(gap, mouth) - inside)
-        near_lips = np.minimum(gap.below_upper, gap.above_lower) / (0.045 * gap.iod)
-        inside *= (0.6 + 0.4 * smoothstep(near_lips))[:, :, None]
-        if self.opening > _OPEN_PHOTO:
-            inside = self._with_own_teeth(gap, head, inside)
-        soft = max(1.0, 0.018 * gap.iod)
-        covered = np.clip(gap.below_upper / soft + 0.3, 0.0, 1.0)
-        covered *= np.clip(gap.above_lower / soft + 0.3, 0.0, 1.0)
-        covered *= rise(gap.growth, *_ONSET)
+        inside = gap.inside
+        canvas = self._teeth_and_tongue(gap, head, mouth)
+        soft = max(1.0 / gap.iod, 0.016)
+        covered = np.clip(inside.below_upper / soft + 0.35, 0.0, 1.0)
+        covered *= np.clip(inside.above_lower / soft + 0.35, 0.0, 1.0)
+        growth = np.abs(gap.growth) if self._shows_teeth else gap.growth
+        covered *= rise(growth, *_ONSET)
         view = frame[gap.window]
-        mixed = view + covered[:, :, None] * (inside - view)
+        mixed = view + covered[:, :, None] * (canvas - view)
         view[...] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
-    def _gap(self, head: HeadMotion, points: NDArray[Any], shape: tuple[int, ...]) -> _Gap | None:
-        upper, lower = points[UPPER_RIM, :2], points[LOWER_RIM, :2]
-        iod = self._iod * head.scale
-        growth = (lip_gap(points[:, :2]) - self._rest_gap * head.scale) / iod
-        if growth.max() <= _ONSET[0]:
-            return None
-        outline = np.concatenate([upper, lower])
-        pad = 0.04 * iod + 2
-        low = np.clip(np.floor(outline.min(axis=0) - pad), 0, None).astype(int)
-        high = np.ceil(outline.max(axis=0) + pad).astype(int)
-        high = np.minimum(high, [shape[1], shape[0]])
-        if (high <= low).any():
-            return None
-        across = upper[-1] - upper[0]
-        width = max(float(np.linalg.norm(across)), 1.0)
-        axes = np.stack([across / width, [-across[1] / width, across[0] / width]])
-        y, x = np.mgrid[low[1] : high[1], low[0] : high[0]] + 0.5
-        local = (np.stack([x, y], axis=2) - upper[0]) @ axes.T
-        upper, lower = (upper - upper[0]) @ axes.T, (lower - points[UPPER_RIM[0], :2]) @ axes.T
-        rest = head.apply(self._points[UPPER_RIM], self._centre)[:, :2]
-        rest = (rest - points[UPPER_RIM[0], :2]) @ axes.T
-        inside = np.clip(local[..., 0], 0.0, width)
-        steps = np.linspace(0.0, 1.0, len(upper))
+    def _teeth_and_tongue(self, gap: _Gap, head: HeadMotion, mouth: Mouth) -> Plane:
+        """(h, w, 3) everything between the lips, from back to front."""
+        inside = gap.inside
+        canvas = paint_cavity(inside, self.skin)
+        tongue_first = mouth.tongue_out < 0.5
+        if tongue_first:
+            canvas = self._tongue(canvas, inside, mouth)
+        most: Plane | float = np.inf
+        if mouth.lower_teeth > 0.0:
+            canvas = paint_lower_teeth(canvas, inside, self.skin, share=mouth.lower_teeth)
+            most = 0.55 * inside.gap
+        if self._shows_teeth:
+            canvas *= inside.light
+            canvas = self._own_teeth(canvas, gap, head, most)
+        else:
+            canvas = paint_upper_teeth(canvas, inside, self.skin, most=most)
+            canvas *= inside.light
+            weight = float(rise(mouth.clip_opening, *_CLIP_ONSET))
+            if mouth.texture is not None and mouth.clip_skin is not None and weight > 0.0:
+                clip = self._from_clip(gap, mouth.texture, mouth.clip_skin)
+                clip *= 0.7 + 0.3 * inside.light
+                canvas += weight * (clip - canvas)
+        return canvas if tongue_first else self._tongue(canvas, inside, mouth)
 
-        def read(knots: NDArray[Any], values: NDArray[Any]) -> Plane:
-            knots = np.maximum.accumulate(knots) + 1e-4 * np.arange(len(knots))
-            return np.asarray(PchipInterpolator(knots, values)(inside), dtype=np.float32)
-
-        return _Gap(
-            window=(slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))),
-            column=read(upper[:, 0], steps),
-            below_upper=local[..., 1].astype(np.float32) - read(upper[:, 0], upper[:, 1]),
-            above_lower=read(lower[:, 0], lower[:, 1]) - local[..., 1].astype(np.float32),
-            growth=read(upper[:, 0], growth),
-            below_teeth_root=local[..., 1].astype(np.float32) - read(rest[:, 0], rest[:, 1]),
-            iod=iod,
+    def _tongue(self, canvas: Plane, inside: Inside, mouth: Mouth) -> Plane:
+        return paint_tongue(
+            canvas, inside, self.skin, raised=mouth.tongue_raise, out=mouth.tongue_out
         )
 
-    def _cavity(self, gap: _Gap, mouth: Mouth) -> Plane:
-        """(h, w, 3) painted mouth: dark, a tongue on its floor, the upper teeth."""
-        side = np.abs(2.0 * gap.column - 1.0)
-        depth = rise(gap.below_upper / gap.iod, 0.0, 0.12)
-        dark = self.skin * _CAVITY
-        inside = dark * (0.65 + 0.35 * depth * (1.0 - 0.5 * side**2))[:, :, None]
-        # Tongue: an arch above the lower lip, brightest along its middle.
-        top = 0.03 + 0.05 * mouth.tongue_raise + 0.05 * mouth.tongue_out
-        arch = top * np.sqrt(np.maximum(1.0 - (side / 0.8) ** 2, 0.0))
-        tongue = rise(arch - gap.above_lower / gap.iod, -0.012, 0.012)
-        shine = 0.75 + 0.25 * rise(gap.above_lower / gap.iod, 0.0, top) + 0.1 * (1.0 - side)
-        light = 0.72 + 0.28 * max(mouth.tongue_raise, mouth.tongue_out)
-        inside += tongue[:, :, None] * (self.skin * _TONGUE * (light * shine)[:, :, None] - inside)
-        if mouth.lower_teeth > 0:
-            inside = self._teeth(
-                gap, inside, edge=gap.above_lower / gap.iod, reach=0.04, share=mouth.lower_teeth
-            )
-        upper_edge = gap.below_teeth_root / gap.iod
-        return self._teeth(gap, inside, edge=upper_edge, reach=_TEETH_BELOW_LIP, share=1.0)
+    def _growth(self, head: HeadMotion, points: NDArray[Any]) -> Array:
+        """(11,) opening beyond the photo's own, column by column, IOD."""
+        scale = self._iod * head.scale
+        return (lip_gap(points[:, :2]) - self._rest_gap * head.scale) / scale
 
-    def _teeth(self, gap: _Gap, inside: Plane, *, edge: Plane, reach: float, share: float) -> Plane:
-        """Lay a row of teeth over `inside`: an arc, soft gaps, darker towards the sides."""
-        side = np.abs(2.0 * gap.column - 1.0)
-        arc = reach * (1.0 - 0.55 * side**2)
-        cover = rise(arc - edge, -0.008, 0.008) * (1.0 - rise(side, 0.72, 0.95)) * share
-        white = np.minimum(1.02 * self.skin.max() + 14.0, 215.0) * np.array([1.0, 0.96, 0.89])
-        gaps = 1.0 - 0.07 * np.cos(np.pi * (gap.column - 0.5) / 0.105) ** 16
-        shade = (1.0 - 0.45 * side**1.6) * gaps * (0.8 + 0.2 * rise(edge, -0.05, arc.max()))
-        teeth = (white * shade[:, :, None]).astype(np.float32)
-        return np.asarray(inside + cover[:, :, None] * (0.9 * teeth - inside), dtype=np.float32)
+    def _gap(self, head: HeadMotion, points: NDArray[Any], shape: tuple[int, ...]) -> _Gap | None:
+        growth = self._growth(head, points)
+        if (np.abs(growth) if self._shows_teeth else growth).max() <= _ONSET[0]:
+            return None
+        iod = self._iod * head.scale
+        upper, lower = points[UPPER_RIM, :2], points[LOWER_RIM, :2]
+        box = _box_around(np.concatenate([upper, lower]), 0.04 * iod + 2, shape)
+        if box is None:
+            return None
+        origin, across = upper[0], upper[-1] - upper[0]
+        width = max(float(np.linalg.norm(across)), 1.0)
+        axes = np.stack([across / width, [-across[1] / width, across[0] / width]])
+        y, x = np.mgrid[box] + 0.5
+        local = (np.stack([x, y], axis=2) - origin) @ axes.T
+        rest = head.apply(self._points[UPPER_RIM], self._centre)[:, :2]
+        upper, lower, rest = ((rim - origin) @ axes.T for rim in (upper, lower, rest))
+        at = np.clip(local[..., 0], 0.0, width)
+        down = local[..., 1]
+        column = _along(upper[:, 0], np.linspace(0.0, 1.0, len(upper)), at)
+        inside = Inside(
+            x=((local[..., 0] - rest[5, 0]) / iod).astype(np.float32),
+            side=np.abs(2.0 * column - 1.0),
+            below_upper=((down - _along(upper[:, 0], upper[:, 1], at)) / iod).astype(np.float32),
+            above_lower=((_along(lower[:, 0], lower[:, 1], at) - down) / iod).astype(np.float32),
+            below_root=((down - _along(rest[:, 0], rest[:, 1], at)) / iod).astype(np.float32),
+            pursed=float(rise(1.0 - width / np.ptp(rest[:, 0]), *_PURSED)),
+        )
+        return _Gap(box, column, _along(upper[:, 0], growth, at), inside, iod)
 
-    def _from_clip(self, gap: _Gap, mouth: Mouth) -> Plane:
+    def _from_clip(self, gap: _Gap, texture: Image, clip_skin: NDArray[Any]) -> Plane:
         """(h, w, 3) the clip's mouth fitted into the gap, in the portrait's light."""
-        texture, clip_skin = mouth.texture, mouth.clip_skin
-        if texture is None or clip_skin is None:
-            raise ValueError("This mouth brings no picture of the clip's")
         rows, columns = texture.shape[:2]
-        down = gap.below_upper / np.maximum(gap.below_upper + gap.above_lower, 1e-3)
-        down = 0.04 + 0.92 * np.clip(down, 0.0, 1.0)
+        down = 0.04 + 0.92 * np.clip(gap.inside.below_upper / gap.inside.gap, 0.0, 1.0)
         places = np.dstack([gap.column * columns - 0.5, down * rows - 0.5]).astype(np.float32)
         return read_at(toned(texture, clip_skin, self.skin), places)
 
-    def _with_own_teeth(self, gap: _Gap, head: HeadMotion, inside: Plane) -> Plane:
+    def _own_teeth(self, canvas: Plane, gap: _Gap, head: HeadMotion, most: Plane | float) -> Plane:
         """Hang what the photo shows between its lips from the frame's upper lip."""
         place = gap.column * (len(UPPER_RIM) - 1)
         knots = np.arange(len(UPPER_RIM))
-        at = [
-            np.interp(place, knots, self._points[UPPER_RIM, axis]).astype(np.float32)
-            for axis in (0, 1)
-        ]
-        axis = self._points[UPPER_RIM[-1], :2] - self._points[UPPER_RIM[0], :2]
-        axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
-        down = (gap.below_upper / np.float32(head.scale)).astype(np.float32)
-        x = at[0] - np.float32(axis[1]) * down - 0.5
-        y = at[1] + np.float32(axis[0]) * down - 0.5
-        own = read_at(self._picture, np.dstack([x, y]).astype(np.float32)).astype(np.float32)
-        own_gap = np.interp(place, knots, self._rest_gap)
-        fade = 1.0 - rise(down / np.maximum(own_gap, 1e-3), _HANGING, 1.0)
-        return np.asarray(inside + fade[:, :, None].astype(np.float32) * (own - inside))
+        x, y = (np.interp(place, knots, self._points[UPPER_RIM, axis]) for axis in (0, 1))
+        along = self._points[UPPER_RIM[-1], :2] - self._points[UPPER_RIM[0], :2]
+        along = along / max(float(np.linalg.norm(along)), 1e-6)
+        down = gap.inside.below_upper * self._iod  # pixels of the portrait
+        places = np.dstack([x - along[1] * down - 0.5, y + along[0] * down - 0.5])
+        own = read_at(self._picture, places.astype(np.float32)).astype(np.float32)
+        bow = np.polynomial.Polynomial.fit(knots, self._rest_gap, 4)  # no tooth follows the lip
+        reach = np.minimum(_OWN_TEETH * bow(place) / self._iod, most)
+        cover = rise(reach - gap.inside.below_upper, -0.008, 0.008)
+        return np.asarray(canvas + cover[:, :, None] * (own - canvas), dtype=np.float32)
 
 
-def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
-    """(3,) median RGB of cheeks and chin next to the mouth."""
-    places = points[[50, 280, 205, 425, 36, 266, 199, 200], :2]
-    radius = max(1, round(0.04 * eye_distance(points)))
-    patches = []
-    for x, y in places:
-        row, column = int(y), int(x)
-        patch = picture[
-            max(row - radius, 0) : max(row + radius + 1, 0),
-            max(column - radius, 0) : max(column + radius + 1, 0),
-        ]
-        patches.append(patch.reshape(-1, 3))
-    samples = np.concatenate(patches)
-    if len(samples) == 0:
-        return np.full(3, 128.0, np.float32)
-    return np.asarray(np.median(samples, axis=0), dtype=np.float32)
+def _box_around(
+    outline: NDArray[Any], pad: float, shape: tuple[int, ...]
+) -> tuple[slice, slice] | None:
+    """Rows and columns of a picture of `shape` around (N, 2) points; None if outside of it."""
+    low = np.clip(np.floor(outline.min(axis=0) - pad), 0, None).astype(int)
+    high = np.minimum(np.ceil(outline.max(axis=0) + pad), [shape[1], shape[0]]).astype(int)
+    if (high <= low).any():
+        return None
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
-def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
-    """The clip's mouth (h, w, 3) in the light of a face whose skin is `skin`, float32.
-
-    Luminance scales with the skins' luminances; colour with their saturation, so that a mouth in a
-    black-and-white photo is grey too; and nothing outshines the skin.
-    """
-    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    ours, theirs = float(skin @ weights), max(float(clip_skin @ weights), 1.0)
-    brightness = float(np.clip(ours / theirs, 0.35, 1.2))
-    chroma_ours = float(np.linalg.norm(skin - ours)) / max(ours, 1.0)
-    chroma_theirs = float(np.linalg.norm(clip_skin - theirs)) / theirs
-    saturation = float(np.clip(chroma_ours / max(chroma_theirs, 1e-3), 0.0, 1.1))
-    luminance = texture.astype(np.float32) @ weights
-    colour = texture - luminance[:, :, None]
-    result = brightness * (luminance[:, :, None] + saturation * colour)
-    ceiling = 0.97 * float(skin.max())
-    return np.asarray(np.where(result > ceiling, ceiling + 0.25 * (result - ceiling), result))
+def _along(knots: Array, values: NDArray[Any], at: Array) -> Plane:
+    """Monotone cubic interpolation of a rim's values at places along the mouth."""
+    knots = np.maximum.accumulate(knots) + 1e-4 * np.arange(len(knots))
+    return np.asarray(PchipInterpolator(knots, values)(at), dtype=np.float32)

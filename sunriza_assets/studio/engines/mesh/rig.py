@@ -84,7 +84,7 @@ class PortraitRig:
         head = head or HeadMotion.still()
         gaze = np.zeros((2, 2)) if gaze is None else gaze
         frame = self.image.copy()
-        sources = self.warp.backward_map(head, points)
+        sources = self.warp.backward_map(head, points, self.mouth.lip_sources(head, points))
         eyes = [
             (eye.window, eye.draw(closure[side], gaze[side])) for side, eye in enumerate(self.eyes)
         ]

@@ -85,12 +85,15 @@ class Warp:
         """Largest relative stretch beside the face; the map stays one-to-one below one."""
         return self._surroundings.stretch(head)
 
-    def backward_map(self, head: HeadMotion, points: NDArray[Any]) -> BackwardMap | None:
+    def backward_map(
+        self, head: HeadMotion, points: NDArray[Any], sources: NDArray[Any] | float = 0.0
+    ) -> BackwardMap | None:
         """The map to a frame.
 
         Args:
             head: motion of the skull.
             points: (>= 468, 3) where the mesh goes, pixels of the picture.
+            sources: (468, 3) offsets of where the mesh is read from, beside the portrait's own.
 
         Returns:
             The map, or None where nothing moves.
@@ -101,13 +104,13 @@ class Warp:
             return None
         field = _enlarged(around[rows, columns], self._cell)
         origin = (columns.start * self._cell, rows.start * self._cell)
-        self._paint_face(field, origin, points)
+        self._paint_face(field, origin, points, self._rest + sources)
         field = _enlarged(field, self._step)
         x, y = origin[0] * self._step, origin[1] * self._step
         height = min(field.shape[0], self._size[1] - y)
         width = min(field.shape[1], self._size[0] - x)
-        sources = field[:height, :width] + self._pixels[y : y + height, x : x + width]
-        return BackwardMap(x, y, sources)
+        places = field[:height, :width] + self._pixels[y : y + height, x : x + width]
+        return BackwardMap(x, y, places)
 
     def flipped(self, points: NDArray[Any]) -> int:
         """Triangles that show their back in the frame but not in the portrait."""
@@ -135,13 +138,15 @@ class Warp:
         high = np.minimum(high + 1, [self._grid[1], self._grid[0]]).astype(int)
         return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
-    def _paint_face(self, field: Field, origin: tuple[int, int], points: NDArray[Any]) -> None:
+    def _paint_face(
+        self, field: Field, origin: tuple[int, int], points: NDArray[Any], sources: NDArray[Any]
+    ) -> None:
         """Lay the mesh's exact displacement over `field`, whose corner is map pixel `origin`."""
         arriving = np.asarray(points[:MESH_POINTS], dtype=np.float64)
         corners = arriving[FILLED_TRIANGLES]
         order = np.argsort(-corners[:, :, 2].mean(axis=1), kind="stable")
         corners = corners[order, :, :2] / self._step - np.array(origin)
-        rest = self._rest[FILLED_TRIANGLES[order]][:, :, :2] / self._step - np.array(origin)
+        rest = sources[FILLED_TRIANGLES[order]][:, :, :2] / self._step - np.array(origin)
         box = _pixel_box(corners, field.shape)
         if box is None:
             return

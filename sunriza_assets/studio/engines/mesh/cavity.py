@@ -1,0 +1,140 @@
+"""A mouth painted from nothing: dark cavity, tongue, two rows of teeth.
+
+For portraits with closed lips and no clip to borrow from. All of it is drawn in the mouth's own
+coordinates, in IOD, and coloured from the portrait's skin, so that it suits a dark face, a pale one
+and a black-and-white one. Teeth belong to the skull (the upper ones) or the jaw (the lower ones):
+lips move over them, they never stretch.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
+
+__all__ = ["Inside", "paint_cavity", "paint_lower_teeth", "paint_tongue", "paint_upper_teeth"]
+
+Plane = NDArray[np.float32]
+
+_FLESH_LIGHT: Final = np.array([0.80, 1.08, 1.14], dtype=np.float32)
+"""Exponents that make shade inside a mouth reddish."""
+_CAVITY: Final = np.array([0.26, 0.13, 0.125], dtype=np.float32)
+_TONGUE: Final = np.array([0.74, 0.45, 0.44], dtype=np.float32)
+"""Colours as shares of the skin's."""
+_IVORY: Final = np.array([1.0, 0.965, 0.905], dtype=np.float32)
+_WHITE: Final = 0.86
+"""Brightness of teeth as a share of the skin's."""
+_TINT: Final = 0.4
+"""How much of the skin's colour the teeth have: the light's share of it."""
+_TOOTH_EDGES: Final = np.array([0.0, 0.094, 0.166, 0.229, 0.278, 0.315, 0.345])
+"""Distance from the middle at which one upper tooth ends and the next begins as seen from the
+front, IOD: incisors of 8.5 and 6.5 mm, then teeth that turn away (an IOD is about 90 mm)."""
+_LOWER_SHARE: Final = 0.72
+"""Width of a lower incisor over an upper one's."""
+_UPPER_REACH: Final = 0.058
+"""How far the upper teeth reach below the resting upper lip."""
+_LOWER_REACH: Final = 0.035
+"""How far the lower teeth reach above the lower lip."""
+_EDGE: Final = 0.007
+"""Softness of a tooth's edge."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The pixels between the lips in the mouth's own coordinates; planes (h, w) in IOD."""
+
+    x: Plane
+    """To the right of the middle of the upper jaw."""
+    side: Plane
+    """0 in the middle between the corners of the mouth, 1 at them."""
+    below_upper: Plane
+    """Below the upper lip's rim."""
+    above_lower: Plane
+    """Above the lower lip's rim."""
+    below_root: Plane
+    """Below where the upper lip's rim is at rest: fixed to the skull."""
+    pursed: float
+    """0 as wide as at rest or wider, towards 1 the more the corners of the mouth come together."""
+
+    @property
+    def light(self) -> Plane:
+        """(h, w, 3) how much light falls in: little through a slit or between protruding lips, and
+        what there is has come through flesh."""
+        open_ = 0.62 + 0.38 * rise(self.gap, 0.01, 0.10)
+        near_lips = np.minimum(self.below_upper, self.above_lower) / 0.045
+        shade = (0.62 + 0.38 * smoothstep(near_lips)) * open_
+        shade = shade * (1.0 - 0.6 * self.pursed)
+        return np.asarray(shade[:, :, None] ** _FLESH_LIGHT, dtype=np.float32)
+
+    @property
+    def gap(self) -> Plane:
+        """Opening in this column."""
+        return np.maximum(self.below_upper + self.above_lower, 1e-4)
+
+
+def paint_cavity(inside: Inside, skin: Plane) -> Plane:
+    """(h, w, 3) darkness: a little light in front, none at the sides and under the upper lip."""
+    depth = rise(inside.below_upper, 0.0, 0.12)
+    light = 0.62 + 0.38 * depth * (1.0 - 0.6 * inside.side**2)
+    return np.asarray(skin * _CAVITY * light[:, :, None], dtype=np.float32)
+
+
+def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, out: float) -> Plane:
+    """Lay the tongue over `canvas`: on the floor at rest, up to the upper teeth or over them."""
+    middle = np.sqrt(np.maximum(1.0 - (inside.side / (0.8 - 0.12 * max(raised, out))) ** 2, 0.0))
+    rest_top = np.minimum(0.10, 0.42 * inside.gap)
+    raised_top = np.maximum(inside.gap - 0.6 * _UPPER_REACH, 0.4 * inside.gap)
+    out_top = np.maximum(inside.gap - 0.45 * _UPPER_REACH, 0.6 * inside.gap)
+    top = rest_top + raised * (raised_top - rest_top)
+    top = (top + out * (out_top - top)) * middle
+    cover = rise(top - inside.above_lower, -0.010, 0.010)
+    height = np.clip(inside.above_lower / np.maximum(top, 1e-3), 0.0, 1.0)
+    roundness = 0.80 + 0.20 * np.sqrt(np.maximum(1.0 - height**2, 0.0))
+    furrow = 1.0 - 0.10 * np.exp(-((inside.x / 0.018) ** 2))
+    light = (0.80 + 0.20 * max(raised, out)) * roundness * furrow
+    colour = skin * _TONGUE * light[:, :, None]
+    return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
+
+
+def paint_upper_teeth(canvas: Plane, inside: Inside, skin: Plane, *, most: Plane | float) -> Plane:
+    """Lay the upper row over `canvas`; it reaches no further than `most` below the lip."""
+    bow = 1.0 - 0.45 * (inside.x / 0.33) ** 2
+    edge = inside.below_root - _UPPER_REACH * bow + _scallop(np.abs(inside.x), _TOOTH_EDGES)
+    edge = np.maximum(edge, inside.below_upper - most)
+    return _teeth(canvas, inside, skin, edge=edge, boundaries=_TOOTH_EDGES)
+
+
+def paint_lower_teeth(canvas: Plane, inside: Inside, skin: Plane, *, share: float) -> Plane:
+    """Lay the lower row over `canvas`, up to `share` (0-1) of all of it."""
+    boundaries = _LOWER_SHARE * _TOOTH_EDGES
+    bow = 1.0 - 0.35 * (inside.x / 0.25) ** 2
+    reach = np.maximum(_LOWER_REACH, 0.40 * inside.gap)
+    edge = inside.above_lower - share * reach * bow + _scallop(np.abs(inside.x), boundaries)
+    return _teeth(canvas, inside, 0.93 * skin, edge=edge, boundaries=boundaries)
+
+
+def _teeth(
+    canvas: Plane, inside: Inside, skin: Plane, *, edge: Plane, boundaries: NDArray[np.float64]
+) -> Plane:
+    """A row of teeth where `edge` (IOD beyond the biting edge) is negative."""
+    away = np.abs(inside.x)
+    cover = rise(-edge, -_EDGE, _EDGE) * (1.0 - rise(away, 0.85 * boundaries[-1], boundaries[-1]))
+    cover = cover * (1.0 - rise(inside.side, 0.80, 0.98))
+    between = np.min(np.abs(away[:, :, None] - boundaries), axis=2)
+    gaps = 1.0 - 0.16 * np.exp(-((between / 0.0055) ** 2))
+    turning = 1.0 - 0.50 * np.clip(away / boundaries[-1], 0.0, 1.0) ** 1.8
+    tip = 0.90 + 0.10 * rise(-edge, 0.0, 0.02)
+    light = skin / max(float(skin.max()), 1.0)
+    grey = float(np.ptp(light)) < 0.02  # a black-and-white photo
+    tint = np.ones(3) if grey else _IVORY * light**_TINT
+    white = min(_WHITE * float(skin.max()) + 10.0, 200.0) * tint
+    colour = white * (gaps * turning * tip)[:, :, None]
+    return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
+
+
+def _scallop(away: Plane, boundaries: NDArray[np.float64]) -> Plane:
+    """How much each tooth's edge draws back towards its neighbours, IOD."""
+    between = np.min(np.abs(away[:, :, None] - boundaries), axis=2)
+    return np.asarray(0.006 * np.exp(-((between / 0.012) ** 2)), dtype=np.float32)

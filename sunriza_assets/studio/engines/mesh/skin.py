@@ -1,0 +1,61 @@
+"""The colour of skin, and one face's mouth in another face's light."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.pose import eye_distance
+
+__all__ = ["skin_around_mouth", "toned"]
+
+Image = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+_CHEEKS_AND_CHIN: Final = (50, 280, 205, 425, 36, 266, 199, 200)
+_LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Rec. 601 weights of red, green and blue."""
+_WARMTH: Final = 0.97
+"""Most blue that a tooth shows, as a share of its green."""
+_GREY: Final = 0.02
+"""Colourfulness of skin below which a photo counts as black and white."""
+
+
+def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
+    """(3,) median RGB of cheeks and chin next to the mouth."""
+    radius = max(1, round(0.04 * eye_distance(points)))
+    patches = []
+    for x, y in points[list(_CHEEKS_AND_CHIN), :2]:
+        row, column = int(y), int(x)
+        rows = slice(max(row - radius, 0), max(row + radius + 1, 0))
+        columns = slice(max(column - radius, 0), max(column + radius + 1, 0))
+        patches.append(picture[rows, columns].reshape(-1, 3))
+    samples = np.concatenate(patches)
+    if len(samples) == 0:
+        return np.full(3, 128.0, np.float32)
+    return np.asarray(np.median(samples, axis=0), dtype=np.float32)
+
+
+def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
+    """The clip's mouth (h, w, 3) in the light of a face whose skin is `skin`, float32.
+
+    Brightness scales with the skins' brightness, the cast of the light with the square root of
+    their difference in colour (half of it is complexion, not light), and nothing outshines the
+    skin. In a black-and-white photo the mouth is grey, too.
+    """
+    ours, theirs = float(skin @ _LUMA), max(float(clip_skin @ _LUMA), 1.0)
+    brightness = float(np.clip(ours / theirs, 0.35, 1.2))
+    luminance = texture.astype(np.float32) @ _LUMA
+    result: NDArray[Any]
+    if float(np.ptp(skin)) < _GREY * ours:
+        result = np.float32(brightness) * np.repeat(luminance[:, :, None], 3, axis=2)
+    else:
+        cast = (skin / max(ours, 1.0)) / np.maximum(clip_skin / theirs, 1e-3)
+        shift = np.sqrt(np.clip(cast, 0.6, 1.7))
+        result = (
+            texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
+        )
+        result[:, :, 1] = np.minimum(result[:, :, 1], result[:, :, 0])  # no mouth is blue inside
+        result[:, :, 2] = np.minimum(result[:, :, 2], _WARMTH * result[:, :, 1])
+    ceiling = 0.95 * float(skin.max())
+    return np.asarray(np.where(result > ceiling, ceiling + 0.25 * (result - ceiling), result))
