@@ -121,7 +121,7 @@ def test_the_mouth_follows_the_head(page: Page, folder: Path) -> None:
     page.evaluate("new Promise((done) => setTimeout(() => done(true), 400))")
     looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
     press(page, "AI")
-    assert np.ptp([look[2] for look in looks]) > 8, "the head stood still: nothing was tested"
+    assert np.ptp([look[3] for look in looks]) > 8, "the head stood still: nothing was tested"
     for frame, _, *mouth, _ in looks:
         expected = track[frame, :, :2] @ middle + track[frame, :, 2]
         np.testing.assert_allclose(mouth, expected, atol=0.7)
