@@ -13,7 +13,15 @@ from typing import Final, Protocol
 
 from sunriza_assets.errors import StoreError
 
-__all__ = ["ABSENT", "MediaStorage", "StoredObject", "checked_object_name", "content_type_of"]
+__all__ = [
+    "ABSENT",
+    "MediaStorage",
+    "StoredObject",
+    "checked_object_name",
+    "content_type_of",
+    "no_such_object",
+    "too_large",
+]
 
 ABSENT: Final = "absent"
 """As `if_generation`: write only when no such object exists."""
@@ -139,3 +147,18 @@ class MediaStorage(Protocol):
             StoreError: the address is refused, gone, or larger than `max_bytes`.
         """
         ...
+
+
+def no_such_object(name: str) -> StoreError:
+    """What every store says of an object that it does not have."""
+    return StoreError("There is no such object", where=name, code="missing")
+
+
+def too_large(stored: StoredObject, max_bytes: int) -> StoreError:
+    """What every store says of an object that is larger than the reader takes."""
+    return StoreError(
+        f"The file has {stored.size / 1e6:.1f} MB",
+        where=stored.name,
+        remedy=f"At most {max_bytes / 1e6:.0f} MB are taken.",
+        code="too_large",
+    )

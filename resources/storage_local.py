@@ -22,7 +22,15 @@ from urllib.parse import unquote, urlsplit
 
 from resources.atomic import copy_file, lock, next_time, store_errors, write_bytes
 from resources.home import Home
-from resources.storage import ABSENT, StoredObject, checked_object_name, content_type_of
+from resources.public_download import PublicDownload
+from resources.storage import (
+    ABSENT,
+    StoredObject,
+    checked_object_name,
+    content_type_of,
+    no_such_object,
+    too_large,
+)
 from sunriza_assets.errors import ConflictError, StoreError
 
 __all__ = ["LocalStorage"]
@@ -31,10 +39,16 @@ _FOLDER: Final = "/storage/"
 
 
 class LocalStorage:
-    """`MediaStorage` in a folder."""
+    """`MediaStorage` in a folder.
 
-    def __init__(self, home: Home) -> None:
+    Args:
+        home: whose `storage` folder it is.
+        downloads: reads public addresses that documents name; by default none is allowed.
+    """
+
+    def __init__(self, home: Home, downloads: PublicDownload | None = None) -> None:
         self._root = home.storage
+        self._downloads = downloads or PublicDownload()
 
     def put(
         self,
@@ -87,7 +101,7 @@ class LocalStorage:
         former = None
         while (stored := self.stat(name)) != former or stored is None:
             if stored is None:
-                raise _missing(name)
+                raise no_such_object(name)
             with store_errors("read", path):
                 if _md5(path) == stored.md5:
                     return path
@@ -98,7 +112,7 @@ class LocalStorage:
         """Put a copy of an object under another name; see `MediaStorage.copy`."""
         stored = self.stat(name)
         if stored is None:
-            raise _missing(name)
+            raise no_such_object(name)
         return self.put(
             self._path(name), target, content_type=stored.content_type, cache_control=cache_control
         )
@@ -132,19 +146,15 @@ class LocalStorage:
             return True
 
     def resolve(self, url: str, folder: Path, *, max_bytes: int) -> Path:
-        """The file behind a file URI of this store, or behind a bare object name."""
-        del folder
+        """The file behind a file URI of this store, a bare object name, or an allowed address."""
+        if url.startswith("https:"):
+            return self._downloads.fetch(url, folder / "download", max_bytes=max_bytes)
         name = self._named_by(url)
         stored = self.stat(name)
         if stored is None:
-            raise _missing(name)
+            raise no_such_object(name)
         if stored.size > max_bytes:
-            raise StoreError(
-                f"The file has {stored.size / 1e6:.1f} MB",
-                where=name,
-                remedy=f"At most {max_bytes / 1e6:.0f} MB are taken.",
-                code="too_large",
-            )
+            raise too_large(stored, max_bytes)
         return self._path(name)
 
     def _named_by(self, url: str) -> str:
@@ -229,10 +239,6 @@ def _md5(path: Path) -> str:
 
 def _checksum() -> Any:
     return hashlib.md5(usedforsecurity=False)  # the bucket's own checksum; it guards no secret
-
-
-def _missing(name: str) -> StoreError:
-    return StoreError("There is no such object", where=name, code="missing")
 
 
 def _refused(url: str) -> StoreError:

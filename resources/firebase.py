@@ -1,0 +1,205 @@
+"""Reaching a Firebase project: settings, credentials, and what they allow.
+
+    SUNRIZA_FIREBASE_PROJECT     project id (else GOOGLE_CLOUD_PROJECT, else the credentials' own)
+    SUNRIZA_FIREBASE_BUCKET      bucket (else <project>.firebasestorage.app)
+    SUNRIZA_FIRESTORE_DATABASE   database (else "(default)")
+    FIREBASE_CREDENTIALS         a service account's key, as JSON text
+    GOOGLE_APPLICATION_CREDENTIALS  or as a file; with neither, what the machine offers
+                                 (workload identity, `gcloud auth application-default login`)
+    SUNRIZA_ALLOWED_HOSTS        hosts besides the bucket that hero images and videos may come from
+    FIRESTORE_EMULATOR_HOST, STORAGE_EMULATOR_HOST   both or none: servers that stand in for Google
+
+Credentials are never shown, logged or quoted in an error.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from google.api_core import exceptions
+
+from resources.avatars_firestore import FirestoreAvatars
+from resources.google_errors import google_errors
+from resources.public_download import PublicDownload
+from resources.storage_firebase import FIREBASE_URL, FirebaseStorage
+from sunriza_assets.errors import StoreError
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+    from google.cloud.firestore import Client as FirestoreClient
+    from google.cloud.storage import Client as StorageClient
+
+__all__ = ["Firebase", "FirebaseSettings"]
+
+_SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
+_BUCKET_RIGHTS: Final = (
+    "storage.objects.get",
+    "storage.objects.list",
+    "storage.objects.create",
+    "storage.objects.delete",
+)
+_TIMEOUT_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class FirebaseSettings:
+    """Where the stores are and how to get in."""
+
+    project: str | None
+    """Project id; None takes the credentials' own."""
+    bucket: str | None
+    """Bucket name; None takes the project's default bucket."""
+    database: str | None
+    """Firestore database; None takes the default one."""
+    credentials: str | None = field(repr=False)
+    """A service account's key as JSON text; None takes what the machine offers."""
+    emulated: bool
+    """Whether both services are stood in for, and no credentials are needed."""
+    storage_url: str
+    """Where download URLs begin."""
+    allowed_hosts: tuple[str, ...]
+    """Hosts besides the bucket that inputs may come from."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "FirebaseSettings":
+        """Read the variables that the module's docstring lists.
+
+        Raises:
+            StoreError: only one of the two services is stood in for.
+        """
+        emulators = [
+            environment.get(name) for name in ("FIRESTORE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+        ]
+        if any(emulators) and not all(emulators):
+            raise StoreError(
+                "Only one of FIRESTORE_EMULATOR_HOST and STORAGE_EMULATOR_HOST is set",
+                remedy="Set both or none: half of the data would go to the real project.",
+                code="settings",
+            )
+        hosts = environment.get("SUNRIZA_ALLOWED_HOSTS", "").split(",")
+        return cls(
+            project=environment.get("SUNRIZA_FIREBASE_PROJECT")
+            or environment.get("GOOGLE_CLOUD_PROJECT"),
+            bucket=environment.get("SUNRIZA_FIREBASE_BUCKET"),
+            database=environment.get("SUNRIZA_FIRESTORE_DATABASE"),
+            credentials=environment.get("FIREBASE_CREDENTIALS"),
+            emulated=all(emulators),
+            storage_url=emulators[1] or FIREBASE_URL,
+            allowed_hosts=tuple(host.strip() for host in hosts if host.strip()),
+        )
+
+
+class Firebase:
+    """The two clients of one project.
+
+    Raises:
+        StoreError: the credentials cannot be used, or the project is not known.
+    """
+
+    def __init__(self, settings: FirebaseSettings) -> None:
+        from google.cloud import firestore, storage
+
+        credentials, own_project = _credentials(settings)
+        project = settings.project or own_project
+        if not project:
+            raise StoreError(
+                "The Firebase project is not known",
+                remedy="Set SUNRIZA_FIREBASE_PROJECT.",
+                code="settings",
+            )
+        self._settings = settings
+        self._project = project
+        self._bucket = settings.bucket or f"{project}.firebasestorage.app"
+        with google_errors(project):
+            self._firestore: FirestoreClient = firestore.Client(
+                project=project, credentials=credentials, database=settings.database
+            )
+            self._storage: StorageClient = storage.Client(project=project, credentials=credentials)
+
+    def avatars(self) -> FirestoreAvatars:
+        """The avatar documents."""
+        return FirestoreAvatars(self._firestore)
+
+    def storage(self) -> FirebaseStorage:
+        """The bucket."""
+        return FirebaseStorage(
+            self._storage,
+            self._bucket,
+            downloads=PublicDownload(self._settings.allowed_hosts),
+            base_url=self._settings.storage_url,
+        )
+
+    def describe(self) -> str:
+        """One line: what is reached. Writes nothing.
+
+        Raises:
+            StoreError: it is not reached, or rights are missing (the message lists them).
+        """
+        self._try_documents()
+        missing = sorted(set(_BUCKET_RIGHTS) - set(self._bucket_rights()))
+        if missing:
+            raise StoreError(
+                f"Rights on the bucket are missing: {', '.join(missing)}",
+                where=self._bucket,
+                remedy="Grant the service account Storage Object Admin on this bucket.",
+                code="rights",
+            )
+        where = " (emulators)" if self._settings.emulated else ""
+        return (
+            f"Firestore of project {self._project}, read and write; "
+            f"bucket {self._bucket}, read, write, list and delete{where}"
+        )
+
+    def _try_documents(self) -> None:
+        collection = self._firestore.collection("avatars")
+        with google_errors(f"Firestore of {self._project}"):
+            list(collection.limit(1).stream(timeout=_TIMEOUT_S))
+            # A write that cannot succeed tells whether it would be allowed.
+            batch = self._firestore.batch()
+            batch.delete(
+                collection.document("sunriza-doctor-asks"),
+                option=self._firestore.write_option(exists=True),
+            )
+            try:
+                batch.commit(timeout=_TIMEOUT_S)
+            except (exceptions.NotFound, exceptions.FailedPrecondition):
+                return
+
+    def _bucket_rights(self) -> list[str]:
+        with google_errors(self._bucket):
+            bucket = self._storage.bucket(self._bucket)
+            return [*bucket.test_iam_permissions(list(_BUCKET_RIGHTS), timeout=_TIMEOUT_S)]
+
+
+def _credentials(settings: FirebaseSettings) -> tuple["Credentials", str | None]:
+    """The credentials, and the project they belong to where they say so."""
+    import google.auth
+    from google.auth.credentials import AnonymousCredentials
+
+    if settings.emulated:
+        return AnonymousCredentials(), None
+    if settings.credentials is None:
+        with google_errors("application default credentials"):
+            found, project = google.auth.default(scopes=list(_SCOPES))
+        return found, project
+    return _service_account(settings.credentials)
+
+
+def _service_account(text: str) -> tuple["Credentials", str | None]:
+    from google.oauth2 import service_account
+
+    refusal = StoreError(
+        "FIREBASE_CREDENTIALS is not the key of a service account",
+        remedy="It must hold the whole JSON text of the key file, not its path.",
+        code="credentials",
+    )
+    try:
+        info: Any = json.loads(text)
+        credentials = service_account.Credentials.from_service_account_info(
+            info, scopes=list(_SCOPES)
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # `from None`: the error underneath may quote the key.
+        raise refusal from None
+    return credentials, info.get("project_id")
