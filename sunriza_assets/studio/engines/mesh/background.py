@@ -23,6 +23,10 @@ _PLATE_SIZE: Final = 384
 """Longest side at which the person is painted out; what is behind is out of focus or guesswork."""
 _CERTAIN: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
+_POSSIBLE: Final = (0.04, 0.25)
+"""The same for the unrefined matte: what it calls background, no refinement makes a person."""
+_PAINTED_OUT: Final = 0.10
+"""Share of person from which on a pixel of the plate is a guess altogether."""
 _MARGIN: Final = 0.018
 """Rim around the person that the plate is not taken from, share of the picture's longest side."""
 
@@ -47,8 +51,10 @@ class Layers:
         alpha = np.full(picture.shape[:2], 255, np.uint8)
         person = picture.astype(np.int16)
         if matte is not None:
-            refined = _along_edges(matte.astype(np.float32), picture)
-            alpha = _without_holes(np.rint(255.0 * rise(refined, *_CERTAIN)).astype(np.uint8))
+            rough = matte.astype(np.float32)
+            refined = rise(_along_edges(rough, picture), *_CERTAIN)
+            refined = np.minimum(refined, rise(rough, *_POSSIBLE))
+            alpha = _without_holes(np.rint(255.0 * refined).astype(np.uint8))
             if alpha.min() < 255:
                 self._plate = _painted_out(picture, alpha)
                 person -= _behind(self._plate, alpha)
@@ -125,8 +131,6 @@ def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> Image:
         return picture
     guess = cv2.inpaint(small, hidden, 4, cv2.INPAINT_TELEA)
     guess = cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC)
-    margin = 2 * max(1, round(_MARGIN * max(height, width))) + 1
-    soft = cv2.resize(hidden.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    soft = np.minimum(1.0, 2.0 * cv2.blur(soft, (margin // 2 * 2 + 1, margin // 2 * 2 + 1)))
-    mixed = picture + soft[:, :, None] * (guess.astype(np.float32) - picture)
+    share = rise(alpha.astype(np.float32) / 255.0, 0.0, _PAINTED_OUT)
+    mixed = picture + share[:, :, None] * (guess.astype(np.float32) - picture)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -83,7 +83,7 @@ class MeshEngine:
             )
         rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
         timing = plan_timing(template, rig, parameters)
-        transfer = Transfer(rig, timing.arrays, parameters)
+        transfer = Transfer(rig, timing, parameters)
         facts: dict[str, Any] = {**timing.facts, **transfer.facts}
 
         def frames() -> Iterator[Image]:

@@ -15,6 +15,7 @@ from sunriza_assets.studio.engines.mesh.lips import LipKeeper
 from sunriza_assets.studio.engines.mesh.mouth import Mouth, lip_gap
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.timing import Timing
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
     EYE_CONTOURS,
@@ -42,10 +43,11 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _RINGS_FOLLOW: Final = (0.25, 0.6)
 """How much of their expression the first and the second ring around an eye keep."""
-_MEASURED_CLOSURE: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-_TRUE_CLOSURE: Final = (0.0, 0.13, 0.29, 0.48, 0.68, 0.85, 0.95, 1.0)
-"""Landmarks see a lid half as far down as it is and never see the rims meet: what they measure, and
-what it stands for. Judged on frames of clips, and on drawn lids measured again."""
+_MEASURED_CLOSURE: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
+_TRUE_CLOSURE: Final = (0.0, 0.19, 0.44, 0.72, 0.94, 1.0)
+"""Landmarks follow a falling lid late and then jump: what they measure, as a share of what they
+measure of a shut eye, and what it stands for. Judged on frames of clips, and on drawn lids measured
+again."""
 _WIDENING: Final = 1.5
 """The same for eyes opened wider than usual."""
 _LID_GAIN_SHARE: Final = 0.25
@@ -80,12 +82,13 @@ class Transfer:
 
     Args:
         rig: the portrait.
-        arrays: a mesh template's, over the frames to be rendered.
+        timing: a mesh template's motion over the frames to be rendered.
         parameters: gains, region and flags.
     """
 
-    def __init__(self, rig: PortraitRig, arrays: Arrays, parameters: RenderParameters) -> None:
-        self._rig, self._arrays = rig, arrays
+    def __init__(self, rig: PortraitRig, timing: Timing, parameters: RenderParameters) -> None:
+        self._rig = rig
+        arrays = self._arrays = timing.arrays
         neutral = arrays["neutral"].astype(np.float64)
         gain, region = parameters.driving_multiplier, parameters.animation_region
         self._to_portrait = fit_similarity(neutral[SKULL], rig.mesh[SKULL]).rotation
@@ -103,7 +106,7 @@ class Transfer:
         self._lower, self._kept = _vertex_weights(rig.mesh, rig.iod, parameters)
         lid_gain = min(gain, 1.0) + _LID_GAIN_SHARE * max(gain - 1.0, 0.0)
         lid_gain = lid_gain if region in ("all", "exp", "eyes") else 0.0
-        self._closure = _closures(rig, arrays, lid_gain, parameters)
+        self._closure = _closures(rig, timing, lid_gain, parameters)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
         self._lips = LipKeeper(rig.mesh, closed=_closed_share(rig, neutral, parameters))
         self._rings = eye_rings(len(_RINGS_FOLLOW))
@@ -184,13 +187,14 @@ def _vertex_weights(mesh: Array, iod: float, parameters: RenderParameters) -> tu
     return lower, np.ones((MESH_POINTS, 1))
 
 
-def _closures(rig: PortraitRig, arrays: Arrays, gain: float, parameters: RenderParameters) -> Array:
+def _closures(rig: PortraitRig, timing: Timing, gain: float, parameters: RenderParameters) -> Array:
     """(T, 2) closure of the portrait's eyes."""
+    arrays = timing.arrays
     raw = arrays["closure"].astype(np.float64)
     if parameters.flag_eye_retargeting or not parameters.flag_relative:
         theirs = eye_apertures(arrays["neutral"]) * (1.0 - raw)
         raw = 1.0 - theirs / np.maximum(eye_apertures(rig.landmarks), 1e-3)
-    shut = np.interp(raw, _MEASURED_CLOSURE, _TRUE_CLOSURE)
+    shut = np.interp(raw / timing.shut, _MEASURED_CLOSURE, _TRUE_CLOSURE)
     return np.asarray(np.clip(gain * (shut + _WIDENING * np.minimum(raw, 0.0)), WIDEST, 1.0))
 
 
