@@ -44,9 +44,9 @@ def choose_engine(wanted: str, models: Path) -> Choice:
 
 
 def _automatic(models: Path) -> Choice:
-    from sunriza_assets.studio.engines.liveportrait.weights import LivePortraitWeights
+    from sunriza_assets.studio.engines.liveportrait.weights import weights_present
 
-    if not LivePortraitWeights(models).complete:
+    if not weights_present(models):
         return Choice(_instance("mesh", models), "no LivePortrait weights on this machine")
     import torch  # seconds; so only when the weights are there
 

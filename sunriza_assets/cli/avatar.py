@@ -92,7 +92,7 @@ def add_avatar(
         camel = RenderParameters(**parameters).to_document()
         wanted = {key: camel[key] for key in camel if key in _camel_names(parameters)}
         fields["dynamics"] = {DYNAMICS_ID: {"parameters": wanted}}
-    return dict(avatars.merge(avatar_id, fields).data)
+    return avatars.merge(avatar_id, fields).plain
 
 
 @avatar.command("list")
@@ -151,7 +151,7 @@ def show(avatar_id: str, as_json: bool) -> None:
         "status": document.status or "new",
         "needs_run": document.needs_run,
         "parameters": resolve(document.wishes).to_dict(),
-        "document": dict(document.data),
+        "document": document.plain,
     }
     if as_json:
         print_json(content)

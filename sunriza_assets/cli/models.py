@@ -69,9 +69,9 @@ def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
 
     root = Home.from_environment().models
     if family == "liveportrait":
-        from sunriza_assets.studio.engines.liveportrait.weights import LivePortraitWeights
+        from sunriza_assets.studio.engines.liveportrait.weights import pull_weights
 
-        return LivePortraitWeights(root).pull(_say, source=source)
+        return list(pull_weights(root, source=source))
     from sunriza_assets.studio.face.model_store import ModelStore
 
     return ModelStore(root).pull(_say, source=source)
@@ -84,9 +84,9 @@ def _say(line: str) -> None:
 def model_rows() -> list[dict[str, Any]]:
     """One row per model of every family."""
     from resources.home import Home
-    from sunriza_assets.studio.engines.liveportrait.weights import LivePortraitWeights
+    from sunriza_assets.studio.engines.liveportrait.weights import weight_entries
     from sunriza_assets.studio.face.model_store import ModelStore
 
     root = Home.from_environment().models
-    entries = [*ModelStore(root).entries(), *LivePortraitWeights(root).entries()]
+    entries = [*ModelStore(root).entries(), *weight_entries(root)]
     return [{**asdict(entry), "path": str(entry.path)} for entry in entries]

@@ -1,5 +1,6 @@
 """`sunriza render`: materialize avatars through Dagster, with a progress bar."""
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def render_avatars(
     from resources.services import Stores
     from sunriza_assets.cli.runs import AvatarRuns
     from sunriza_assets.instance import opened_instance
+    from sunriza_assets.lost_runs import close_lost_runs, watched
 
     columns = [
         TextColumn("{task.fields[avatar]}"),
@@ -77,7 +79,8 @@ def render_avatars(
             tasks[avatar_id, asset] = bar.add_task(asset, total=1.0, avatar=avatar_id)
         bar.update(tasks[avatar_id, asset], completed=share)
 
-    with opened_instance(Home.from_environment()) as instance, bar:
+    with opened_instance(Home.from_environment()) as instance, watched(), bar:
+        close_lost_runs(instance)
         for avatar_id in ids:  # a name that does not exist is told before anything is rendered
             Stores().avatars.get(avatar_id)
         runs = AvatarRuns(instance, listen)
@@ -131,4 +134,6 @@ def result_folders(result: dict[str, Any]) -> list[str]:
     shown = (
         {"published_avatar": assets["published_avatar"]} if "published_avatar" in assets else assets
     )
-    return sorted({file.rpartition("/")[0] for asset in shown.values() for file in asset["files"]})
+    places = {file.rpartition("/")[0] for asset in shown.values() for file in asset["files"]}
+    # Documents name a version's own folder; people look in the one above, which has the latest.
+    return sorted({re.sub(r"/v\d{6}-[0-9a-f]+$", "", place) for place in places})

@@ -12,6 +12,7 @@ from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
+from sunriza_assets.lost_runs import PROCESS_TAG, this_process
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 
@@ -85,7 +86,7 @@ class AvatarRuns:
             run_config={**config, **_QUIET},
             instance=self._instance,
             partition_key=avatar_id,
-            tags=dict(tags or {}),
+            tags={**(tags or {}), PROCESS_TAG: this_process()},
             asset_selection=[dg.AssetKey(name) for name in only] or None,
             raise_on_error=False,
         )

@@ -1,222 +1,299 @@
-"""The official LivePortrait weights on disk: where they lie, how they come, whether they are whole.
+"""The published weight files: which there are, where they lie, and how they get there.
 
-Files only: nothing here imports torch. What is inside a file is checked when it is loaded.
+They lie below the models folder as they do in the hub's repository, so that a copy of it, or the
+`pretrained_weights` folder of an existing installation, can be used as it is:
+
+    liveportrait/base_models/appearance_feature_extractor.pth     and three more
+    liveportrait/retargeting_models/stitching_retargeting_module.pth
+    liveportrait/landmark.onnx          optional: 203 landmarks, LivePortrait's own
+    liveportrait/weights.json           record of the pull: revision, size and hash of every file
+
+A file may have the suffix `.safetensors` instead. Nothing here loads torch before a file's content
+has to be looked at: listing models and choosing an engine stay quick.
 """
 
 import hashlib
 import json
-import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from filelock import FileLock
 
 from sunriza_assets.errors import ModelError
-from sunriza_assets.studio.face.model_store import ModelEntry, PullProgress
+from sunriza_assets.studio.face.model_store import ModelEntry
 from sunriza_assets.studio.files import replacing, write_json
 
-__all__ = ["FILES", "PULL_COMMAND", "REPOSITORY", "LivePortraitWeights"]
+__all__ = [
+    "PULL_COMMAND",
+    "REPOSITORY",
+    "WEIGHT_FILES",
+    "WeightFile",
+    "landmarker_path",
+    "pull_weights",
+    "recorded_hashes",
+    "sha256_of",
+    "weight_entries",
+    "weight_path",
+    "weights_present",
+]
 
 REPOSITORY: Final = "KwaiVGI/LivePortrait"
-"""Repository of the official weights on the Hugging Face hub."""
+"""On the Hugging Face hub."""
 PULL_COMMAND: Final = "sunriza models pull liveportrait"
+FAMILY: Final = "liveportrait"
 LICENCE: Final = "MIT"
-"""Of code and models, by the maintainers' word in their tracker; the InsightFace models that the
-official pipeline also uses are non-commercial, and this engine does without them."""
+_LANDMARKER: Final = Path(FAMILY, "landmark.onnx")
+_RECORD: Final = Path(FAMILY, "weights.json")
+_OTHER_SUFFIX: Final = ".safetensors"
 
-FILES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "appearance_feature_extractor": "liveportrait/base_models/appearance_feature_extractor.pth",
-        "motion_extractor": "liveportrait/base_models/motion_extractor.pth",
-        "warping_module": "liveportrait/base_models/warping_module.pth",
-        "spade_generator": "liveportrait/base_models/spade_generator.pth",
-        "stitching_retargeting_module": (
-            "liveportrait/retargeting_models/stitching_retargeting_module.pth"
-        ),
-    }
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file of the hub's repository."""
+
+    name: str
+    """Name of the model."""
+    path: Path
+    """Below the models folder, and in the repository."""
+    nets: tuple[str, ...]
+    """Networks in it, by their names in the manifest."""
+    size: int
+    """Bytes, about."""
+    purpose: str
+    """What it does, one clause."""
+
+
+def _base(net: str, size: int, purpose: str) -> WeightFile:
+    return WeightFile(net, Path(FAMILY, "base_models", f"{net}.pth"), (net,), size, purpose)
+
+
+WEIGHT_FILES: Final = (
+    _base("appearance_feature_extractor", 3_400_000, "reads a portrait's features"),
+    _base("motion_extractor", 112_500_000, "reads pose and expression of a face"),
+    _base("warping_module", 182_200_000, "moves features to where keypoints are"),
+    _base("spade_generator", 221_800_000, "paints the picture"),
+    WeightFile(
+        "stitching_retargeting_module",
+        Path(FAMILY, "retargeting_models", "stitching_retargeting_module.pth"),
+        ("stitching", "eye", "lip"),
+        2_400_000,
+        "keeps shoulders still; opens and closes eyes and lips",
+    ),
 )
-"""Weight file -> its path in the repository and below the models folder."""
-_PURPOSES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "appearance_feature_extractor": "the portrait as a feature volume",
-        "motion_extractor": "key points, head pose and expression of a face",
-        "warping_module": "bends the feature volume from one pose to another",
-        "spade_generator": "paints the picture from the bent features",
-        "stitching_retargeting_module": "keeps shoulders still; opens and closes eyes and lips",
-    }
-)
-
-_log = logging.getLogger(__name__)
 
 
-class LivePortraitWeights:
-    """The `ModelFamily` of the official weights, as .pth or as .safetensors of the same name."""
+def weights_present(root: Path) -> bool:
+    """Whether all weight files are there; their content is not looked at."""
+    return all(_found(root, file) is not None for file in WEIGHT_FILES)
 
-    family: Final = "liveportrait"
 
-    def __init__(self, root: Path) -> None:
-        """Args: root: the models folder; made by the first pull."""
-        self.root = root
+def weight_path(root: Path, net: str) -> Path:
+    """The file that holds a network.
 
-    @property
-    def complete(self) -> bool:
-        """Whether every file is there."""
-        return all(self._found(name) is not None for name in FILES)
+    Args:
+        root: the models folder.
+        net: a key of the manifest.
 
-    def path(self, name: str) -> Path:
-        """The file of one network (`FILES`).
+    Raises:
+        ModelError: it is not there; the message names the command that gets it.
+    """
+    for file in WEIGHT_FILES:
+        if net in file.nets:
+            found = _found(root, file)
+            if found is None:
+                raise ModelError(
+                    f"LivePortrait's weights are missing: {file.path.name}",
+                    where=root / file.path,
+                    remedy=f"Run: {PULL_COMMAND}",
+                    code="missing",
+                )
+            return found
+    raise KeyError(net)
 
-        Raises:
-            ModelError: it is not there; the message names it and the command that gets it.
-        """
-        found = self._found(name)
-        if found is None:
-            raise ModelError(
-                f"LivePortrait weights {name} are missing",
-                where=self.root / FILES[name],
-                remedy=f"Run: {PULL_COMMAND}",
-                code="missing",
-            )
-        return found
 
-    def identity(self) -> dict[str, str]:
-        """File -> sha256 of what is there, for cache keys and lineage.
+def landmarker_path(root: Path) -> Path | None:
+    """LivePortrait's own landmark model, where somebody has put it."""
+    path = root / _LANDMARKER
+    return path if path.is_file() else None
 
-        Raises:
-            ModelError: a file is missing.
-        """
-        recorded = self._recorded()
-        return {name: self._hash(self.path(name), recorded) for name in FILES}
 
-    def entries(self) -> list[ModelEntry]:
-        """All weight files, there or not."""
-        recorded = self._recorded()
-        return [
+def weight_entries(root: Path) -> list[ModelEntry]:
+    """All weight files for `sunriza models list`, there or not."""
+    hashes = recorded_hashes(root)
+    entries = []
+    for file in WEIGHT_FILES:
+        found = _found(root, file)
+        path = found or root / file.path
+        entries.append(
             ModelEntry(
-                family=self.family,
-                name=name,
-                present=self._found(name) is not None,
-                sha256=str(recorded.get(FILES[name], {}).get("sha256", "")),
-                size=found.stat().st_size if (found := self._found(name)) else 0,
+                family=FAMILY,
+                name=file.name,
+                present=found is not None,
+                sha256=hashes.get(path.relative_to(root).as_posix(), ""),
+                size=found.stat().st_size if found else file.size,
                 licence=LICENCE,
-                path=self._found(name) or self.root / FILES[name],
-                purpose=_PURPOSES[name],
+                path=path,
+                purpose=file.purpose,
             )
-            for name in FILES
-        ]
-
-    def pull(
-        self, progress: PullProgress | None = None, *, source: Path | None = None
-    ) -> list[str]:
-        """Get what is missing: from a folder, or from the hub (an interrupted download resumes).
-
-        Args:
-            progress: told one line before each file.
-            source: a folder with the official layout, or with the files side by side.
-
-        Raises:
-            ModelError: a file is not in the folder, or the hub cannot be reached.
-        """
-        tell = progress or (lambda _: None)
-        self.root.mkdir(parents=True, exist_ok=True)
-        done = []
-        with FileLock(self.root / ".liveportrait.lock"):
-            for name in FILES:
-                if self._found(name) is not None:
-                    continue
-                tell(f"LivePortrait {name}")
-                done.append(self._copy(name, source) if source else self._download(name))
-            if done:
-                self._record()
-        return done
-
-    def _found(self, name: str) -> Path | None:
-        official = self.root / FILES[name]
-        for path in (official, official.with_suffix(".safetensors")):
-            if path.is_file():
-                return path
-        return None
-
-    def _copy(self, name: str, source: Path) -> str:
-        official = Path(FILES[name])
-        for relative in (official, Path(*official.parts[1:]), Path(official.name)):
-            for candidate in (source / relative, (source / relative).with_suffix(".safetensors")):
-                if candidate.is_file():
-                    target = (self.root / official).with_suffix(candidate.suffix)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with candidate.open("rb") as original, replacing(target) as file:
-                        shutil.copyfileobj(original, file, 1 << 20)
-                    return f"{name} copied from {candidate}"
-        raise ModelError(
-            f"The folder has no weights {name}",
-            where=source,
-            remedy=f"It should hold {official} or {official.name}.",
-            code="missing",
         )
-
-    def _download(self, name: str) -> str:
-        import huggingface_hub
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            OfflineModeIsEnabled,
-        )
-
-        try:
-            huggingface_hub.hf_hub_download(
-                repo_id=REPOSITORY, filename=FILES[name], local_dir=self.root
-            )
-        except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-            raise ModelError(
-                f"LivePortrait weights {name} cannot be downloaded: {type(error).__name__}",
-                where=f"{REPOSITORY} on the Hugging Face hub",
-                remedy=(
-                    f"Connect this machine and run {PULL_COMMAND} again; or bring the files in a "
-                    f"folder and run: {PULL_COMMAND} --from DIR"
-                ),
-                code="download",
-            ) from error
-        return f"{name} downloaded from {REPOSITORY}"
-
-    @property
-    def _record_path(self) -> Path:
-        return self.root / "liveportrait" / "weights.json"
-
-    def _record(self) -> None:
-        """Note the hash of every file at its first pull: later runs are tied to these bytes."""
-        files = {}
-        for name in FILES:
-            path = self.path(name)
-            status = path.stat()
-            files[FILES[name]] = {
-                "sha256": _sha256(path),
-                "size": status.st_size,
-                "mtime_ns": status.st_mtime_ns,
-            }
-        write_json(self._record_path, {"repository": REPOSITORY, "files": files})
-
-    def _recorded(self) -> dict[str, dict[str, Any]]:
-        try:
-            content = json.loads(self._record_path.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            _log.warning("The record of the weights cannot be read and is ignored: %s", error)
-            return {}
-        return dict(content.get("files", {}))
-
-    def _hash(self, path: Path, recorded: Mapping[str, Mapping[str, Any]]) -> str:
-        """The recorded hash while the file is the one recorded; else hashed anew."""
-        known = recorded.get(path.relative_to(self.root).with_suffix(".pth").as_posix(), {})
-        status = path.stat()
-        if (known.get("size"), known.get("mtime_ns")) == (status.st_size, status.st_mtime_ns):
-            return str(known["sha256"])
-        return _sha256(path)
+    return entries
 
 
-def _sha256(path: Path) -> str:
+def recorded_hashes(root: Path) -> Mapping[str, str]:
+    """Path below the models folder -> SHA-256 at the time of the pull; empty without a record."""
+    files: Mapping[str, Mapping[str, Any]] = _record(root).get("files", {})
+    return {path: str(said["sha256"]) for path, said in files.items()}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pull_weights(
+    root: Path, *, source: Path | None = None, endpoint: str | None = None
+) -> Iterator[str]:
+    """Get the weight files that are not there yet, check every tensor, record every hash.
+
+    A download that was cut off goes on where it stopped; its progress is shown on standard error.
+    The hub's revision of the first pull is recorded and kept to by later ones.
+
+    Args:
+        root: the models folder; made when it is not there.
+        source: a folder that has the files already, laid out as the repository or flat.
+        endpoint: the hub's address; None for the official one.
+
+    Yields:
+        One line for each thing done, none when all was there.
+
+    Raises:
+        ModelError: a file cannot be had, or is not what it should be.
+    """
+    from sunriza_assets.studio.engines.liveportrait.checkpoints import read_states
+
+    folder = root / FAMILY
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        record = _record(root)
+        files: dict[str, Any] = dict(record.get("files", {}))
+        revision = record.get("revision")
+        for file in WEIGHT_FILES:
+            found = _found(root, file)
+            came = "found"
+            if found is None and source is not None:
+                found, came = _copied(source, root, file), "copied"
+            elif found is None:
+                revision = revision or _newest_revision(endpoint)
+                found, came = _downloaded(root, file, revision, endpoint), "downloaded"
+            key = found.relative_to(root).as_posix()
+            if key in files:
+                continue
+            read_states(found, file.nets)
+            files[key] = {"sha256": sha256_of(found), "size": found.stat().st_size}
+            write_json(root / _RECORD, {"revision": revision, "files": files})
+            yield f"{file.name}: {came}, {files[key]['size'] / 1e6:.0f} MB, every tensor checked"
+        if source is not None and landmarker_path(root) is None:
+            yield from _copied_landmarker(source, root)
+
+
+def _found(root: Path, file: WeightFile) -> Path | None:
+    for path in (root / file.path, (root / file.path).with_suffix(_OTHER_SUFFIX)):
+        if path.is_file():
+            return path
+    return None
+
+
+def _record(root: Path) -> dict[str, Any]:
+    path = root / _RECORD
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The record of the pulled weights cannot be read: {error}",
+            where=path,
+            remedy=f"Delete it and run: {PULL_COMMAND}",
+            code="damaged",
+        ) from error
+    return document if isinstance(document, dict) else {}
+
+
+def _copied(source: Path, root: Path, file: WeightFile) -> Path:
+    """Copy a file out of a folder; looked at first, so that nothing foreign is put in place."""
+    from sunriza_assets.studio.engines.liveportrait.checkpoints import read_states
+
+    below_family = Path(*file.path.parts[1:])
+    for place in (file.path, below_family, Path(file.path.name)):
+        for path in (source / place, (source / place).with_suffix(_OTHER_SUFFIX)):
+            if path.is_file():
+                read_states(path, file.nets)
+                destination = (root / file.path).with_suffix(path.suffix)
+                _copy(path, destination)
+                return destination
+    raise ModelError(
+        f"{file.path.name} is not in the folder",
+        where=source,
+        remedy=f"It should be at {file.path.as_posix()} there; without --from it is downloaded.",
+        code="missing",
+    )
+
+
+def _copied_landmarker(source: Path, root: Path) -> Iterator[str]:
+    for place in (_LANDMARKER, Path(_LANDMARKER.name)):
+        if (source / place).is_file():
+            _copy(source / place, root / _LANDMARKER)
+            yield f"{_LANDMARKER.name}: copied"
+            return
+
+
+def _copy(path: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb") as come, replacing(destination) as go:
+        shutil.copyfileobj(come, go, 1 << 20)
+
+
+def _newest_revision(endpoint: str | None) -> str:
+    """The commit that `main` points at, so that all files come from one."""
+    from huggingface_hub import HfApi
+
+    with _hub_errors("revision"):
+        return str(HfApi(endpoint=endpoint).model_info(REPOSITORY).sha)
+
+
+def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | None) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    with _hub_errors(file.path.as_posix()):
+        return Path(
+            hf_hub_download(
+                REPOSITORY,
+                file.path.as_posix(),
+                revision=revision,
+                local_dir=root,
+                endpoint=endpoint,
+            )
+        )
+
+
+@contextmanager
+def _hub_errors(asked: str) -> Iterator[None]:
+    """The hub's many errors as one that says what to do."""
+    from httpx import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        yield
+    except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
+        raise ModelError(
+            f"LivePortrait's weights cannot be downloaded: {error}",
+            where=f"{REPOSITORY}: {asked}",
+            remedy=f"Run it again, it goes on where it stopped; or, with a copy of the files at "
+            f"hand: {PULL_COMMAND} --from DIR",
+            code="unreachable",
+        ) from error

@@ -1,0 +1,99 @@
+"""Runs whose process is gone: killed, out of memory, or the machine went down.
+
+Runs that Dagster launches are watched by its run monitoring. A run in the process of the command
+line has nobody to watch it, so it carries a tag that names its process; whoever comes next closes
+the runs whose process no longer lives, and so does a watchdog at the moment it dies.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from subprocess import DEVNULL, PIPE, Popen
+from typing import Final
+
+import dagster as dg
+import psutil
+
+from resources.services import Stores
+from sunriza_assets.errors import SunrizaError
+
+__all__ = ["PROCESS_TAG", "close_lost_runs", "this_process", "watched"]
+
+PROCESS_TAG: Final = "sunriza/process"
+"""Run tag: host, process id and its start time, for runs in a process of the command line."""
+_UNFINISHED: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_DONE: Final = b"done"
+
+
+def this_process() -> str:
+    """The value of `PROCESS_TAG` for runs of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def close_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """End the runs of dead processes of this machine: FAILURE in Dagster, `error` on the document.
+
+    Their pool slots are freed. Returns the ids of the runs.
+    """
+    lost = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+        if _is_dead(run.tags.get(PROCESS_TAG, ""))
+    ]
+    for run in lost:
+        instance.report_run_failed(run, "The process of this run was killed")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        avatar_id = run.tags.get("dagster/partition")
+        if avatar_id is not None:
+            _tell(avatar_id, run.run_id)
+    return [run.run_id for run in lost]
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Have a small process look on, which closes this process's runs should it be killed."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    watchdog = Popen(
+        [sys.executable, "-m", "sunriza_assets.watchdog"],
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+        env=environment,
+        start_new_session=True,  # it outlives whatever kills our process group
+    )
+    try:
+        yield
+    finally:
+        if watchdog.stdin is not None:
+            try:
+                watchdog.stdin.write(_DONE)
+                watchdog.stdin.close()
+            except BrokenPipeError:  # somebody killed the watchdog: nothing to call off
+                pass
+        watchdog.wait(timeout=10)
+
+
+def _is_dead(process: str) -> bool:
+    host, _, rest = process.partition(":")
+    pid, _, started = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) > 1.0
+    except (psutil.NoSuchProcess, ValueError):
+        return True
+
+
+def _tell(avatar_id: str, run_id: str) -> None:
+    message = "The run stopped unexpectedly. Please try again."
+    try:
+        Stores().avatars.fail(avatar_id, run_id, code="run.killed", message=message)
+    except SunrizaError as error:
+        dg.get_dagster_logger().warning("%s could not be told: %s", avatar_id, error)
