@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
@@ -28,7 +28,7 @@ from resources.document import (
     new_document,
 )
 from resources.home import Home
-from resources.instants import epoch_ms, nanoseconds, now, rfc3339
+from resources.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.ownership import Step
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError, StoreError
@@ -264,17 +264,17 @@ def _stamp(stat: os.stat_result) -> int:
 
 
 def _json(data: Mapping[str, Any]) -> bytes:
-    text = json.dumps(data, indent=2, ensure_ascii=False, default=_instant_text)
+    text = json.dumps(data, indent=2, ensure_ascii=False, default=_json_word)
     return (text + "\n").encode("utf-8", "surrogatepass")  # as json.loads reads bytes
 
 
 def _instantrfc3339(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return instant_text(value)
     raise TypeError(f"{type(value).__name__} has no place in a document")
 
 
-def _instant_text(value: object) -> str:
+def _json_word(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return instant_text(value)
     raise TypeError(f"{type(value).__name__} has no place in a document")

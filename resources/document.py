@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from resources.instants import as_instant
+from resources.instants import as_instant, instant_text
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError
 
@@ -88,6 +88,11 @@ class AvatarDocument:
     def basic(self) -> Mapping[str, Any]:
         """`dynamics.basic`, or an empty map."""
         return _map(_map(self.data.get("dynamics")).get(DYNAMICS_ID))
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The whole document in JSON's words: instants as RFC 3339, what else is odd as text."""
+        return {str(key): _json_value(value) for key, value in self.data.items()}
 
     @property
     def hero_image_url(self) -> str:
@@ -250,6 +255,16 @@ def shows(record: RunRecord) -> dict[str, Any]:
 def _same(found: object, meant: object) -> bool:
     """Equality in which an instant may also be written as RFC 3339 text."""
     return (as_instant(found) if isinstance(meant, datetime) else found) == meant
+
+
+def _json_value(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(entry) for entry in value]
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def _plain(value: object) -> object:

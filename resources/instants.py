@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-__all__ = ["as_instant", "epoch_ms", "nanoseconds", "now", "rfc3339"]
+__all__ = ["as_instant", "epoch_ms", "instant_text", "nanoseconds", "now", "rfc3339"]
 
 
 def now() -> datetime:
@@ -19,6 +19,11 @@ def rfc3339(epoch_ns: int) -> str:
     """UTC with all nine digits, so that text order is time order."""
     seconds, nanos = divmod(epoch_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+
+
+def instant_text(instant: datetime) -> str:
+    """A datetime as JSON documents carry it."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def nanoseconds(text: str) -> int:

@@ -1,6 +1,5 @@
 """The last step: what was made goes where the app reads it, all at once or not at all."""
 
-import json
 from pathlib import Path
 
 import dagster as dg
@@ -62,7 +61,7 @@ def published_avatar(
             metadata={
                 **{name: _link(url) for name, url in sorted(urls.items())},
                 "parameters": dg.MetadataValue.json(sheet.content["parameters"]),
-                "document": dg.MetadataValue.json(json.loads(json.dumps(document.basic))),
+                "document": dg.MetadataValue.json(document.plain["dynamics"]),
                 **step.costs(),
             },
             data_version=dg.DataVersion(context.run_id),
