@@ -25,8 +25,9 @@ _CERTAIN: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
 _POSSIBLE: Final = (0.04, 0.25)
 """The same for the unrefined matte: what it calls background, no refinement makes a person."""
-_PAINTED_OUT: Final = 0.10
-"""Share of person from which on a pixel of the plate is a guess altogether."""
+_RIM: Final = 0.003
+"""Rim around the person that has taken on its colour, share of the picture's longest side: it is
+no background to be left standing when the person moves."""
 _MARGIN: Final = 0.018
 """Rim around the person that the plate is not taken from, share of the picture's longest side."""
 
@@ -131,6 +132,9 @@ def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> Image:
         return picture
     guess = cv2.inpaint(small, hidden, 4, cv2.INPAINT_TELEA)
     guess = cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC)
-    share = rise(alpha.astype(np.float32) / 255.0, 0.0, _PAINTED_OUT)
+    rim = max(1, round(_RIM * max(height, width)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
+    share = cv2.dilate((alpha > 0).astype(np.float32), kernel)
+    share = cv2.blur(share, (2 * rim + 1, 2 * rim + 1))
     mixed = picture + share[:, :, None] * (guess.astype(np.float32) - picture)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

@@ -49,8 +49,8 @@ SHIFT: Final = Limit(0.45, 0.90, 0.15, 0.40)
 # Natural logarithm.
 ZOOM: Final = Limit(0.20, 0.35, 0.08, 0.18)
 # Root mean square over the vertices of a region, IOD.
-LIPS: Final = Limit(0.17, 0.30, 0.12, 0.20)
-BROWS: Final = Limit(0.08, 0.15, 0.05, 0.10)
+LIPS: Final = Limit(0.17, 0.30, 0.09, 0.15)
+BROWS: Final = Limit(0.05, 0.09, 0.025, 0.05)
 
 
 def limited(values: NDArray[Any], limit: Limit, gain: float) -> tuple[NDArray[np.float64], float]:
