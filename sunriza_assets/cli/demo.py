@@ -42,6 +42,8 @@ def demo(as_json: bool) -> None:
         for place in result_folders(result):
             console.print(f"results  {place}", soft_wrap=True, highlight=False)
         console.print(f"preview  {preview}", soft_wrap=True, highlight=False)
+        for page in result["assets"]["preview_page"]["files"]:
+            console.print(f"open     {page}", soft_wrap=True, highlight=False)
         console.print("Look around in the UI with: make dev", highlight=False)
     if result["error"]:
         raise click.exceptions.Exit(1)

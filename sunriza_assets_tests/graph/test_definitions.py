@@ -78,6 +78,7 @@ def test_rerender_starts_at_the_idle(defs: dg.Definitions) -> None:
         "mask",
         "roi",
         "published_avatar",
+        "preview_page",
     }
 
 

@@ -28,6 +28,7 @@ ASSETS = [
     "mask",
     "roi",
     "published_avatar",
+    "preview_page",
 ]
 
 
