@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from sunriza_assets.errors import StoreError
 
-__all__ = ["replacing", "write_json"]
+__all__ = ["replacing", "unwritable", "write_json"]
 
 
 @contextmanager
@@ -30,15 +30,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise StoreError(
-            "The disk is full" if full else f"File cannot be written: {error.strerror or error}",
-            where=path,
-            remedy="Free some space and try again." if full else "Check that the folder is there.",
-            code="full" if full else "write",
-        ) from error
+        raise unwritable(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What the system said while a file was written, as a named error: `full` or `write`."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return StoreError(
+        "The disk is full" if full else f"File cannot be written: {error.strerror or error}",
+        where=path,
+        remedy="Free some space and try again." if full else "Check that the folder is there.",
+        code="full" if full else "write",
+    )
 
 
 def write_json(path: Path, document: Any) -> None:

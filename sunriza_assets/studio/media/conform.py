@@ -35,6 +35,8 @@ __all__ = [
     "require_playable",
 ]
 
+_YUV420: Final = ("yuv420p", "yuvj420p")
+"""8 bits, 4:2:0; the second name is FFmpeg's for full range, which is looked at on its own."""
 MAX_LEVEL: Final = 52
 """The highest H.264 level that the phones of the last years decode: 4096x2304 at 60."""
 
@@ -214,9 +216,9 @@ def _picture(info: VideoInfo) -> list[Finding]:
         _level(info),
         Finding(
             "pixel_format",
-            info.pixel_format == "yuv420p",
+            info.pixel_format in _YUV420,
             info.pixel_format,
-            info.pixel_format not in ("yuv420p", "yuvj420p"),
+            info.pixel_format not in _YUV420,
         ),
         Finding("colour", colour == ("bt709",) * 3, "/".join(colour)),
         Finding("range", not info.full_range, "full" if info.full_range else "limited"),

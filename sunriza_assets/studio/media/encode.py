@@ -5,7 +5,7 @@ Frames come as a stream and none is kept. The file appears under its name when i
 
 import logging
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cache
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
-from sunriza_assets.studio.media.files import part_path, sync_and_rename
+from sunriza_assets.studio.media.files import part_path, sync_and_rename, writing
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.sound import SoundTrack
@@ -158,11 +158,28 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def write_frame(self, frame: VideoFrame) -> None:
         """Encode one more frame that is yuv420p bt709 already; its time is set here."""
-        if self._stream is None:
-            self._open(frame.width, frame.height)
-        stream, container = self._stream, self._container
-        if stream is None or container is None:  # pragma: no cover - _open sets both or raises
-            raise RuntimeError("the writer is closed")
+        with writing(self._path):
+            if self._stream is None:
+                self._open(frame.width, frame.height)
+            self._encode(frame)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is not None:
+                self._abandon()
+            else:
+                with writing(self._path):
+                    self._finish()
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _encode(self, frame: VideoFrame) -> None:
+        container, stream = self._opened()
         if (frame.width, frame.height) != (stream.width, stream.height):
             raise MediaError(
                 f"Frame {self._count} has {frame.width}x{frame.height} pixels, the first had "
@@ -179,34 +196,28 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         if self._sound is not None:
             self._sound.write(container, self._count / self._rate)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        container, stream = self._container, self._stream
-        self._container = self._stream = None
-        try:
-            if container is not None:
-                if kind is None and stream is not None:
-                    self._mux(container, stream.encode(None))
-                    if self._likeness is not None:
-                        self._likeness.encoded(None)
-                    if self._sound is not None:
-                        self._sound.finish(container)
-                container.close()
-            if kind is not None:
-                return
-            if self._count == 0:
-                raise MediaError(
-                    "There are no frames to encode", where=self._path, code="no_frames"
-                )
-            self.info = describe_own(self._part)
-            self._judge()
-            sync_and_rename(self._part, self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
+    def _opened(self) -> tuple[OutputContainer, VideoStream]:
+        if self._container is None or self._stream is None:
+            raise MediaError("There are no frames to encode", where=self._path, code="no_frames")
+        return self._container, self._stream
+
+    def _finish(self) -> None:
+        container, stream = self._opened()
+        self._mux(container, stream.encode(None))
+        if self._likeness is not None:
+            self._likeness.encoded(None)
+        if self._sound is not None:
+            self._sound.finish(container)
+        container.close()
+        self.info = describe_own(self._part)
+        self._judge()
+        sync_and_rename(self._part, self._path)
+
+    def _abandon(self) -> None:
+        """Close the file after an error, which counts more than what closing may have to say."""
+        if self._container is not None:
+            with suppress(OSError, av.error.FFmpegError):
+                self._container.close()
 
     def _mux(self, container: OutputContainer, packets: list[Packet]) -> None:
         for packet in packets:

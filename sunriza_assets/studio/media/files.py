@@ -1,11 +1,17 @@
-"""Files that are there whole or not at all."""
+"""Clips that are there whole or not at all.
+
+FFmpeg writes by name, and reads what it wrote again to put the index first, so that
+`studio.files.replacing`, which hands out an open file, does not serve it.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["part_path", "sync_and_rename", "written_beside"]
+from sunriza_assets.studio.files import unwritable
+
+__all__ = ["part_path", "sync_and_rename", "writing"]
 
 
 def part_path(destination: Path, writer: int | None = None) -> Path:
@@ -26,11 +32,13 @@ def sync_and_rename(part: Path, destination: Path) -> None:
 
 
 @contextmanager
-def written_beside(destination: Path) -> Iterator[Path]:
-    """A path to write to; it becomes the destination if the block ends well, else it goes."""
-    part = part_path(destination)
+def writing(destination: Path) -> Iterator[None]:
+    """Turn what the system says while a file is written into named errors.
+
+    Raises:
+        StoreError: the folder cannot be written to, or the disk is full.
+    """
     try:
-        yield part
-        sync_and_rename(part, destination)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:  # PyAV's errors with an errno are such, too
+        raise unwritable(destination, error) from error

@@ -4,17 +4,19 @@ Sheets and inline previews, which are made of several pictures or meant for a pa
 """
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.files import replacing
 from sunriza_assets.studio.media import sandbox
-from sunriza_assets.studio.media.files import written_beside
 from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_size
 from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
@@ -26,6 +28,8 @@ BACKGROUND: Final = 128
 """Grey behind transparent pixels: neither a black nor a white rim around hair."""
 _PLUGINS: Final = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF", "heic": "HEIF"}
 """The one Pillow decoder that may look at each format."""
+_PNG_END: Final = b"IEND\xaeB`\x82"
+"""The last chunk of every whole PNG, with its checksum."""
 _SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ".jpg": ("JPEG", {"subsampling": 0, "optimize": True}),
     ".jpeg": ("JPEG", {"subsampling": 0, "optimize": True}),
@@ -34,14 +38,32 @@ _SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 
 
+_PILLOW_ERRORS: Final = (
+    OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError,
+    AttributeError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's readers raise on damaged files; memory and the rest are not theirs."""
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what brings the picture upright (Exif 2.32, tag 274)."""
+
+
 def picture_info(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PictureInfo:
     """Describe a picture from its header; no pixel is decoded.
 
     Raises:
         MediaError: `unreadable`, `empty`, `too_large`, `too_many_pixels` or `unsupported`.
     """
-    with _opened(path, limits) as image:
-        return _describe(path, image)
+    name, image = _opened(path, limits)
+    with image:
+        return _describe(path, name, image)
 
 
 def read_picture(
@@ -65,7 +87,7 @@ def read_picture(
         "read_picture",
         path,
         limits=limits,
-        seconds=limits.decode_seconds,
+        seconds=limits.picture_seconds,
         arguments={"max_side": max_side},
     )
     shape = (int(reply.value["height"]), int(reply.value["width"]), 3)
@@ -76,7 +98,8 @@ def load(
     path: Path, *, max_side: int | None, limits: Limits, accept: Callable[[], None]
 ) -> NDArray[np.uint8]:
     """`read_picture` in this process; calls `accept` when only pixels are left to decode."""
-    with _opened(path, limits) as image:
+    _, image = _opened(path, limits)
+    with image:
         accept()
         return _decode(path, image, max_side)
 
@@ -91,6 +114,7 @@ def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) ->
 
     Raises:
         MediaError: `unsupported`: another suffix.
+        StoreError: the file cannot be written.
     """
     try:
         name, options = _SAVERS[path.suffix.lower()]
@@ -100,16 +124,17 @@ def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) ->
             where=path,
             code="unsupported",
         ) from None
-    with written_beside(path) as part:
-        Image.fromarray(image).save(part, name, quality=quality, **options)
+    with replacing(path) as file:
+        Image.fromarray(image).save(file, name, quality=quality, **options)
 
 
 def _decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.uint8]:
+    orientation = _orientation(image)  # decoding forgets it
     try:
-        if max_side is not None and image.format == "JPEG":
+        if max_side is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (max_side, max_side))  # decodes at 1/2, 1/4 or 1/8, never below
         image.load()
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except _PILLOW_ERRORS as error:
         cut = "truncated" in str(error).lower()
         raise MediaError(
             "The picture is cut off" if cut else f"The picture is damaged: {error}",
@@ -117,35 +142,44 @@ def _decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.
             remedy="Upload it again.",
             code="truncated" if cut else "unreadable",
         ) from error
-    image = ImageOps.exif_transpose(image)
     profile = image.info.get("icc_profile")
-    image = _to_rgb(_to_eight_bits(image), profile)
-    if max_side is not None and max(image.size) > max_side:
-        shrink = max_side / max(image.size)
-        size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return np.ascontiguousarray(image)
+    upright = _to_rgb(_to_eight_bits(image), profile)
+    if orientation in _TURNS:
+        upright = upright.transpose(_TURNS[orientation])
+    if max_side is not None and max(upright.size) > max_side:
+        shrink = max_side / max(upright.size)
+        size = (max(1, round(upright.width * shrink)), max(1, round(upright.height * shrink)))
+        upright = upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.ascontiguousarray(upright)
 
 
-def _opened(path: Path, limits: Limits) -> Image.Image:
-    """A picture whose header has been read and found within the limits."""
+def _opened(path: Path, limits: Limits) -> tuple[str, Image.Image]:
+    """Format and picture, whose header has been read and found within the limits."""
     kind = sniff_file(path, limits)
     if kind.medium is not Medium.PICTURE:
         raise _unsupported(path, kind)
     Image.MAX_IMAGE_PIXELS = None  # our own limit stands in its place
+    if kind.name == "webp":  # Pillow allocates the canvas while it opens it
+        check_size(path, *_webp_canvas(path), limits)
+    if not _has_plugin(kind.name):
+        raise _unsupported(path, kind)
     try:
+        if kind.name == "png":  # decoding would not notice wrong checksums
+            with Image.open(path, formats=["PNG"]) as image:
+                check_size(path, *image.size, limits)
+                image.verify()
         image = Image.open(path, formats=[_PLUGINS[kind.name]])
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        if kind.name in ("heic", "avif") and not _has_plugin(kind.name):
-            raise _unsupported(path, kind) from None
+    except _PILLOW_ERRORS as error:
+        cut = kind.name == "png" and _PNG_END not in path.read_bytes()
+        what = "is cut off" if cut else f"cannot be read as {kind.name.upper()}"
         raise MediaError(
-            f"The picture cannot be read as {kind.name.upper()}",
+            f"The picture {what}",
             where=path,
             remedy="Upload it again or save it as JPEG.",
-            code="unreadable",
+            code="truncated" if cut else "unreadable",
         ) from error
     check_size(path, *image.size, limits)
-    return image
+    return kind.name, image
 
 
 def _unsupported(path: Path, kind: FileKind) -> MediaError:
@@ -160,21 +194,43 @@ def _unsupported(path: Path, kind: FileKind) -> MediaError:
 
 
 def _has_plugin(name: str) -> bool:
+    """Whether a decoder is installed; of HEIC's there may be none."""
+    if name == "heic":
+        try:
+            import pillow_heif
+        except ImportError:
+            return False
+        pillow_heif.register_heif_opener(thumbnails=False)
     Image.init()
     return _PLUGINS[name] in Image.OPEN
 
 
-def _describe(path: Path, image: Image.Image) -> PictureInfo:
-    orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    orientation = orientation if 1 <= orientation <= 8 else 1
+def _webp_canvas(path: Path) -> tuple[int, int]:
+    """(width, height) that a WebP header announces; (0, 0) if it is none (RFC 9649)."""
+    with path.open("rb") as file:
+        head = file.read(30)
+    kind, body = head[12:16], head[20:].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return (int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    if kind == b"VP8 ":
+        sides = (int.from_bytes(body[6:8], "little"), int.from_bytes(body[8:10], "little"))
+        return sides[0] & 0x3FFF, sides[1] & 0x3FFF
+    return 0, 0
+
+
+def _describe(path: Path, name: str, image: Image.Image) -> PictureInfo:
+    orientation = _orientation(image)
     width, height = image.size if orientation <= 4 else image.size[::-1]
     return PictureInfo(
-        format={v: k for k, v in _PLUGINS.items()}[str(image.format)],
+        format=name,
         width=width,
         height=height,
         orientation=orientation,
         mode=image.mode,
-        bit_depth=16 if image.mode.startswith("I;16") else 8,
+        bit_depth=16 if image.mode.startswith("I") else 8,
         has_alpha=image.has_transparency_data,
         colour_profile=_profile_name(image.info.get("icc_profile")),
         frame_count=int(getattr(image, "n_frames", 1)),
@@ -182,11 +238,20 @@ def _describe(path: Path, image: Image.Image) -> PictureInfo:
     )
 
 
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1-8; what cannot be read is upright."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _PILLOW_ERRORS:
+        return 1
+    return value if value in _TURNS else 1
+
+
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Grey pictures of 16 bits, which Pillow would clip instead of scaling."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8), "L")
+        values = np.asarray(image, dtype=np.float32)
+        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
     return image
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sunriza_assets.errors import MediaError
+from sunriza_assets.errors import MediaError, StoreError, SunrizaError
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
 
@@ -72,6 +72,7 @@ def call(
 
     Raises:
         MediaError: what the task raised, or `timeout`, `memory`, `crashed`.
+        StoreError: the destination cannot be written, or the disk is full.
     """
     request = {
         "task": task,
@@ -226,5 +227,6 @@ class _Conversation:
         )
 
 
-def _as_error(said: Mapping[str, Any]) -> MediaError:
-    return MediaError(said["what"], where=said["where"], remedy=said["remedy"], code=said["code"])
+def _as_error(said: Mapping[str, Any]) -> SunrizaError:
+    kind = StoreError if said["family"] == StoreError.family else MediaError
+    return kind(said["what"], where=said["where"], remedy=said["remedy"], code=said["code"])

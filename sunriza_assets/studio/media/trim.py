@@ -73,6 +73,7 @@ def trim(
 
     Raises:
         MediaError: the source cannot be used; see docs/media.md for the codes.
+        StoreError: the destination cannot be written, or the disk is full.
     """
     sniff_file(source, limits)
     reply = sandbox.call(

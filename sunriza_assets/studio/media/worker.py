@@ -159,7 +159,13 @@ def _confine(limits: Limits, seconds: float) -> None:
 
 def _described(error: SunrizaError) -> dict[str, Any]:
     code = error.code.removeprefix(f"{error.family}.") if "." in error.code else None
-    return {"what": error.what, "where": error.where, "remedy": error.remedy, "code": code}
+    return {
+        "family": error.family,
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+        "code": code,
+    }
 
 
 def _out_of_memory(path: Path) -> MediaError:

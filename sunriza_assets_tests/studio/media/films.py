@@ -50,7 +50,7 @@ def number_of(image: Image) -> int:
 def corner_error(image: Image) -> float:
     """Largest distance of a corner's mean colour from what was drawn, 0-255."""
     height, width = image.shape[:2]
-    h, w = height // 4, width // 4
+    h, w = max(1, height // 4), max(1, width // 4)
     seen = (image[:h, :w], image[:h, -w:], image[-h:, :w], image[-h:, -w:])
     pairs = zip(seen, CORNERS.values(), strict=True)
     return max(float(np.abs(part.mean(axis=(0, 1)) - want).max()) for part, want in pairs)
@@ -191,8 +191,8 @@ def clicks_in(path: Path) -> list[float]:
     total = np.zeros(round((pieces[-1][0] + 1) * rate), np.float32)
     for start, samples, _ in pieces:
         at = round(start * rate)
-        samples = samples[max(0, -at) :]
-        total[max(0, at) : max(0, at) + len(samples)] = samples
+        heard = samples[max(0, -at) :]
+        total[max(0, at) : max(0, at) + len(heard)] = heard
     loud = np.flatnonzero(total > 0.3 * max(total.max(), 1e-9))
     starts = [i for k, i in enumerate(loud) if k == 0 or i - loud[k - 1] > rate // 20]
     return [i / rate for i in starts] if total.max() > 0.05 else []

@@ -64,18 +64,6 @@ def stretch(path: Path, seconds: int) -> Path:
     return rename_boxes(path, b"edts")
 
 
-def scatter(path: Path, seed: int, count: int, start: float = 0.0, end: float = 1.0) -> Path:
-    """Flip bits at pseudo-random places between two shares of the file."""
-    import random
-
-    dice = random.Random(seed)
-    data = bytearray(path.read_bytes())
-    for _ in range(count):
-        data[dice.randrange(int(len(data) * start), int(len(data) * end))] ^= 1 << dice.randrange(8)
-    path.write_bytes(data)
-    return path
-
-
 def damage_media(path: Path, start: float, end: float) -> Path:
     """Overwrite a part of the media data, but not its index."""
     box = boxes_named(path, b"mdat")[0]

@@ -10,12 +10,14 @@ from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
 from sunriza_assets.studio.media.trim import MAX_SIDE, cut
-from sunriza_assets_tests.studio.media.corpus import CLIPS, Case, Refused, Shown
+from sunriza_assets_tests.studio.media.cases import Case, Refused, Shown
+from sunriza_assets_tests.studio.media.clip_corpus import SHOWN
 from sunriza_assets_tests.studio.media.films import clicks_in, corner_error, number_of
+from sunriza_assets_tests.studio.media.hostile_corpus import REFUSED
 
 
 def trim_here(case: Case, source: Path, destination: Path) -> VideoInfo:
-    """Trim in this process: the child is tested elsewhere, and starts would take most of the time."""
+    """Trim in this process: the child is tested elsewhere, and starting it takes longest."""
     return cut(
         source,
         destination,
@@ -29,7 +31,7 @@ def trim_here(case: Case, source: Path, destination: Path) -> VideoInfo:
     )
 
 
-@pytest.mark.parametrize("case", CLIPS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", (*SHOWN, *REFUSED), ids=lambda case: case.name)
 def test_outcome(case: Case, tmp_path: Path) -> None:
     source, destination = tmp_path / case.name, tmp_path / "trimmed.mp4"
     case.build(source)

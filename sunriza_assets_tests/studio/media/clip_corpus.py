@@ -1,103 +1,20 @@
-"""What strangers send, made by program: each file with the outcome it must have.
+"""Clips as phones and editors make them: each can be trimmed, and shows exactly its frames.
 
 Clips are tiny (96x64, mostly twelve frames) and are built in milliseconds; see `films` for how a
 frame carries its number. Add a case by adding a row.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from sunriza_assets_tests.studio.media import surgery
-from sunriza_assets_tests.studio.media.films import SIZE, Film, Sound, ffmpeg, picture, write
+from sunriza_assets_tests.studio.media.cases import Case, Refused, Shown, all_of, copied, cut, film
+from sunriza_assets_tests.studio.media.films import Film, Sound, ffmpeg, picture, write
 
-__all__ = ["CLIPS", "Case", "Refused", "Shown"]
+__all__ = ["B_FRAMES", "CLICK", "PLAIN", "SHOWN"]
 
 NTSC = Fraction(1000, 1001)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The clip can be trimmed."""
-
-    rate: Fraction
-    """Exact frames per second of the trimmed clip."""
-    numbers: Sequence[int]
-    """The frames it shows, in order."""
-    size: tuple[int, int] = SIZE
-    """(width, height)."""
-    colour: float = 14.0
-    """Largest deviation of a corner's colour, 0-255."""
-    clicks: Sequence[float] | None = None
-    """When clicks are heard."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A named error."""
-
-    code: str
-    """Its code, without the family."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One file."""
-
-    name: str
-    """File name; the suffix chooses the container PyAV writes."""
-    build: Callable[[Path], object]
-    """Writes it."""
-    outcome: Shown | Refused
-    """What must come of it."""
-    seconds: float = field(default=10.0)
-    """Longest trim asked for."""
-    start: float = field(default=0.0)
-    """Where the trim starts."""
-
-
-def all_of(count: int) -> list[int]:
-    """Every frame once."""
-    return list(range(count))
-
-
-def film(name: str, plan: Film, outcome: Shown | Refused | None = None, **more: object) -> Case:
-    """A clip that is just written; by default every frame comes out once at its rate."""
-    outcome = outcome or Shown(plan.rate, all_of(plan.count), plan.size)
-    return Case(name, lambda path: write(path, plan), outcome, **more)  # type: ignore[arg-type]
-
-
-def cut(
-    name: str, plan: Film, operation: Callable[[Path], object], outcome: Shown | Refused
-) -> Case:
-    """A clip that is written, then operated on."""
-    return Case(name, lambda path: operation(write(path, plan)), outcome)
-
-
-def copied(
-    name: str,
-    plan: Film,
-    outcome: Shown | Refused,
-    *after: object,
-    before: Sequence[object] = (),
-    **more: object,
-) -> Case:
-    """A clip that is written, then put through ffmpeg."""
-
-    def build(path: Path) -> None:
-        first = write(path.with_name(f"source_{path.stem}.mp4"), plan)
-        ffmpeg(*before, "-i", first, *after, path)
-        first.unlink()
-
-    return Case(name, build, outcome, **more)  # type: ignore[arg-type]
-
-
-def raw(name: str, content: bytes, code: str) -> Case:
-    """A file of given bytes."""
-    return Case(name, lambda path: path.write_bytes(content), Refused(code))
-
-
 PLAIN = Film()
 B_FRAMES = Film(count=24, options={"preset": "medium", "bf": "3", "x264-params": "b-pyramid=2"})
 
@@ -140,7 +57,8 @@ CONTAINERS = [
     film("hevc.mkv", Film(codec="libx265", count=8)),
     film("mpeg4.mp4", Film(codec="mpeg4")),
     film("mpeg4_b.mp4", Film(codec="mpeg4", options={"bf": "2"})),
-    film("mjpeg.mov", Film(codec="mjpeg", pixel_format="yuvj420p", full_range=True, colour=(5, 5, 5))),
+    film("mjpeg.mov", Film(
+        codec="mjpeg", pixel_format="yuvj420p", full_range=True, colour=(5, 5, 5))),
     film("prores.mov", Film(codec="prores_ks", pixel_format="yuv422p10le")),
     film("faststart.mp4", replace(PLAIN, container={"movflags": "+faststart"})),
     film("fragmented.mp4", replace(
@@ -232,6 +150,10 @@ def _matrix(name: str) -> list[int]:
     return [a * _ONE, b * _ONE, 0, c * _ONE, d * _ONE, 0, 0, 0, _W]
 
 
+def _shown_in(width: int, height: int) -> Shown:
+    return Shown(Fraction(25), all_of(12), (width, height))
+
+
 ORIENTATION = [
     film(f"turned_{name}.mp4", Film(turn=turn, flip=flip, matrix=_matrix(name)))
     for name, (turn, flip) in _STORED.items()
@@ -239,8 +161,8 @@ ORIENTATION = [
     film("turned_90.mov", Film(turn=1, matrix=_matrix("90"), codec="libx265", count=6)),
     film("turned_45.mp4", Film(matrix=[46341, 46341, 0, -46341, 46341, 0, 0, 0, _W]),
          Refused("unsupported")),
-    film("wide_pixels.mp4", Film(aspect=Fraction(4, 3)), Shown(Fraction(25), all_of(12), (128, 64))),
-    film("tall_pixels.mp4", Film(aspect=Fraction(1, 2)), Shown(Fraction(25), all_of(12), (96, 128))),
+    film("wide_pixels.mp4", Film(aspect=Fraction(4, 3)), _shown_in(128, 64)),
+    film("tall_pixels.mp4", Film(aspect=Fraction(1, 2)), _shown_in(96, 128)),
     copied("wide_pixels.webm", Film(aspect=Fraction(4, 3)),
            Shown(Fraction(25), all_of(12), (128, 64)),
            "-c:v", "libvpx-vp9", "-b:v", "2M", "-deadline", "realtime"),
@@ -276,37 +198,31 @@ COLOUR = [
            "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-b:v", "2M", "-deadline", "realtime"),
 ]  # fmt: skip
 
-_CLICK = replace(PLAIN, count=25, sound=Sound(seconds=1.0, clicks=(0.2, 0.6)))
+CLICK = replace(PLAIN, count=25, sound=Sound(seconds=1.0, clicks=(0.2, 0.6)))
 _HEARD = Shown(Fraction(25), all_of(25), clicks=[0.2, 0.6])
 SOUND = [
-    film("aac.mp4", _CLICK, _HEARD),
-    film("opus.webm", replace(_CLICK, codec="libvpx-vp9", sound=replace(
-        _CLICK.sound, codec="libopus")), _HEARD),
-    copied("vorbis.mkv", _CLICK, _HEARD, "-c:v", "copy", "-c:a", "libvorbis"),
-    film("mp3.mp4", replace(_CLICK, sound=replace(_CLICK.sound, codec="mp3")), _HEARD),
-    film("pcm.mov", replace(_CLICK, sound=replace(_CLICK.sound, codec="pcm_s16le")), _HEARD),
-    film("alac.mov", replace(_CLICK, sound=replace(_CLICK.sound, codec="alac")), _HEARD),
-    film("flac.mkv", replace(_CLICK, sound=replace(_CLICK.sound, codec="flac")), _HEARD),
-    film("stereo_44100.mp4", replace(_CLICK, sound=replace(
-        _CLICK.sound, rate=44100, channels=2)), _HEARD),
-    film("telephone_8000.mov", replace(_CLICK, sound=replace(
-        _CLICK.sound, codec="pcm_s16le", rate=8000)), _HEARD),
-    film("late_sound.mkv", replace(_CLICK, sound=replace(
-        _CLICK.sound, start=0.4, seconds=0.6, clicks=(0.6,))), replace(_HEARD, clicks=[0.6])),
-    film("short_sound.mp4", replace(_CLICK, sound=replace(
-        _CLICK.sound, seconds=0.4, clicks=(0.2,))), replace(_HEARD, clicks=[0.2])),
-    film("long_sound.mp4", replace(_CLICK, sound=replace(
-        _CLICK.sound, seconds=3.0, clicks=(0.2, 0.6, 2.5))), _HEARD),
-    film("sound_from_the_middle.mp4", _CLICK, Shown(
+    film("aac.mp4", CLICK, _HEARD),
+    film("opus.webm", replace(CLICK, codec="libvpx-vp9", sound=replace(
+        CLICK.sound, codec="libopus")), _HEARD),
+    copied("vorbis.mkv", CLICK, _HEARD, "-c:v", "copy", "-c:a", "libvorbis"),
+    film("mp3.mp4", replace(CLICK, sound=replace(CLICK.sound, codec="mp3")), _HEARD),
+    film("pcm.mov", replace(CLICK, sound=replace(CLICK.sound, codec="pcm_s16le")), _HEARD),
+    film("alac.mov", replace(CLICK, sound=replace(CLICK.sound, codec="alac")), _HEARD),
+    film("flac.mkv", replace(CLICK, sound=replace(CLICK.sound, codec="flac")), _HEARD),
+    film("stereo_44100.mp4", replace(CLICK, sound=replace(
+        CLICK.sound, rate=44100, channels=2)), _HEARD),
+    film("telephone_8000.mov", replace(CLICK, sound=replace(
+        CLICK.sound, codec="pcm_s16le", rate=8000)), _HEARD),
+    film("late_sound.mkv", replace(CLICK, sound=replace(
+        CLICK.sound, start=0.4, seconds=0.6, clicks=(0.6,))), replace(_HEARD, clicks=[0.6])),
+    film("short_sound.mp4", replace(CLICK, sound=replace(
+        CLICK.sound, seconds=0.4, clicks=(0.2,))), replace(_HEARD, clicks=[0.2])),
+    film("long_sound.mp4", replace(CLICK, sound=replace(
+        CLICK.sound, seconds=3.0, clicks=(0.2, 0.6, 2.5))), _HEARD),
+    film("sound_from_the_middle.mp4", CLICK, Shown(
         Fraction(25), list(range(10, 25)), clicks=[0.2]), start=0.4),
-    copied("surround.mp4", _CLICK, _HEARD, "-c:v", "copy", "-c:a", "aac", "-ac", "6"),
+    copied("surround.mp4", CLICK, _HEARD, "-c:v", "copy", "-c:a", "aac", "-ac", "6"),
 ]  # fmt: skip
-
-
-def _sparse(path: Path) -> None:
-    write(path, PLAIN)
-    with path.open("r+b") as file:
-        file.truncate(50_000_001)
 
 
 def _with_cover(path: Path) -> None:
@@ -336,65 +252,6 @@ STREAMS = [
            "-map", "0", "-map", "0", "-c", "copy"),
 ]  # fmt: skip
 
-_SOUND_ONLY = replace(_CLICK, count=2)
-REFUSED = [
-    raw("empty.mp4", b"", "empty"),
-    raw("one_byte.mp4", b"\0", "unsupported"),
-    raw("text.mp4", b"This is not a clip.\n" * 40, "unsupported"),
-    raw("noise.mp4", bytes((i * i * 31 + 7) & 0xFF for i in range(5000)), "unsupported"),
-    raw("svg.mp4", b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported"),
-    raw("page.mp4", b"<!DOCTYPE html><html><body>404</body></html>", "unsupported"),
-    raw("playlist.m3u8", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", "unsupported"),
-    raw("playlist.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", "unsupported"),
-    raw("concat.mp4", b"ffconcat version 1.0\nfile /etc/hostname\n", "unsupported"),
-    raw("session.mp4", b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n", "unsupported"),
-    raw("dash.mp4", b'<?xml version="1.0"?><MPD><BaseURL>http://127.0.0.1:9/</BaseURL></MPD>',
-        "unsupported"),
-    raw("only_ftyp.mp4", b"\0\0\0\x14ftypisom\0\0\0\0isom", "truncated"),
-    raw("box_of_size_0.mp4", b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\0moov", "no_video"),
-    raw("ebml_only.mkv", b"\x1aE\xdf\xa3\x93B\x82\x88matroska", "unreadable"),
-    *(cut(f"cut_at_{share}.mp4", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
-          Refused("truncated")) for share in (1, 10, 50, 90, 99)),
-    *(cut(f"faststart_cut_at_{share}.mp4", replace(PLAIN, container={"movflags": "+faststart"}),
-          lambda path, s=share: surgery.keep(path, s / 100), Refused("truncated"))
-      for share in (50, 99)),
-    *(cut(f"cut_at_{share}.mkv", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
-          Refused("truncated")) for share in (50, 90)),
-    cut("without_index.mp4", PLAIN, lambda path: surgery.rename_boxes(path, b"moov"),
-        Refused("truncated")),
-    cut("zeroed_media.mp4", PLAIN, lambda path: surgery.damage_media(path, 0.0, 1.0),
-        Refused("unreadable")),
-    cut("damaged_in_the_middle.mp4", Film(count=24), lambda path: surgery.damage_media(
-        path, 0.4, 0.6), Refused("damaged")),
-    cut("damaged_b_frames.mp4", replace(B_FRAMES, size=(192, 128)),
-        lambda path: surgery.damage_media(path, 0.5, 0.7), Refused("damaged")),
-    cut("stamps_reach_61_minutes.mp4", PLAIN, lambda path: surgery.stretch(path, 350),
-        Refused("too_long")),
-    film("really_61_minutes.mkv", Film(rate=Fraction(1), count=37, tick=_MS, stamps=[
-        100_000 * i for i in range(37)]), Refused("too_long")),
-    Case("fifty_megabytes.mp4", _sparse, Refused("too_large")),
-    film("sound_only.m4a", Film(count=0, sound=Sound()), Refused("no_video")),
-    copied("sound_only.mp4", _SOUND_ONLY, Refused("no_video"), "-vn", "-c", "copy"),
-    copied("sound_only.mkv", _SOUND_ONLY, Refused("no_video"), "-vn", "-c", "copy"),
-    copied("ffv1.mkv", PLAIN, Refused("unsupported"), "-c:v", "ffv1"),
-    copied("mpeg2.mkv", PLAIN, Refused("unsupported"), "-c:v", "mpeg2video"),
-    copied("theora.mkv", PLAIN, Refused("unsupported"), "-c:v", "libtheora"),
-    copied("raw.mkv", PLAIN, Refused("unsupported"), "-c:v", "rawvideo"),
-    copied("encrypted.mp4", PLAIN, Refused("unsupported"), "-c", "copy",
-           "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00" * 16,
-           "-encryption_kid", "11" * 16),
-    copied("foreign.avi", PLAIN, Refused("unsupported"), "-c", "copy"),
-    copied("foreign.flv", PLAIN, Refused("unsupported"), "-c", "copy"),
-    copied("foreign.ts", PLAIN, Refused("unsupported"), "-c", "copy"),
-    copied("foreign.ogv", PLAIN, Refused("unsupported"), "-c:v", "libtheora"),
-    copied("foreign.gif", PLAIN, Refused("unsupported")),
-    cut("points_to_address.mp4", PLAIN,
-        lambda path: surgery.point_outside(path, b"http://127.0.0.1:9/clip.mp4"),
-        Refused("unsupported")),
-    cut("points_to_file.mov", PLAIN,
-        lambda path: surgery.point_outside(path, b"file:///etc/hostname"), Refused("unsupported")),
-]  # fmt: skip
-
-CLIPS: Sequence[Case] = (
-    *RATES, *FAST_RATES, *CONTAINERS, *TIME, *ORIENTATION, *COLOUR, *SOUND, *STREAMS, *REFUSED,
+SHOWN = (
+    *RATES, *FAST_RATES, *CONTAINERS, *TIME, *ORIENTATION, *COLOUR, *SOUND, *STREAMS,
 )  # fmt: skip
