@@ -55,6 +55,8 @@ class Inside:
     """Above the lower lip's rim."""
     below_root: Plane
     """Below where the upper lip's rim is at rest: fixed to the skull."""
+    roundness: float
+    """0 a slit, 1 a round opening."""
     pursed: float
     """0 as wide as at rest or wider, towards 1 the more the corners of the mouth come together."""
 

@@ -23,6 +23,8 @@ _ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
 """How much of its inner rim's correction each row of a lip takes, outermost first."""
 _CLOSING_REACH: Final = 0.35
 """Distance over which the skin around follows lips that are closed, IOD."""
+_LEAST_ROOM: Final = 0.55
+"""Share of its distance below the lower lip that skin keeps, however far the lip falls."""
 _PHILTRUM_SHARE: Final = 0.6
 """Largest upward pull between nose and mouth, as a share of the distance between them."""
 
@@ -50,6 +52,7 @@ class LipKeeper:
         between = (heights > heights[NOSE_BASE]) & (heights <= heights[LOWER_LIP[0]].max())
         near = np.abs(mesh[:, 0] - mesh[lips, 0].mean()) <= 0.6 * np.ptp(mesh[lips, 0])
         self._pulled = np.flatnonzero(between & near)
+        self._chin = self._below_lip(heights, near)
 
     def kept(self, offsets: Array) -> Array:
         """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch."""
@@ -57,6 +60,7 @@ class LipKeeper:
         up = -(result[self._pulled, :2] @ self._down)
         bent = np.where(up > 0, self._pull_limit * np.tanh(up / self._pull_limit), up)
         result[self._pulled, :2] += (up - bent)[:, None] * self._down
+        self._make_room(result)
         crossing = -(
             self._gap + (result[LOWER_LIP[-1], :2] - result[UPPER_LIP[-1], :2]) @ self._down
         )
@@ -67,6 +71,34 @@ class LipKeeper:
                 result[UPPER_LIP[row, 1:-1], :2] -= half
                 result[LOWER_LIP[row, 1:-1], :2] += half
         return result
+
+    def _below_lip(self, heights: Array, near: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Vertices between the lower lip and the chin, the chin's edge included."""
+        lips = np.union1d(UPPER_LIP, LOWER_LIP)
+        below = near & (heights > np.interp(self._across(), *self._lip_line(0.0)))
+        below[lips] = False
+        return np.flatnonzero(below)
+
+    def _across(self) -> Array:
+        """(468,) place along the line through the corners of the mouth."""
+        return np.asarray(self._mesh[:, :2] @ np.array([self._down[1], -self._down[0]]))
+
+    def _lip_line(self, offsets: Array | float) -> tuple[Array, Array]:
+        """(11,) places of the lower lip's outer edge, and its heights plus `offsets`."""
+        edge = LOWER_LIP[0]
+        places = np.maximum.accumulate(self._across()[edge]) + 1e-6 * np.arange(len(edge))
+        return places, self._height(edge) + offsets
+
+    def _make_room(self, offsets: Array) -> None:
+        """Push down, in place, what a falling lower lip would fold over: on a face with a short
+        chin, the chin gives way."""
+        drop = offsets[LOWER_LIP[0], :2] @ self._down
+        places, rest = self._lip_line(0.0)
+        at = self._across()[self._chin]
+        apart = self._height(self._chin) - np.interp(at, places, rest)
+        shift = offsets[self._chin, :2] @ self._down - np.interp(at, places, drop)
+        missing = np.maximum(_LEAST_ROOM * apart - (apart + shift), 0.0)
+        offsets[self._chin, :2] += missing[:, None] * self._down
 
     def _height(self, vertices: NDArray[np.intp]) -> Array:
         return np.asarray(self._mesh[vertices, :2] @ self._down)

@@ -23,7 +23,7 @@ from sunriza_assets.studio.engines.mesh.cavity import (
     paint_tongue,
     paint_upper_teeth,
 )
-from sunriza_assets.studio.engines.mesh.easing import rise
+from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.sampling import read_at
 from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth, toned
@@ -45,6 +45,11 @@ _ONSET: Final = (0.006, 0.030)
 """Opening beyond the photo's own over which the interior appears, IOD."""
 _CLIP_ONSET: Final = (0.010, 0.035)
 """Opening of the clip's mouth over which its picture comes to be trusted, IOD."""
+_ROUND: Final = (0.30, 0.60)
+"""Opening over width between which a mouth counts as round."""
+_ROUND_INSET: Final = 0.13
+"""Share of the clip's mouth that is left out on each side when it is round: landmarks then lie on
+the lips instead of inside them, and a second pair of lips would show."""
 _PURSED: Final = (0.05, 0.40)
 """Narrowing of the mouth over which it counts as pursed."""
 _SEAM_INSET: Final = 0.016
@@ -209,6 +214,7 @@ class MouthPainter:
             below_upper=((down - _along(upper[:, 0], upper[:, 1], at)) / iod).astype(np.float32),
             above_lower=((_along(lower[:, 0], lower[:, 1], at) - down) / iod).astype(np.float32),
             below_root=((down - _along(rest[:, 0], rest[:, 1], at)) / iod).astype(np.float32),
+            roundness=float(rise(iod * growth[4:7].mean() / width, *_ROUND)),
             pursed=float(rise(1.0 - width / np.ptp(rest[:, 0]), *_PURSED)),
         )
         return _Gap(box, column, _along(upper[:, 0], growth, at), inside, iod)
@@ -216,9 +222,16 @@ class MouthPainter:
     def _from_clip(self, gap: _Gap, texture: Image, clip_skin: NDArray[Any]) -> Plane:
         """(h, w, 3) the clip's mouth fitted into the gap, in the portrait's light."""
         rows, columns = texture.shape[:2]
-        down = 0.04 + 0.92 * np.clip(gap.inside.below_upper / gap.inside.gap, 0.0, 1.0)
-        places = np.dstack([gap.column * columns - 0.5, down * rows - 0.5]).astype(np.float32)
-        return read_at(toned(texture, clip_skin, self.skin), places)
+        inside = gap.inside
+        inset = 0.04 + (_ROUND_INSET - 0.04) * inside.roundness
+        down = np.clip(inside.below_upper / inside.gap, 0.0, 1.0)
+        down, across = (inset + (1.0 - 2.0 * inset) * share for share in (down, gap.column))
+        places = np.dstack([across * columns - 0.5, down * rows - 0.5]).astype(np.float32)
+        shade = np.clip(np.minimum(inside.below_upper, inside.above_lower) / 0.06, 0.0, 1.0)
+        shade = np.minimum(shade, np.clip((1.0 - inside.side) / 0.35, 0.0, 1.0))
+        shade = 1.0 - 0.3 * inside.roundness * (1.0 - smoothstep(shade))
+        read = read_at(toned(texture, clip_skin, self.skin), places)
+        return np.asarray(read * shade[:, :, None], dtype=np.float32)
 
     def _own_teeth(self, canvas: Plane, gap: _Gap, head: HeadMotion, most: Plane | float) -> Plane:
         """Hang what the photo shows between its lips from the frame's upper lip."""

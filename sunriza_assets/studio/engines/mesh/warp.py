@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.easing import smoothstep
-from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
+from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.surroundings import Surroundings
 from sunriza_assets.studio.engines.mesh.topology import FILLED_TRIANGLES
-from sunriza_assets.studio.face.topology import MESH_POINTS
+from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 
 __all__ = ["BackwardMap", "Warp"]
 
@@ -74,6 +74,7 @@ class Warp:
             points, size=size, shape=self._grid, cell=float(pitch), stitched=stitched
         )
         self._rest = points[:MESH_POINTS].astype(np.float64)
+        self._centre = skull_centre(points)
         self._fold = max(1, round(_SEAM * iod / self._step))
         y, x = np.mgrid[:height, :width]
         self._pixels = np.stack([x, y], axis=2).astype(np.float32)
@@ -112,11 +113,12 @@ class Warp:
         places = field[:height, :width] + self._pixels[y : y + height, x : x + width]
         return BackwardMap(x, y, places)
 
-    def flipped(self, points: NDArray[Any]) -> int:
-        """Triangles that show their back in the frame but not in the portrait."""
-        before = _signed_areas(self._rest[FILLED_TRIANGLES][:, :, :2])
-        after = _signed_areas(np.asarray(points)[FILLED_TRIANGLES][:, :, :2])
-        return int(np.count_nonzero(before * after < -1e-6))
+    def folded(self, head: HeadMotion, points: NDArray[Any]) -> float:
+        """Share of the mesh's triangles that expression turns over; those that merely turn away
+        with the head are hidden behind others, as they should be."""
+        rigid = _signed_areas(head.apply(self._rest, self._centre)[TRIANGLES][:, :, :2])
+        moved = _signed_areas(np.asarray(points)[TRIANGLES][:, :, :2])
+        return float(np.mean(rigid * moved < 0.0))
 
     def _moving(self, around: Field, points: NDArray[Any]) -> tuple[slice, slice]:
         """Grid rows and columns that hold everything that moves."""
