@@ -1,7 +1,6 @@
 """A page of its own for every avatar: the idle, the visemes over it, what it took and cost."""
 
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -68,15 +67,23 @@ def preview_page(
                 roi=roi,
                 clip=trimmed_video,
                 tables={
-                    "Made with": {"engine": sheet["engine"], **sheet["parameters"]},
-                    "Seconds": _told(context, step.avatar_id, "wall_s"),
-                    "Cost": _told(context, step.avatar_id, "cost"),
+                    "Made with": {**sheet["parameters"], "engine": sheet["engine"]},
+                    "Seconds": _summed(_told(context, step.avatar_id, "wall_s"), 2),
+                    "Cost": _summed(_told(context, step.avatar_id, "cost"), 6),
                 },
             )
         return step.result(page, version=data_version(page), metadata={"page_bytes": size})
 
 
-def _told(context: dg.AssetExecutionContext, avatar_id: str, name: str) -> dict[str, Any]:
+def _summed(figures: dict[str, float], digits: int) -> dict[str, str]:
+    """Figures as people read them, and their sum."""
+    return {
+        name: f"{value:.{digits}f}"
+        for name, value in {**figures, "all": sum(figures.values())}.items()
+    }
+
+
+def _told(context: dg.AssetExecutionContext, avatar_id: str, name: str) -> dict[str, float]:
     """One figure of each asset's latest materialization for this avatar."""
     figures = {}
     for asset in _TIMED:
@@ -86,5 +93,5 @@ def _told(context: dg.AssetExecutionContext, avatar_id: str, name: str) -> dict[
         ).records
         materialization = records[0].asset_materialization if records else None
         if materialization is not None and name in materialization.metadata:
-            figures[asset] = materialization.metadata[name].value
+            figures[asset] = float(str(materialization.metadata[name].value))
     return figures
