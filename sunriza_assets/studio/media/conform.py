@@ -254,50 +254,53 @@ def _size(info: VideoInfo) -> list[Finding]:
     return [Finding("bytes", info.size_bytes <= budget, f"{info.size_bytes} of {budget}")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    """What one packet of the video says."""
+
+    pts: int | None
+    dts: int | None
+    duration: int | None
+    is_key: bool
+    is_idr: bool
+
+
 def _packets(source: Source) -> list[Finding]:
     """Time and key frames, as the packets tell."""
+    packets = _read_packets(source)
+    h264 = source.video.codec_context.codec.canonical_name == "h264"
+    shown = sorted(packet.pts for packet in packets if packet.pts is not None)
+    decoded = [packet.dts for packet in packets if packet.dts is not None]
+    steps = {b - a for times in (shown, decoded) for a, b in pairwise(times)}
+    steps |= {packet.duration or 0 for packet in packets}
+    keys = [packet for packet in packets if packet.is_key]
+    idr_first = packets[0].is_idr if packets else False
+    closed = all(packet.is_idr for packet in keys)
+    return [
+        Finding("constant_rate", len(steps) == 1, f"{len(steps)} different steps in time"),
+        Finding("starts_at_zero", shown[:1] == [0], f"the first frame is at {shown[:1]}"),
+        Finding("idr_first", idr_first, f"the first frame is IDR: {idr_first}",
+                prevents_playing=h264 and not idr_first),
+        Finding("closed_gop", bool(keys) and closed,
+                f"{sum(key.is_idr for key in keys)} of {len(keys)} key frames are IDR"),
+    ]  # fmt: skip
+
+
+def _read_packets(source: Source) -> list[_Packet]:
     source.rewind()
-    durations: set[int | None] = set()
-    steps: set[int] = set()
-    starts: list[int] = []
-    last: int | None = None
-    key_frames = idr_frames = 0
-    first_is_idr = False
     h264 = source.video.codec_context.codec.canonical_name == "h264"
     with reading(source.path):
-        for packet in source.container.demux(source.video):
-            if not packet.size:
-                continue
-            durations.add(packet.duration)
-            if packet.pts is not None:
-                starts.append(packet.pts)
-            if packet.dts is not None:
-                if last is not None:
-                    steps.add(packet.dts - last)
-                last = packet.dts
-            if packet.is_keyframe:
-                key_frames += 1
-                idr = h264 and IDR in set(unit_types(bytes(packet)))
-                idr_frames += idr
-                first_is_idr |= idr and key_frames == 1 and len(durations) == 1
-    shown = sorted(starts)
-    gaps = {b - a for a, b in pairwise(shown)}
-    even = len(durations) == 1 and len(steps | gaps | durations) == 1
-    return [
-        Finding("constant_rate", even, f"{len(durations | gaps)} different durations"),
-        Finding("starts_at_zero", shown[:1] == [0], f"first frame at {shown[:1]}"),
-        Finding(
-            "idr_first",
-            first_is_idr,
-            f"first frame is IDR: {first_is_idr}",
-            h264 and not first_is_idr,
-        ),
-        Finding(
-            "closed_gop",
-            key_frames > 0 and key_frames == idr_frames,
-            f"{idr_frames} of {key_frames} key frames are IDR",
-        ),
-    ]
+        return [
+            _Packet(
+                packet.pts,
+                packet.dts,
+                packet.duration,
+                packet.is_keyframe,
+                h264 and IDR in unit_types(bytes(packet)),
+            )
+            for packet in source.container.demux(source.video)
+            if packet.size
+        ]
 
 
 def _promises(
