@@ -30,6 +30,9 @@ __all__ = [
 
 DYNAMICS_ID: Final = "basic"
 """The one entry of `dynamics` that this system makes."""
+_FORMER: Final = frozenset({"scale"})
+"""Parameters of the former system that apps still send and that mean nothing here: `scale` was the
+width of its face crop; this one finds its own."""
 # Firestore and Storage would take more; a file name, a partition key and a URL would not.
 _AVATAR_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -206,7 +209,8 @@ class AvatarDocument:
         its idle was made with. What a launchpad had overridden is kept beside them, and counts
         only as long as nobody has changed it since: an experiment does not become a wish.
         """
-        wishes = dict(_map(self.basic.get("parameters")))
+        parameters = _map(self.basic.get("parameters"))
+        wishes = {name: wish for name, wish in parameters.items() if name not in _FORMER}
         for name, entry in _map(self.basic.get("overridden")).items():
             said = _map(entry)
             if name in wishes and wishes[name] == said.get("by"):
