@@ -4,7 +4,7 @@ Everything here that concerns one eye comes in pairs, the subject's right eye (a
 picture) first, and rows run from the left of the picture to its right.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ __all__ = [
     "SKULL",
     "UPPER_LIDS",
     "UPPER_LIP",
-    "eye_rings",
+    "rings_around",
 ]
 
 Indices = NDArray[np.intp]
@@ -90,10 +90,10 @@ FILLED_TRIANGLES: Final[Indices] = np.concatenate(
 """(898, 3) the mesh with its holes (both eyes, the mouth) closed by strips."""
 
 
-def eye_rings(count: int) -> list[Indices]:
-    """Vertices one, two, ... edges away from the rim of either eye, `count` rings of them."""
+def rings_around(vertices: NDArray[Any], count: int) -> list[Indices]:
+    """Vertices of the mesh one, two, ... edges away from the given ones, `count` rings of them."""
     seen = np.zeros(MESH_POINTS, dtype=bool)
-    seen[EYE_CONTOURS.ravel()] = True
+    seen[vertices.ravel()] = True
     rings = []
     for _ in range(count):
         touching = TRIANGLES[seen[TRIANGLES].any(axis=1)]

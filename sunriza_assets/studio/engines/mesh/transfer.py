@@ -20,9 +20,10 @@ from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
     EYE_CONTOURS,
     NOSE_BASE,
+    OVAL,
     SKULL,
     UPPER_LIDS,
-    eye_rings,
+    rings_around,
 )
 from sunriza_assets.studio.face.measures import eye_apertures
 from sunriza_assets.studio.face.topology import (
@@ -50,8 +51,13 @@ measure of a shut eye, and what it stands for. Judged on frames of clips, and on
 again."""
 _WIDENING: Final = 1.5
 """The same for eyes opened wider than usual."""
+_OUTLINE_FOLLOWS: Final = (0.4, 0.6, 0.8)
+"""How much of their expression the outline of the face and the two rings inside it keep above the
+mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
 _LID_GAIN_SHARE: Final = 0.25
 """How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
+_FOLDED_EVERY: Final = 10
+"""Frames from one to the next that is looked at for folds."""
 _OPEN_PORTRAIT: Final = 0.06
 """Inner-lip opening, IOD, from which on `flag_normalize_lip` closes the portrait's mouth."""
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
@@ -109,11 +115,13 @@ class Transfer:
         self._closure = _closures(rig, timing, lid_gain, parameters)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
         self._lips = LipKeeper(rig.mesh, closed=_closed_share(rig, neutral, parameters))
-        self._rings = eye_rings(len(_RINGS_FOLLOW))
+        self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
+        folded = [self._folded(frame) for frame in range(0, len(self), _FOLDED_EVERY)]
         self.facts: dict[str, Any] = {
             "held_back_share_of_frames": {
                 name: round(share, 4) for name, share in held.items() if share > 0
-            }
+            },
+            "folded_permille": round(1000.0 * float(np.mean(folded)), 2),
         }
         """What the limits did: JSON values."""
 
@@ -151,6 +159,11 @@ class Transfer:
             track[frame, :, 2] = fit.translation
         return track
 
+    def _folded(self, frame: int) -> float:
+        head = self._heads[frame]
+        points = head.apply(self._rig.mesh + self._offsets(frame), self._rig.centre)
+        return self._rig.warp.folded(head, points)
+
     def _offsets(self, frame: int) -> Array:
         """(468, 3) what expression adds to the portrait's mesh in its own pose, pixels."""
         offsets = self._arrays["expression"][frame].astype(np.float64) @ self._to_portrait.T
@@ -180,11 +193,14 @@ def _vertex_weights(mesh: Array, iod: float, parameters: RenderParameters) -> tu
     height = mesh[:, :2] @ (down / np.linalg.norm(down)) / iod
     lower = rise(height, height[_NOSE_BRIDGE], height[NOSE_BASE])[:, None]
     mouth = rise(height, height[NOSE_BASE] - 0.05, height[NOSE_BASE] + 0.15)[:, None]
-    if parameters.lips == "still":
-        return lower, 1.0 - mouth if parameters.animation_region != "lip" else 0.0 * mouth
+    kept = np.ones((MESH_POINTS, 1))
+    for ring, share in zip([OVAL, *rings_around(OVAL, 2)], _OUTLINE_FOLLOWS, strict=True):
+        kept[ring] = share + (1.0 - share) * mouth[ring]
     if parameters.animation_region == "lip":
-        return lower, mouth
-    return lower, np.ones((MESH_POINTS, 1))
+        kept *= mouth
+    if parameters.lips == "still":
+        kept *= 1.0 - mouth
+    return lower, kept
 
 
 def _closures(rig: PortraitRig, timing: Timing, gain: float, parameters: RenderParameters) -> Array:
