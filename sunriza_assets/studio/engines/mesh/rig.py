@@ -1,6 +1,6 @@
 """A portrait made ready to move: everything that depends on it alone, worked out once."""
 
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -18,6 +18,14 @@ from sunriza_assets.studio.engines.mesh.warp import Warp
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
 __all__ = ["PortraitRig"]
+
+_CRISP: Final = 0.3
+_CRISP_SIGMA: Final = 0.8
+"""Strength and width (pixels) of the unsharp mask that makes up for one reading between pixels; it
+brings the variance of the Laplacian from about 0.73 of the photo's back to 0.92."""
+_CRISP_REACH: Final = 1.25
+_CRISP_EDGE: Final = 0.15
+"""It covers the face and what is next to it, as a multiple of the oval, and ends softly, IOD."""
 
 
 class PortraitRig:
@@ -53,11 +61,12 @@ class PortraitRig:
         rims = find_rims(image, points)
         self.has_glasses = rims is not None
         """Whether rims were found that the lids pass behind."""
-        self.eyes = (Eye(points, 0, image, rims=rims), Eye(points, 1, image, rims=rims))
+        self._crisp = _crisp(image, points)
+        self.eyes = (Eye(points, 0, self._crisp, rims=rims), Eye(points, 1, self._crisp, rims=rims))
         """The subject's right eye, then the left."""
-        self.mouth = MouthPainter(points, image)
+        self.mouth = MouthPainter(points, self._crisp)
         self.warp = Warp(points, (width, height), stitched=stitched)
-        self._layers = Layers(image, None if matte is None else _with_face(matte, points))
+        self._layers = Layers(self._crisp, None if matte is None else _with_face(matte, points))
 
     def draw(
         self,
@@ -83,12 +92,14 @@ class PortraitRig:
         """
         head = head or HeadMotion.still()
         gaze = np.zeros((2, 2)) if gaze is None else gaze
-        frame = self.image.copy()
         sources = self.warp.backward_map(head, points, self.mouth.lip_sources(head, points))
         eyes = [
             (eye.window, eye.draw(closure[side], gaze[side])) for side, eye in enumerate(self.eyes)
         ]
         drawn = [(window, eye) for window, eye in eyes if eye is not None]
+        if sources is None and not drawn:
+            return self.image.copy()
+        frame = self._crisp.copy()
         if sources is None:
             for window, eye in drawn:
                 frame[window] = eye
@@ -103,6 +114,19 @@ class PortraitRig:
             frame[sources.window] = self._layers.compose(warped, sources.window)
         self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
         return frame
+
+
+def _crisp(image: Image, points: NDArray[Any]) -> Image:
+    """The picture with the face sharpened by what bicubic reading between pixels takes away."""
+    height, width = image.shape[:2]
+    face = np.zeros((height, width), np.uint8)
+    centre = points[OVAL, :2].mean(axis=0)
+    outline = centre + _CRISP_REACH * (points[OVAL, :2] - centre)
+    cv2.fillPoly(face, [np.round(outline * 16 - 8).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+    kernel = 2 * max(1, round(_CRISP_EDGE * eye_distance(points))) + 1
+    amount = cv2.blur(face, (kernel, kernel)).astype(np.float32)[:, :, None] * (_CRISP / 255.0)
+    soft = cv2.GaussianBlur(image, (0, 0), _CRISP_SIGMA).astype(np.float32)
+    return np.clip(np.rint(image + amount * (image - soft)), 0, 255).astype(np.uint8)
 
 
 def _with_face(matte: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float32]:
