@@ -1,0 +1,83 @@
+"""All seven networks with their weights, ready to be asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from sunriza_assets.studio.engines.liveportrait.checkpoints import State, read_state
+from sunriza_assets.studio.engines.liveportrait.networks.appearance import (
+    AppearanceFeatureExtractor,
+)
+from sunriza_assets.studio.engines.liveportrait.networks.generator import SpadeGenerator
+from sunriza_assets.studio.engines.liveportrait.networks.motion import MotionExtractor
+from sunriza_assets.studio.engines.liveportrait.networks.retargeting import (
+    EyeRetargeting,
+    LipRetargeting,
+    Stitching,
+)
+from sunriza_assets.studio.engines.liveportrait.networks.warping import WarpingModule
+from sunriza_assets.studio.engines.liveportrait.seeded import seeded_state
+
+__all__ = ["Modules", "Retargeting"]
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Retargeting:
+    """The three perceptrons; small, so they stay on the CPU in float32."""
+
+    stitching: Stitching
+    eye: EyeRetargeting
+    lip: LipRetargeting
+
+
+@dataclass(frozen=True)
+class Modules:
+    """The networks in their plain form, float32 on the CPU, for inference."""
+
+    appearance: AppearanceFeatureExtractor
+    motion: MotionExtractor
+    warping: WarpingModule
+    generator: SpadeGenerator
+    retargeting: Retargeting
+
+    @classmethod
+    def load(cls, root: Path) -> "Modules":
+        """Read the published weights below the models folder.
+
+        Raises:
+            ModelError: a file is missing, damaged or foreign.
+        """
+        return cls._from(lambda net: read_state(root, net))
+
+    @classmethod
+    def seeded(cls) -> "Modules":
+        """Networks with stand-in weights (see `seeded`), for measuring and testing."""
+        return cls._from(seeded_state)
+
+    @classmethod
+    def _from(cls, state: Callable[[str], State]) -> "Modules":
+        return cls(
+            appearance=_filled(AppearanceFeatureExtractor, state("appearance_feature_extractor")),
+            motion=_filled(MotionExtractor, state("motion_extractor")),
+            warping=_filled(WarpingModule, state("warping_module")),
+            generator=_filled(SpadeGenerator, state("spade_generator")),
+            retargeting=Retargeting(
+                stitching=_filled(Stitching, state("stitching")),
+                eye=_filled(EyeRetargeting, state("eye")),
+                lip=_filled(LipRetargeting, state("lip")),
+            ),
+        )
+
+
+def _filled(module_type: Callable[[], _Module], state: State) -> _Module:
+    """A module that holds these tensors; none is initialised only to be overwritten."""
+    with torch.device("meta"):
+        module = module_type()
+    module.load_state_dict(state, strict=True, assign=True)
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,139 @@
+"""Warping and painting many poses of one portrait: W and G, batch by batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
+from sunriza_assets.studio.engines.liveportrait.fast.generator import FastGenerator
+from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping, WarpSource
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
+from sunriza_assets.studio.engines.liveportrait.paste import to_bytes
+
+__all__ = ["PAINTED_SIZE", "Painted", "Painter"]
+
+PAINTED_SIZE: Final = 512
+"""Side of what the generator paints, pixels."""
+_WARM_UPS: Final = 2
+"""Runs before a capture: libraries choose their algorithms and get their workspace in them."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Pictures on the device."""
+
+    pictures: Tensor
+    """(n, 512, 512, 3) uint8 RGB."""
+    finite: Tensor
+    """() bool: false when half precision has overflown somewhere."""
+
+
+class Painter:
+    """Paints a portrait with its keypoints moved, a fixed number of poses at a time.
+
+    On a GPU the whole of it, some 400 kernels, is captured once as a CUDA graph and replayed; a
+    batch that is not full is filled up with its last pose. A new portrait is copied into the
+    graph's own buffers.
+    """
+
+    def __init__(
+        self, modules: Modules, placement: Placement, batch: int, *, fixed: bool | None = None
+    ) -> None:
+        """Make the networks ready.
+
+        Args:
+            modules: with their weights.
+            placement: where to run.
+            batch: poses at a time.
+            fixed: always run a whole batch; None does on a GPU, where a graph needs it.
+        """
+        self._warping = FastWarping(modules.warping, placement)
+        self._generator = FastGenerator(modules.generator, placement)
+        self._device = placement.device
+        self._fixed = placement.device.type == "cuda" if fixed is None else fixed
+        self._graph: _Graph | None = None
+        self.batch = batch
+
+    def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
+        """A portrait's features (1, 32, 16, 64, 64) and keypoints (1, 21, 3), ready to be moved."""
+        with torch.inference_mode():
+            return self._warping.prepare(volume.to(self._device), keypoints.to(self._device))
+
+    def resize(self, batch: int) -> None:
+        """From now on this many poses at a time; the old batch's memory is given back."""
+        self.batch = batch
+        self._graph = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def __call__(self, source: WarpSource, driving: Tensor) -> Painted:
+        """Paint up to `batch` poses.
+
+        Args:
+            source: from `prepare`.
+            driving: (n, 21, 3) float32 keypoints, 1 <= n <= batch.
+        """
+        count = len(driving)
+        with torch.inference_mode():
+            if not self._fixed:
+                return self._paint(source, driving.to(self._device, non_blocking=True))
+            spare = driving[-1:].expand(self.batch - count, KEYPOINTS, 3)
+            whole = torch.cat([driving, spare])
+            if self._device.type == "cuda":
+                if self._graph is None:
+                    self._graph = _Graph(self._paint, source, whole.to(self._device))
+                painted = self._graph(source, whole)
+            else:
+                painted = self._paint(source, whole)
+            return Painted(painted.pictures[:count].clone(), painted.finite.clone())
+
+    def paint_floats(self, source: WarpSource, driving: Tensor) -> Tensor:
+        """(n, 21, 3) -> (n, 512, 512, 3) in [0, 1], before rounding to bytes."""
+        with torch.inference_mode():
+            return self._generator(self._warping(source, driving.to(self._device))).float()
+
+    def _paint(self, source: WarpSource, driving: Tensor) -> Painted:
+        pictures = self._generator(self._warping(source, driving))
+        return Painted(to_bytes(pictures), pictures.isfinite().all())
+
+
+class _Graph:
+    """One captured run of the painter, and the buffers it reads and writes."""
+
+    def __init__(
+        self,
+        paint: Callable[[WarpSource, Tensor], Painted],
+        source: WarpSource,
+        driving: Tensor,
+    ) -> None:
+        self._source = WarpSource(
+            *(getattr(source, field.name).clone() for field in fields(WarpSource))
+        )
+        self._shown = source
+        self._driving = driving.clone()
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, deterministic=False, allow_tf32=False
+        ):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(_WARM_UPS):
+                    paint(self._source, self._driving)
+            torch.cuda.current_stream().wait_stream(aside)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._painted = paint(self._source, self._driving)
+
+    def __call__(self, source: WarpSource, driving: Tensor) -> Painted:
+        """Replay; what comes back is overwritten by the next call."""
+        if source is not self._shown:
+            for field in fields(WarpSource):
+                getattr(self._source, field.name).copy_(getattr(source, field.name))
+            self._shown = source
+        self._driving.copy_(driving, non_blocking=True)
+        self._graph.replay()
+        return self._painted

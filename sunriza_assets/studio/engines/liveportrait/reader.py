@@ -1,0 +1,64 @@
+"""F and M: features of a portrait and motion of many faces."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, motion_of
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.networks.appearance import CROP_SIZE
+
+__all__ = ["Reader", "shrunk", "to_input"]
+
+
+def to_input(crops: Iterable[Image]) -> Tensor:
+    """(256, 256, 3) RGB pictures -> (N, 3, 256, 256) in [0, 1], channels last."""
+    stacked = torch.from_numpy(np.stack(list(crops)))
+    return stacked.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+
+class Reader:
+    """The two networks that look at faces, in float32 everywhere.
+
+    Keypoints are small differences of large activations: bfloat16 would move them by half a pixel,
+    and these networks are a hundredth of a frame's work.
+    """
+
+    def __init__(self, modules: Modules, device: torch.device) -> None:
+        self._appearance = modules.appearance.to(device)
+        self._motion = modules.motion.to(device)
+        self._device = device
+
+    def features(self, crop: Image) -> Tensor:
+        """(256, 256, 3) crop of a portrait -> (1, 32, 16, 64, 64) on the device."""
+        with _exactly():
+            volume: Tensor = self._appearance(to_input([crop]).to(self._device))
+            return volume.contiguous()
+
+    def motion(self, crops: Iterable[Image]) -> Motion:
+        """(256, 256, 3) crops -> the motion of each."""
+        with _exactly():
+            return motion_of(self._motion(to_input(crops).to(self._device, non_blocking=True)))
+
+
+def shrunk(crop: Image, *, averaging: bool) -> Image:
+    """A 512 crop -> 256: portraits averaging over areas, clips bilinear, as M was trained."""
+    way = cv2.INTER_AREA if averaging else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(crop, (CROP_SIZE, CROP_SIZE), interpolation=way), dtype=np.uint8)
+
+
+@contextmanager
+def _exactly() -> Iterator[None]:
+    """No gradients, and no rounding to ten bits in what is called float32 (TF32)."""
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=False, allow_tf32=False
+        ),
+    ):
+        yield

@@ -1,0 +1,148 @@
+"""A timed motion laid on a portrait: keypoints of every frame, and how its mouth travels."""
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
+from sunriza_assets.studio.engines.liveportrait.driving import (
+    OPEN_LIPS,
+    Driving,
+    Ratios,
+    driving_keypoints,
+    eye_offsets,
+    lip_offsets,
+)
+from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
+from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
+from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
+from sunriza_assets.studio.engines.liveportrait.timing import Timing
+from sunriza_assets.studio.engines.mesh.easing import knee
+from sunriza_assets.studio.motion.rigid import fit_similarity
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["Transfer", "exaggerated"]
+
+_FREE: Final = 0.2
+_MOST: Final = 0.4
+"""Root mean square shift of the keypoints up to which a gain above one acts in full, and what an
+exaggerated shift tends to, in keypoint units (the crop is 2 wide)."""
+_NEIGHBOURS: Final = 6
+"""Keypoints around the lips that say, beside them, where the mouth region goes."""
+
+
+class Transfer:
+    """What a portrait does under a motion.
+
+    Eyes driven by their opening and lips closed at the start are laid over the motion, after the
+    gain: a wanted opening is a place to arrive at, and 1.7 times the way there would miss it.
+    """
+
+    def __init__(
+        self,
+        portrait: Portrait,
+        timing: Timing,
+        parameters: RenderParameters,
+        retargeting: Retargeting,
+    ) -> None:
+        x_s = portrait.motion.keypoints
+        frames = len(timing.motion)
+        by_ratio = parameters.flag_eye_retargeting and timing.ratios is not None
+        held = (*(LIPS if parameters.lips == "still" else ()), *(EYES if by_ratio else ()))
+        moved = self._moved(portrait, timing, parameters, retargeting, held)
+        keypoints, gains = exaggerated(x_s, moved, parameters.driving_multiplier)
+        if by_ratio and timing.ratios is not None:
+            wanted = timing.ratios.eyes[:, :1]
+            keypoints = keypoints + eye_offsets(x_s, portrait.ratios, wanted, frames, retargeting)
+        if _lips_shut(parameters, portrait.ratios):
+            shut = torch.zeros(1, 1)
+            keypoints = keypoints + lip_offsets(x_s, portrait.ratios, shut, 1, retargeting)
+        self.keypoints: Tensor = keypoints
+        """(T, 21, 3) of every frame of the idle."""
+        self.facts: dict[str, Any] = {
+            "limited_share": round(float((gains < 0.98 * parameters.driving_multiplier).mean()), 4),
+            "eyes": "by opening" if by_ratio else "by motion",
+            "lips_closed": _lips_shut(parameters, portrait.ratios),
+        }
+        self._still = self._moved(
+            portrait, timing, parameters, retargeting, tuple(range(KEYPOINTS))
+        )
+        self._gains = gains
+        self._portrait = portrait
+
+    @staticmethod
+    def _moved(
+        portrait: Portrait,
+        timing: Timing,
+        parameters: RenderParameters,
+        retargeting: Retargeting,
+        held: tuple[int, ...],
+    ) -> Tensor:
+        options = Driving(
+            relative=parameters.flag_relative,
+            region=parameters.animation_region,
+            stitching=parameters.flag_stitching,
+            zoom=parameters.scale_multiplier,
+            held=held,
+        )
+        return driving_keypoints(
+            portrait.motion, timing.motion, options, retargeting, reference=timing.reference
+        )
+
+    def mouth_track(self) -> NDArray[np.float64]:
+        """(T, 2, 3) how the mouth region at rest moves, pixels of what is shown.
+
+        The similarity that best takes the keypoints in and around the lips from rest to where the
+        head, without any expression of its own, carries them.
+        """
+        rest = self._portrait.motion.keypoints[0, :, :2].double().numpy()
+        carried = self._still[..., :2].double().numpy()
+        carried = rest + self._gains[:, None, None] * (carried - rest)
+        near = _around_lips(rest)
+        fit = fit_similarity(rest[near], carried[:, near])
+        linear = fit.scale[:, None, None] * fit.rotation
+        to_shown = self._portrait.to_shown
+        turn, shift = to_shown[:, :2], to_shown[:, 2]
+        back = np.linalg.inv(turn)
+        outer = turn @ linear @ back
+        offset = fit.translation @ turn.T + shift - outer @ shift
+        return np.concatenate([outer, offset[..., None]], axis=-1)
+
+
+def exaggerated(source: Tensor, driving: Tensor, gain: float) -> tuple[Tensor, NDArray[np.float64]]:
+    """source + gain (driving - source), a large gain softened where it would tear the face.
+
+    A gain up to one is exact. Beyond it small motion gets it in full, while large motion is slowed
+    towards a limit, never below what the clip itself does.
+
+    Args:
+        source: (1, 21, 3) keypoints of the portrait.
+        driving: (T, 21, 3) keypoints at gain one.
+        gain: >= 0.
+
+    Returns:
+        (T, 21, 3) keypoints and (T,) the gain that each frame got.
+    """
+    shift = driving - source
+    size = shift.double().square().sum(dim=2).mean(dim=1).sqrt().numpy()
+    gains = np.full(len(size), gain)
+    if gain > 1.0:
+        softened = knee(gain * size, _FREE, _MOST) / np.maximum(size, 1e-9)
+        gains = np.clip(softened, 1.0, gain)
+    return source + torch.from_numpy(gains).float()[:, None, None] * shift, gains
+
+
+def _lips_shut(parameters: RenderParameters, ratios: Ratios) -> bool:
+    """Whether the portrait's own lip opening is taken away."""
+    open_lips = float(ratios.lip[0, 0]) >= OPEN_LIPS
+    return parameters.flag_lip_zero or (parameters.flag_normalize_lip and open_lips)
+
+
+def _around_lips(rest: NDArray[np.float64]) -> list[int]:
+    """The lips' keypoints and those nearest to their middle; (21, 2) positions at rest."""
+    others = [point for point in range(KEYPOINTS) if point not in LIPS]
+    distance = np.linalg.norm(rest[others] - rest[list(LIPS)].mean(axis=0), axis=1)
+    return [*LIPS, *(others[int(k)] for k in np.argsort(distance, kind="stable")[:_NEIGHBOURS])]

@@ -1,0 +1,93 @@
+"""A portrait's mouth in each of the twelve visemes, painted by the networks.
+
+How far the lips part is the lip retargeting network's affair: it is asked for the opening ratio
+that a viseme has. Everything else is moved by hand, as keypoints are handles that take their
+surroundings along: to narrow or widen the mouth those of the lips slide towards or away from its
+middle, to roll or tuck a lip its own one goes in its direction.
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sunriza_assets.studio.engines.base import Image, VisemeCells
+from sunriza_assets.studio.engines.liveportrait.anatomy import LIPS, LOWER_LIP, UPPER_LIP
+from sunriza_assets.studio.engines.liveportrait.driving import lip_offsets, stitched
+from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
+from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
+from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
+from sunriza_assets.studio.engines.mesh.visemes import shaped
+from sunriza_assets.studio.face.topology import LIPS_OUTER, MOUTH_CORNERS
+from sunriza_assets.studio.overlay.roi import Roi
+from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+
+__all__ = ["cells_of", "mouth_roi", "viseme_keypoints"]
+
+_MARGIN: Final = 0.22
+"""What a cell shows around the lips, IOD."""
+_ROLLED: Final = 0.04
+"""How far lips that are rolled in entirely go over each other, IOD."""
+
+
+def viseme_keypoints(portrait: Portrait, retargeting: Retargeting, *, stitching: bool) -> Tensor:
+    """(12, 21, 3) keypoints of the portrait at rest in each viseme, in the order of the atlas."""
+    motion = portrait.motion
+    poses = []
+    for shape in VISEMES.values():
+        x_d = motion.keypoints
+        if shape is not None:
+            asked = torch.tensor([[_opening_ratio(portrait, shape)]])
+            x_d = _shaped_lips(portrait, shape).keypoints
+            x_d = x_d + lip_offsets(motion.keypoints, portrait.ratios, asked, 1, retargeting)
+            if stitching:
+                x_d = stitched(motion.keypoints, x_d, retargeting)
+        poses.append(x_d)
+    return torch.cat(poses)
+
+
+def mouth_roi(portrait: Portrait) -> tuple[Roi, NDArray[np.float64]]:
+    """The cells' place in what is shown, and the outer lips (12, 20, 2) of each viseme there."""
+    lips = np.stack([shaped(portrait.mesh, shape)[LIPS_OUTER, :2] for shape in VISEMES.values()])
+    margin = _MARGIN * portrait.iod
+    low = np.floor(lips.min(axis=(0, 1)) - margin)
+    high = np.ceil(lips.max(axis=(0, 1)) + margin)
+    left, top = (int(value) for value in np.clip(low, 0, np.array(portrait.size) - 2))
+    right, bottom = (int(value) for value in np.clip(high, [left + 2, top + 2], portrait.size))
+    return Roi(left, top, right - left, bottom - top), lips
+
+
+def cells_of(portrait: Portrait, frames: list[Image]) -> VisemeCells:
+    """Cut the mouth out of what is shown (12 pictures, in the order of the atlas)."""
+    roi, lips = mouth_roi(portrait)
+    rows, columns = slice(roi.y, roi.y + roi.h), slice(roi.x, roi.x + roi.w)
+    cells = {name: frame[rows, columns].copy() for name, frame in zip(VISEMES, frames, strict=True)}
+    return VisemeCells(cells, roi, lips - [roi.x, roi.y], iod=portrait.iod)
+
+
+def _opening_ratio(portrait: Portrait, shape: LipShape) -> float:
+    """The viseme's gap between the inner lips over the width that its mouth has."""
+    left, right = (portrait.mesh[corner, :2] for corner in MOUTH_CORNERS)
+    width = float(np.linalg.norm(right - left)) * shape.width
+    return shape.opening * portrait.iod / max(width, 1e-6)
+
+
+def _shaped_lips(portrait: Portrait, shape: LipShape) -> Motion:
+    """The portrait with its lips widened, rolled and tucked, but opened no further."""
+    motion = portrait.motion
+    lips = list(LIPS)
+    exp = motion.exp.clone()
+    across = motion.kp[0, lips, 0]
+    exp[0, lips, 0] += (shape.width - 1) * (across - across.mean())
+    unit = _iod_in_keypoints(portrait)
+    exp[0, LOWER_LIP, 1] -= (shape.tuck + _ROLLED * shape.roll / 2) * unit
+    exp[0, UPPER_LIP, 1] += _ROLLED * shape.roll / 2 * unit
+    return Motion(motion.scale, motion.rotation, exp, motion.t, motion.kp)
+
+
+def _iod_in_keypoints(portrait: Portrait) -> float:
+    """The distance of the outer eye corners in the units of canonical keypoints."""
+    pixels = float(np.sqrt(abs(np.linalg.det(portrait.to_shown[:, :2]))))
+    return portrait.iod / pixels / float(portrait.motion.scale[0, 0])
