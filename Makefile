@@ -21,6 +21,9 @@ test: models ## The everyday tests
 test-slow: models ## The slow tests only
 	$(BIN)/python -m pytest -m slow
 
+quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
+	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality
+
 dev: models ## Dagster UI and daemon on this home, http://localhost:3000
 	$(BIN)/sunriza dev
 

@@ -1,0 +1,177 @@
+"""What the independent models see in a clip, as curves, and how well one clip follows another."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import FaceError
+from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.topology import SKULL
+from sunriza_assets.studio.face.landmarks import FaceMesh
+from sunriza_assets.studio.face.measures import (
+    blink_frames,
+    eye_apertures,
+    head_angles,
+    mouth_aperture,
+)
+from sunriza_assets.studio.face.topology import (
+    LIPS_INNER,
+    LIPS_OUTER,
+    MESH_POINTS,
+    OUTER_EYE_CORNERS,
+)
+from sunriza_assets.studio.motion.rigid import fit_similarity
+from sunriza_assets.studio.motion.smoothing import smooth
+from sunriza_assets.studio.quality.figures import correlation, jitter
+
+__all__ = ["Following", "Signals", "compare", "look"]
+
+Array = NDArray[np.float64]
+
+_LOWPASS_FRAMES: Final = 7
+_AGREEMENT: Final = 0.8
+_MOST_LOST: Final = 0.2
+GATES: Final = {"eye": 0.02, "mouth": 0.02, "yaw": 0.02, "lips": 0.006}
+"""Standard deviation that a clip's curve must have for its correlation to mean anything: noise in a
+still picture has about a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """A clip's curves."""
+
+    rate: Fraction
+    """Frames per second."""
+    points: Array
+    """(T, 478, 3) landmarks, pixels."""
+    eye: Array
+    """(T,) mean eye aperture over eye width."""
+    mouth: Array
+    """(T,) inner-lip gap, IOD."""
+    yaw: Array
+    """(T,) radians."""
+    lips: Array
+    """(T, 40, 2) inner and outer lips, head motion undone, about their mean, IOD."""
+    blinks: tuple[int, ...]
+    """Frames of the blinks."""
+    jitter: float
+    """Mean second difference of the landmarks, IOD."""
+
+    @property
+    def iod(self) -> float:
+        """Median distance of the outer eye corners, pixels."""
+        right, left = OUTER_EYE_CORNERS
+        apart = self.points[:, right, :2] - self.points[:, left, :2]
+        return float(np.median(np.linalg.norm(apart, axis=1)))
+
+
+@dataclass(frozen=True)
+class Following:
+    """How well an output follows its driver."""
+
+    r: dict[str, float | None]
+    """Correlation by curve (eye, mouth, yaw, lips); None where the driver hardly moves."""
+    control: dict[str, float | None]
+    """The same against the driver a third out of step: must be low."""
+    blinks: tuple[int, int]
+    """Blinks counted in the driver and in the output."""
+    jitter: float
+    """Jitter of the output over the driver's."""
+
+
+def look(frames: Iterable[Image], mesh: FaceMesh, rate: Fraction) -> Signals:
+    """Read a clip's curves.
+
+    Raises:
+        FaceError: no face in more than a fifth of the frames.
+    """
+    faces = [None if face is None else face.points for face in mesh.track(iter(frames))]
+    lost = sum(face is None for face in faces)
+    if lost > _MOST_LOST * len(faces):
+        raise FaceError(f"No face in {lost} of {len(faces)} frames", code="lost")
+    return signals(_filled(faces), rate)
+
+
+def signals(points: Array, rate: Fraction) -> Signals:
+    """The curves of landmarks (T, 478, 3)."""
+    apertures = eye_apertures(points)
+    right, left = OUTER_EYE_CORNERS
+    iod = float(np.median(np.linalg.norm(points[:, right] - points[:, left], axis=1)))
+    return Signals(
+        rate=rate,
+        points=points,
+        eye=_low(apertures.mean(axis=1), rate),
+        mouth=_low(mouth_aperture(points), rate),
+        yaw=_low(head_angles(points)[:, 0], rate),
+        lips=_low(_lip_trajectories(points), rate),
+        blinks=tuple(int(frame) for frame in blink_frames(apertures, float(rate))),
+        jitter=jitter(points, iod),
+    )
+
+
+def compare(
+    driver: Signals, output: Signals, *, mouth: NDArray[np.floating[Any]] | None = None
+) -> Following:
+    """How well an output follows a driver of as many frames.
+
+    Args:
+        driver: the clip.
+        output: what was made of it.
+        mouth: the clip's mouth opening as another model sees it. The independent mesh takes some
+            closed smiles for open mouths; what two models read differently is not judged.
+    """
+    count = min(len(driver.eye), len(output.eye))
+    moves = {name: _spread(getattr(driver, name)[:count]) > gate for name, gate in GATES.items()}
+    if mouth is not None:
+        moves["mouth"] &= correlation(driver.mouth[:count], mouth[:count]) > _AGREEMENT
+
+    def correlations(shift: int) -> dict[str, float | None]:
+        return {
+            name: correlation(
+                np.roll(getattr(driver, name)[:count], shift, axis=0), getattr(output, name)[:count]
+            )
+            if moves[name]
+            else None
+            for name in GATES
+        }
+
+    return Following(
+        r=correlations(0),
+        control=correlations(count // 3),
+        blinks=(len(driver.blinks), len(output.blinks)),
+        jitter=output.jitter / max(driver.jitter, 1e-9),
+    )
+
+
+def _lip_trajectories(points: Array) -> Array:
+    """(T, 478, 3) -> (T, 40, 2) lips in the pose of the mean face, about their mean place, IOD."""
+    mesh = points[:, :MESH_POINTS]
+    reference = mesh[0]
+    for _ in range(2):
+        upright = fit_similarity(reference[SKULL], mesh[:, SKULL]).inverse().apply(mesh)
+        reference = upright.mean(axis=0)
+    right, left = OUTER_EYE_CORNERS
+    iod = float(np.linalg.norm(reference[right] - reference[left]))
+    lips = upright[:, np.concatenate([LIPS_OUTER, LIPS_INNER]), :2] / iod
+    return np.asarray(lips - lips.mean(axis=0))
+
+
+def _low(curve: NDArray[Any], rate: Fraction) -> Array:
+    return smooth(curve, rate, frames_at_30=_LOWPASS_FRAMES)
+
+
+def _spread(curve: Array) -> float:
+    """Root mean square deviation from the mean over time."""
+    return float(np.sqrt(np.mean(np.var(curve, axis=0))))
+
+
+def _filled(faces: list[NDArray[np.float32] | None]) -> Array:
+    """Lost frames take the face of the nearest frame before them, or after at the start."""
+    known = {k: face for k, face in enumerate(faces) if face is not None}
+    earliest = min(known)
+    nearest = [max((k for k in known if k <= t), default=earliest) for t in range(len(faces))]
+    return np.stack([known[k] for k in nearest]).astype(np.float64)

@@ -1,0 +1,260 @@
+"""Trials: render an avatar, encode it, decode it, look at it with other eyes, take figures.
+
+Three kinds. *Self*: a clip drives its own first frame, so that the clip is the right answer.
+*Cross*: a portrait is driven by a stranger's clip, one to one. *Loop*: the same at the parameters
+that every new avatar gets.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.studio.engines.base import Image, Rendering
+from sunriza_assets.studio.engines.mesh.engine import MeshEngine
+from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
+from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.topology import CHIN
+from sunriza_assets.studio.face.independent import IndependentFaceMesh
+from sunriza_assets.studio.face.landmarks import FaceMesh
+from sunriza_assets.studio.face.matte import PersonMatte
+from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.seam import seam_ratio
+from sunriza_assets.studio.media.sheet import contact_sheet
+from sunriza_assets.studio.motion.template import MotionTemplate
+from sunriza_assets.studio.parameters import RenderParameters, resolve
+from sunriza_assets.studio.quality import figures
+from sunriza_assets.studio.quality.signals import Following, Signals, compare, look
+
+__all__ = ["Bench", "Clip", "Trial"]
+
+Curves = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+_COMPARED_EVERY: Final = 3
+"""Pictures of a self-reenactment that are compared: every third says the same as all."""
+_SHOWN: Final = 8
+"""Frames on a contact sheet."""
+_CELL: Final = 180
+_STATIC: Final = 0.03
+"""Landmark error of the first frame, held, from which on a clip moves enough to beat it, IOD."""
+_PERSON: Final = 0.02
+"""Matte below which a pixel is background."""
+_CLEAR_OF_PERSON: Final = 0.35
+"""Distance from the person at which nothing may change, IOD."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A trimmed clip, read once: by the engine that drives and by the eyes that check."""
+
+    name: str
+    file: Path
+    template: MotionTemplate
+    seen: Signals
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One rendering and what was found."""
+
+    name: str
+    figures: Mapping[str, float | None]
+    """Figure -> value, None where it does not apply; names are those of the bars."""
+    sheet: Image
+    """Contact sheet: the driver above, the output below."""
+    curves: Curves = field(default_factory=dict)
+    """Name -> driver's curve, output's curve."""
+    refused: str = ""
+    """Why there is nothing to see: the portrait or clip could not be used."""
+
+    @classmethod
+    def refusal(cls, name: str, error: SunrizaError) -> "Trial":
+        """A trial that never took place."""
+        return cls(name, {}, np.zeros((1, 1, 3), dtype=np.uint8), refused=error.message)
+
+
+class Bench:
+    """Everything a trial needs, loaded once.
+
+    Raises:
+        ModelError: the face models, or the independent ones, have not been pulled.
+    """
+
+    def __init__(self, models_root: Path) -> None:
+        models = ModelStore(models_root)
+        self._engine = MeshEngine(models_root)
+        self._mesh = FaceMesh(models)
+        self._eyes = IndependentFaceMesh(models)
+        self._matte = PersonMatte(models)
+
+    def read_clip(self, name: str, file: Path) -> Clip:
+        """Extract a trimmed clip's motion, and look at it independently.
+
+        Raises:
+            FaceError: no face, or none that can be followed.
+        """
+        template = self._engine.extract(file)
+        return Clip(name, file, template, look(read_frames(file), self._eyes, template.rate))
+
+    def self_trial(self, clip: Clip) -> Trial:
+        """The clip's own first frame driven by the clip."""
+        portrait = next(read_frames(clip.file))
+        with TemporaryDirectory() as folder:
+            idle = Path(folder) / "idle.mp4"
+            self._render(portrait, clip, _one_to_one(clip), idle)
+            seen = look(read_frames(idle), self._eyes, clip.template.rate)
+            following = _compared(clip, seen)
+            found = _against_truth(clip, portrait, idle, seen)
+            sheet = _sheet(clip, idle)
+        return Trial(
+            f"{clip.name} itself", _followed(following) | found, sheet, _curves(clip, seen)
+        )
+
+    def cross_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
+        """A portrait driven by a clip, frame by frame."""
+        parameters = _one_to_one(clip)
+        rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
+        with TemporaryDirectory() as folder:
+            idle = Path(folder) / "idle.mp4"
+            rendering = self._render(portrait, clip, parameters, idle)
+            seen = look(read_frames(idle), self._eyes, clip.template.rate)
+            following = _compared(clip, seen)
+            found = {
+                **_followed(following),
+                "sharpness over the portrait's": _sharpness(rig, idle, seen),
+                "background difference, grey levels": self._background(rig, idle),
+                "folded triangles, permille": float(rendering.facts["folded_permille"]),
+            }
+            sheet = _sheet(clip, idle)
+        return Trial(f"{name} by {clip.name}", found, sheet, _curves(clip, seen))
+
+    def loop_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
+        """A portrait at the parameters that every new avatar gets."""
+        with TemporaryDirectory() as folder:
+            idle = Path(folder) / "idle.mp4"
+            rendering = self._render(portrait, clip, RenderParameters(), idle)
+            ratio = seam_ratio(read_frames(idle))
+            shown = _picked(read_frames(idle), rendering.frame_count, 2 * _SHOWN)
+            sheet = contact_sheet(shown, columns=_SHOWN, cell_width=_CELL)
+        return Trial(f"{name} by {clip.name}, looped", {"seam after encoding": ratio}, sheet)
+
+    def _render(
+        self, portrait: Image, clip: Clip, parameters: RenderParameters, idle: Path
+    ) -> Rendering:
+        rendering = self._engine.render(portrait, clip.template, parameters)
+        encode(rendering.frames(), idle, rate=rendering.rate, encoder="libx264")
+        return rendering
+
+    def _background(self, rig: PortraitRig, idle: Path) -> float | None:
+        """Mean change of what is clear of the person and above the chin; None if nothing is."""
+        matte = self._matte.matte(rig.image)
+        apart = cv2.distanceTransform((matte < _PERSON).astype(np.uint8), cv2.DIST_L2, 5)
+        clear = apart > _CLEAR_OF_PERSON * rig.iod
+        clear[int(rig.mesh[CHIN, 1]) :] = False
+        if np.count_nonzero(clear) < 100:
+            return None
+        rest = rig.image[clear].astype(np.float32)
+        still = [float(np.abs(frame[clear] - rest).mean()) for frame in read_frames(idle)]
+        return max(
+            0.0, float(np.mean(still)) - still[0]
+        )  # what coding alone does is in every frame
+
+
+def _one_to_one(clip: Clip) -> RenderParameters:
+    """Parameters at which output frame t answers to clip frame t with the clip's own motion."""
+    return resolve(
+        {
+            "driving_multiplier": 1.0,
+            "scale_multiplier": 1.0,
+            "loop": False,
+            "fps": float(clip.template.rate),
+        }
+    )
+
+
+def _compared(clip: Clip, seen: Signals) -> Following:
+    return compare(clip.seen, seen, mouth=clip.template.arrays["mouth_opening"])
+
+
+def _followed(following: Following) -> dict[str, float | None]:
+    """A comparison's figures under the names of the bars."""
+    controls = [abs(r) for r in following.control.values() if r is not None]
+    driver, output = following.blinks
+    return {
+        **{f"{name} r": r for name, r in following.r.items()},
+        "control r": float(np.median(controls)) if controls else None,
+        "blinks missed or invented": float(abs(driver - output)),
+        "jitter over the clip's": following.jitter,
+    }
+
+
+def _against_truth(
+    clip: Clip, portrait: Image, idle: Path, seen: Signals
+) -> dict[str, float | None]:
+    """Figures of a self-reenactment relative to its first frame held still."""
+    truth, iod = clip.seen.points, clip.seen.iod
+    errors, static = [], []
+    gains: list[list[float]] = []
+    for t, (ours, theirs) in enumerate(
+        zip(read_frames(idle), read_frames(clip.file), strict=False)
+    ):
+        errors.append(figures.landmark_error(seen.points[t], truth[t], iod))
+        static.append(figures.landmark_error(truth[0], truth[t], iod))
+        if t and t % _COMPARED_EVERY == 0:
+            area = figures.face_area(truth[t], (theirs.shape[1], theirs.shape[0]))
+            gains.append(
+                [
+                    measure(ours, theirs, area) - measure(portrait, theirs, area)
+                    for measure in (figures.psnr, figures.ssim, figures.gradient_similarity)
+                ]
+            )
+    moves = float(np.mean(static)) > _STATIC
+    psnr, ssim, gradients = (float(gain) for gain in np.mean(gains, axis=0))
+    return {
+        "landmark error over static": float(np.mean(errors) / np.mean(static)) if moves else None,
+        "PSNR gain over static, dB": psnr if moves else None,
+        "SSIM gain over static": ssim if moves else None,
+        "gradient similarity gain over static": gradients if moves else None,
+    }
+
+
+def _sharpness(rig: PortraitRig, idle: Path, seen: Signals) -> float:
+    """Median sharpness of the face over the portrait's."""
+    height, width = rig.image.shape[:2]
+    rest = figures.sharpness(rig.image, figures.face_area(rig.mesh, (width, height)))
+    values = [
+        figures.sharpness(frame, figures.face_area(seen.points[t], (width, height)))
+        for t, frame in enumerate(read_frames(idle))
+        if t % _COMPARED_EVERY == 0
+    ]
+    return float(np.median(values) / max(rest, 1e-9))
+
+
+def _curves(clip: Clip, seen: Signals) -> Curves:
+    names = ("eye", "mouth", "yaw")
+    return {name: (getattr(clip.seen, name), getattr(seen, name)) for name in names}
+
+
+def _sheet(clip: Clip, idle: Path) -> Image:
+    """The driver's frames above the output's."""
+    count = clip.template.frame_count
+
+    def both() -> Iterator[Image]:
+        yield from _picked(read_frames(clip.file), count, _SHOWN)
+        yield from _picked(read_frames(idle), count, _SHOWN)
+
+    return contact_sheet(both(), columns=_SHOWN, cell_width=_CELL)
+
+
+def _picked(frames: Iterator[Image], count: int, shown: int) -> Iterator[Image]:
+    """Evenly spread frames of a clip."""
+    wanted = {round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)}
+    yield from (frame for t, frame in enumerate(frames) if t in wanted)
