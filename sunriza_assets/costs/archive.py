@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sunriza_assets.costs.atomic import replace_file, store_errors
+from sunriza_assets.atomic import make_folder, replaced, store_errors
 from sunriza_assets.costs.manifest import Manifest, checked_sha256
 
 __all__ = ["ARCHIVE_FOLDER", "ManifestArchive"]
@@ -38,13 +38,14 @@ class ManifestArchive:
         name = hashlib.sha256(content).hexdigest()
         kept = self._folder / "manifests" / f"{name}.json"
         if not kept.exists():
-            with replace_file(kept) as part:
+            make_folder(kept.parent)
+            with replaced(kept) as part:
                 part.write_bytes(content)
         for role, items in zip(_ROLES, (manifest.outputs, manifest.inputs), strict=True):
             for item in items:
                 mark = self._marks(item.sha256) / f"{name}.{role}"
-                with store_errors("written", mark):
-                    mark.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(mark.parent)
+                with store_errors("write", mark):
                     mark.touch()
 
     def find(self, sha256: str) -> list[tuple[str, Manifest]]:

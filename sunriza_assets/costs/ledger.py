@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sunriza_assets.costs.atomic import locked, replace_file, store_errors
+from sunriza_assets.atomic import lock, replaced, store_errors
 from sunriza_assets.costs.events import KEY, TEXT_COLUMNS, StepEvent, row_of, table_of
 from sunriza_assets.errors import CostError, StoreError
 
@@ -105,7 +105,7 @@ class Ledger:
             CostError: the ledger is damaged or of a newer version.
             StoreError: the folder cannot be written (a full disk, too); nothing has changed then.
         """
-        with locked(self.folder / ".lock"):
+        with lock(self.folder / ".lock"):
             index = self._index()
             self._sweep(index)
             files, last = list(index.files), max(index.cursor, cursor or 0)
@@ -264,7 +264,7 @@ class Ledger:
         import pyarrow.parquet as pq
 
         name = f"steps-{uuid.uuid4().hex}.parquet"
-        with replace_file(self.folder / name) as part:
+        with replaced(self.folder / name) as part:
             pq.write_table(table.unify_dictionaries(), part, compression="zstd")
         events, times = (pc.min_max(table[column]).as_py() for column in ("event_id", "time"))
         return _File(
@@ -282,7 +282,7 @@ class Ledger:
             "cursor": index.cursor,
             "files": [asdict(file) for file in index.files],
         }
-        with replace_file(self.folder / _INDEX) as part:
+        with replaced(self.folder / _INDEX) as part:
             part.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
     def _index(self) -> _Index:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sunriza_assets.costs.atomic import replace_file, store_errors
+from sunriza_assets.atomic import replaced, store_errors
 from sunriza_assets.errors import CostError
 
 __all__ = [
@@ -201,7 +201,7 @@ class Manifest:
         Raises:
             StoreError: it cannot be written.
         """
-        with replace_file(path) as part:
+        with replaced(path) as part:
             part.write_bytes(self.to_bytes())
 
     @classmethod

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sunriza_assets.costs.atomic import replace_file
+from sunriza_assets.atomic import make_folder, replaced
 from sunriza_assets.costs.reports import Report
 
 if TYPE_CHECKING:
@@ -153,10 +153,11 @@ def write_report(
             to_html(main.title, reports, pictures=pictures), encoding="utf-8"
         ),
     }
+    make_folder(folder)
     paths = []
     for kind, write in writers.items():
         path = folder / f"{name}.{kind}"
-        with replace_file(path) as part:
+        with replaced(path) as part:
             write(part)
         paths.append(path)
     return paths

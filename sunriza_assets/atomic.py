@@ -1,0 +1,127 @@
+"""Files that are there whole or not at all, and the locks that order their writers.
+
+Every file grows beside its place, is synced and then renamed over it, so that after an error, a
+kill at any line or a power cut there is the former file or the new one, never a piece. Nothing here
+knows what is inside a file.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from filelock import FileLock, Timeout
+
+from sunriza_assets.errors import StoreError
+
+__all__ = ["lock", "make_folder", "part_path", "replaced", "replacing", "store_errors"]
+
+LOCK_PATIENCE_S: Final = 60.0
+"""How long a lock is waited for."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """An open file to write to, which takes the place of `path` when the block ends well.
+
+    Raises:
+        StoreError: it cannot be written (no such folder, a full disk); what was there still is.
+    """
+    with replaced(path) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, for writers that open files themselves (FFmpeg, Parquet).
+
+    What lies under that name when the block ends well takes the place of `path`.
+
+    Raises:
+        StoreError: it cannot be written (no such folder, a full disk); what was there still is.
+    """
+    part = part_path(path)
+    try:
+        with store_errors("write", path):
+            yield part
+            _sync(part)
+            part.replace(path)
+            _sync(path.parent)  # makes the rename last, too
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def part_path(path: Path, writer: int | None = None) -> Path:
+    """Where a file grows before it is renamed: in the same folder, hidden.
+
+    Args:
+        path: its final place.
+        writer: process id of who writes it; this process if not given.
+    """
+    return path.with_name(f".{path.name}.{writer or os.getpid()}.part")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    with store_errors("make", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a lock file, its folder made where missing; the kernel frees it when its holder dies.
+
+    Raises:
+        StoreError: somebody else has held it for a minute.
+    """
+    make_folder(path.parent)
+    with store_errors("lock", path):
+        holding = FileLock(path, timeout=LOCK_PATIENCE_S, poll_interval=0.01)
+        try:
+            holding.acquire()
+        except Timeout as late:
+            raise StoreError(
+                f"Another process has held this lock for {LOCK_PATIENCE_S:.0f} s",
+                where=path,
+                remedy="End the process that hangs and try again.",
+                code="locked",
+            ) from late
+    try:
+        yield
+    finally:
+        holding.release()
+
+
+@contextmanager
+def store_errors(doing: str, where: object) -> Iterator[None]:
+    """Turn what the operating system says into a `StoreError` with the code `doing`, or `full`.
+
+    Args:
+        doing: what was attempted, a verb: read, write, make, lock.
+        where: the file or folder it was attempted on.
+    """
+    try:
+        yield
+    except OSError as problem:
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise StoreError(
+            "The disk is full" if full else f"Cannot {doing} this: {problem.strerror or problem}",
+            where=where,
+            remedy="Free some space and try again." if full else None,
+            code="full" if full else doing,
+        ) from problem
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which names a folder has."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
