@@ -25,7 +25,7 @@ _CERTAIN: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
 _POSSIBLE: Final = (0.04, 0.25)
 """The same for the unrefined matte: what it calls background, no refinement makes a person."""
-_RIM: Final = 0.003
+_RIM: Final = 0.005
 """Rim around the person that has taken on its colour, share of the picture's longest side: it is
 no background to be left standing when the person moves."""
 _MARGIN: Final = 0.018

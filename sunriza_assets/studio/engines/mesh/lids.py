@@ -30,7 +30,7 @@ __all__ = ["WIDEST", "Eye"]
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
-WIDEST: Final = -0.35
+WIDEST: Final = -0.25
 """Closure of the widest eye that is drawn; there is no eyeball above it in the photo."""
 _MEETING: Final = 0.14
 """Where closed lids meet: this share of the opening above the lower rim."""
@@ -151,8 +151,8 @@ class Eye:
         hold = 1.0 - smoothstep((distance - 1.05 * self._iris_radius) / reach)
         dx, dy = -shift[0] * hold, -shift[1] * hold
         risen = np.maximum(self._upper - upper, 0.0)
-        depth = (self._y - upper) / np.maximum(0.6 * (self._lower - upper), 1e-3)
-        dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * (1.0 - smoothstep(depth))
+        depth = (self._y - upper) / np.maximum(self._lower - upper, 1e-3)
+        dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * np.clip(1.0 - depth, 0.0, 1.0)
         ball = self._read(dx, dy)
         shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
         return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.engines.mesh.easing import smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.surroundings import Surroundings
-from sunriza_assets.studio.engines.mesh.topology import FILLED_TRIANGLES
+from sunriza_assets.studio.engines.mesh.topology import FILLED_TRIANGLES, OVAL, rings_around
 from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 
 __all__ = ["BackwardMap", "Warp"]
@@ -33,6 +33,13 @@ _STILL: Final = 0.02
 """Pixels of displacement that are not worth moving anything for."""
 _SEAM: Final = 0.12
 """Width of the cross-fade inside the oval, IOD."""
+_EDGE_ON: Final = (0.15, 0.5)
+"""Area in the portrait over area in the frame below which a triangle at the outline is not trusted,
+and from which on it is."""
+_NEAR_OUTLINE: Final[NDArray[np.bool_]] = np.all(
+    np.isin(FILLED_TRIANGLES, np.concatenate([OVAL, *rings_around(OVAL, 2)])), axis=1
+)
+"""(898,) triangles along the outline of the face."""
 _SHIFT: Final = 4
 """Fractional bits of painted vertices."""
 
@@ -160,9 +167,10 @@ class Warp:
         paint = cv2.fillConvexPoly
         for number, triangle in enumerate(vertices):
             paint(index, triangle, number, 8, _SHIFT)
-        coefficients = _affine(local, rest - corners)
-        painted = _evaluate(coefficients, index)
-        weight = _seam_weight(index >= 0, self._fold)[:, :, None]
+        trust = _trust(rest, corners)
+        trust[~_NEAR_OUTLINE[order]] = 1.0
+        painted = _evaluate(_affine(local, rest - corners), index)
+        weight = _seam_weight(np.append(trust, np.float32(0.0))[index], self._fold)[:, :, None]
         view = field[rows, columns]
         view += weight * (painted * np.float32(self._step) - view)
 
@@ -208,6 +216,16 @@ def _affine(corners: NDArray[np.float64], shifts: NDArray[np.float64]) -> Field:
     return np.asarray(table.transpose(0, 2, 1).reshape(-1, 6), dtype=np.float32)
 
 
+def _trust(sources: NDArray[np.float64], corners: NDArray[np.float64]) -> Field:
+    """(N,) 0-1 how far each triangle (N, 3, 2) shows enough of itself in the portrait to be
+    stretched to where it goes: what was edge-on there would come out as stripes."""
+    before, after = _signed_areas(sources), _signed_areas(corners)
+    ratio = before / np.where(np.abs(after) > 1e-6, after, 1e-6)
+    return np.asarray(
+        np.clip((ratio - _EDGE_ON[0]) / (_EDGE_ON[1] - _EDGE_ON[0]), 0, 1), np.float32
+    )
+
+
 def _evaluate(coefficients: Field, index: NDArray[np.int16]) -> Field:
     """Read the affine functions at every pixel of an index picture; 0 where it is -1."""
     table = np.concatenate([coefficients, np.zeros((1, 6), np.float32)])
@@ -218,10 +236,10 @@ def _evaluate(coefficients: Field, index: NDArray[np.int16]) -> Field:
     return np.asarray(read[:, :, 0::3] * x + read[:, :, 1::3] * y + read[:, :, 2::3])
 
 
-def _seam_weight(covered: NDArray[np.bool_], width: int) -> Field:
-    """0 on the edge of what is covered, 1 from `width` pixels inside."""
+def _seam_weight(trust: Field, width: int) -> Field:
+    """0 on the edge of what is trusted, 1 from `width` pixels inside."""
     kernel = 2 * width + 1
-    mean = cv2.blur(covered.astype(np.float32), (kernel, kernel), borderType=cv2.BORDER_CONSTANT)
+    mean = cv2.blur(trust, (kernel, kernel), borderType=cv2.BORDER_CONSTANT)
     return np.asarray(smoothstep(2.0 * mean - 1.0), dtype=np.float32)
 
 
