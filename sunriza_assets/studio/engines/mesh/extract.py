@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.engines.base import Image, Progress
-from sunriza_assets.studio.engines.mesh.gaps import bridge
 from sunriza_assets.studio.engines.mesh.pose import eye_distance, split
 from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
 from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
 from sunriza_assets.studio.face.landmarks import FaceLandmarks, FaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, mouth_aperture
-from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS
+from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS, POINTS
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
+from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
 from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate
@@ -31,6 +31,7 @@ __all__ = ["extract_motion", "gaze_offsets"]
 
 TEXTURE_SHAPE: Final = (32, 64)
 """Rows and columns of a cut-out mouth."""
+_THUMBNAIL_WIDTH: Final = 32
 _PARTED: Final = 0.012
 """Inner-lip opening, IOD, below which there is no mouth to cut out."""
 _USUAL_PERCENTILE: Final = 65
@@ -51,28 +52,35 @@ def extract_motion(
     info = probe(clip)
     if not isinstance(info, VideoInfo):
         raise MediaError("A picture has no motion", where=clip, remedy="Use a clip.")
-    seen: list[NDArray[np.float32] | None] = []
+    faces: list[NDArray[np.float32] | None] = []
     textures: list[Image] = []
     skins: list[NDArray[np.float32]] = []
+    thumbnails: list[Image] = []
     for frame, face in _followed(clip, mesh):
-        seen.append(None if face is None else face.points)
+        faces.append(None if face is None else face.points)
         textures.append(_cut_mouth(frame, face))
+        thumbnails.append(_thumbnail(frame))
         if face is not None:
             skins.append(skin_around_mouth(frame, face.points))
-        progress(len(seen), info.frame_count)
-    landmarks, known, gaps = bridge(seen, info.rate)
-    arrays, neutral_frame = _arrays(landmarks, known, info.rate)
-    arrays["mouth_texture"] = np.stack(textures)
+        progress(len(faces), info.frame_count)
+    present = np.array([points is not None for points in faces])
+    part = steady_part(present, info.rate, cuts=find_cuts(np.stack(thumbnails)))
+    frames = slice(part.start, part.stop)
+    blank = np.full((POINTS, 3), np.nan)
+    landmarks = np.stack([blank if points is None else points for points in faces[frames]])
+    landmarks = fill_gaps(landmarks.astype(np.float64), present[frames])
+    arrays, neutral_frame = _arrays(landmarks, present[frames], info.rate)
+    arrays["mouth_texture"] = np.stack(textures[frames])
     arrays["skin"] = np.median(np.stack(skins), axis=0).astype(np.float32)
     return MotionTemplate(
         engine=engine,
         engine_version=version,
         rate=info.rate,
-        frame_count=len(seen),
+        frame_count=len(landmarks),
         source_sha256=_sha256(clip),
         neutral_frame=neutral_frame,
         arrays=arrays,
-        facts={"frames_with_face": int(known.sum()), "gaps": gaps},
+        facts={"frames_with_face": int(present.sum()), **part.facts(info.rate)},
     )
 
 
@@ -160,6 +168,15 @@ def _cut_mouth(frame: Image, face: FaceLandmarks | None) -> Image:
     return np.asarray(
         cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
     )
+
+
+def _thumbnail(frame: Image) -> Image:
+    """Small grey picture of a frame, for telling cuts."""
+    height, width = frame.shape[:2]
+    step = max(1, width // (4 * _THUMBNAIL_WIDTH))
+    size = (_THUMBNAIL_WIDTH, max(1, round(_THUMBNAIL_WIDTH * height / width)))
+    grey = cv2.cvtColor(np.ascontiguousarray(frame[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
