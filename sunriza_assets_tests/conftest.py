@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from sunriza_assets.studio.face.model_store import ModelStore
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.sample.clip import Sample
+
+# A busy machine must not fail a test: nothing here is judged by the clock.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

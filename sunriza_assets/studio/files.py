@@ -1,38 +1,14 @@
-"""Writing a file so that a reader only ever meets a whole one, whatever happens to the writer."""
+"""JSON documents on disk, whole ones only: `sunriza_assets.atomic` sees to that."""
 
 import errno
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import StoreError
 
 __all__ = ["replacing", "unwritable", "write_json"]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file beside `path` to write to; sync it and rename it over `path` at the end.
-
-    After an error, or a kill at any line, `path` is what it was before.
-
-    Raises:
-        StoreError: the folder cannot be written to, or the disk is full.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:

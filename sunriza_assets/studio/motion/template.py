@@ -21,8 +21,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.files import replacing
 
 __all__ = ["SCHEMA_VERSION", "MotionTemplate"]
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError, SunrizaError
 from sunriza_assets.studio.engines.base import Image, VisemeCells
-from sunriza_assets.studio.files import replacing, write_json
+from sunriza_assets.studio.files import write_json
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.overlay.visemes import VISEMES, viseme_maps
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.studio.engines.base import VisemeCells
-from sunriza_assets.studio.files import replacing
 
 __all__ = ["draw_mask", "mask_problems", "write_mask"]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from sunriza_assets.studio.files import replacing
+from sunriza_assets.atomic import replacing
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.probe import describe_own

@@ -52,17 +52,17 @@ def _fixed(table: dict[str, Any]) -> Mapping[str, Any]:
 VISEMES: Final[Mapping[str, LipShape | None]] = _fixed(
     {
         "Rest": None,  # the portrait as it is, an open smile too
-        "AI": LipShape(opening=0.21, width=0.98, upper_share=0.16),
+        "AI": LipShape(opening=0.24, width=0.98, upper_share=0.16),
         "E": LipShape(opening=0.105, width=1.10, upper_share=0.22),
         "U": LipShape(opening=0.045, width=0.70, upper_share=0.12, puff=1.18),
         "O": LipShape(opening=0.15, width=0.76, upper_share=0.20, puff=1.08),
         "MBP": LipShape(opening=0.0, width=0.98, roll=0.45),
-        "FV": LipShape(opening=0.035, width=1.0, upper_share=0.75, tuck=0.045),
-        "L": LipShape(opening=0.115, width=0.98, upper_share=0.20, tongue="up"),
+        "FV": LipShape(opening=0.06, width=1.0, upper_share=0.72, tuck=0.05),
+        "L": LipShape(opening=0.14, width=0.94, upper_share=0.20, tongue="up"),
         "WQ": LipShape(opening=0.03, width=0.62, upper_share=0.12, puff=1.25),
         "R": LipShape(opening=0.06, width=0.82, upper_share=0.30, puff=1.08),
-        "CH": LipShape(opening=0.07, width=0.80, upper_share=0.42, puff=1.12, lower_teeth=True),
-        "TH": LipShape(opening=0.07, width=1.0, upper_share=0.25, tongue="between"),
+        "CH": LipShape(opening=0.095, width=0.80, upper_share=0.42, puff=1.12, lower_teeth=True),
+        "TH": LipShape(opening=0.085, width=1.0, upper_share=0.25, tongue="between"),
     }
 )
 """Name -> shape in the order of the atlas; None leaves the lips as the portrait shows them."""

@@ -99,7 +99,7 @@ def test_numpy_reads_the_arrays_without_pickle(saved: Path) -> None:
 
 
 def test_an_unwritable_place_is_a_store_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="Cannot write"):
         make_template().save(tmp_path / "missing" / "motion.npz")
 
 

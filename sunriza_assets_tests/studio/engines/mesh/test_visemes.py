@@ -94,9 +94,9 @@ def test_cells_join_the_frame_at_their_rim(speaker: Speaker) -> None:
 
 def test_a_lip_reader_tells_open_from_shut(speaker: Speaker) -> None:
     aperture = {name: speaker.aperture(name) for name in VISEMES}
-    assert aperture["AI"] == max(aperture.values())
+    assert aperture["AI"] > 0.95 * max(aperture.values())
     assert aperture["MBP"] <= min(aperture.values()) + 0.01
-    assert aperture["AI"] > aperture["O"] > aperture["R"] > aperture["MBP"]
+    assert aperture["O"] > aperture["R"] > aperture["MBP"]
     assert aperture["AI"] - aperture["MBP"] > 0.12
     seen = {name: float(mouth_aperture(look)) for name, look in speaker.independent.items()}
     assert seen["AI"] - seen["MBP"] > 0.08
