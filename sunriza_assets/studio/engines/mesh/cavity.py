@@ -86,7 +86,7 @@ def paint_cavity(inside: Inside, skin: Plane) -> Plane:
 def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, out: float) -> Plane:
     """Lay the tongue over `canvas`: on the floor at rest, up to the upper teeth or over them."""
     middle = np.sqrt(np.maximum(1.0 - (inside.side / (0.8 - 0.12 * max(raised, out))) ** 2, 0.0))
-    rest_top = np.minimum(0.10, 0.42 * inside.gap)
+    rest_top = np.minimum(0.07, 0.33 * inside.gap)
     raised_top = np.maximum(inside.gap - 0.6 * _UPPER_REACH, 0.4 * inside.gap)
     out_top = np.maximum(inside.gap - 0.45 * _UPPER_REACH, 0.6 * inside.gap)
     top = rest_top + raised * (raised_top - rest_top)
@@ -95,7 +95,7 @@ def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, o
     height = np.clip(inside.above_lower / np.maximum(top, 1e-3), 0.0, 1.0)
     roundness = 0.80 + 0.20 * np.sqrt(np.maximum(1.0 - height**2, 0.0))
     furrow = 1.0 - 0.10 * np.exp(-((inside.x / 0.018) ** 2))
-    light = (0.80 + 0.20 * max(raised, out)) * roundness * furrow
+    light = (0.68 + 0.30 * max(raised, out)) * roundness * furrow
     colour = skin * _TONGUE * light[:, :, None]
     return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
 
