@@ -3,15 +3,13 @@
 Frames come as a stream and none is kept. The file appears under its name when it is complete.
 """
 
-import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import av
 import numpy as np
@@ -20,42 +18,33 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
+from sunriza_assets.studio.media.encoder import (
+    CRF,
+    Encoder,
+    Settings,
+    add_video,
+    pick_encoder,
+    to_yuv,
+)
 from sunriza_assets.studio.media.files import part_path, sync_and_rename, writing
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.sound import SoundTrack
 
-__all__ = ["Encoder", "Quality", "VideoWriter", "encode", "pick_encoder"]
+__all__ = ["Quality", "VideoWriter", "encode"]
 
-Encoder = Literal["auto", "libx264", "h264_nvenc"]
-
-CRF: Final = 18
-"""Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
-_HEADROOM: Final = 0.72
-"""Share of the budget that is the highest rate."""
-_BUFFER_S: Final = 1.0
-"""Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
-With this much, noise of a second or more still stays below the ceiling."""
-_THREADS: Final = 4
-"""Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
-_AVCOL_BT709: Final = 1
 _SOUND_BITS: Final = 128_000
 """Bits per second of AAC: nothing is heard of it, the sound is kept for people."""
-_SEEK_S: Final = 2
-"""Seconds between key frames: a seek never waits longer."""
 _ENDLESS_S: Final = 3600
 _COMPARED: Final = 5
 """One frame of so many is compared with what was encoded of it."""
 if TYPE_CHECKING:
     from sunriza_assets.studio.media.quality import Likeness
-
-_log = logging.getLogger(__name__)
 
 
 def encode(
@@ -114,7 +103,17 @@ class Quality:
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):
-    """Takes frames one by one; see `encode` for arguments and errors.
+    """Takes frames one by one; see `encode` for most arguments and for errors.
+
+    Args:
+        path: destination, .mp4.
+        rate: frames per second, exact.
+        crf: x264's constant quality.
+        encoder: which one; auto tries NVENC.
+        sound: what is heard with it.
+        key_frame_s: seconds between key frames.
+        published: hold it to the gate: the rate is capped, the likeness measured, and a clip that
+            fails is refused.
 
     Leaving the block well finishes the file and sets `info`; leaving it by an error removes it.
     """
@@ -132,15 +131,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         crf: int = CRF,
         encoder: Encoder = "auto",
         sound: SoundTrack | None = None,
-        key_frame_s: int = _SEEK_S,
+        key_frame_s: int = 2,
         published: bool = False,
     ) -> None:
         self._path = path
         self._part = part_path(path)
         self._rate = rate
-        self._crf = crf
+        self._settings = Settings(rate, crf, key_frame_s, capped=published)
         self._wanted: Encoder = encoder
-        self._key_frame_s = key_frame_s
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._count = 0
@@ -259,9 +257,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._container = av.open(
             str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
         )
-        self._stream = _add_stream(
-            self._container, name, (width, height), self._rate, self._crf, self._key_frame_s
-        )
+        self._stream = add_video(self._container, name, (width, height), self._settings)
         if self._sound is not None:
             self._sound.open(self._container)
         self._container.start_encoding()  # opens the encoder, which then has its parameter sets
@@ -302,84 +298,3 @@ class _Sound:
     def _encode(self, container: OutputContainer, frame: AudioFrame | None) -> None:
         if self._stream is not None:
             container.mux(self._stream.encode(frame))
-
-
-def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
-    """(H, W, 3) uint8 RGB to a yuv420p frame, bt709, limited range."""
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise MediaError(f"A frame is (H, W, 3) uint8, this is {frame.shape} {frame.dtype}")
-    rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    yuv = rgb.reformat(
-        format="yuv420p",
-        dst_colorspace=Colorspace.ITU709,
-        dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-        threads=1,
-    )
-    yuv.colorspace = _AVCOL_BT709
-    yuv.color_primaries = ColorPrimaries.BT709
-    yuv.color_trc = ColorTrc.BT709
-    return yuv
-
-
-def pick_encoder(width: int, height: int) -> Literal["libx264", "h264_nvenc"]:
-    """NVENC if it really encodes frames of this size here and now, else x264."""
-    return "h264_nvenc" if _nvenc_works(width, height) else "libx264"
-
-
-@cache
-def _nvenc_works(width: int, height: int) -> bool:
-    frame = to_yuv(np.full((height, width, 3), 128, np.uint8))
-    try:
-        with av.open("null", "w", format="null") as container:
-            stream = _add_stream(container, "h264_nvenc", (width, height), Fraction(25), CRF)
-            packets = 0
-            for i in range(3):
-                frame.pts, frame.time_base = i, Fraction(1, 25)
-                packets += len(stream.encode(frame))
-            packets += len(stream.encode(None))
-    except (av.error.FFmpegError, ValueError) as error:
-        _log.info("h264_nvenc does not work here, x264 is used: %s", error)
-        return False
-    return packets == 3
-
-
-def _add_stream(
-    container: OutputContainer,
-    name: str,
-    size: tuple[int, int],
-    rate: Fraction,
-    crf: int,
-    key_frame_s: int = _SEEK_S,
-) -> VideoStream:
-    stream = container.add_stream(name, rate=rate)
-    if not isinstance(stream, VideoStream):
-        raise MediaError(f"{name} is no video encoder", code="unsupported")
-    stream.width, stream.height = size
-    stream.pix_fmt = "yuv420p"
-    stream.time_base = 1 / rate
-    context = stream.codec_context
-    context.time_base = 1 / rate
-    context.framerate = rate
-    context.gop_size = max(1, round(key_frame_s * rate))
-    context.max_b_frames = 0  # shown as decoded: no edit list, first frame after one packet
-    context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
-    context.color_range = ColorRange.MPEG
-    context.sample_aspect_ratio = Fraction(1)
-    most = round(8 * byte_budget(size, Fraction(1)) * _HEADROOM)
-    options: dict[str, object] = {"maxrate": str(most), "bufsize": str(round(_BUFFER_S * most))}
-    if name == "libx264":
-        context.thread_count = _THREADS
-        options |= {
-            "preset": "medium",
-            "profile": "high",
-            "crf": str(crf),
-            "x264-params": "open-gop=0:bframes=0",
-        }
-    else:
-        options |= {
-            "preset": "p5", "profile": "high", "rc": "vbr", "cq": str(crf), "b": "0",
-            "bf": "0", "forced-idr": "1", "strict_gop": "1",
-        }  # fmt: skip
-    stream.options = options
-    return stream

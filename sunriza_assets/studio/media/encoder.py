@@ -1,0 +1,147 @@
+"""The H.264 encoders: which one works here, and how it is told what phones need.
+
+x264 everywhere; NVENC where a test encode works. Both write High profile, yuv420p, bt709 tags,
+closed groups of pictures and no B-frames: frames are shown as they are decoded, so a file needs no
+edit list and the first frame is on the screen after one packet.
+"""
+
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Final, Literal
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.budget import byte_budget
+
+__all__ = ["CRF", "Encoder", "Settings", "add_video", "pick_encoder", "to_yuv"]
+
+Encoder = Literal["auto", "libx264", "h264_nvenc"]
+
+CRF: Final = 18
+"""Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
+_HEADROOM: Final = 0.72
+"""Share of the budget that is the highest rate."""
+_BUFFER_S: Final = 1.0
+"""Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
+With this much, noise of a second or more still stays below the ceiling."""
+_THREADS: Final = 4
+"""Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
+_AVCOL_BT709: Final = 1
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an encoder is told beside the frames' size."""
+
+    rate: Fraction
+    """Frames per second, exact."""
+    crf: int = CRF
+    """x264's constant quality, 0-51; lower is better."""
+    key_frame_s: int = 2
+    """Seconds between key frames: a seek never waits longer."""
+    capped: bool = False
+    """Whether the rate is held below the budget of a published clip."""
+
+
+def pick_encoder(width: int, height: int) -> Literal["libx264", "h264_nvenc"]:
+    """NVENC if it really encodes frames of this size here and now, else x264."""
+    return "h264_nvenc" if _nvenc_works(width, height) else "libx264"
+
+
+def add_video(
+    container: OutputContainer, encoder: str, size: tuple[int, int], settings: Settings
+) -> VideoStream:
+    """Announce the pictures of a clip; the encoder is opened with the first of them.
+
+    Raises:
+        MediaError: `unsupported`: no such encoder here.
+    """
+    try:
+        stream = container.add_stream(encoder, rate=settings.rate)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MediaError(f"There is no encoder {encoder} here", code="unsupported") from error
+    if not isinstance(stream, VideoStream):
+        raise MediaError(f"{encoder} is no video encoder", code="unsupported")
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = 1 / settings.rate
+    context = stream.codec_context
+    context.time_base = 1 / settings.rate
+    context.framerate = settings.rate
+    context.gop_size = max(1, round(settings.key_frame_s * settings.rate))
+    context.max_b_frames = 0
+    context.color_primaries = context.color_trc = context.colorspace = _AVCOL_BT709
+    context.color_range = ColorRange.MPEG
+    context.sample_aspect_ratio = Fraction(1)
+    options = _x264(settings) if encoder == "libx264" else _nvenc(settings)
+    if encoder == "libx264":
+        context.thread_count = _THREADS
+    if settings.capped:
+        most = round(8 * byte_budget(size, Fraction(1)) * _HEADROOM)
+        options |= {"maxrate": str(most), "bufsize": str(round(_BUFFER_S * most))}
+    stream.options = dict(options)
+    return stream
+
+
+def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
+    """(H, W, 3) uint8 RGB to a yuv420p frame, bt709, limited range."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise MediaError(f"A frame is (H, W, 3) uint8, this is {frame.shape} {frame.dtype}")
+    rgb = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    yuv = rgb.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+        threads=1,
+    )
+    yuv.colorspace = _AVCOL_BT709
+    yuv.color_primaries = ColorPrimaries.BT709
+    yuv.color_trc = ColorTrc.BT709
+    return yuv
+
+
+def _x264(settings: Settings) -> dict[str, str]:
+    # A lookahead in a thread of its own plans the rate by how far it has come: the same frames
+    # given at another pace became another file in one run of ten.
+    return {
+        "preset": "medium",
+        "profile": "high",
+        "crf": str(settings.crf),
+        "x264-params": "open-gop=0:bframes=0:sync-lookahead=0",
+    }
+
+
+def _nvenc(settings: Settings) -> dict[str, str]:
+    return {
+        "preset": "p5", "profile": "high", "rc": "vbr", "cq": str(settings.crf), "b": "0",
+        "bf": "0", "forced-idr": "1", "strict_gop": "1", "spatial-aq": "1",
+    }  # fmt: skip
+
+
+@cache
+def _nvenc_works(width: int, height: int) -> bool:
+    frame = to_yuv(np.full((height, width, 3), 128, np.uint8))
+    settings = Settings(Fraction(25), capped=True)
+    try:
+        with av.open("null", "w", format="null") as container:
+            stream = add_video(container, "h264_nvenc", (width, height), settings)
+            packets = 0
+            for i in range(3):
+                frame.pts, frame.time_base = i, 1 / settings.rate
+                packets += len(stream.encode(frame))
+            packets += len(stream.encode(None))
+    except (av.error.FFmpegError, MediaError) as error:
+        _log.info("h264_nvenc does not work here, x264 is used: %s", error)
+        return False
+    return packets == 3
