@@ -103,6 +103,10 @@ class AvatarStore(Protocol):
         Claiming again for the same run changes nothing, after it has ended, too. The former
         results stay in place. Claims are ordered as they arrive: the last one counts.
 
+        Returns:
+            The document with the inputs as they were at the run's first claim, whatever a user
+            has changed since: all steps of a run work with the same.
+
         Raises:
             ConflictError: another run has taken the avatar over from this one before.
         """
@@ -144,10 +148,20 @@ class AvatarStore(Protocol):
         """
         ...
 
-    def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
+    def fail(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        code: str,
+        message: str,
+        asked_for: str | None = None,
+    ) -> bool:
         """Status `error` with a message a user may read, if the run still owns the avatar.
 
-        A run that died before it could claim may fail an avatar that still waits for one.
+        Args:
+            asked_for: the `inputs_version` that the run was requested for. With it, a run that
+                died before it could claim fails an avatar whose very inputs still wait for one.
 
         Returns:
             Whether the document now says so. The former results stay in place.

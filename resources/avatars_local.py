@@ -101,9 +101,10 @@ class LocalAvatars:
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
         self._throttle.forget(avatar_id)
-        return self._take(
+        document, _ = self._take(
             avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
-        )[0]
+        )
+        return document.as_claimed()
 
     def progress(
         self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
@@ -143,11 +144,21 @@ class LocalAvatars:
             ),
         )[0]
 
-    def fail(self, avatar_id: str, run_id: str, *, code: str, message: str) -> bool:
+    def fail(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        code: str,
+        message: str,
+        asked_for: str | None = None,
+    ) -> bool:
         """Status `error`, if the run still owns the avatar."""
         document, _ = self._take(
             avatar_id,
-            lambda document: ownership.fail(document, run_id, now(), code=code, message=message),
+            lambda document: ownership.fail(
+                document, run_id, now(), code=code, message=message, asked_for=asked_for
+            ),
         )
         if ownership.has_failed(document, run_id, code=code, message=message):
             return True

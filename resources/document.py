@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -156,10 +156,7 @@ class AvatarDocument:
     @property
     def has_inputs(self) -> bool:
         """Whether there is a hero image and a hero video."""
-        try:
-            return bool(self.hero_image_url and self.hero_video_url)
-        except AvatarError:
-            return False
+        return None not in (self.inputs["image"], self.inputs["video"])
 
     @property
     def needs_run(self) -> bool:
@@ -218,6 +215,36 @@ class AvatarDocument:
                 if said.get("document") is not None:
                     wishes[name] = said["document"]
         return wishes
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """All that a run works with: the URLs of picture and clip (None where missing), wishes."""
+        urls: list[str | None] = []
+        for read in (lambda: self.hero_image_url, lambda: self.hero_video_url):
+            try:
+                urls.append(read())
+            except AvatarError:
+                urls.append(None)
+        return {"image": urls[0], "video": urls[1], "wishes": self.wishes}
+
+    def as_claimed(self) -> "AvatarDocument":
+        """The document with the inputs that the run at work has claimed.
+
+        A user may change them at any time, and back again; a run that read some before and some
+        after would publish what nobody asked for.
+        """
+        claimed = self.record.inputs
+        if self.record.state != "generating" or self.inputs == claimed:
+            return self
+        training = dict(_map(self.data.get("training")))
+        training |= {"heroImageUrl": claimed["image"], "heroVideoUrl": claimed["video"]}
+        basic = {key: value for key, value in self.basic.items() if key != "overridden"}
+        basic["parameters"] = claimed["wishes"]
+        dynamics = dict(_map(self.data.get("dynamics"))) | {DYNAMICS_ID: basic}
+        data = dict(self.data) | {"training": training, "dynamics": dynamics}
+        if claimed["image"] is None:
+            data |= {"avatarImageUrl": None, "profileImageUrl": None}
+        return replace(self, data=data)
 
     @property
     def inputs_version(self) -> str:

@@ -91,7 +91,7 @@ def claim(
         state="generating",
         earlier=(*record.earlier, *([record.run_id] if record.run_id else []))[-REMEMBERED_RUNS:],
         inputs_version=document.inputs_version,
-        wishes=document.wishes,
+        inputs=document.inputs,
         started_at=now,
         error=None,
         results={} if forgotten else record.results,
@@ -155,7 +155,7 @@ def publish(
     if document.status == "pending":
         del shown["status"]
     drop = _leftover(document, new, shown)
-    if document.wishes == record.wishes:
+    if document.wishes == record.inputs.get("wishes", {}):
         shown["parameters"] = dict(parameters)
         if overridden:
             shown["overridden"] = dict(overridden)
@@ -164,21 +164,29 @@ def publish(
     after = applied(document, Step(new, shown, drop, now), document.update_time)
     if document.inputs_version == record.inputs_version:
         # What the run was made from has another name now: its effective parameters are wishes.
-        new = replace(new, inputs_version=after.inputs_version, wishes=after.wishes)
+        new = replace(new, inputs_version=after.inputs_version, inputs=after.inputs)
         shown["inputsVersion"] = new.inputs_version
     return Step(new, shown, drop, now)
 
 
 def fail(
-    document: AvatarDocument, run_id: str, now: datetime, *, code: str, message: str
+    document: AvatarDocument,
+    run_id: str,
+    now: datetime,
+    *,
+    code: str,
+    message: str,
+    asked_for: str | None,
 ) -> Step | None:
     """Show an error; None when the run has no say in this avatar any more.
 
-    A run that died before it could claim speaks for the inputs that still wait for one.
+    A run that died before it could claim speaks for the inputs that it was asked to answer, if
+    they still wait for a run.
     """
     record = document.record
     known = run_id == record.run_id or run_id in record.earlier
-    if not known and record.state != "generating" and document.needs_run:
+    waits = document.needs_run and document.inputs_version == asked_for
+    if waits and not known and record.state != "generating":
         claimed = claim(document, run_id, now)
         if claimed is not None:
             document = applied(document, claimed, document.update_time)
@@ -209,7 +217,7 @@ def settle(document: AvatarDocument, now: datetime) -> Step | None:
         return None
     record = document.record
     if record.inputs_version is None:
-        seen = replace(record, inputs_version=document.inputs_version, wishes=document.wishes)
+        seen = replace(record, inputs_version=document.inputs_version, inputs=document.inputs)
         return Step(seen, {}, frozenset(), None)
     shown = shows(record)
     if document.status == "pending":

@@ -26,7 +26,7 @@ from resources.record import RunRecord
 from resources.storage import ABSENT, MediaStorage
 from sunriza_assets.errors import ConflictError, StoreError
 
-__all__ = ["FILES", "KEEP_REPLACED", "PublishedFile", "clean_up", "folder_of", "publish_avatar"]
+__all__ = ["FILES", "KEEP_REPLACED", "PublishedFile", "folder_of", "publish_avatar", "tidy"]
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def publish_avatar(
     document = avatars.get(avatar_id)
     record = document.record
     if record.current and record.current.run_id == run_id:
-        _mirror(storage, avatars, avatar_id)
+        tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
         return document
     if record.run_id != run_id or record.state != "generating":
         raise _not_owner(avatar_id, run_id)
@@ -116,16 +116,15 @@ def publish_avatar(
     except ConflictError:
         _delete(storage, f"{folder_of(avatar_id)}/{version}/")
         raise
-    # From here on the avatar is published. What follows is tidying, repeated by the next run.
+    # From here on the avatar is published. What follows is tidying, which anybody may repeat.
     try:
-        _mirror(storage, avatars, avatar_id)
-        clean_up(storage, avatars, avatar_id, keep_replaced=keep_replaced)
+        tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
     except StoreError as problem:
         _log.warning("%s is published, but not tidied: %s", avatar_id, problem)
     return document
 
 
-def clean_up(
+def tidy(
     storage: MediaStorage,
     avatars: AvatarStore,
     avatar_id: str,
@@ -133,11 +132,15 @@ def clean_up(
     keep_replaced: timedelta = KEEP_REPLACED,
     now: datetime | None = None,
 ) -> list[str]:
-    """Delete the objects of versions that nobody reads any more; returns their names.
+    """Copy the current version to the plain names, and delete what nobody reads any more.
 
-    These are versions replaced longer ago than `keep_replaced`, and those of runs that died or
-    were superseded before they could publish.
+    That is: versions replaced longer ago than `keep_replaced`, and those of runs that died or were
+    superseded before they could publish. It may be repeated at any time, also beside a publication.
+
+    Returns:
+        The names of the objects that were deleted.
     """
+    _mirror(storage, avatars, avatar_id)
     folder = folder_of(avatar_id)
     # The objects are listed first: a version that is published in between is then not on the list.
     names = [stored.name for stored in storage.list(f"{folder}/v")]
@@ -201,12 +204,14 @@ def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None
         if current.version == done:
             return
         prefix = f"{folder}/{current.version}/"
-        present = {stored.name.removeprefix(prefix) for stored in storage.list(prefix)}
+        wanted = {stored.name.removeprefix(prefix): stored for stored in storage.list(prefix)}
         for name in FILES:
-            if name in present:
+            plain = storage.stat(f"{folder}/{name}")
+            if name not in wanted:
+                if plain is not None:
+                    storage.delete(plain.name)
+            elif plain is None or plain.md5 != wanted[name].md5:
                 storage.copy(prefix + name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
-            else:
-                storage.delete(f"{folder}/{name}")
         done = current.version
 
 

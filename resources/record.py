@@ -47,8 +47,8 @@ class RunRecord:
     """Runs that claimed before, oldest first; none of them may ever own it again."""
     inputs_version: str | None = None
     """`AvatarDocument.inputs_version` that the last run answers to."""
-    wishes: Mapping[str, Any] = field(default_factory=dict)
-    """The document's wishes at the last claim."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """These inputs, `AvatarDocument.inputs` at the last claim: what the whole run works with."""
     started_at: datetime | None = None
     """When the last run claimed, UTC."""
     error: Mapping[str, str] | None = None

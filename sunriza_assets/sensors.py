@@ -102,7 +102,13 @@ def _close(context: dg.RunStatusSensorContext, stores: Stores, code: str, messag
     if avatar_id is None:
         return
     try:
-        stores.avatars.fail(avatar_id, run.run_id, code=code, message=message)
+        stores.avatars.fail(
+            avatar_id,
+            run.run_id,
+            code=code,
+            message=message,
+            asked_for=run.tags.get(INPUTS_TAG),
+        )
     except SunrizaError as error:
         context.log.warning("%s could not be told that its run ended: %s", avatar_id, error)
 

@@ -249,13 +249,19 @@ class AvatarStoreContract:
         avatars.progress("anna", "run-2", 50)
         assert avatars.get("anna") == before
 
-    def test_a_run_that_died_before_its_claim_fails_an_avatar_that_waits(
-        self, avatars: AvatarStore
+    def test_a_run_that_died_before_its_claim_fails_what_it_was_asked_for(
+        self, avatars: AvatarStore, client: Client
     ) -> None:
-        avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"status": "pending"}}})
-        assert avatars.fail("anna", "run-1", code="run.failed", message="The run stopped.")
+        asked = avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"status": "pending"}}})
+        said = {"code": "run.failed", "message": "The run stopped."}
+        assert not avatars.fail("anna", "run-1", **said)
+        client.save("anna", {"avatarImageUrl": "https://example.com/new.jpg"})
+        assert not avatars.fail("anna", "run-1", **said, asked_for=asked.inputs_version)
         document = avatars.get("anna")
-        assert (document.status, document.run_id) == ("error", "run-1")
+        assert document.needs_run
+        assert avatars.fail("anna", "run-2", **said, asked_for=document.inputs_version)
+        document = avatars.get("anna")
+        assert (document.status, document.run_id) == ("error", "run-2")
         assert not document.needs_run
 
     def test_a_newer_run_takes_over_for_good(self, avatars: AvatarStore) -> None:
@@ -349,6 +355,24 @@ class AvatarStoreContract:
         assert document.basic["idleVideoUrl"] == "idle-1"
         assert document.wishes == {"fps": 30}
         assert document.needs_run
+
+    def test_all_steps_of_a_run_work_with_the_inputs_of_its_first_claim(
+        self, avatars: AvatarStore, client: Client
+    ) -> None:
+        avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"parameters": {"fps": 25}}}})
+        first = avatars.claim("anna", "run-1")
+        client.save(
+            "anna",
+            {
+                "avatarImageUrl": "https://example.com/new.jpg",
+                "training": {"heroVideoUrl": "https://example.com/new.mp4"},
+                "dynamics": {"basic": {"parameters": {"fps": 30, "lips": "still"}}},
+            },
+        )
+        later = avatars.claim("anna", "run-1")
+        assert later.inputs == first.inputs
+        assert avatars.get("anna").hero_image_url == "https://example.com/new.jpg"
+        assert avatars.claim("anna", "run-2").inputs == avatars.get("anna").inputs
 
     def test_a_request_during_a_run_is_kept_and_answered(
         self, avatars: AvatarStore, client: Client

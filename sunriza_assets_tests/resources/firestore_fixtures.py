@@ -33,6 +33,10 @@ class App:
     def delete(self, avatar_id: str) -> None:
         self._avatars.document(avatar_id).delete()
 
+    def forget_runs(self, avatar_id: str) -> None:
+        """What no app may do: remove the server's record."""
+        self._avatars.document(avatar_id).collection("server").document("basic").delete()
+
 
 @pytest.fixture(scope="session")
 def firestore_server() -> Iterator[FirestoreServer | None]:

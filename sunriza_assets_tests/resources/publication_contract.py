@@ -13,7 +13,7 @@ import pytest
 
 from resources.avatars import AvatarStore
 from resources.document import AvatarDocument
-from resources.publication import FILES, clean_up, folder_of, publish_avatar
+from resources.publication import FILES, folder_of, publish_avatar, tidy
 from resources.storage import MediaStorage, StoredObject
 from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.avatar_store_contract import INPUTS, Client
@@ -147,9 +147,9 @@ class PublicationContract:
     ) -> None:
         avatars.merge("anna", INPUTS)
         old = [published(storage, avatars, tmp_path, f"run-{n}").basic for n in (1, 2, 3)]
-        assert clean_up(storage, avatars, "anna") == []
+        assert tidy(storage, avatars, "anna") == []
         later = datetime.now(UTC) + timedelta(days=2)
-        assert len(clean_up(storage, avatars, "anna", now=later)) == 2 * len(NAMES)
+        assert len(tidy(storage, avatars, "anna", now=later)) == 2 * len(NAMES)
         assert [set(versions_seen(basic, opened).values()) for basic in old] == [
             {None},
             {None},

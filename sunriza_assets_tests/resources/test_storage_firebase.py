@@ -1,5 +1,18 @@
 """`FirebaseStorage` keeps the contract over real HTTP, and stands what networks do."""
 
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from resources import google_errors
+from resources.storage import ABSENT
+from resources.storage_firebase import FirebaseStorage
+from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.media_storage_contract import MediaStorageContract, file
 from sunriza_assets_tests.resources.storage_fixtures import (
     opened,
@@ -7,9 +20,185 @@ from sunriza_assets_tests.resources.storage_fixtures import (
     storage,
     storage_server,
 )
+from sunriza_assets_tests.servers.storage.server import StorageServer
 
 __all__ = ["file", "opened", "own_bucket_server", "storage", "storage_server"]
+
+BIG = 20_000_000
+"""More than the client uploads in one request."""
 
 
 class TestContract(MediaStorageContract):
     """All of it."""
+
+
+class TestUrls:
+    def test_they_are_firebase_download_urls(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path]
+    ) -> None:
+        stored = storage.put(file(b"x"), "avatars/anna/dynamics/basic/idle.mp4")
+        parts = urlsplit(stored.url)
+        assert parts.path.endswith("/o/avatars%2Fanna%2Fdynamics%2Fbasic%2Fidle.mp4")
+        query = parse_qs(parts.query)
+        assert query["alt"] == ["media"]
+        assert len(query["token"][0]) == 36
+
+    def test_every_object_has_a_token_of_its_own(
+        self,
+        storage: FirebaseStorage,
+        opened: Callable[[str], bytes | None],
+        file: Callable[[bytes], Path],
+    ) -> None:
+        first, second = storage.put(file(b"1"), "a"), storage.put(file(b"2"), "b")
+        assert opened(first.url.replace("/o/a", "/o/b")) is None
+        assert opened(second.url) == b"2"
+
+    def test_all_ways_to_name_an_object_of_this_bucket_are_understood(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
+    ) -> None:
+        storage.put(file(b"x"), "a b/ü.jpg")
+        bucket = storage._bucket.name
+        for url in (
+            f"gs://{bucket}/a b/ü.jpg",
+            f"https://storage.googleapis.com/{bucket}/a%20b/%C3%BC.jpg",
+            "a b/ü.jpg",
+        ):
+            assert storage.resolve(url, tmp_path / "down", max_bytes=9).read_bytes() == b"x"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://firebasestorage.googleapis.com/v0/b/other/o/a?alt=media",
+            "https://storage.googleapis.com/other/a",
+            "https://storage.googleapis.com.evil.example/a",
+            "https://user:pass@storage.googleapis.com/a",
+        ],
+    )
+    def test_other_buckets_are_foreign(
+        self, storage: FirebaseStorage, tmp_path: Path, url: str
+    ) -> None:
+        with pytest.raises(StoreError) as caught:
+            storage.resolve(url, tmp_path, max_bytes=9)
+        assert caught.value.code == "store.address"
+
+    def test_cache_control_is_served(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path]
+    ) -> None:
+        import urllib3
+
+        stored = storage.put(file(b"x"), "v1/a", cache_control="public, max-age=31536000")
+        copied = storage.copy("v1/a", "a", cache_control="no-cache")
+        answers = [urllib3.request("GET", one.url, retries=False) for one in (stored, copied)]
+        assert [answer.headers["cache-control"] for answer in answers] == [
+            "public, max-age=31536000",
+            "no-cache",
+        ]
+
+
+class TestLists:
+    def test_more_objects_than_a_page_holds(
+        self, storage: FirebaseStorage, own_bucket_server: StorageServer
+    ) -> None:
+        bucket = own_bucket_server.storage.objects.setdefault(storage._bucket.name, {})
+        names = [f"a/{number:05d}" for number in range(2500)]
+        for name in names:
+            bucket[name] = {"name": name, "size": "1", "generation": "1"}
+        assert [one.name for one in storage.list("a/")] == names
+
+
+class TestFaults:
+    @pytest.mark.parametrize("when", ["before", "after"])
+    @pytest.mark.parametrize("status", [503, 500, 429, 0])
+    @pytest.mark.parametrize("size", [100, BIG])
+    def test_a_conditional_upload_whose_answer_is_lost_is_still_ours(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+        size: int,
+        status: int,
+        when: str,
+    ) -> None:
+        content = os.urandom(size)
+        own_bucket_server.fail("PUT" if size == BIG else "POST", when=when, status=status)
+        stored = storage.put(file(content), "a", if_generation=ABSENT)
+        assert storage.fetch("a", tmp_path / "down").read_bytes() == content
+        assert storage.stat("a") == stored
+        with pytest.raises(ConflictError):
+            storage.put(file(b"other"), "a", if_generation=ABSENT)
+
+    def test_a_download_that_breaks_off_begins_anew(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+    ) -> None:
+        content = os.urandom(500_000)
+        storage.put(file(content), "a")
+        own_bucket_server.fail("GET", "/download/", status=None, cut_at=100_000, times=2)
+        own_bucket_server.fail("GET", "/download/", status=503)
+        path = storage.fetch("a", tmp_path / "down")
+        assert path.read_bytes() == content
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_an_object_that_is_replaced_during_the_download_is_never_mixed(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+    ) -> None:
+        storage.put(file(b"1" * 1000), "a")
+        own_bucket_server.fail("GET", "/download/", status=None, delay_s=0.3)
+        fetched: list[Path] = []
+        reader = threading.Thread(
+            target=lambda: fetched.append(storage.fetch("a", tmp_path / "down"))
+        )
+        reader.start()
+        time.sleep(0.1)
+        storage.put(file(b"2" * 1000), "a")
+        reader.join()
+        assert fetched[0].read_bytes() in (b"1" * 1000, b"2" * 1000)
+
+    def test_an_idle_connection_blocks_nobody(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+    ) -> None:
+        import socket
+
+        with socket.create_connection(("127.0.0.1", own_bucket_server.port)):
+            assert storage.put(file(b"x"), "a").size == 1
+
+    @pytest.mark.parametrize(
+        ("status", "code"), [(403, "store.rights"), (401, "store.credentials")]
+    )
+    def test_what_cannot_be_helped_is_a_named_error_at_once(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        status: int,
+        code: str,
+    ) -> None:
+        own_bucket_server.fail("POST", status=status)
+        with pytest.raises(StoreError) as caught:
+            storage.put(file(b"x"), "a")
+        assert caught.value.code == code
+
+    def test_a_bucket_that_stays_away_is_a_named_error(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(google_errors, "PATIENCE_S", 0.3)
+        own_bucket_server.fail("POST", times=1000)
+        with pytest.raises(StoreError) as caught:
+            storage.put(file(b"x"), "a")
+        assert caught.value.code == "store.unavailable"
+        assert storage.stat("a") is None

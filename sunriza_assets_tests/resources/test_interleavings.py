@@ -1,0 +1,145 @@
+"""Runs, sensors, clients and readers in random order: nothing dangles, is lost or doubled."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from resources.avatars import Throttle
+from resources.avatars_firestore import FirestoreAvatars
+from resources.avatars_local import LocalAvatars
+from resources.home import Home
+from resources.publication import KEEP_REPLACED
+from resources.storage_firebase import FirebaseStorage
+from resources.storage_local import LocalStorage
+from sunriza_assets_tests.resources.firestore_fixtures import (
+    App,
+    avatars,
+    client,
+    firestore_client,
+    firestore_server,
+    own_server,
+)
+from sunriza_assets_tests.resources.interleavings import World
+from sunriza_assets_tests.resources.storage_fixtures import (
+    opened,
+    own_bucket_server,
+    storage,
+    storage_server,
+)
+from sunriza_assets_tests.resources.test_avatars_local import Editor
+from sunriza_assets_tests.resources.test_storage_local import opened as opened_file
+from sunriza_assets_tests.servers.firestore.server import FirestoreServer
+from sunriza_assets_tests.servers.storage.server import StorageServer
+
+__all__ = [
+    "avatars",
+    "client",
+    "firestore_client",
+    "firestore_server",
+    "opened",
+    "opened_file",
+    "own_bucket_server",
+    "own_server",
+    "storage",
+    "storage_server",
+]
+
+EVERYDAY = range(12)
+MANY = range(500)
+MANY_ON_FILES = range(150)
+"""Files are synced to disk again and again."""
+AT_ONCE = timedelta(seconds=-1)
+"""Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
+
+
+def seeds(many: range) -> list[object]:
+    return [
+        pytest.param(EVERYDAY, id=f"{len(EVERYDAY)} plays"),
+        pytest.param(many, id=f"{len(many)} plays", marks=pytest.mark.slow),
+    ]
+
+
+@pytest.mark.parametrize("keep", [KEEP_REPLACED, AT_ONCE], ids=["kept", "at once"])
+@pytest.mark.parametrize("seeds", seeds(MANY_ON_FILES))
+def test_on_files(
+    tmp_path: Path,
+    opened_file: Callable[[str], bytes | None],
+    seeds: range,
+    keep: timedelta,
+) -> None:
+    for seed in seeds:
+        home = Home(tmp_path / str(seed))
+        local = LocalAvatars(home)
+        local._throttle = Throttle(every_s=0)
+        World(
+            seed,
+            avatars=local,
+            storage=LocalStorage(home),
+            client=Editor(home),
+            opened=opened_file,
+            folder=home.cache,
+            keep_replaced=keep,
+        ).play()
+
+
+@pytest.mark.parametrize("seeds", seeds(MANY))
+def test_on_firebase(
+    avatars: FirestoreAvatars,
+    storage: FirebaseStorage,
+    client: App,
+    opened: Callable[[str], bytes | None],
+    tmp_path: Path,
+    seeds: range,
+) -> None:
+    avatars._throttle = Throttle(every_s=0)
+    for seed in seeds:
+        World(
+            seed,
+            avatars=avatars,
+            storage=storage,
+            client=client,
+            opened=opened,
+            folder=tmp_path,
+            keep_replaced=KEEP_REPLACED if seed % 2 else AT_ONCE,
+        ).play()
+        _forget(client, storage)
+
+
+@pytest.mark.slow
+def test_on_a_firebase_that_fails(
+    avatars: FirestoreAvatars,
+    storage: FirebaseStorage,
+    client: App,
+    opened: Callable[[str], bytes | None],
+    tmp_path: Path,
+    own_server: FirestoreServer,
+    own_bucket_server: StorageServer,
+) -> None:
+    """Answers get lost on the way, before or after the work was done."""
+    avatars._throttle = Throttle(every_s=0)
+    for seed in range(60):
+        for skip in range(2, 60, 7):
+            when = "after" if (seed + skip) % 2 else "before"
+            own_server.fail("Commit", skip=skip, when=when)
+            own_bucket_server.fail("POST", skip=skip, when=when)
+        World(
+            seed,
+            avatars=avatars,
+            storage=storage,
+            client=client,
+            opened=opened,
+            folder=tmp_path,
+        ).play()
+        own_server.heal()
+        own_bucket_server.heal()
+        _forget(client, storage)
+
+
+def _forget(client: App, storage: FirebaseStorage) -> None:
+    """An empty stage for the next play."""
+    client.delete("anna")
+    client.forget_runs("anna")
+    for stored in list(storage.list("")):
+        storage.delete(stored.name)
