@@ -1,0 +1,137 @@
+"""What is published beside idle.mp4: chunks, first frames, a poster and a thumbnail.
+
+One pass over the idle makes everything; one frame is held at a time. Nothing here knows where the
+files go: names are those under the avatar's folder that the app reads.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sunriza_assets.studio.files import replacing
+from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.picture import write_picture
+from sunriza_assets.studio.media.probe import describe_own
+from sunriza_assets.studio.media.timeline import nearest
+
+__all__ = ["CHUNK_STARTS_S", "Extras", "make_extras"]
+
+CHUNK_STARTS_S: Final = (0, 2, 6)
+"""Seconds at which idle_chunk1, 2 and 3 begin; each lasts until the next, the last to the end."""
+FRAMES_IN_ZIP: Final = 25
+"""Frames of frames.zip: one second."""
+ZIP_RATE: Final = Fraction(25)
+"""Frames per second of frames.zip: live lip-sync runs at 25."""
+ZIP_MAX_SIDE: Final = 1024
+"""Larger frames are shrunk in frames.zip: 25 lossless ones would exceed the bucket's 50 MB."""
+THUMBNAIL_SIDE: Final = 320
+"""Longest side of the thumbnail, pixels."""
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+Frame = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """Files by the name under which they are published."""
+
+    files: dict[str, Path]
+    """idle_chunks/idle_chunk1.mp4 and so on -> where the file lies."""
+    frame_counts: dict[str, int]
+    """Frames of each chunk and of frames.zip."""
+
+
+def make_extras(idle: Path, folder: Path) -> Extras:
+    """Make everything that is published beside an idle.
+
+    A chunk that would have no frames is not made: a clip without frames stops a player.
+
+    Args:
+        idle: idle.mp4, as `encode` wrote it.
+        folder: where the files go; it and folders below it are made.
+
+    Raises:
+        MediaError: the idle cannot be decoded.
+        StoreError: a file cannot be written.
+    """
+    info = describe_own(idle)
+    chunks = {
+        f"idle_chunks/idle_chunk{number}.mp4": (begin, end)
+        for number, (begin, end) in enumerate(chunk_bounds(info.frame_count, info.rate), 1)
+        if begin < end
+    }
+    names = [*chunks, "idle_chunks/heroImage_chunk.jpg", "poster.jpg", "thumbnail.jpg"]
+    files = {name: folder / name for name in (*names, "frames.zip")}
+    (folder / "idle_chunks").mkdir(parents=True, exist_ok=True)
+    with replacing(files["frames.zip"]) as file:
+        zipped = _FramesZip(file, info.rate)
+        frames = _noted(read_frames(idle), zipped, files)
+        for name, (begin, end) in chunks.items():
+            encode(islice(frames, end - begin), files[name], rate=info.rate)
+        zipped.close()
+    counts = {name: end - begin for name, (begin, end) in chunks.items()}
+    return Extras(files, counts | {"frames.zip": zipped.count})
+
+
+def chunk_bounds(frame_count: int, rate: Fraction) -> list[tuple[int, int]]:
+    """First frame of each chunk and the first after it; equal where a chunk has no frames."""
+    starts = [min(math.ceil(start * rate), frame_count) for start in CHUNK_STARTS_S]
+    return list(zip(starts, [*starts[1:], frame_count], strict=True))
+
+
+def zip_numbers(rate: Fraction) -> list[int]:
+    """Which frame of the idle is each frame of frames.zip: the nearest in time, ties later."""
+    return [nearest(k / ZIP_RATE * rate) for k in range(FRAMES_IN_ZIP)]
+
+
+def _noted(
+    frames: Iterator[Frame], zipped: "_FramesZip", files: dict[str, Path]
+) -> Iterator[Frame]:
+    """The same frames; on their way the pictures are made of them."""
+    for number, frame in enumerate(frames):
+        if number == 0:
+            write_picture(frame, files["idle_chunks/heroImage_chunk.jpg"])
+            write_picture(frame, files["poster.jpg"])
+            write_picture(_shrunk(frame, THUMBNAIL_SIDE), files["thumbnail.jpg"], quality=85)
+        zipped.add(number, frame)
+        yield frame
+
+
+class _FramesZip:
+    """frames.zip while it grows: stored, not deflated, for PNG is deflated already."""
+
+    def __init__(self, file: IO[bytes], rate: Fraction) -> None:
+        self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+        self._numbers = zip_numbers(rate)
+        self.count = 0
+        """Frames written."""
+
+    def add(self, number: int, frame: Frame) -> None:
+        """Take a frame of the idle, as often as it is wanted."""
+        for _ in range(self._numbers.count(number)):
+            self.count += 1
+            member = zipfile.ZipInfo(f"frame_{self.count:03d}.png", date_time=_EPOCH)
+            with self._archive.open(member, "w") as file:
+                Image.fromarray(_shrunk(frame, ZIP_MAX_SIDE)).save(file, "PNG", compress_level=4)
+
+    def close(self) -> None:
+        """Write the directory."""
+        self._archive.close()
+
+
+def _shrunk(frame: Frame, side: int) -> Frame:
+    if max(frame.shape[:2]) <= side:
+        return frame
+    shrink = side / max(frame.shape[:2])
+    size = (max(1, round(frame.shape[1] * shrink)), max(1, round(frame.shape[0] * shrink)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
