@@ -19,10 +19,12 @@ from sunriza_assets.studio.engines.mesh.timing import Timing
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
     EYE_CONTOURS,
+    LOWER_LIP,
     NOSE_BASE,
     OVAL,
     SKULL,
     UPPER_LIDS,
+    UPPER_LIP,
     rings_around,
 )
 from sunriza_assets.studio.face.measures import eye_apertures
@@ -31,7 +33,6 @@ from sunriza_assets.studio.face.topology import (
     LIPS_INNER,
     LIPS_OUTER,
     MESH_POINTS,
-    MOUTH_CORNERS,
     RIGHT_BROW,
 )
 from sunriza_assets.studio.motion.rigid import fit_similarity
@@ -63,8 +64,9 @@ _OPEN_PORTRAIT: Final = 0.06
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
 _BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
 _NOSE_BRIDGE: Final = 6
-_MOUTH_BASE: Final = (2, 98, 327, 152, 175, 199)
-"""Base and wings of the nose, the chin: what a mouth sits between."""
+_LIP_ROWS: Final = np.union1d(UPPER_LIP, LOWER_LIP)
+_SKIN_REACH: Final = 0.22
+"""How far from the lips skin counts as theirs, IOD: as far as a viseme cell goes."""
 
 
 @dataclass(frozen=True)
@@ -145,19 +147,16 @@ class Transfer:
         )
 
     def mouth_track(self) -> Array:
-        """(T, 2, 3) how the mouth region moves from rest: the base of the nose and the chin as
-        they go, the corners of the mouth as if they neither smiled nor spoke."""
-        rig = self._rig
-        rest = rig.mesh[[*_MOUTH_BASE, *MOUTH_CORNERS], :2]
-        corners = rig.mesh[list(MOUTH_CORNERS)]
-        track = np.empty((len(self), 2, 3))
-        for frame, head in enumerate(self._heads):
-            moved = head.apply(rig.mesh + self._offsets(frame), rig.centre)[list(_MOUTH_BASE)]
-            rigid = head.apply(corners, rig.centre)
-            fit = fit_similarity(rest, np.concatenate([moved, rigid])[:, :2])
-            track[frame, :, :2] = fit.scale * fit.rotation
-            track[frame, :, 2] = fit.translation
-        return track
+        """(T, 2, 3) how the skin around the lips moves from rest: the affine map nearest to it.
+
+        The lips are left out, since a cell that is laid over them brings its own; affine and not a
+        similarity, because a head that turns is foreshortened.
+        """
+        around = _skin_around_lips(self._rig)
+        rest = self._rig.mesh[around, :2]
+        solve = np.linalg.pinv(np.column_stack([rest, np.ones(len(rest))]))
+        poses = (self.pose(frame) for frame in range(len(self)))
+        return np.stack([(solve @ pose.points[around, :2]).T for pose in poses])
 
     def _folded(self, frame: int) -> float:
         head = self._heads[frame]
@@ -174,6 +173,13 @@ class Transfer:
         for ring, share in zip(self._rings, _RINGS_FOLLOW, strict=True):
             offsets[ring] *= share
         return self._lips.kept(offsets * self._rig.iod)
+
+
+def _skin_around_lips(rig: PortraitRig) -> NDArray[np.intp]:
+    """Vertices a cell of the mouth may show, without the lips."""
+    lips = rig.mesh[LIPS_OUTER, :2]
+    apart = np.linalg.norm(rig.mesh[:, None, :2] - lips, axis=2).min(axis=1)
+    return np.setdiff1d(np.flatnonzero(apart < _SKIN_REACH * rig.iod), _LIP_ROWS)
 
 
 def _region_factors(
