@@ -284,12 +284,11 @@ def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | Non
 @contextmanager
 def _hub_errors(asked: str) -> Iterator[None]:
     """The hub's many errors as one that says what to do."""
-    from httpx import HTTPError
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 
     try:
         yield
-    except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
+    except (HTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"LivePortrait's weights cannot be downloaded: {error}",
             where=f"{REPOSITORY}: {asked}",

@@ -1,0 +1,54 @@
+"""Networks with stand-in weights and the inputs of the recorded runs, made once."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
+from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.reader import to_input
+from sunriza_assets_tests.studio.engines.liveportrait import recorded
+
+
+@pytest.fixture(scope="package")
+def modules() -> Iterator[Modules]:
+    """All networks, seeded: half a gigabyte, given back when this package's tests are done."""
+    yield Modules.seeded()
+
+
+@pytest.fixture(scope="package")
+def volume(modules: Modules) -> Tensor:
+    """(1, 32, 16, 64, 64) features of the formula picture `source`."""
+    with torch.inference_mode():
+        return modules.appearance(to_input([recorded.picture("source")]))
+
+
+@pytest.fixture(scope="package")
+def keypoints() -> dict[str, Tensor]:
+    """Recorded keypoints (1, 21, 3) of the cases: A moves, B does not, C is A stitched."""
+    found = recorded.arrays("readers.npz")
+    return {
+        "source": torch.from_numpy(found["x/source"]),
+        "A": torch.from_numpy(found["x/driving1"]),
+        "B": torch.from_numpy(found["x/source"]),
+        "C": torch.from_numpy(found["stitch/x_d"]),
+    }
+
+
+@pytest.fixture(scope="package")
+def warped(modules: Modules, volume: Tensor, keypoints: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Case -> (1, 256, 64, 64) what the fast warping makes of all cases at once, float32."""
+    with torch.inference_mode():
+        fast = FastWarping(modules.warping, Placement(torch.device("cpu"), torch.float32))
+        source = fast.prepare(volume, keypoints["source"])
+        out = fast(source, torch.cat([keypoints[case] for case in "ABC"]))
+    return dict(zip("ABC", out.split(1), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield

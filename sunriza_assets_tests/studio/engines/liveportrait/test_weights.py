@@ -1,0 +1,322 @@
+"""Weight files: both layouts are read, what is wrong is named, a pull is whole or goes on."""
+
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import huggingface_hub
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sunriza_assets.errors import ModelError
+from sunriza_assets.studio.engines.liveportrait import weights
+from sunriza_assets.studio.engines.liveportrait.checkpoints import read_state, read_states
+from sunriza_assets.studio.engines.liveportrait.manifest import manifest
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.seeded import seeded_state
+from sunriza_assets.studio.engines.liveportrait.weights import (
+    WEIGHT_FILES,
+    landmarker_path,
+    pull_weights,
+    recorded_hashes,
+    weight_entries,
+    weight_path,
+    weights_present,
+)
+
+COMMAND = "sunriza models pull liveportrait"
+SMALL = tuple(
+    file
+    for file in WEIGHT_FILES
+    if file.name in ("appearance_feature_extractor", "stitching_retargeting_module")
+)
+"""The two files that are small enough to be moved around in tests: 3.4 and 0.9 MB."""
+
+
+def _retargeting() -> dict[str, Any]:
+    """As published: three state dicts, keys wrapped by data-parallel training, and more."""
+    groups = {"stitching": "retarget_shoulder", "lip": "retarget_mouth", "eye": "retarget_eye"}
+    return {
+        group: {f"module.{key}": value for key, value in seeded_state(net).items()}
+        for net, group in groups.items()
+    } | {"epoch": 7}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the hub's repository, as far as the small files go."""
+    root = tmp_path_factory.mktemp("published")
+    for file, content in zip(
+        SMALL, (seeded_state("appearance_feature_extractor"), _retargeting()), strict=True
+    ):
+        (root / file.path).parent.mkdir(parents=True)
+        torch.save(content, root / file.path)
+    return root
+
+
+@pytest.fixture
+def only_small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "WEIGHT_FILES", SMALL)
+
+
+def _same(state: Any, wanted: dict[str, Tensor]) -> bool:
+    return set(state) == set(wanted) and all(torch.equal(state[k], wanted[k]) for k in wanted)
+
+
+def test_the_published_layout_is_read(published: Path) -> None:
+    for file in SMALL:
+        states = read_states(published / file.path, file.nets)
+        for net in file.nets:
+            assert _same(states[net], seeded_state(net))
+
+
+def test_safetensors_are_read_and_half_precision_is_widened(tmp_path: Path) -> None:
+    flat = {
+        f"{group}.{key}": value.half()
+        for group, state in _retargeting().items()
+        if isinstance(state, dict)
+        for key, value in state.items()
+    }
+    save_file(flat, tmp_path / "all.safetensors")
+    states = read_states(tmp_path / "all.safetensors", ("stitching", "eye", "lip"))
+    for net, state in states.items():
+        wanted = {key: value.half().float() for key, value in seeded_state(net).items()}
+        assert _same(state, wanted)
+
+
+def _without(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name != key}
+
+
+def test_a_foreign_file_is_named_with_what_is_wrong(tmp_path: Path) -> None:
+    net = "appearance_feature_extractor"
+    state = seeded_state(net)
+    path = tmp_path / f"{net}.pth"
+    for content, word in (
+        (_without(state, "second.bias"), "1 missing (first: second.bias)"),
+        (state | {"third.bias": torch.zeros(3)}, "1 unknown (first: third.bias)"),
+        (state | {"second.bias": torch.zeros(511)}, "1 of another shape (first: second.bias)"),
+        ({"state_dict": state}, "107 missing"),
+        ([1, 2], "107 missing"),
+        (seeded_state("stitching"), "8 unknown"),
+    ):
+        torch.save(content, path)
+        with pytest.raises(ModelError) as caught:
+            read_states(path, (net,))
+        assert caught.value.code == "model.foreign"
+        assert word in str(caught.value)
+        assert str(path) in str(caught.value)
+        assert COMMAND in str(caught.value)
+
+
+class _Payload:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch pwned",)
+
+
+def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "appearance_feature_extractor.pth"
+    torch.save({"first.conv.weight": _Payload()}, path)
+    for content in (path.read_bytes(), pickle.dumps(_Payload())):
+        path.write_bytes(content)
+        with pytest.raises(ModelError) as caught:
+            read_states(path, ("appearance_feature_extractor",))
+        assert caught.value.code == "model.damaged"
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_damaged_file_is_named(published: Path, tmp_path: Path, suffix: str) -> None:
+    whole = (published / SMALL[0].path).read_bytes()
+    for content in (b"", b"not a model", whole[: len(whole) // 2], whole[1000:]):
+        path = tmp_path / f"appearance_feature_extractor{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(ModelError) as caught:
+            read_states(path, ("appearance_feature_extractor",))
+        assert caught.value.code == "model.damaged"
+        assert COMMAND in str(caught.value)
+
+
+def test_missing_weights_are_named_with_the_command_that_gets_them(tmp_path: Path) -> None:
+    assert not weights_present(tmp_path)
+    for net in manifest():
+        with pytest.raises(ModelError) as caught:
+            weight_path(tmp_path, net)
+        assert COMMAND in str(caught.value)
+        assert str(tmp_path) in str(caught.value)
+    with pytest.raises(ModelError):
+        Modules.load(tmp_path)
+    assert [entry.present for entry in weight_entries(tmp_path)] == [False] * 5
+
+
+@pytest.mark.usefixtures("only_small_files")
+@pytest.mark.parametrize("flat", [False, True])
+def test_pulling_from_a_folder(published: Path, tmp_path: Path, flat: bool) -> None:
+    source, root = published, tmp_path / "models"
+    if flat:
+        source = tmp_path / "flat"
+        source.mkdir()
+        for file in SMALL:
+            (source / file.path.name).symlink_to(published / file.path)
+        (source / "landmark.onnx").write_bytes(b"onnx")
+    done = list(pull_weights(root, source=source))
+    assert len(done) == 2 + flat
+    assert weights_present(root)
+    assert (landmarker_path(root) is not None) == flat
+    assert _same(read_state(root, "eye"), seeded_state("eye"))
+    for file in SMALL:
+        digest = hashlib.sha256((published / file.path).read_bytes()).hexdigest()
+        assert recorded_hashes(root)[file.path.as_posix()] == digest
+    assert all(entry.present and len(entry.sha256) == 64 for entry in weight_entries(root))
+    assert list(pull_weights(root, source=source)) == []
+    assert not list(root.rglob("*.part"))
+
+
+@pytest.mark.usefixtures("only_small_files")
+def test_what_has_changed_since_the_pull_is_refused(published: Path, tmp_path: Path) -> None:
+    list(pull_weights(tmp_path, source=published))
+    state = seeded_state("appearance_feature_extractor")
+    state["second.bias"][3] += 1
+    torch.save(state, tmp_path / SMALL[0].path)
+    with pytest.raises(ModelError, match="not the one that was pulled") as caught:
+        read_state(tmp_path, "appearance_feature_extractor")
+    assert COMMAND in str(caught.value)
+
+
+@pytest.mark.usefixtures("only_small_files")
+def test_nothing_foreign_is_copied(tmp_path: Path) -> None:
+    source, root = tmp_path / "source", tmp_path / "models"
+    source.mkdir()
+    torch.save(seeded_state("eye"), source / SMALL[0].path.name)
+    with pytest.raises(ModelError):
+        list(pull_weights(root, source=source))
+    assert not weights_present(root)
+    assert not list(root.rglob("*.pth"))
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as a download takes: revision, HEAD with a hash, ranges."""
+
+    root: ClassVar[Path]
+    cut_after: ClassVar[int | None]
+    asked: ClassVar[list[str]]
+    commit: ClassVar[str] = "c" * 40
+
+    def _file(self) -> Path | None:
+        prefix = f"/KwaiVGI/LivePortrait/resolve/{self.commit}/"
+        path = self.root / self.path.removeprefix(prefix)
+        return path if self.path.startswith(prefix) and path.is_file() else None
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/models/KwaiVGI/LivePortrait"):
+            content = json.dumps({"id": "KwaiVGI/LivePortrait", "sha": self.commit, "siblings": []})
+            self._head(200, len(content))
+            self.wfile.write(content.encode())
+        else:
+            self._answer(body=True)
+
+    def _head(self, status: int, length: int, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def _answer(self, *, body: bool) -> None:
+        path = self._file()
+        if path is None:
+            self._head(404, 0, X_Error_Code="EntryNotFound")
+            return
+        content = path.read_bytes()
+        whole, start = len(content), 0
+        said = self.headers.get("Range", "")
+        if body and said.startswith("bytes="):
+            start = int(said.removeprefix("bytes=").split("-")[0])
+        if body:
+            self.asked.append(f"{path.name} from {start}")
+        headers = {
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+            "X_Repo_Commit": self.commit,
+            "Accept_Ranges": "bytes",
+        }
+        if start:
+            headers["Content_Range"] = f"bytes {start}-{whole - 1}/{whole}"
+        self._head(206 if start else 200, whole - start, **headers)
+        if body:
+            limit = type(self).cut_after
+            self.wfile.write(content[start : whole if limit is None else start + limit])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(published: Path) -> Iterator[tuple[str, type[_Hub]]]:
+    """The address of a small hub and its levers."""
+    handler = type("Hub", (_Hub,), {"root": published, "cut_after": None, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.usefixtures("only_small_files")
+def test_pulling_from_the_hub(tmp_path: Path, hub: tuple[str, type[_Hub]]) -> None:
+    address, handler = hub
+    done = list(pull_weights(tmp_path, endpoint=address))
+    assert [line.split(":")[0] for line in done] == [file.name for file in SMALL]
+    assert weights_present(tmp_path)
+    record = json.loads((tmp_path / "liveportrait" / "weights.json").read_text())
+    assert record["revision"] == handler.commit
+    assert list(pull_weights(tmp_path, endpoint=address)) == []
+    assert len(handler.asked) == 2
+
+
+@pytest.mark.usefixtures("only_small_files")
+def test_a_download_that_was_cut_off_goes_on(
+    tmp_path: Path, hub: tuple[str, type[_Hub]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, handler = hub
+    monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1 << 17)
+    handler.cut_after = 1_200_000
+    list(pull_weights(tmp_path, endpoint=address))
+    assert weights_present(tmp_path)
+    starts = [int(asked.split()[-1]) for asked in handler.asked if asked.startswith("appearance")]
+    assert len(starts) == 3
+    assert starts[0] < 1_000_000 < starts[1] < 2_000_000 < starts[2]
+
+
+@pytest.mark.usefixtures("only_small_files")
+def test_no_hub_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        list(pull_weights(tmp_path, endpoint="http://127.0.0.1:9"))
+    assert caught.value.code == "model.unreachable"
+    assert "--from DIR" in str(caught.value)
+    assert not weights_present(tmp_path)
+
+
+def test_looking_for_weights_needs_no_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path;"
+        "from sunriza_assets.studio.engines.liveportrait.weights import *;"
+        "weights_present(Path('/nowhere')); weight_entries(Path('/nowhere'));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
