@@ -134,9 +134,7 @@ def resolve(*layers: Mapping[str, Any] | None) -> RenderParameters:
     return RenderParameters(**merged)
 
 
-def overridden(
-    wishes: Mapping[str, Any], effective: RenderParameters
-) -> dict[str, dict[str, Any]]:
+def overridden(wishes: Mapping[str, Any], effective: RenderParameters) -> dict[str, dict[str, Any]]:
     """What stands in a published document beside its effective parameters, to tell them apart.
 
     Returns:
@@ -218,7 +216,6 @@ def _checked(name: str, value: Any) -> Any:
 def _refused(name: str, value: object, allowed: str) -> ParameterError:
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     return ParameterError(f"{name} is {shown}", remedy=f"Allowed: {allowed}.", code="out_of_range")
-
 
 
 DEFAULTS: Final = RenderParameters()
