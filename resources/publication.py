@@ -7,14 +7,14 @@ Every publication uploads into a folder of its own, verifies it, and then switch
 one transaction, which fails for a run that no longer owns the avatar. So the URLs of a document are
 always those of one version, whole. Replaced versions stay for a day, for readers that hold their
 URLs and for clients that save a stale copy of the document. The reasons for two names are in
-`docs/decisions/0003-versioned-objects.md`.
+`docs/decisions/versioned-objects.md`.
 """
 
 import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,7 @@ FILES: Final[Mapping[str, PublishedFile]] = {
     "idle_chunks/idle_chunk2.mp4": PublishedFile("idleChunk2Url", "video/mp4"),
     "idle_chunks/idle_chunk3.mp4": PublishedFile("idleChunk3Url", "video/mp4"),
     "frames.zip": PublishedFile("framesZipUrl", "application/zip"),
+    "manifest.json": PublishedFile("manifestUrl", "application/json"),
 }
 """What can be published, by documented name below `avatars/<id>/dynamics/basic/`."""
 
@@ -75,7 +76,7 @@ def publish_avatar(
     avatar_id: str,
     run_id: str,
     *,
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | Callable[[], Path]],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
     keep_replaced: timedelta = KEEP_REPLACED,
@@ -83,7 +84,9 @@ def publish_avatar(
     """Publish what a run has made; a run that has published already changes nothing.
 
     Args:
-        files: local files by documented name, see `FILES`; `idle.mp4` must be among them.
+        files: local files by documented name, see `FILES`; `idle.mp4` must be among them. They are
+            uploaded in order, and one that tells of the others may be given as its maker, which is
+            called when its turn comes.
         parameters: all effective parameters, camelCase.
         overridden: what the launchpad said over the document's wishes.
         keep_replaced: how long versions that are replaced stay readable.
@@ -172,12 +175,15 @@ def _is_over(record: RunRecord, claim: int) -> bool:
     return claim < record.claims or (claim == record.claims and record.state != "generating")
 
 
-def _upload(storage: MediaStorage, folder: str, files: Mapping[str, Path]) -> dict[str, str]:
+def _upload(
+    storage: MediaStorage, folder: str, files: Mapping[str, Path | Callable[[], Path]]
+) -> dict[str, str]:
     """Upload and verify; the URLs by document key."""
     if "idle.mp4" not in files or files.keys() - FILES.keys():
         raise ValueError(f"cannot publish {sorted(files)}: known are {sorted(FILES)}")
     results = {}
-    for name, path in files.items():
+    for name, given in files.items():
+        path = given if isinstance(given, Path) else given()
         stored = storage.put(
             path,
             f"{folder}/{name}",

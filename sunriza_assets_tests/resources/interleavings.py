@@ -145,6 +145,7 @@ class World:
         self._claimed: AvatarDocument | None = None
         self._answered = True
         self._wanted: dict[str, Any] = {}
+        self._overtaken: set[str] = set()
         self._meant: dict[int, dict[str, Any]] = {}
         self.published: list[str] = []
         self.killed: list[tuple[str, str | None]] = []
@@ -154,7 +155,14 @@ class World:
         self._true_avatars.merge("anna", INPUTS)
         for _ in range(self.luck.randint(1, 3)):
             self.start_run()
-        for actor in (self._app, self._app, self._sensor, self._reader, self._janitor):
+        for actor in (
+            self._app,
+            self._app,
+            self._sensor,
+            self._janitor,
+            self._reader,
+            self._reader,
+        ):
             self.scheduler.start(actor)
         self.scheduler.run()
         self.scheduler.kills = False
@@ -225,6 +233,8 @@ class World:
                 self._claimed, self._answered = document, True
         if name == "claim" and result.record.state == "generating":
             assert result.run_id == args[1], "a run was given what another owns"
+            assert args[1] not in self._overtaken, "a run that was overtaken came back"
+            self._overtaken |= set(result.record.earlier)
         if name == "publish":
             assert self._claimed
             assert self._claimed.run_id == args[1], "a run that was overtaken has published"
@@ -274,7 +284,7 @@ class World:
 
     def _reader(self) -> None:
         """The player: it reads the document, and its files a while later."""
-        for _ in range(self.luck.randint(2, 5)):
+        for _ in range(self.luck.randint(4, 12)):
             basic = (self.client.read("anna").get("dynamics") or {}).get("basic") or {}
             if self._keep > timedelta(0):
                 self._whole(basic, pause=self.scheduler.stop_here)

@@ -126,6 +126,36 @@ class PublicationContract:
         assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-2")
         assert storage.stat(f"{folder_of('anna')}/idle_chunks/idle_chunk1.mp4") is None
 
+    def test_a_file_that_tells_of_the_others_is_made_when_they_are_there(
+        self,
+        avatars: AvatarStore,
+        storage: MediaStorage,
+        opened: Callable[[str], bytes | None],
+        tmp_path: Path,
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        idle, manifest = tmp_path / "idle.mp4", tmp_path / "manifest.json"
+        idle.write_bytes(b"idle")
+
+        def tell() -> Path:
+            prefix = f"{folder_of('anna')}/v"
+            manifest.write_text("\n".join(stored.name for stored in storage.list(prefix)))
+            return manifest
+
+        document = publish_avatar(
+            storage,
+            avatars,
+            "anna",
+            "run-1",
+            files={"idle.mp4": idle, "manifest.json": tell},
+            parameters={},
+            overridden={},
+        )
+        told = opened(document.basic["manifestUrl"])
+        assert told is not None
+        assert told.endswith(b"/idle.mp4")
+
     def test_a_reader_who_knew_the_former_version_still_finds_it(
         self,
         avatars: AvatarStore,
