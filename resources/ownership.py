@@ -33,6 +33,7 @@ RESULT_KEYS: Final = frozenset(
         "idleChunk3Url",
         "framesZipUrl",
         "latentsUrl",
+        "manifestUrl",
     }
 )
 
