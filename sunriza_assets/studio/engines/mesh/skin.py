@@ -15,6 +15,8 @@ Plane = NDArray[np.float32]
 _CHEEKS_AND_CHIN: Final = (50, 280, 205, 425, 36, 266, 199, 200)
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Rec. 601 weights of red, green and blue."""
+_LIGHT_SHARE: Final = 0.7
+"""How much of the difference between two skins is taken for a difference of the light."""
 _WARMTH: Final = 0.97
 """Most blue that a tooth shows, as a share of its green."""
 _GREY: Final = 0.02
@@ -39,9 +41,9 @@ def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
 def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
     """The clip's mouth (h, w, 3) in the light of a face whose skin is `skin`, float32.
 
-    Brightness scales with the skins' brightness, the cast of the light with the square root of
-    their difference in colour (half of it is complexion, not light), and nothing outshines the
-    skin. In a black-and-white photo the mouth is grey, too.
+    Brightness scales with the skins' brightness, the cast of the light with most of their
+    difference in colour (the rest of it is complexion), and nothing outshines the skin. In a
+    black-and-white photo the mouth is grey, too.
     """
     ours, theirs = float(skin @ _LUMA), max(float(clip_skin @ _LUMA), 1.0)
     brightness = float(np.clip(ours / theirs, 0.35, 1.2))
@@ -51,7 +53,7 @@ def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
         result = np.float32(brightness) * np.repeat(luminance[:, :, None], 3, axis=2)
     else:
         cast = (skin / max(ours, 1.0)) / np.maximum(clip_skin / theirs, 1e-3)
-        shift = np.sqrt(np.clip(cast, 0.6, 1.7))
+        shift = np.clip(cast, 0.3, 2.0) ** _LIGHT_SHARE
         result = (
             texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
         )
