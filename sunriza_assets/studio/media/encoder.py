@@ -28,9 +28,9 @@ Encoder = Literal["auto", "libx264", "h264_nvenc"]
 
 CRF: Final = 18
 """Constant quality of x264: no visible loss on faces (the bars are in docs/media.md)."""
-_HEADROOM: Final = 0.72
+_HEADROOM: Final = 0.58
 """Share of the budget that is the highest rate."""
-_BUFFER_S: Final = 1.0
+_BUFFER_S: Final = 2.0
 """Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
 With this much, noise of a second or more still stays below the ceiling."""
 _THREADS: Final = 4
