@@ -140,9 +140,9 @@ def _to_light(codes: Values, transfer: str) -> Values:
     if transfer == HLG:
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         scene = np.where(codes <= 0.5, codes**2 / 3, (np.exp((codes - c) / a) + b) / 12)
-        luminance = scene @ np.array([0.2627, 0.6780, 0.0593])
-        # the system gamma of a display of 1000 cd/m2
-        return np.asarray(scene * luminance[:, None] ** 0.2 * (1_000.0 / _WHITE_NITS))
+        # The system gamma of a display of 1000 cd/m2, on each component as zscale has it; BT.2100
+        # puts it on the luminance, which makes strong colours paler.
+        return np.asarray(scene**1.2 * (1_000.0 / _WHITE_NITS))
     return np.asarray(codes**_DISPLAY_GAMMA)
 
 

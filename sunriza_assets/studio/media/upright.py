@@ -96,7 +96,7 @@ class Upright:
             with reading(self._path):
                 self._graph.vpush(None)
             yield from self._pull(self._graph)
-        self._graph, self._layout = None, ()
+        self._graph, self._layout, self._pushed = None, (), 0
 
     def _pull(self, graph: Graph) -> Iterator[VideoFrame]:
         while True:
@@ -119,17 +119,25 @@ class Upright:
         if self._deinterlace:
             nodes.append(graph.add("bwdif", "mode=send_frame:deint=all"))
         nodes += [graph.add(name, args or None) for name, args in self._orientation.filters]
-        nodes += self._colour_nodes(graph, frame)
+        width, height = self._size
+        scale = f"w={width}:h={height}:flags={_SCALER}"
+        decode = "" if frame.format.is_rgb else f":in_color_matrix={_matrix(frame)}"
+        if any(component.is_alpha for component in frame.format.components):
+            nodes.append(graph.add("scale", f"{scale}{decode}:out_range=full"))
+            nodes.append(graph.add("format", "pix_fmts=gbrap"))
+            graph.link_nodes(*nodes)
+            nodes = [_on_background(graph, nodes[-1], self._size)]
+            decode = ""
+        nodes += self._colour_nodes(graph, frame, scale, decode)
         nodes.append(graph.add("buffersink"))
         graph.link_nodes(*nodes)
         graph.configure()
         return graph
 
-    def _colour_nodes(self, graph: Graph, frame: VideoFrame) -> list[FilterContext]:
+    def _colour_nodes(
+        self, graph: Graph, frame: VideoFrame, scale: str, decode: str
+    ) -> list[FilterContext]:
         """Scaling and all changes of colour."""
-        width, height = self._size
-        scale = f"w={width}:h={height}:flags={_SCALER}"
-        decode = "" if frame.format.is_rgb else f":in_color_matrix={_matrix(frame)}"
         if self._pixel_format == "yuv420p":
             encode = ":out_color_matrix=bt709:out_range=limited"
         else:
@@ -147,6 +155,17 @@ class Upright:
             table.write_text(cube_text(conversion), encoding="ascii")
             nodes.append(graph.add("lut3d", file=str(table), interp="tetrahedral"))
         return [*nodes, graph.add("scale", f"flags={_SCALER}{encode}"), last]
+
+
+def _on_background(graph: Graph, node: FilterContext, size: tuple[int, int]) -> FilterContext:
+    """What a node gives, laid over grey."""
+    ground = graph.add("color", f"c={_BACKGROUND}:s={size[0]}x{size[1]}:r=25")
+    plain = graph.add("format", "pix_fmts=gbrp")
+    ground.link_to(plain)
+    overlay = graph.add("overlay", "format=gbrp:shortest=1")
+    plain.link_to(overlay, 0, 0)
+    node.link_to(overlay, 0, 1)
+    return overlay
 
 
 def _matrix(frame: VideoFrame) -> str:
