@@ -91,9 +91,9 @@ def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, o
     out_top = np.maximum(inside.gap - 0.45 * _UPPER_REACH, 0.6 * inside.gap)
     top = rest_top + raised * (raised_top - rest_top)
     top = (top + out * (out_top - top)) * middle
-    cover = rise(top - inside.above_lower, -0.010, 0.010)
+    cover = rise(top - inside.above_lower, -0.015, 0.020)
     height = np.clip(inside.above_lower / np.maximum(top, 1e-3), 0.0, 1.0)
-    roundness = 0.80 + 0.20 * np.sqrt(np.maximum(1.0 - height**2, 0.0))
+    roundness = 0.68 + 0.32 * np.sqrt(np.maximum(1.0 - height**2, 0.0))
     furrow = 1.0 - 0.10 * np.exp(-((inside.x / 0.018) ** 2))
     light = (0.68 + 0.30 * max(raised, out)) * roundness * furrow
     colour = skin * _TONGUE * light[:, :, None]

@@ -120,7 +120,7 @@ class Eye:
         closure = float(np.clip(closure, WIDEST, 1.0))
         shift = np.clip(gaze, -np.array(_GAZE_LIMITS), _GAZE_LIMITS) * self._width
         moved = abs(closure) > _STILL or np.abs(shift).max() > _STILL * self._width
-        if not moved or self._opening < _BLIND * self._width:
+        if not moved or self._y.size == 0 or self._opening < _BLIND * self._width:
             return None
         gap = self._lower - self._upper
         meeting = gap * (1.0 - _MEETING)
