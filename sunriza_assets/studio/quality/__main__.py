@@ -84,6 +84,7 @@ def _of_clip(bench: Bench, clip: Clip, portraits: dict[str, Image]) -> Iterator[
         try:
             yield bench.cross_trial(name, portrait, clip)
             yield bench.loop_trial(name, portrait, clip)
+            yield bench.overlay_trial(name, portrait, clip)
         except FaceError as error:
             yield Trial.refusal(f"{name} by {clip.name}", error)
         _say(f"  {name}")

@@ -1,8 +1,8 @@
 """Trials: render an avatar, encode it, decode it, look at it with other eyes, take figures.
 
-Three kinds. *Self*: a clip drives its own first frame, so that the clip is the right answer.
+Four kinds. *Self*: a clip drives its own first frame, so that the clip is the right answer.
 *Cross*: a portrait is driven by a stranger's clip, one to one. *Loop*: the same at the parameters
-that every new avatar gets.
+that every new avatar gets. *Overlay*: its visemes over its idle.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,6 +32,7 @@ from sunriza_assets.studio.media.sheet import contact_sheet
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 from sunriza_assets.studio.quality import figures
+from sunriza_assets.studio.quality.overlay import rim_difference
 from sunriza_assets.studio.quality.signals import Following, Signals, compare, look
 
 __all__ = ["Bench", "Clip", "Trial"]
@@ -145,6 +146,16 @@ class Bench:
             shown = _picked(read_frames(idle), rendering.frame_count, 2 * _SHOWN)
             sheet = contact_sheet(shown, columns=_SHOWN, cell_width=_CELL)
         return Trial(f"{name} by {clip.name}, looped", {"seam after encoding": ratio}, sheet)
+
+    def overlay_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
+        """The viseme cells of a portrait, laid over its idle with still lips."""
+        parameters = resolve({"lips": "still", "driving_multiplier": 1.0})
+        visemes = self._engine.visemes(portrait, parameters)
+        rendering = self._engine.render(portrait, clip.template, parameters)
+        found = {"cell to idle at the rim, grey levels": rim_difference(rendering, visemes)}
+        cells = visemes.cells
+        sheet = contact_sheet(cells.values(), 6, round(1.3 * _CELL), labels=list(cells))
+        return Trial(f"{name} by {clip.name}, visemes", found, sheet)
 
     def _render(
         self, portrait: Image, clip: Clip, parameters: RenderParameters, idle: Path

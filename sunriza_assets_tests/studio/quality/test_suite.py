@@ -27,6 +27,7 @@ def test_the_sample_is_graded_on_every_figure_it_can_have(folder: Path) -> None:
         "sample itself",
         "astronaut by sample",
         "astronaut by sample, looped",
+        "astronaut by sample, visemes",
     }
     assert len(graded["bars"]) == len(BARS)
     assert graded["refused"] == {}
@@ -38,13 +39,15 @@ def test_the_sample_is_graded_on_every_figure_it_can_have(folder: Path) -> None:
     assert cross["control r"] < 0.45
     assert cross["background difference, grey levels"] <= 0.25
     assert graded["trials"]["astronaut by sample, looped"]["seam after encoding"] <= 1.2
+    laid = graded["trials"]["astronaut by sample, visemes"]
+    assert laid["cell to idle at the rim, grey levels"] < 8.0
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="no chromium here; CI brings it")
 def test_the_page_opens_offline(folder: Path) -> None:
     with open_page((folder / "quality.html").as_uri()) as page:
-        assert page.evaluate("document.querySelectorAll('img').length") == 3
+        assert page.evaluate("document.querySelectorAll('img').length") == 4
         assert page.evaluate("[...document.images].every((i) => i.naturalWidth > 100)")
         assert page.errors == []
         assert all(url.startswith(("file:", "data:")) for url in page.requests)
