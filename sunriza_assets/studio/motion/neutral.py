@@ -11,8 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from sunriza_assets.errors import FaceError
+from sunriza_assets.studio.face.measures import eye_apertures, head_angles, mouth_aperture
+from sunriza_assets.studio.face.topology import OUTER_EYE_CORNERS
 from sunriza_assets.studio.motion.rigid import (
     fit_similarity,
     mean_rotation,
@@ -25,17 +28,11 @@ Array = NDArray[np.float64]
 
 FEWEST: Final = 3
 MOST: Final = 9
+_USUAL_PERCENTILE: Final = 65
+"""Of an eye's apertures, the one that counts as open; blinks pull means down."""
 _ALIKE: Final = 0.12
 """Frames within this of the best cost are averaged with it; about a mouth .03 IOD wider open."""
 
-# Indices into the 468-point face mesh.
-_OUTER_EYE_CORNERS: Final = (33, 263)
-_INNER_LIP_PAIRS: Final = ((82, 87), (13, 14), (312, 317))
-_LID_PAIRS: Final = (((160, 144), (159, 145), (158, 153)), ((385, 380), (386, 374), (387, 373)))
-_EYE_CORNERS: Final = ((33, 133), (362, 263))
-_TEMPLES: Final = (127, 356)
-_FOREHEAD: Final = 10
-_BASE_OF_NOSE: Final = 2
 # What the skull carries along and no expression moves: brow ridge, temples, bridge, eye corners.
 _SKULL: Final = (
     10, 67, 109, 151, 297, 338, 103, 332, 54, 284, 21, 251, 162, 389, 127, 356,
@@ -101,36 +98,20 @@ def _alike(cost: Array) -> NDArray[np.intp]:
 
 
 def _cost(points: Array, rate: Fraction) -> Array:
-    iod = _distance(points, *_OUTER_EYE_CORNERS)
-    mouth = _mean_distance(points, _INNER_LIP_PAIRS) / iod
-    eyes = _eye_openings(points)
-    usual = np.maximum(np.percentile(eyes, 65, axis=0), 1e-6)
+    right, left = OUTER_EYE_CORNERS
+    iod = np.linalg.norm(points[:, right] - points[:, left], axis=1)
+    eyes = eye_apertures(points)
+    usual = np.maximum(np.percentile(eyes, _USUAL_PERCENTILE, axis=0), 1e-6)
     blink = np.abs(eyes / usual - 1.0).mean(axis=1)
-    rotations = _head_axes(points)
+    angles = head_angles(points)
+    rotations = Rotation.from_euler("YXZ", angles * (-1.0, 1.0, 1.0)).as_matrix()
     return np.asarray(
-        4.0 * mouth
+        4.0 * mouth_aperture(points)
         + 1.5 * _angle_to_middle(rotations)
-        + 0.5 * np.abs(_yaw(rotations))
+        + 0.5 * np.abs(angles[:, 0])
         + 5.0 * _speed(points, iod, rate)
         + 2.0 * blink
     )
-
-
-def _head_axes(points: Array) -> Array:
-    """(T, N, 3) -> (T, 3, 3) rotations whose columns are the head's right, down and inward axes.
-
-    Absolute, not relative to another frame: the line through the temples and the one down the
-    forehead and nose span the face, whoever it belongs to.
-    """
-    right = _unit(points[:, _TEMPLES[1]] - points[:, _TEMPLES[0]])
-    down = points[:, _BASE_OF_NOSE] - points[:, _FOREHEAD]
-    down = _unit(down - np.sum(down * right, axis=1, keepdims=True) * right)
-    return np.stack([right, down, np.cross(right, down)], axis=2)
-
-
-def _yaw(rotations: Array) -> Array:
-    """(T, 3, 3) head axes -> (T,) turn away from the camera, radians; z grows away from it."""
-    return np.arctan2(rotations[:, 2, 0], rotations[:, 0, 0])
 
 
 def _angle_to_middle(rotations: Array) -> Array:
@@ -153,26 +134,3 @@ def _speed(points: Array, iod: Array, rate: Fraction) -> Array:
         return np.zeros(len(points))
     shift = np.gradient(points[..., :2], axis=0)
     return np.asarray(np.linalg.norm(shift, axis=2).mean(axis=1) / iod * float(rate / 30))
-
-
-def _eye_openings(points: Array) -> Array:
-    """(T, 2) lid distance over eye width, the eye at 33/133 first."""
-    return np.stack(
-        [
-            _mean_distance(points, pairs) / _distance(points, *corners)
-            for pairs, corners in zip(_LID_PAIRS, _EYE_CORNERS, strict=True)
-        ],
-        axis=1,
-    )
-
-
-def _mean_distance(points: Array, pairs: tuple[tuple[int, int], ...]) -> Array:
-    return np.asarray(np.mean([_distance(points, a, b) for a, b in pairs], axis=0))
-
-
-def _distance(points: Array, a: int, b: int) -> Array:
-    return np.asarray(np.linalg.norm(points[:, a] - points[:, b], axis=1))
-
-
-def _unit(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

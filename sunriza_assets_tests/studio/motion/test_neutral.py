@@ -21,7 +21,12 @@ def head() -> NDArray[np.float64]:
     """A made-up head of 468 points: an ellipsoid's front with eyes and lips where they belong."""
     points = np.random.default_rng(0).normal(size=(468, 3)) * [50, 60, 15]
     points[10], points[2] = [0, -90, 0], [0, 25, -30]
-    points[127], points[356] = [-70, -20, 30], [70, -20, 30]
+    # The sides of the head, from the top of the forehead down to the ears.
+    for sides, y in (
+        ((54, 284), -80), ((21, 251), -65), ((162, 389), -45), ((127, 356), -20), ((234, 454), 10),
+    ):  # fmt: skip
+        for side, x in zip(sides, (-70, 70), strict=True):
+            points[side] = [x, y, 30]
     for outer, inner, sign in ((33, 133, -1), (263, 362, 1)):
         points[outer], points[inner] = [45 * sign, -20, 0], [18 * sign, -20, 0]
     for lids, offset in ((UPPER_LIDS, -25), (LOWER_LIDS, -15)):
