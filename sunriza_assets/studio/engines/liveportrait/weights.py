@@ -284,11 +284,13 @@ def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | Non
 @contextmanager
 def _hub_errors(asked: str) -> Iterator[None]:
     """The hub's many errors as one that says what to do."""
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
+    from huggingface_hub import errors
 
+    # The base of its client's errors; which client that is differs between the hub's versions.
+    network_error = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
-    except (HTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (network_error, errors.LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"LivePortrait's weights cannot be downloaded: {error}",
             where=f"{REPOSITORY}: {asked}",

@@ -166,6 +166,7 @@ def test_painting(modules: Modules, warped: dict[str, Tensor]) -> None:
     assert abs(window - recorded.arrays("generator.npz")["A/window"]).max() < 5e-4
 
 
+@pytest.mark.slow
 def test_painting_in_bfloat16_is_near(
     modules: Modules, volume: Tensor, keypoints: dict[str, Tensor]
 ) -> None:

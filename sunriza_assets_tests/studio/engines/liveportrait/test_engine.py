@@ -1,0 +1,286 @@
+"""The engine end to end, with stand-in weights: extraction, planning, frames, cells.
+
+Stand-in networks paint noise, so nothing here is about looks. What is painted is swapped for a
+painter that writes the number of a pose into its picture wherever only the flow matters.
+"""
+
+import logging
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sunriza_assets.errors import EngineError, FaceError, MediaError, ModelError
+from sunriza_assets.studio.engines.liveportrait import engine as engine_module
+from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
+from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.networks.appearance import FEATURE_SHAPE
+from sunriza_assets.studio.engines.liveportrait.painter import Painted
+from sunriza_assets.studio.engines.liveportrait.portrait import fitted
+from sunriza_assets.studio.engines.liveportrait.reader import Reader
+from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratios_in
+from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.picture import read_picture
+from sunriza_assets.studio.motion.template import MotionTemplate
+from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.sample.clip import Sample
+
+FRAMES = 8
+FOLLOWED = RenderParameters(loop=False, driving_multiplier=1.0, scale_multiplier=1.0)
+
+
+@pytest.fixture(scope="module")
+def clip(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frames of the sample clip."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    encode(islice(read_frames(sample.clip), FRAMES), path, rate=Fraction(25))
+    return path
+
+
+@pytest.fixture(scope="module")
+def portrait(sample: Sample) -> np.ndarray:
+    return read_picture(sample.portrait)
+
+
+@pytest.fixture(scope="module")
+def engine(models_root: Path, modules: Modules) -> LivePortraitEngine:
+    return LivePortraitEngine(models_root, device="cpu", precision="bfloat16", modules=modules)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def template(engine: LivePortraitEngine, clip: Path, told: list[tuple[int, int]]) -> MotionTemplate:
+    return engine.extract(clip, progress=lambda done, total: told.append((done, total)))
+
+
+class _Numberer:
+    """A painter that writes how many poses it has painted before into each picture."""
+
+    def __init__(self, modules: Modules, placement: Placement, batch: int) -> None:
+        self.batch = batch
+        self.placement = placement
+        self.room = batch
+        self.painted = 0
+        self.overflows_in = torch.float64
+
+    def prepare(self, volume: Tensor, keypoints: Tensor) -> Any:
+        self.painted = 0
+        return None
+
+    def resize(self, batch: int) -> None:
+        self.batch = batch
+
+    def __call__(self, source: Any, driving: Tensor) -> Painted:
+        if len(driving) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        numbers = torch.arange(self.painted, self.painted + len(driving))
+        self.painted += len(driving)
+        pictures = numbers.to(torch.uint8)[:, None, None, None].expand(-1, 512, 512, 3)
+        return Painted(pictures, torch.tensor(self.placement.dtype != self.overflows_in))
+
+
+class _QuickReader(Reader):
+    """Reads motion, but no features, which a painter of numbers would not look at."""
+
+    def features(self, crop: np.ndarray) -> Tensor:
+        return torch.zeros(1, *FEATURE_SHAPE)
+
+
+@pytest.fixture
+def numbering(
+    models_root: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., LivePortraitEngine]:
+    """Makes engines that paint numbers."""
+    monkeypatch.setattr(engine_module, "Painter", _Numberer)
+    monkeypatch.setattr(engine_module, "Reader", _QuickReader)
+
+    def made(**settings: Any) -> LivePortraitEngine:
+        return LivePortraitEngine(models_root, device="cpu", modules=modules, **settings)
+
+    return made
+
+
+def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> None:
+    assert (template.engine, template.frame_count, template.rate) == ("liveportrait", FRAMES, 25)
+    assert template.facts["frames_with_face"] == FRAMES
+    motion, ratios = motion_in(template), ratios_in(template)
+    assert len(motion) == FRAMES
+    assert ratios is not None
+    assert ((ratios.eyes > 0.1) & (ratios.eyes < 0.6)).all()
+    assert (ratios.lip < 0.1).all()  # the sample clip begins with closed lips
+    rotation = motion.rotation
+    assert torch.allclose(
+        rotation @ rotation.transpose(1, 2), torch.eye(3).expand(FRAMES, 3, 3), atol=1e-5
+    )
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (FRAMES, FRAMES)
+    assert {total for _, total in told} == {FRAMES}
+
+
+def test_extraction_needs_a_clip_with_a_face(
+    engine: LivePortraitEngine, sample: Sample, tmp_path: Path
+) -> None:
+    with pytest.raises(MediaError):
+        engine.extract(sample.portrait)
+    grey = tmp_path / "grey.mp4"
+    encode((np.full((256, 256, 3), 128, np.uint8) for _ in range(5)), grey, rate=Fraction(25))
+    with pytest.raises(FaceError):
+        engine.extract(grey)
+
+
+def test_identity_names_extractor_and_models(engine: LivePortraitEngine) -> None:
+    identity = engine.extraction_identity()
+    assert identity["extractor"] == "liveportrait"
+    assert {"extractor", "version"} < set(identity)
+
+
+def test_frames_are_painted_into_an_untouched_portrait(
+    engine: LivePortraitEngine, template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    rendering = engine.render(portrait, template, FOLLOWED)
+    assert rendering.size == portrait.shape[1::-1]
+    assert (rendering.rate, rendering.frame_count) == (25, FRAMES)
+    assert rendering.track.shape == (FRAMES, 2, 3)
+    assert rendering.facts["precision"] == "bfloat16"
+    assert rendering.facts["estimated_seconds"] > 0
+    frames = rendering.frames()
+    frame = next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    assert frame.shape == portrait.shape
+    assert frame.dtype == np.uint8
+    assert np.array_equal(frame[:, :20], portrait[:, :20])  # beside the crop
+    assert np.array_equal(frame[-100:], portrait[-100:])  # below it
+    assert not np.array_equal(frame, portrait)
+
+
+def test_all_frames_come_once_in_order_whatever_the_batch(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    whole = FOLLOWED | {"flag_pasteback": False}
+    for batch in (3, 20):
+        rendering = numbering(batch=batch).render(portrait, template, whole)
+        assert rendering.size == (512, 512)
+        for _ in range(2):  # each call starts anew
+            numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
+            assert np.array_equal(np.diff(numbers), np.ones(FRAMES - 1))
+
+
+def test_running_out_of_memory_halves_the_batch(
+    numbering: Callable[..., LivePortraitEngine],
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = numbering(batch=8)
+    rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
+    painter: Any = made._machine().painter
+    painter.room = 3
+    with caplog.at_level(logging.WARNING):
+        numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
+    assert np.array_equal(np.diff(numbers), np.ones(FRAMES - 1))
+    assert painter.batch == 2
+    assert "batches of 2" in caplog.text
+
+
+def test_float16_that_overflows_becomes_bfloat16_for_good(
+    numbering: Callable[..., LivePortraitEngine],
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = _Numberer.__init__
+
+    def overflowing(self: _Numberer, *arguments: Any) -> None:
+        original(self, *arguments)
+        self.overflows_in = torch.float16
+
+    monkeypatch.setattr(_Numberer, "__init__", overflowing)
+    made = numbering(precision="float16")
+    with caplog.at_level(logging.WARNING):
+        rendering = made.render(portrait, template, FOLLOWED)
+    assert rendering.facts["precision"] == "bfloat16"
+    assert "overflows" in caplog.text
+    assert len(list(rendering.frames())) == FRAMES
+
+
+def test_numbers_that_are_not_finite_are_an_error(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    made = numbering()
+    painter: Any = made._machine().painter
+    painter.overflows_in = torch.float32
+    with pytest.raises(EngineError) as caught:
+        made.render(portrait, template, FOLLOWED)
+    assert caught.value.code == "engine.not_finite"
+
+
+def test_a_reader_may_stop_early(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    made = numbering(batch=2)
+    frames = made.render(portrait, template, FOLLOWED).frames()
+    next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    painter: Any = made._machine().painter
+    assert painter.painted < FRAMES + 1  # the rehearsed one included
+
+
+def test_sizes_and_faces(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    made = numbering()
+    odd = portrait[:501, :399]
+    assert made.render(odd, template, FOLLOWED).size == (398, 500)
+    assert fitted(portrait, 300).shape == (300, 300, 3)
+    with pytest.raises(FaceError):
+        made.render(np.full((300, 300, 3), 90, np.uint8), template, FOLLOWED)
+    unstitched = made.render(portrait, template, FOLLOWED | {"flag_stitching": False})
+    assert unstitched.size == (512, 512)
+    assert not unstitched.facts["pasted_back"]
+
+
+def test_templates_of_other_engines_are_refused(
+    engine: LivePortraitEngine, template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    foreign = MotionTemplate("mesh", "1", template.rate, FRAMES, "0" * 64, 0, template.arrays)
+    with pytest.raises(EngineError, match="mesh"):
+        engine.render(portrait, foreign, FOLLOWED)
+
+
+def test_cells(numbering: Callable[..., LivePortraitEngine], portrait: np.ndarray) -> None:
+    cells = numbering(batch=5).visemes(portrait, RenderParameters())
+    assert list(cells.cells) == list(VISEMES)
+    assert cells.roi.fits((portrait.shape[1], portrait.shape[0]))
+    assert {cell.shape for cell in cells.cells.values()} == {(cells.roi.h, cells.roi.w, 3)}
+    middles = [int(cell[cells.roi.h // 2, cells.roi.w // 2, 0]) for cell in cells.cells.values()]
+    assert middles == list(range(12))
+    assert cells.lips.shape == (12, 20, 2)
+    assert (cells.lips >= 0).all()
+    assert (cells.lips <= [cells.roi.w, cells.roi.h]).all()
+
+
+@pytest.mark.slow
+def test_cells_are_really_painted(engine: LivePortraitEngine, portrait: np.ndarray) -> None:
+    cells = list(engine.visemes(portrait, RenderParameters()).cells.values())
+    for index, one in enumerate(cells):
+        for other in cells[:index]:
+            assert np.abs(one.astype(int) - other).mean() > 0.5
+
+
+def test_missing_weights_are_named(models_root: Path) -> None:
+    with pytest.raises(ModelError, match="sunriza models pull liveportrait"):
+        LivePortraitEngine(models_root / "nowhere")
