@@ -17,7 +17,7 @@ from sunriza_assets.studio.engines.mesh.easing import rise
 from sunriza_assets.studio.engines.mesh.mouth import Mouth
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, NOSE_BASE, UPPER_LIP
+from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
@@ -42,9 +42,16 @@ _RELAXED: Final = 0.35
 """How much thicker lips thinned by a smile become when they are rounded."""
 _ROLLED: Final = 0.55
 """Share of the lips' thickness that disappears when they are rolled in entirely."""
-_SKIN_REACH: Final = 0.6
-"""Distance from the lips over which the skin's share falls to 1/e, half mouth widths."""
+_SKIN_REACH: Final = (0.6, 0.85)
+"""Distance from the lips over which the skin's share falls to 1/e, half mouth widths: so far at
+least, and further, up to the second, where the lips move so much that skin would fold."""
+_STEEPEST: Final = 0.7
+"""Slope of the skin's displacement up to which it is pressed together and does not fold."""
+_GAUSSIAN_SLOPE: Final = 0.86
+"""Steepest slope of exp(-x x)."""
 _SKIN_POWER: Final = 3.0
+_ROOM: Final = 0.52
+"""Share of the way down to the chin that the lower lip falls at most; the rest is a chin's skin."""
 _MARGIN: Final = 0.22
 """What a cell shows around the lips, IOD."""
 
@@ -106,7 +113,8 @@ def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
     local = frame.local(result[:, :2])
     upper, lower = local[UPPER_LIP], local[LOWER_LIP]
     moved = local.copy()
-    moved[UPPER_LIP], moved[LOWER_LIP] = _lips(upper, lower, shape, unit)
+    room = _ROOM * max(float(local[CHIN, 1] - lower[0, :, 1].max()), 0.0)
+    moved[UPPER_LIP], moved[LOWER_LIP] = _lips(upper, lower, shape, unit, room)
     lips = np.unique(np.concatenate([UPPER_LIP.ravel(), LOWER_LIP.ravel()]))
     skin = np.setdiff1d(np.arange(MESH_POINTS), lips)
     moved[skin] += _skin_follows(local, moved, skin)
@@ -114,15 +122,25 @@ def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
     return result
 
 
-def _lips(upper: Array, lower: Array, shape: LipShape, unit: float) -> tuple[Array, Array]:
-    """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them."""
+def _lips(
+    upper: Array, lower: Array, shape: LipShape, unit: float, room: float
+) -> tuple[Array, Array]:
+    """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them.
+
+    Args:
+        upper: rows of the upper lip.
+        lower: rows of the lower lip.
+        shape: the shape.
+        unit: one IOD in half mouth widths.
+        room: how far the lower lip may fall.
+    """
     seam = _SEAM * upper[-1] + (1.0 - _SEAM) * lower[-1]
     half = max(float(np.abs(seam[:, 0]).max()), 1e-6)
     x = np.clip(np.abs(seam[:, 0]) / half, 0.0, 1.0)
     rounded = float(rise(shape.width, _WIDE, _ROUND))
     middle = float(seam[:, 1].mean())
     line = middle + (1.0 - _STRAIGHTENED * rounded) * (seam[:, 1] - middle)
-    gap = shape.opening * unit
+    gap = min(shape.opening * unit, room / (1.0 - shape.upper_share))
     bulge = 1.0 - _BULGE * rounded
     up = shape.upper_share * gap * (1.0 - x**_UPPER_ARCH) ** bulge
     down = (1.0 - shape.upper_share) * gap * (1.0 - x**_LOWER_ARCH) ** bulge
@@ -148,8 +166,11 @@ def _skin_follows(local: Array, moved: Array, skin: NDArray[np.intp]) -> Array:
     edge = LIPS_OUTER
     apart = np.linalg.norm(local[skin, None] - local[edge], axis=2)
     weights = np.maximum(apart, 1e-3) ** -_SKIN_POWER
-    shift = weights @ (moved[edge] - local[edge]) / weights.sum(axis=1, keepdims=True)
-    fade = np.exp(-((apart.min(axis=1) / _SKIN_REACH) ** 2))
+    pulled = moved[edge] - local[edge]
+    shift = weights @ pulled / weights.sum(axis=1, keepdims=True)
+    furthest = float(np.linalg.norm(pulled, axis=1).max())
+    reach = np.clip(_GAUSSIAN_SLOPE * furthest / _STEEPEST, *_SKIN_REACH)
+    fade = np.exp(-((apart.min(axis=1) / reach) ** 2))
     nose, lip = local[NOSE_BASE, 1], local[edge, 1].min()
     fade *= rise(local[skin, 1], nose, 0.3 * nose + 0.7 * lip)
     return np.asarray(shift * fade[:, None])
