@@ -40,6 +40,8 @@ _NEAR_OUTLINE: Final[NDArray[np.bool_]] = np.all(
     np.isin(FILLED_TRIANGLES, np.concatenate([OVAL, *rings_around(OVAL, 2)])), axis=1
 )
 """(898,) triangles along the outline of the face."""
+_FACING: Final = 0.3
+"""Area seen over area in space from which on a triangle faces the viewer."""
 _SHIFT: Final = 4
 """Fractional bits of painted vertices."""
 
@@ -121,11 +123,19 @@ class Warp:
         return BackwardMap(x, y, places)
 
     def folded(self, head: HeadMotion, points: NDArray[Any]) -> float:
-        """Share of the mesh's triangles that expression turns over; those that merely turn away
-        with the head are hidden behind others, as they should be."""
-        rigid = _signed_areas(head.apply(self._rest, self._centre)[TRIANGLES][:, :, :2])
-        moved = _signed_areas(np.asarray(points)[TRIANGLES][:, :, :2])
-        return float(np.mean(rigid * moved < 0.0))
+        """Share of the mesh's triangles that expression turns over.
+
+        Those that turn away with the head are hidden behind others, as they should be, and those
+        seen nearly edge-on turn over with the slightest motion and show nothing: neither counts.
+        """
+        rigid = head.apply(self._rest, self._centre)[TRIANGLES]
+        before = _signed_areas(rigid[:, :, :2])
+        whole = np.linalg.norm(
+            np.cross(rigid[:, 1] - rigid[:, 0], rigid[:, 2] - rigid[:, 0]), axis=1
+        )
+        after = _signed_areas(np.asarray(points)[TRIANGLES][:, :, :2])
+        turned = (before * after < 0.0) & (np.abs(before) > _FACING * whole)
+        return float(np.mean(turned))
 
     def _moving(self, around: Field, points: NDArray[Any]) -> tuple[slice, slice]:
         """Grid rows and columns that hold everything that moves."""

@@ -142,6 +142,14 @@ def test_turning_leaves_nothing_torn(rig: PortraitRig) -> None:
         assert _worst_step(turned(rig, (0.0, yaw, 0.0)), rig) < 1.3 * calm
 
 
+def test_folds_are_counted_and_turning_away_is_none(rig: PortraitRig) -> None:
+    head = HeadMotion(Rotation.from_rotvec([0.0, 0.5, 0.0]).as_matrix(), 1.0, np.zeros(2))
+    points = head.apply(rig.mesh, rig.centre)
+    assert rig.warp.folded(head, points) == 0.0
+    points[4, 0] += 0.4 * rig.iod  # the tip of the nose pulled over the cheek
+    assert rig.warp.folded(head, points) > 0.001
+
+
 def _worst_step(picture: Image, rig: PortraitRig) -> float:
     """99.9th percentile of steps between neighbours within the face's box."""
     low, high = rig.mesh[:, :2].min(axis=0).astype(int), rig.mesh[:, :2].max(axis=0).astype(int)
