@@ -1,4 +1,27 @@
-"""The `mesh` engine: joins extraction, transfer and drawing behind the engine protocol."""
+"""The `mesh` engine: joins extraction, transfer and drawing behind the engine protocol.
+
+What the parameters mean to it:
+
+* `driving_multiplier`: gain of head rotation, head shift and expression, bent by `limits`. Lids and
+  irises follow it up to one and a quarter of the way beyond: nothing is more shut than shut. The
+  zoom follows it up to one.
+* `scale_multiplier`: share of the clip's zoom, on top of that.
+* `source_max_dim`: the portrait is shrunk to it, never enlarged; an odd row or column is cut off.
+* `animation_region`: `pose` moves the head alone, `exp` face, lids and irises, `lip` the face below
+  the nose, `eyes` lids and irises.
+* `lips` = `still`: nothing below the nose takes part in expression.
+* `flag_relative` = false: eyes and lips open as far as the clip's own do, not as much further as
+  they open there; and a portrait that is a frame of the clip gets no special treatment.
+* `flag_stitching`: shoulders and border stay in place; false lets the motion reach further out and
+  across the border, which then repeats its outermost pixels.
+* `flag_pasteback` = false: a 512 x 512 square around the face, cut from the portrait.
+* `flag_do_crop` = false: the portrait is a face crop already, no face is searched for in it; without
+  `flag_pasteback` the square is then as much of the portrait as fits.
+* `flag_lip_zero`: the portrait's own lip gap is taken away in every frame; `flag_normalize_lip` does
+  the same where the portrait's mouth is visibly open, and leaves others alone.
+* `flag_eye_retargeting`: lids stand at the clip's ratio of opening to width, whatever the
+  portrait's is.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
