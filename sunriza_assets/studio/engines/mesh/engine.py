@@ -15,10 +15,10 @@ What the parameters mean to it:
 * `flag_stitching`: shoulders and border stay in place; false lets the motion reach further out and
   across the border, which then repeats its outermost pixels.
 * `flag_pasteback` = false: a 512 x 512 square around the face, cut from the portrait.
-* `flag_do_crop` = false: the portrait is a face crop already, no face is searched for in it; without
-  `flag_pasteback` the square is then as much of the portrait as fits.
-* `flag_lip_zero`: the portrait's own lip gap is taken away in every frame; `flag_normalize_lip` does
-  the same where the portrait's mouth is visibly open, and leaves others alone.
+* `flag_do_crop` = false: the portrait is a face crop already, no face is searched for in it;
+  without `flag_pasteback` the square is then as much of the portrait as fits.
+* `flag_lip_zero`: the portrait's own lip gap is taken away in every frame; `flag_normalize_lip`
+  does the same where the portrait's mouth is visibly open, and leaves others alone.
 * `flag_eye_retargeting`: lids stand at the clip's ratio of opening to width, whatever the
   portrait's is.
 """
