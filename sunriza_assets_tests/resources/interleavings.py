@@ -38,11 +38,19 @@ class Scheduler:
         self.errors: list[BaseException] = []
         self._turns: dict[threading.Thread, threading.Event] = {}
         self._mortal: set[threading.Thread] = set()
+        self._watching: set[threading.Thread] = set()
         self._parked = threading.Event()
         self.kills = True
 
-    def start(self, work: Callable[[], None], *, mortal: bool = False) -> None:
-        """Add an actor; it goes nowhere before it is chosen."""
+    def start(
+        self, work: Callable[[], None], *, mortal: bool = False, watches: bool = False
+    ) -> None:
+        """Add an actor; it goes nowhere before it is chosen.
+
+        Args:
+            mortal: it may be killed at any stop.
+            watches: it goes on as long as others do something.
+        """
 
         def body() -> None:
             me = threading.current_thread()
@@ -61,7 +69,19 @@ class Scheduler:
         self._turns[thread] = threading.Event()
         if mortal:
             self._mortal.add(thread)
+        if watches:
+            self._watching.add(thread)
         thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody but those who watch is still at work."""
+        return bool(self._turns.keys() - self._watching)
+
+    def dawdle(self) -> None:
+        """Called by an actor: let the others go on for a random while."""
+        for _ in range(self.luck.randrange(25)):
+            self.stop_here()
 
     def stop_here(self) -> None:
         """Called by an actor: let others go on; a mortal one may die here."""
@@ -155,15 +175,10 @@ class World:
         self._true_avatars.merge("anna", INPUTS)
         for _ in range(self.luck.randint(1, 3)):
             self.start_run()
-        for actor in (
-            self._app,
-            self._app,
-            self._sensor,
-            self._janitor,
-            self._reader,
-            self._reader,
-        ):
+        for actor in (self._app, self._app, self._sensor, self._janitor):
             self.scheduler.start(actor)
+        for _ in range(2):
+            self.scheduler.start(self._reader, watches=True)
         self.scheduler.run()
         self.scheduler.kills = False
         for _ in range(30):
@@ -223,6 +238,7 @@ class World:
 
     def _sensor(self) -> None:
         for _ in range(self.luck.randint(2, 6)):
+            self.scheduler.dawdle()
             self._tick()
 
     def _watch(self, name: str, args: tuple[Any, ...], result: Any) -> None:
@@ -241,6 +257,7 @@ class World:
 
     def _janitor(self) -> None:
         for _ in range(self.luck.randint(1, 4)):
+            self.scheduler.dawdle()
             tidy(self.storage, self.avatars, "anna", keep_replaced=self._keep)
 
     def _say(self, fields: dict[str, Any], **wanted: Any) -> None:
@@ -263,6 +280,7 @@ class World:
         """A client that keeps old copies, and saves them when it likes."""
         copies: list[dict[str, Any]] = []
         for _ in range(self.luck.randint(2, 8)):
+            self.scheduler.dawdle()
             match self.luck.randrange(9):
                 case 0 | 1:
                     copies.append(copy.deepcopy(self.client.read("anna")))
@@ -284,7 +302,8 @@ class World:
 
     def _reader(self) -> None:
         """The player: it reads the document, and its files a while later."""
-        for _ in range(self.luck.randint(4, 12)):
+        while self.scheduler.is_busy:
+            self.scheduler.dawdle()
             basic = (self.client.read("anna").get("dynamics") or {}).get("basic") or {}
             if self._keep > timedelta(0):
                 self._whole(basic, pause=self.scheduler.stop_here)

@@ -46,23 +46,22 @@ __all__ = [
     "storage_server",
 ]
 
-EVERYDAY = range(12)
-MANY = range(500)
-MANY_ON_FILES = range(150)
-"""Files are synced to disk again and again."""
+EVERYDAY = range(6)
 AT_ONCE = timedelta(seconds=-1)
 """Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
 
 
-def seeds(many: range) -> list[object]:
+def plays(total: int) -> list[object]:
+    """A few for every day, and `total` in hundreds."""
+    hundreds = [range(begin, min(begin + 100, total)) for begin in range(0, total, 100)]
     return [
-        pytest.param(EVERYDAY, id=f"{len(EVERYDAY)} plays"),
-        pytest.param(many, id=f"{len(many)} plays", marks=pytest.mark.slow),
+        pytest.param(EVERYDAY, id="a few"),
+        *(pytest.param(some, id=f"{some}", marks=pytest.mark.slow) for some in hundreds),
     ]
 
 
 @pytest.mark.parametrize("keep", [KEEP_REPLACED, AT_ONCE], ids=["kept", "at once"])
-@pytest.mark.parametrize("seeds", seeds(MANY_ON_FILES))
+@pytest.mark.parametrize("seeds", plays(100))
 def test_on_files(
     tmp_path: Path,
     opened_file: Callable[[str], bytes | None],
@@ -84,7 +83,7 @@ def test_on_files(
         ).play()
 
 
-@pytest.mark.parametrize("seeds", seeds(MANY))
+@pytest.mark.parametrize("seeds", plays(500))
 def test_on_firebase(
     avatars: FirestoreAvatars,
     storage: FirebaseStorage,
