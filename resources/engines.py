@@ -3,18 +3,20 @@
 Models load once and stay; nothing of an avatar is kept in an engine, so sharing one is safe.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.errors import EngineError
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Engine
     from sunriza_assets.studio.face.landmarks import FaceMesh
+    from sunriza_assets.studio.face.model_store import ModelEntry
 
-__all__ = ["Choice", "choose_engine", "face_mesh"]
+__all__ = ["Choice", "choose_engine", "device_of", "face_mesh", "models_of", "name_engine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,54 @@ def choose_engine(wanted: str, models: Path) -> Choice:
         EngineError: there is no such engine.
         ModelError: it was asked for by name and its weights are missing.
     """
-    if wanted == "auto":
-        return _automatic(models)
-    return Choice(_instance(wanted, models), "asked for by name")
+    name, reason = name_engine(wanted, models)
+    return Choice(_instance(name, models), reason)
 
 
-def _automatic(models: Path) -> Choice:
+def name_engine(wanted: str, models: Path) -> tuple[str, str]:
+    """Name of the engine that would be chosen, and why, without making it."""
+    if wanted != "auto":
+        return wanted, "asked for by name"
     from sunriza_assets.studio.engines.liveportrait.weights import weights_present
 
     if not weights_present(models):
-        return Choice(_instance("mesh", models), "no LivePortrait weights on this machine")
+        return "mesh", "no LivePortrait weights on this machine"
     import torch  # seconds; so only when the weights are there
 
     if not torch.cuda.is_available():
-        return Choice(_instance("mesh", models), "LivePortrait weights, but no CUDA device")
-    return Choice(_instance("liveportrait", models), "LivePortrait weights and a CUDA device")
+        return "mesh", "LivePortrait weights, but no CUDA device"
+    return "liveportrait", "LivePortrait weights and a CUDA device"
+
+
+def device_of(engine: str) -> Device:
+    """What the steps of an engine run on here: the accelerator if it uses one, else the CPU."""
+    if engine != "liveportrait":
+        return cpu()
+    import torch
+
+    if not torch.cuda.is_available():
+        return cpu()
+    return Device(torch.cuda.get_device_name(), "cuda")
+
+
+@lru_cache(maxsize=4)
+def models_of(engine: str, models: Path) -> tuple["ModelEntry", ...]:
+    """The models that take part when an avatar is made with this engine, each with its hash."""
+    from sunriza_assets.studio.engines.liveportrait.weights import sha256_of, weight_entries
+    from sunriza_assets.studio.face.landmarks import MESH_MODELS
+    from sunriza_assets.studio.face.matte import MODEL as MATTE_MODEL
+    from sunriza_assets.studio.face.model_store import ModelStore
+
+    used = {*MESH_MODELS, MATTE_MODEL}
+    entries = [entry for entry in ModelStore(models).entries() if entry.name in used]
+    if engine == "liveportrait":
+        entries += weight_entries(models)
+    return tuple(
+        # A file that was put there by hand has no record of a pull.
+        entry if entry.sha256 else replace(entry, sha256=sha256_of(entry.path))
+        for entry in entries
+        if entry.present
+    )
 
 
 @lru_cache(maxsize=1)

@@ -7,9 +7,14 @@
 A run reads what it has itself made and otherwise what is current, so two runs for one avatar never
 mix, and a process killed at any line leaves the former version in place. One path may be a file or
 a folder of files.
+
+Fetching and storing are part of the step: both are timed with the step's own stopwatch, which stops
+when the result is stored, and the record is laid down here.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,12 @@ import dagster as dg
 
 from resources.home import Home
 from resources.scratch import discard, new_folder
-from resources.storage import MediaStorage
+from resources.step_watch import priced, step_watch, stop_step
+from resources.storage import MediaStorage, StoredObject
+from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import StoreError
 
-__all__ = ["MediaIOManager", "stored_files"]
+__all__ = ["MediaIOManager", "run_behind", "stored_files"]
 
 
 class MediaIOManager(dg.IOManager):
@@ -31,35 +38,26 @@ class MediaIOManager(dg.IOManager):
         self._home = home
 
     def handle_output(self, context: dg.OutputContext, obj: Path) -> None:
-        """Store a file or a folder of files, then make it current.
+        """Store a file or a folder of files and make it current; with that the step is over.
 
         Raises:
             Failure: the storage refuses it (a full disk, too).
         """
-        folder = _folder(context)
-        version = f"{folder}/{context.run_id}"
-        files = sorted(obj.iterdir()) if obj.is_dir() else [obj]
+        step = context.step_context
+        watch = step_watch(step.instance, step.run_id, step.step.key)
         try:
-            stored = [self._storage.put(file, f"{version}/{file.name}") for file in files]
-            listing = {
-                "kind": "folder" if obj.is_dir() else "file",
-                "files": [
-                    {"name": Path(item.name).name, "size": item.size, "md5": item.md5}
-                    for item in stored
-                ],
-            }
-            self._put_json(listing, f"{version}/files.json")
-            before = self._current(folder)
-            self._put_json({"run": context.run_id}, f"{folder}/current.json")
-            self._forget(folder, keep={context.run_id, before})
-        except StoreError as error:
-            raise dg.Failure(error.message, allow_retries=False) from error
+            with _failing(watch), watch.stage("upload"):
+                stored = self._store(_folder(context), context.run_id, obj)
+            size = sum(item.size for item in stored)
+            watch.count(bytes_out=size)
         finally:
             discard(self._home, obj)
+            stop_step(watch)
         context.add_output_metadata(
             {
-                "size_bytes": dg.MetadataValue.int(sum(item.size for item in stored)),
+                "size_bytes": dg.MetadataValue.int(size),
                 "files": dg.MetadataValue.json([item.url for item in stored]),
+                **priced(watch.record()),
             }
         )
 
@@ -69,14 +67,41 @@ class MediaIOManager(dg.IOManager):
         Raises:
             Failure: it was never made, or a file is gone or damaged; never retried.
         """
-        folder = _folder(context)
-        try:
-            names = self._names(context, folder)
-            paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
-        except StoreError as error:
-            raise dg.Failure(error.message, allow_retries=False) from error
+        step = context.step_context
+        if not step.is_sda_step:  # a check: it reads files, and is no step of the ledger's
+            with _failing():
+                return self._load(context)[0]
+        watch = step_watch(step.instance, step.run_id, step.step.key)
+        with _failing(watch), watch.stage("fetch"):
+            path, size = self._load(context)
+        watch.count(bytes_in=size)
+        return path
+
+    def _load(self, context: dg.InputContext) -> tuple[Path, int]:
+        """The local path, and how many bytes lie there."""
+        names = self._names(context, _folder(context))
+        paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
         listing = self._read_json(f"{names[0].rpartition('/')[0]}/files.json") or {}
-        return paths[0].parent if listing.get("kind") == "folder" else paths[0]
+        path = paths[0].parent if listing.get("kind") == "folder" else paths[0]
+        return path, sum(file.stat().st_size for file in paths)
+
+    def _store(self, folder: str, run_id: str, obj: Path) -> list[StoredObject]:
+        """Store the files of a run, then make them current."""
+        version = f"{folder}/{run_id}"
+        files = sorted(obj.iterdir()) if obj.is_dir() else [obj]
+        stored = [self._storage.put(file, f"{version}/{file.name}") for file in files]
+        listing = {
+            "kind": "folder" if obj.is_dir() else "file",
+            "files": [
+                {"name": Path(item.name).name, "size": item.size, "md5": item.md5}
+                for item in stored
+            ],
+        }
+        self._put_json(listing, f"{version}/files.json")
+        before = self._current(folder)
+        self._put_json({"run": run_id}, f"{folder}/current.json")
+        self._forget(folder, keep={run_id, before})
+        return stored
 
     def _names(self, context: dg.InputContext, folder: str) -> list[str]:
         names = stored_files(self._storage, folder, context.step_context.run_id, self._home)
@@ -113,6 +138,21 @@ class MediaIOManager(dg.IOManager):
             run, _, file = item.name.removeprefix(f"{folder}/").partition("/")
             if file and run not in keep:
                 self._storage.delete(item.name)
+
+
+@contextmanager
+def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
+    """What the storage refuses ends the step for good, and says what it took until then."""
+    try:
+        yield
+    except StoreError as error:
+        told = {"code": error.code, **(priced(watch.record()) if watch else {})}
+        raise dg.Failure(error.message, metadata=told, allow_retries=False) from error
+
+
+def run_behind(loaded: Path) -> str:
+    """The run that made what an asset was given as an input, a folder or a file in one."""
+    return (loaded if loaded.is_dir() else loaded.parent).name
 
 
 def stored_files(

@@ -1,19 +1,22 @@
-"""Blocking checks: what an avatar must be before anybody sees it.
+"""Checks: what an avatar must be before anybody sees it, and what making it may cost.
 
-A failed check stops the run before publishing, leaves the former results in place and the reason on
-the document.
+A blocking check that fails stops the run before publishing, leaves the former results in place and
+the reason on the document. The budget stops nothing: it warns.
 """
 
 import json
+import math
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from resources.event_log import plain_metadata
 from resources.services import Stores
-from sunriza_assets.assets.edge import publishes
+from sunriza_assets.assets.edge import PUBLISHING_ASSET, publishes
 from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.partitions import AVATARS
@@ -21,18 +24,19 @@ from sunriza_assets.partitions import AVATARS
 __all__ = ["CHECKS"]
 
 
-def _blocking(
-    asset: str, *beside: str
+def _checking(
+    asset: str, *beside: str, blocking: bool = True
 ) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """A blocking check of one avatar; the one place that knows partitioned checks are a preview.
+    """A check of one avatar; the one place that knows partitioned checks are a preview.
 
     Args:
         asset: what is checked.
         beside: other assets that the check reads.
+        blocking: whether a failure stops the run.
     """
     make = dg.asset_check(
         asset=asset,
-        blocking=True,
+        blocking=blocking,
         partitions_def=AVATARS,
         additional_ins={name: dg.AssetIn(name) for name in beside},
     )
@@ -66,7 +70,7 @@ def _verdict(
     )
 
 
-@_blocking("idle_video")
+@_checking("idle_video")
 def idle_plays(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -78,7 +82,7 @@ def idle_plays(
     return _verdict(context, stores, list(found.problems), {"frame_count": sheet.frame_count})
 
 
-@_blocking("idle_video")
+@_checking("idle_video")
 def idle_lasts(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -96,7 +100,7 @@ def idle_lasts(
     return _verdict(context, stores, problems, {"duration_s": float(info.duration)})
 
 
-@_blocking("idle_video")
+@_checking("idle_video")
 def idle_loops(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -114,7 +118,7 @@ def idle_loops(
     return _verdict(context, stores, problems, {"looped": True, "seam_ratio": round(ratio, 3)})
 
 
-@_blocking("mask", "idle_video")
+@_checking("mask", "idle_video")
 def mask_fits(
     context: dg.AssetCheckExecutionContext, mask: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -125,7 +129,7 @@ def mask_fits(
     return _verdict(context, stores, mask_problems(mask, sheet.size), {})
 
 
-@_blocking("roi", "idle_video")
+@_checking("roi", "idle_video")
 def roi_fits(
     context: dg.AssetCheckExecutionContext, roi: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -140,4 +144,51 @@ def roi_fits(
     return _verdict(context, stores, problems, {})
 
 
-CHECKS = [idle_plays, idle_lasts, idle_loops, mask_fits, roi_fits]
+@_checking(PUBLISHING_ASSET.to_user_string(), blocking=False)
+def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Making the avatar cost no more than SUNRIZA_BUDGET allows; warns, and stops nothing.
+
+    The amount is for one run that publishes, in the currency of the price book in use.
+    """
+    said = os.environ.get("SUNRIZA_BUDGET") or ""
+    if not said:
+        return dg.AssetCheckResult(passed=True, description="SUNRIZA_BUDGET sets no budget")
+    wanted = dg.AssetRecordsFilter(
+        asset_key=PUBLISHING_ASSET, asset_partitions=[context.partition_key]
+    )
+    records = context.instance.fetch_materializations(wanted, limit=1).records
+    made = records[0].asset_materialization if records else None
+    told = plain_metadata(made.metadata) if made is not None else {}
+    problem = _over_budget(said, told)
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=problem,
+        metadata={
+            "budget": said,
+            **{
+                name: told[name]
+                for name in ("run_cost", "cost_currency", "price_book", "run_seconds")
+                if name in told
+            },
+        },
+    )
+
+
+def _over_budget(said: str, told: Mapping[str, Any]) -> str | None:
+    """What is wrong with the cost of a run, if anything."""
+    try:
+        budget = float(said)
+    except ValueError:
+        budget = math.nan
+    if not (math.isfinite(budget) and budget >= 0):
+        return f"SUNRIZA_BUDGET is {said!r}, not an amount such as 0.02"
+    cost, currency = told.get("run_cost"), told.get("cost_currency", "")
+    if cost is None:
+        return "What it cost is not known: a step of the run has no price"
+    if cost > budget:
+        return f"It cost {cost:.6f} {currency}, the budget is {budget:.6f}"
+    return None
+
+
+CHECKS = [idle_plays, idle_lasts, idle_loops, mask_fits, roi_fits, within_budget]

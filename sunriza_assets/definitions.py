@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
-from sunriza_assets.assets import inputs, motion, overlay, preview, published, status
+from sunriza_assets.assets import inputs, motion, overlay, preview, published, reports, status
 from sunriza_assets.backfills import backfills
 from sunriza_assets.checks import CHECKS
 from sunriza_assets.executors import build_executor
@@ -31,7 +31,9 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "board": ProgressBoard(),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([inputs, motion, overlay, published, preview, status]),
+        assets=dg.load_assets_from_modules(
+            [inputs, motion, overlay, published, preview, status, reports]
+        ),
         asset_checks=CHECKS,
         jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],
         sensors=[*SENSORS, backfills],

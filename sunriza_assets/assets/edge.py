@@ -1,50 +1,47 @@
 """The edge of every avatar asset: who owns the avatar, what the step costs, how errors leave.
 
 A run that goes as far as publishing owns its avatar from its first step on: it claims the document,
-tells it how far it is, and leaves an error there when it fails. Runs of single assets leave the
-document alone, for they would never set it back to `ready`.
+tells it how far it is and how long it will take, and leaves an error there when it fails. Runs of
+single assets leave the document alone, for they would never set it back to `ready`.
 """
 
 import errno
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dagster as dg
 
 from resources.document import AvatarDocument
+from resources.forecast import Forecast, forecast
 from resources.home import Home
 from resources.scratch import discard, new_folder
 from resources.services import ProgressBoard, Stores
-from sunriza_assets.costs.prices import cost_of, price_book
+from resources.step_watch import book_in_use, priced, step_watch, stop_step
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import ConflictError, StoreError, SunrizaError
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Engine
 
-__all__ = ["PUBLISHING_ASSET", "SPANS", "Step", "avatar_step", "counted", "publishes"]
+__all__ = [
+    "PUBLISHING_ASSET",
+    "Outlook",
+    "Step",
+    "avatar_step",
+    "counted",
+    "outlook_of",
+    "publishes",
+    "until_published",
+]
 
 Item = TypeVar("Item")
 
 PUBLISHING_ASSET: Final = dg.AssetKey("published_avatar")
-
-# Share of a whole run after which each asset begins and ends, from runs of ten-second clips.
-SPANS: Final[dict[str, tuple[float, float]]] = {
-    "hero_image": (0.00, 0.02),
-    "hero_video": (0.02, 0.04),
-    "trimmed_video": (0.04, 0.14),
-    "motion_template": (0.14, 0.30),
-    "idle_video": (0.30, 0.92),
-    "atlas": (0.92, 0.95),
-    "mask": (0.95, 0.96),
-    "roi": (0.96, 0.97),
-    "published_avatar": (0.97, 1.00),
-}
 _TOLD_EVERY_S: Final = 1.0
 
 
@@ -73,6 +70,20 @@ class Step:
         """Name the engine that this step's seconds belong to."""
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
 
+    def works_on(self, *, frames: int, rate: Fraction) -> None:
+        """Say how long the trimmed clip is: what a step takes grows with it."""
+        self.watch.count(clip_frames=frames, clip_s=round(float(frames / rate), 6))
+
+    def foresees(self, seconds: Fraction, rate: Fraction) -> None:
+        """Say how long the uploaded clip is, for the forecast of this run."""
+        outlook = outlook_of(self.context.run.run_id)
+        if outlook is not None:
+            outlook.now = outlook.now.for_clip(seconds, rate)
+
+    def costs(self) -> dict[str, Any]:
+        """What the step took and cost until now, as flat metadata."""
+        return priced(self.watch.record())
+
     def result(
         self,
         path: Path,
@@ -82,22 +93,11 @@ class Step:
         frames: int | None = None,
         preview: dg.MarkdownMetadataValue | None = None,
     ) -> dg.MaterializeResult[Path]:
-        """The step's result with all that is told of it: its own facts and what it took."""
+        """The step's result with what is told of it; what it took, the IO manager adds."""
         self.handed_on = True
         told = {"preview": preview} if preview is not None else {}
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        self.watch.count(frames=frames, bytes_out=sum(file.stat().st_size for file in files))
-        return dg.MaterializeResult(
-            value=path, metadata={**told, **metadata, **self.costs()}, data_version=version
-        )
-
-    def costs(self) -> dict[str, Any]:
-        """The stopwatch's record and its price, as flat metadata."""
-        record = self.watch.record()
-        cost = cost_of(record, price_book(os.environ.get("SUNRIZA_PRICE_BOOK")))
-        for warning in cost.warnings:
-            self.context.log.warning(warning)
-        return {**record.to_dict(), **cost.to_dict()}
+        self.watch.count(frames=frames)
+        return dg.MaterializeResult(value=path, metadata={**told, **metadata}, data_version=version)
 
 
 @contextmanager
@@ -108,32 +108,40 @@ def avatar_step(
 ) -> Iterator[Step]:
     """Enter an asset's edge.
 
+    The stopwatch has run since the step's first input was fetched, and goes on until its result is
+    stored; a step that hands nothing on is over with the block.
+
     Raises:
-        Failure: for every named error, never retried; the document says `error` if this run owns
-            the avatar.
+        Failure: for every error but an interruption, never retried, with what the step took until
+            then; the document says `error` if this run owns the avatar.
     """
     avatar_id = context.partition_key
     owner = publishes(context)
     home = Home.from_environment()
-    with _errors_leave_as_failures(stores, avatar_id, context.run_id, owner=owner):
-        avatars = stores.avatars
-        document = avatars.get(avatar_id)
-        if owner:
-            document = avatars.claim(avatar_id, context.run_id)
-        folder = new_folder(home)
-        asset = context.asset_key.to_user_string()
-        try:
-            with Stopwatch() as watch:
-                progress = _teller(stores, board, avatar_id, asset, context.run_id, owner=owner)
-                progress(0, 1)
-                step = Step(context, avatar_id, document, folder, watch, progress, owner)
-                yield step
-                progress(1, 1)
-        except BaseException:
-            discard(home, folder)
-            raise
-        if not step.handed_on:
-            discard(home, folder)
+    asset = context.asset_key.to_user_string()
+    step_key = context.get_step_execution_context().step.key
+    watch = step_watch(context.instance, context.run.run_id, step_key)
+    folder: Path | None = None
+    handed_on = False
+    try:
+        with _errors_leave_as_failures(stores, avatar_id, context.run.run_id, watch, owner=owner):
+            book_in_use()  # a setting that is wrong is told before anything is made
+            with watch.stage("claim"):
+                document = stores.avatars.get(avatar_id)
+                if owner:
+                    document = _claimed(context, stores, document, watch)
+            folder = new_folder(home)
+            progress = _teller(stores, board, avatar_id, asset, context.run.run_id, owner=owner)
+            progress(0, 1)
+            step = Step(context, avatar_id, document, folder, watch, progress, owner)
+            yield step
+            progress(1, 1)
+            handed_on = step.handed_on
+    finally:
+        if not handed_on:
+            stop_step(watch)
+            if folder is not None:
+                discard(home, folder)
 
 
 def counted(
@@ -153,17 +161,91 @@ def publishes(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
     return PUBLISHING_ASSET in context.job_def.asset_layer.selected_asset_keys
 
 
+@dataclass
+class Outlook:
+    """What the run at work is expected to take."""
+
+    first: Forecast
+    """As it was foreseen when the run began."""
+    now: Forecast
+    """As it is foreseen now that more is known of the clip."""
+    told: int = 0
+    """Percent that were told; never taken back."""
+
+
+_outlooks: dict[str, Outlook] = {}
+"""By run; only of the run at work, or a long-lived worker would grow."""
+
+
+def outlook_of(run_id: str) -> Outlook | None:
+    """What a run is expected to take, if it owns its avatar and works in this process."""
+    return _outlooks.get(run_id)
+
+
+def _claimed(
+    context: dg.AssetExecutionContext, stores: Stores, document: AvatarDocument, watch: Stopwatch
+) -> AvatarDocument:
+    """Make this run the owner, and tell how long it will take."""
+    outlook = outlook_of(context.run.run_id)
+    if outlook is None:
+        with watch.stage("forecast"):
+            said = _said(context)
+            force = bool(said.pop("force", False))
+            assets = until_published(_assets_of(context))
+            first = forecast(context.instance, document, assets, said=said, force=force)
+        _outlooks.clear()
+        outlook = _outlooks[context.run.run_id] = Outlook(first, first)
+    eta_s = outlook.now.seconds_left(context.asset_key.to_user_string(), 0.0)
+    return stores.avatars.claim(document.avatar_id, context.run.run_id, eta_s=eta_s)
+
+
+def until_published(assets: Sequence[str]) -> list[str]:
+    """What is made, upstream first, until the avatar is ready: what an app's user waits for."""
+    last = PUBLISHING_ASSET.to_user_string()
+    names = list(assets)
+    return names[: names.index(last) + 1] if last in names else names
+
+
+def _assets_of(context: dg.AssetExecutionContext) -> list[str]:
+    """What this run makes, upstream first."""
+    layer = context.job_def.asset_layer
+    return [
+        key.to_user_string()
+        for level in layer.asset_graph.toposorted_asset_keys_by_level
+        for key in level
+        if key in layer.selected_asset_keys
+    ]
+
+
+def _said(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """What the launchpad says to this run's assets, as one set of parameters."""
+    run_config: Mapping[str, Any] = context.run.run_config
+    ops = run_config.get("ops") or {}
+    configs = [(op or {}).get("config") or {} for op in ops.values()]
+    return {
+        name: value for config in configs for name, value in config.items() if value is not None
+    }
+
+
 @contextmanager
 def _errors_leave_as_failures(
-    stores: Stores, avatar_id: str, run_id: str, *, owner: bool
+    stores: Stores, avatar_id: str, run_id: str, watch: Stopwatch, *, owner: bool
 ) -> Iterator[None]:
+    def leave(code: str, message: str) -> None:
+        if owner:
+            _leave_error(stores, avatar_id, run_id, code, message)
+
+    def failure(message: str, told: Mapping[str, Any]) -> dg.Failure:
+        metadata = {**told, **_costs(watch)}
+        return dg.Failure(message, metadata=metadata, allow_retries=False)
+
     try:
         yield
     except ConflictError as error:  # a newer run owns the avatar, so its document is not ours
-        raise dg.Failure(error.message, metadata=_told(error), allow_retries=False) from error
+        raise failure(error.message, _told(error)) from error
     except SunrizaError as error:
-        _leave_error(stores, avatar_id, run_id, error.code, error.public, owner=owner)
-        raise dg.Failure(error.message, metadata=_told(error), allow_retries=False) from error
+        leave(error.code, error.public)
+        raise failure(error.message, _told(error)) from error
     except OSError as error:
         named = StoreError(
             "The disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error),
@@ -171,31 +253,33 @@ def _errors_leave_as_failures(
             remedy="Make room and render again." if error.errno == errno.ENOSPC else None,
             code="disk_full" if error.errno == errno.ENOSPC else "io",
         )
-        _leave_error(stores, avatar_id, run_id, named.code, named.public, owner=owner)
-        raise dg.Failure(named.message, metadata=_told(named), allow_retries=False) from error
-    except dg.Failure as failure:
-        message = failure.description or "The run failed"
-        _leave_error(stores, avatar_id, run_id, "failure", message, owner=owner)
-        raise
+        leave(named.code, named.public)
+        raise failure(named.message, _told(named)) from error
+    except dg.Failure as said:
+        leave("failure", said.description or "The run failed")
+        raise failure(said.description or "The run failed", said.metadata) from said
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        _leave_error(stores, avatar_id, run_id, "cancelled", "The run was cancelled", owner=owner)
+        leave("cancelled", "The run was cancelled")
         raise
-    except BaseException:
+    except Exception as error:
         # A bug: the app's user gets a plain sentence, the operator the traceback in the run.
-        message = "Something went wrong on our side; the operators can see what"
-        _leave_error(stores, avatar_id, run_id, "internal", message, owner=owner)
-        raise
+        leave("internal", "Something went wrong on our side; the operators can see what")
+        raise failure(f"{type(error).__name__}: {error}", {"code": "internal"}) from error
 
 
-def _leave_error(
-    stores: Stores, avatar_id: str, run_id: str, code: str, message: str, *, owner: bool
-) -> None:
-    if not owner:
-        return
+def _leave_error(stores: Stores, avatar_id: str, run_id: str, code: str, message: str) -> None:
     try:
         stores.avatars.fail(avatar_id, run_id, code=code, message=message)
     except SunrizaError as error:  # the first error is the one to report
         dg.get_dagster_logger().error("The document could not be told of an error: %s", error)
+
+
+def _costs(watch: Stopwatch) -> dict[str, Any]:
+    """What a step that failed took; a price book that is none must not hide why it failed."""
+    try:
+        return priced(watch.record())
+    except SunrizaError as error:
+        return {**watch.record().to_dict(), "cost_warning": error.message}
 
 
 def _told(error: SunrizaError) -> dict[str, Any]:
@@ -211,7 +295,6 @@ def _teller(
     *,
     owner: bool,
 ) -> Callable[[int, int], None]:
-    begin, end = SPANS.get(asset, (0.0, 1.0))
     last = 0.0
 
     def tell(done: int, total: int) -> None:
@@ -223,8 +306,11 @@ def _teller(
         last = now
         if board is not None:
             board.tell(avatar_id, asset, share)
-        if owner:
-            percent = int(100 * (begin + (end - begin) * share))
-            stores.avatars.progress(avatar_id, run_id, percent)
+        outlook = outlook_of(run_id)
+        # Once the avatar is published there is nobody left to tell.
+        if owner and outlook is not None and outlook.now.seconds_left(asset, share) > 0:
+            outlook.told = max(outlook.told, outlook.now.percent(asset, share))
+            eta_s = outlook.now.seconds_left(asset, share)
+            stores.avatars.progress(avatar_id, run_id, outlook.told, eta_s=eta_s)
 
     return tell

@@ -37,9 +37,9 @@ def hero_image(
 
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
-    from sunriza_assets.studio.media.picture import read_picture
-
     with avatar_step(context, stores, board) as step:
+        from sunriza_assets.studio.media.picture import read_picture
+
         url = step.document.hero_image_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)
@@ -72,10 +72,10 @@ def hero_video(
     context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
     """The talking clip as it was uploaded, seen to be a video this system can read."""
-    from sunriza_assets.studio.media.info import VideoInfo
-    from sunriza_assets.studio.media.probe import probe
-
     with avatar_step(context, stores, board) as step:
+        from sunriza_assets.studio.media.info import VideoInfo
+        from sunriza_assets.studio.media.probe import probe
+
         url = step.document.hero_video_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
@@ -88,6 +88,7 @@ def hero_video(
                 remedy="Upload a talking clip of 1 to 10 seconds.",
                 code="no_video",
             )
+        step.foresees(info.duration, info.rate)
         return step.result(file, version=data_version(file), metadata=clip_facts(info))
 
 
@@ -121,6 +122,7 @@ def trimmed_video(
             info = trim(
                 hero_video, clip, max_seconds=parameters.max_seconds, progress=step.progress
             )
+        step.works_on(frames=info.frame_count, rate=info.rate)
         with step.watch.stage("preview"):
             preview = previewed(read_frames(clip), count=info.frame_count)
         return step.result(
@@ -147,4 +149,5 @@ def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
     name = "image" if step.context.asset_key.to_user_string() == "hero_image" else "video"
     copy = step.folder / f"hero_{name}{plain}"
     shutil.copyfile(fetched, copy)
+    step.watch.count(bytes_in=copy.stat().st_size)
     return copy

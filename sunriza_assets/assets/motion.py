@@ -62,6 +62,7 @@ def motion_template(
                     template = choice.engine.extract(trimmed_video, progress=step.progress)
                 with step.watch.stage("store"):
                     cache.put(key, template, seconds=step.watch.elapsed_s)
+        step.works_on(frames=template.frame_count, rate=template.rate)
         file = step.folder / "motion.npz"
         shutil.copyfile(cache.file(key), file)
         return step.result(
@@ -113,6 +114,7 @@ def idle_video(
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
             portrait = read_picture(hero_image)
+        step.works_on(frames=template.frame_count, rate=template.rate)
         choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
         with step.watch.stage("plan", gpu=True):

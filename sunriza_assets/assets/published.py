@@ -1,14 +1,30 @@
 """The last step: what was made goes where the app reads it, all at once or not at all."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from resources.engines import models_of
+from resources.home import Home
+from resources.media_io import run_behind
+from resources.provenance import input_files, steps_behind
 from resources.publication import publish_avatar
 from resources.services import ProgressBoard, Stores
-from sunriza_assets import tags
-from sunriza_assets.assets.edge import avatar_step
+from sunriza_assets import __version__, tags
+from sunriza_assets.assets.edge import Step, avatar_step, outlook_of
 from sunriza_assets.assets.overlay import IdleSheet
+from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
+from sunriza_assets.costs.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ManifestStep,
+    ModelFact,
+    file_fact,
+)
+from sunriza_assets.errors import StoreError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters
 
@@ -32,12 +48,12 @@ def published_avatar(
     stores: Stores,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[None]:
-    """Idle, atlas, mask and ROI under the bucket paths that the document names, status `ready`.
+    """Idle, atlas, mask, ROI and manifest under the bucket paths that the document names: `ready`.
 
     A run that no longer owns its avatar publishes nothing.
     """
     with avatar_step(context, stores, board) as step:
-        sheet = IdleSheet.beside(idle_video)
+        sheet = IdleSheet.beside(idle_video).content
         files = {
             "idle.mp4": idle_video / "idle.mp4",
             "atlas.jpg": atlas / "atlas.jpg",
@@ -45,27 +61,122 @@ def published_avatar(
             "mask.png": mask,
             "roi.json": roi,
         }
+        books = _Books(step, sheet, files, {
+            "idle_video": run_behind(idle_video),
+            "atlas": run_behind(atlas),
+            "mask": run_behind(mask),
+            "roi": run_behind(roi),
+        })  # fmt: skip
         with step.watch.stage("upload"):
             document = publish_avatar(
                 stores.storage,
                 stores.avatars,
                 step.avatar_id,
-                context.run_id,
-                files=files,
-                parameters=RenderParameters(**sheet.content["parameters"]).to_document(),
-                overridden=sheet.content["overridden"],
+                context.run.run_id,
+                files={**files, MANIFEST_NAME: books.close},
+                parameters=RenderParameters(**sheet["parameters"]).to_document(),
+                overridden=sheet["overridden"],
             )
         urls = {name: url for name, url in document.basic.items() if name.endswith("Url")}
-        step.watch.count(bytes_out=sum(file.stat().st_size for file in files.values()))
         return dg.MaterializeResult(
             metadata={
                 **{name: _link(url) for name, url in sorted(urls.items())},
-                "parameters": dg.MetadataValue.json(sheet.content["parameters"]),
-                "document": dg.MetadataValue.json(document.plain["dynamics"]),
-                **step.costs(),
+                "parameters": dg.MetadataValue.json(sheet["parameters"]),
+                "document": dg.MetadataValue.json(document.plain["dynamics"]["basic"]),
+                **books.told(),
             },
-            data_version=dg.DataVersion(context.run_id),
+            data_version=dg.DataVersion(context.run.run_id),
         )
+
+
+class _Books:
+    """What making an avatar took, closed when there is only the manifest itself left to upload.
+
+    A manifest cannot know what putting it in place will take. So the step's record ends where the
+    manifest is written, here as there; the seconds behind it are told apart and billed to nobody.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        sheet: Mapping[str, Any],
+        files: Mapping[str, Path],
+        made_by: Mapping[str, str],
+    ) -> None:
+        self._step = step
+        self._sheet = sheet
+        self._files = files
+        self._made_by = made_by
+        self._facts: dict[str, Any] | None = None
+        self._manifest: Manifest | None = None
+
+    def close(self) -> Path:
+        """Write the manifest, with what all steps have taken; the file is ready to be uploaded."""
+        context, step = self._step.context, self._step
+        with step.watch.stage("manifest"):
+            outputs = [file_fact(path, name) for name, path in self._files.items()]
+            behind = steps_behind(context.instance, step.avatar_id, self._made_by)
+            engine = self._sheet["engine"]
+            models = models_of(engine, Home.from_environment().models)
+        step.watch.count(bytes_out=sum(item.size for item in outputs))
+        versions = {item.asset: item.data_version for item in behind}
+        self._facts = step.costs()
+        last = ManifestStep(
+            asset=context.asset_key.to_user_string(),
+            run_id=context.run.run_id,
+            data_version=context.run.run_id,
+            upstream={asset: versions.get(asset, "") for asset in self._made_by},
+            code_version=context.assets_def.code_versions_by_key[context.asset_key],
+            facts=self._facts,
+        )
+        self._manifest = Manifest(
+            avatar_id=step.avatar_id,
+            run_id=context.run.run_id,
+            made_at=datetime.now(UTC),
+            package_version=__version__,
+            engine=engine,
+            engine_version=self._sheet["engine_version"],
+            parameters=self._sheet["parameters"],
+            inputs=input_files(behind),
+            outputs=outputs,
+            steps=[*behind, last],
+            models=[ModelFact(m.name, m.sha256, m.licence) for m in models],
+        )
+        path = step.folder / MANIFEST_NAME
+        self._manifest.save(path)
+        return path
+
+    def told(self) -> dict[str, Any]:
+        """The step's record, word for word as in the manifest, and the run's sums and forecast."""
+        manifest = self._manifest
+        if self._facts is None or manifest is None:  # this run had published before it died
+            return self._step.costs()
+        self._keep(manifest)
+        outlook = outlook_of(manifest.run_id)
+        sums = {"run_seconds": round(manifest.seconds, 6), "run_cost": manifest.cost}
+        return {
+            **self._facts,
+            **{name: value for name, value in sums.items() if value is not None},
+            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            "unbooked_s": round(self._step.watch.elapsed_s - self._facts["wall_s"], 6),
+        }
+
+    def _keep(self, manifest: Manifest) -> None:
+        """Keep the manifest for ever, so that a file's hash names it when it was replaced, too."""
+        archive = ManifestArchive(Home.from_environment().reports / ARCHIVE_FOLDER)
+        try:
+            archive.add(manifest)
+        except StoreError as error:  # it is published: what is published says where it is from
+            self._step.context.log.warning("The manifest is not kept beside the reports: %s", error)
+
+
+def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a forecast belongs beside the truth; book and currency stand there already."""
+    return {
+        name: value
+        for name, value in forecast.items()
+        if name in ("eta_s", "expected_cost", "estimate_basis", "estimate_clip_frames")
+    }
 
 
 def _link(url: str) -> dg.MetadataValue:

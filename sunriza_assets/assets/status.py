@@ -8,6 +8,7 @@ import dagster as dg
 from resources.document import AvatarDocument
 from resources.services import Stores
 from sunriza_assets import tags
+from sunriza_assets.assets.edge import PUBLISHING_ASSET
 from sunriza_assets.errors import SunrizaError
 
 __all__ = ["avatar_status"]
@@ -16,6 +17,7 @@ ROWS_SHOWN = 200
 
 
 @dg.asset(
+    deps=[PUBLISHING_ASSET],
     group_name=tags.GROUP_REPORTS,
     kinds={"table"},
     owners=tags.OWNERS,

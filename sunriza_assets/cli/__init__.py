@@ -27,8 +27,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "dev": ("deploy", "dev", "Start the Dagster UI and daemon on this home."),
     "doctor": ("doctor", "doctor", "Say what works here, what is missing and what to do."),
     "inspect": ("inspect", "inspect", "Say what a media file is and whether a phone plays it."),
+    "lineage": ("lineage", "lineage", "Say what made an avatar, or any file of one."),
     "models": ("models", "models", "List and pull model files."),
     "render": ("render", "render", "Materialize avatars through Dagster."),
+    "report": ("report", "report", "Say what it took and cost, and would cost elsewhere."),
     "worker": ("worker", "worker", "Take runs from a queue, with warm models."),
 }
 

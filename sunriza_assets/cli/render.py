@@ -1,6 +1,7 @@
 """`sunriza render`: materialize avatars through Dagster, with a progress bar."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -79,15 +80,27 @@ def render_avatars(
             tasks[avatar_id, asset] = bar.add_task(asset, total=1.0, avatar=avatar_id)
         bar.update(tasks[avatar_id, asset], completed=share)
 
+    def announce(avatar_id: str, estimate: Mapping[str, Any]) -> None:
+        if not quiet:
+            bar.console.print(f"{avatar_id}: {_in_words(estimate)}", highlight=False)
+
     with opened_instance(Home.from_environment()) as instance, watched(), bar:
         close_lost_runs(instance)
         for avatar_id in ids:  # a name that does not exist is told before anything is rendered
             Stores().avatars.get(avatar_id)
-        runs = AvatarRuns(instance, listen)
+        runs = AvatarRuns(instance, listen, announce)
         return {
             avatar_id: runs.render(avatar_id, only=only, parameters=parameters, force=force)
             for avatar_id in ids
         }
+
+
+def _in_words(estimate: Mapping[str, Any]) -> str:
+    """What a run is expected to take, in one line."""
+    parts = [f"about {estimate['eta_s']:.0f} s"]
+    if "expected_cost" in estimate:
+        parts.append(f"{estimate['expected_cost']:.6f} {estimate['cost_currency']}")
+    return f"{', '.join(parts)} by {estimate['price_book']} ({estimate['estimate_basis']})"
 
 
 def _print_result(avatar_id: str, result: dict[str, Any]) -> None:

@@ -247,10 +247,19 @@ def what_if(
 
 
 def _ledger() -> "Ledger":
+    """The ledger of this home, with what its event log holds by now."""
     from resources.home import Home
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 
-    return Ledger(Home.from_environment().reports / LEDGER_FOLDER)
+    home = Home.from_environment()
+    ledger = Ledger(home.reports / LEDGER_FOLDER)
+    if home.dagster.exists() or os.environ.get("DAGSTER_HOME"):  # else nothing ever ran here
+        from resources.event_log import update_ledger
+        from sunriza_assets.instance import opened_instance
+
+        with opened_instance(home) as instance:
+            update_ledger(instance, ledger)
+    return ledger
 
 
 def _price_book(name: str | None) -> "PriceBook":

@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from resources.forecast import forecast
 from resources.services import ProgressBoard, Stores
+from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
@@ -30,14 +32,17 @@ class AvatarRuns:
     Args:
         instance: where runs, events and partitions are kept.
         listener: gets (avatar id, asset, share done 0-1) while a step works.
+        announce: gets (avatar id, estimate) before each run.
     """
 
     def __init__(
         self,
         instance: dg.DagsterInstance,
         listener: Callable[[str, str, float], None] | None = None,
+        announce: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._instance = instance
+        self._announce = announce
         board = ProgressBoard.telling(listener) if listener else ProgressBoard()
         self._job = build_defs({"board": board}).resolve_job_def(AVATAR_DYNAMICS.name)
         self.assets = [
@@ -66,7 +71,8 @@ class AvatarRuns:
             tags: tags of the run, beside the job's own.
 
         Returns:
-            status (`ready` or `error`), run_id, engine, parameters, wall_s, assets, error.
+            status (`ready` or `error`), run_id, engine, parameters, estimate (see
+            `Forecast.to_dict`), wall_s, assets, error.
 
         Raises:
             AvatarError: there is no such avatar.
@@ -81,6 +87,15 @@ class AvatarRuns:
         self._instance.add_dynamic_partitions(AVATARS.name or "", [avatar_id])
         selected = set(only or self.assets)
         config = launchpad_config(parameters or {}, force=force, selected=selected)
+        expected = forecast(
+            self._instance,
+            document,
+            until_published([name for name in self.assets if name in selected]),
+            said=parameters,
+            force=force,
+        ).to_dict()
+        if self._announce is not None:
+            self._announce(avatar_id, expected)
         begin = time.monotonic()
         result = self._job.execute_in_process(
             run_config={**config, **_QUIET},
@@ -99,6 +114,7 @@ class AvatarRuns:
             "engine": idle.get("engine"),
             "parameters": idle.get("parameters")
             or resolve(document.wishes, parameters or {}).to_dict(),
+            "estimate": expected,
             "wall_s": round(time.monotonic() - begin, 3),
             "assets": assets,
             "error": error,

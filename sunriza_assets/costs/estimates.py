@@ -22,7 +22,7 @@ from sunriza_assets.costs.record import StepRecord
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PRIORS", "Estimate", "Prior", "StepEstimate", "estimate"]
+__all__ = ["PRIORS", "Estimate", "Prior", "StepEstimate", "estimate", "recent_steps"]
 
 RECENT_ROWS: Final = 20_000
 """The newest rows that are looked at."""
@@ -82,6 +82,7 @@ _COMMON: Final = {
     "mask": Prior(0.05, 0.0),
     "roi": Prior(0.05, 0.0),
     "published_avatar": Prior(0.3, 0.0),
+    "preview_page": Prior(0.1, 0.0),
 }
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
@@ -163,8 +164,13 @@ class Estimate:
         return {key: value for key, value in flat.items() if value is not None}
 
 
+def recent_steps(ledger: Ledger) -> "pa.Table":
+    """What an estimate learns from: the newest steps of a ledger."""
+    return ledger.recent(RECENT_ROWS, _COLUMNS)
+
+
 def estimate(
-    ledger: Ledger,
+    recent: "pa.Table",
     assets: Sequence[str],
     book: PriceBook,
     *,
@@ -181,14 +187,15 @@ def estimate(
     `host` count: its engine may not use the accelerator.
 
     Args:
-        assets: what the run will make.
+        recent: see `recent_steps`.
+        assets: what the run will make, in order.
         engine: the engine that will work.
         device: what its accelerated assets will run on; `host` where there is no accelerator.
         host: what the others will run on, usually `devices.cpu()`.
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
     """
-    rows = _rows(ledger.recent(RECENT_ROWS, _COLUMNS), engine, {device.name, host.name})
+    rows = _rows(recent, engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
     likes: dict[str, list[dict[str, Any]]] = {}
     shapes: dict[str, Prior] = {}

@@ -9,13 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from sunriza_assets.costs.record import StepRecord, stage_key
+from sunriza_assets.costs.prices import COST_FACTS
+from sunriza_assets.costs.record import StepRecord, stage_key, stage_name
 from sunriza_assets.errors import CostError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEY", "TEXT_COLUMNS", "UNKNOWN", "StepEvent", "row_of", "table_of"]
+__all__ = [
+    "KEY",
+    "TEXT_COLUMNS",
+    "UNKNOWN",
+    "LogCursor",
+    "StepEvent",
+    "row_of",
+    "step_facts",
+    "table_of",
+]
 
 KEY: Final = ("run_id", "asset", "partition", "event_id")
 """What makes a row one of a kind: a retry or a second materialization has its own event."""
@@ -41,6 +51,7 @@ _FLOAT_COLUMNS: Final = (
     "gpu_s",
     "cache_saved_s",
     "clip_s",
+    "unbooked_s",
     "cost",
 )
 _WHOLE_COLUMNS: Final = (
@@ -56,6 +67,21 @@ _WHOLE_COLUMNS: Final = (
 )
 _FLAG_COLUMNS: Final = ("success", "measured", "cold")
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+_FACTS: Final = frozenset(
+    {*(item.name for item in fields(StepRecord) if item.name != "stages"), *COST_FACTS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogCursor:
+    """How far an event log has been read."""
+
+    log: str = ""
+    """Which log; a log that is wiped and begun anew is another one."""
+    event_id: int = 0
+    """The last event that was read; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +104,15 @@ class StepEvent:
     """Plain JSON values, as `StepRecord.to_dict` and `Cost.to_dict` laid them down."""
     elapsed_s: float | None = None
     """Seconds between the log's own start and end of the step; used where it left no record."""
+
+
+def step_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an asset's metadata is its step record and cost, word for word."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name in _FACTS or stage_name(name) is not None
+    }
 
 
 def row_of(event: StepEvent) -> dict[str, Any] | None:

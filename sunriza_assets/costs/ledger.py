@@ -13,13 +13,20 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sunriza_assets.atomic import lock, replaced, store_errors
-from sunriza_assets.costs.events import KEY, TEXT_COLUMNS, StepEvent, row_of, table_of
+from sunriza_assets.costs.events import (
+    KEY,
+    TEXT_COLUMNS,
+    LogCursor,
+    StepEvent,
+    row_of,
+    table_of,
+)
 from sunriza_assets.errors import CostError, StoreError
 
 if TYPE_CHECKING:
@@ -54,8 +61,8 @@ class Update:
     """Successful steps without a record; they have no row."""
     refused: int
     """Events whose metadata is no record though it claims to be; see the log."""
-    cursor: int
-    """Where the next update goes on: events after this one."""
+    cursor: LogCursor
+    """How far the log has been read; the next update goes on behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    cursor: int = 0
+    cursor: LogCursor = field(default_factory=LogCursor)
     files: tuple[_File, ...] = ()
 
 
@@ -87,16 +94,16 @@ class Ledger:
         return sum(file.rows for file in self._index().files)
 
     @property
-    def cursor(self) -> int:
-        """The last event taken in; 0 for a new ledger."""
+    def cursor(self) -> LogCursor:
+        """How far which event log has been read."""
         return self._index().cursor
 
-    def update(self, events: Iterable[StepEvent], *, cursor: int | None = None) -> Update:
+    def update(self, events: Iterable[StepEvent], *, cursor: LogCursor | None = None) -> Update:
         """Take in events; those already known are passed over.
 
         Args:
             events: in any order.
-            cursor: how far the log was read, when that is further than the last event given.
+            cursor: how far the log was read for them; None leaves the ledger's own as it is.
 
         An event whose metadata claims to be a record and is none is logged and counted, and does
         not stand in the way of the others.
@@ -108,10 +115,9 @@ class Ledger:
         with lock(self.folder / ".lock"):
             index = self._index()
             self._sweep(index)
-            files, last = list(index.files), max(index.cursor, cursor or 0)
+            files, read = list(index.files), _further(index.cursor, cursor)
             tally = Counter[str]()
             for batch in _batches(events, _BATCH):
-                last = max(last, *(event.event_id for event in batch))
                 rows = _rows(batch, tally)
                 fresh = rows.keys() - self._known(rows.keys(), files)
                 if fresh:
@@ -119,8 +125,8 @@ class Ledger:
                     files.append(self._write(table_of(new)))
                 tally["added"] += len(fresh)
                 tally["known"] += len(rows) - len(fresh)
-            if last != index.cursor or tally["added"]:
-                merged = _Index(last, tuple(self._merged(files)))
+            if read != index.cursor or tally["added"]:
+                merged = _Index(read, tuple(self._merged(files)))
                 self._commit(merged)
                 self._sweep(merged)
         return Update(
@@ -128,7 +134,7 @@ class Ledger:
             known=tally["known"],
             unmeasured=tally["unmeasured"],
             refused=tally["refused"],
-            cursor=last,
+            cursor=read,
         )
 
     def table(
@@ -279,7 +285,7 @@ class Ledger:
     def _commit(self, index: _Index) -> None:
         document = {
             "schema": SCHEMA,
-            "cursor": index.cursor,
+            "cursor": asdict(index.cursor),
             "files": [asdict(file) for file in index.files],
         }
         with replaced(self.folder / _INDEX) as part:
@@ -298,7 +304,8 @@ class Ledger:
                     code="ledger",
                 )
             return _Index(
-                int(document["cursor"]), tuple(_File(**file) for file in document["files"])
+                LogCursor(**document["cursor"]),
+                tuple(_File(**file) for file in document["files"]),
             )
         except StoreError:
             if not path.exists():
@@ -320,6 +327,13 @@ class Ledger:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(".*.part"):
             path.unlink(missing_ok=True)
+
+
+def _further(known: LogCursor, read: LogCursor | None) -> LogCursor:
+    """Of two updates that overlap, the cursor of the one that read more."""
+    if read is None:
+        return known
+    return max(known, read, key=lambda c: c.event_id) if known.log == read.log else read
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -59,7 +59,7 @@ class ModelFact:
     name: str
     """As the model store knows it."""
     sha256: str
-    """Of the file that was loaded."""
+    """Of the file as its makers publish it, which the model store pins."""
     licence: str
     """SPDX name or the maker's words."""
 

@@ -18,10 +18,30 @@ from typing import Any, Final
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.errors import CostError
 
-__all__ = ["CPU", "Cost", "Price", "PriceBook", "cost_of", "price_book", "price_books"]
+__all__ = [
+    "COST_FACTS",
+    "CPU",
+    "Cost",
+    "Price",
+    "PriceBook",
+    "cost_of",
+    "price_book",
+    "price_books",
+]
 
 CPU: Final = "CPU"
 """The entry that prices every step without an accelerator."""
+
+COST_FACTS: Final = (
+    "cost",
+    "cost_currency",
+    "price_book",
+    "price_device",
+    "price",
+    "price_per",
+    "cost_warning",
+)
+"""Keys of `Cost.to_dict`."""
 
 GIB: Final = 1024**3
 GB: Final = 1000**3
@@ -145,15 +165,16 @@ class Cost:
 
     def to_dict(self) -> dict[str, Any]:
         """Flat JSON values to stand beside the step's record; what is unknown is left out."""
-        flat = {
-            "cost": self.amount,
-            "cost_currency": self.currency,
-            "price_book": self.book,
-            "price_device": self.device,
-            "price": self.price and self.price.amount,
-            "price_per": self.price and self.price.per,
-            "cost_warning": "; ".join(self.warnings) or None,
-        }
+        values = (
+            self.amount,
+            self.currency,
+            self.book,
+            self.device,
+            self.price and self.price.amount,
+            self.price and self.price.per,
+            "; ".join(self.warnings) or None,
+        )
+        flat = dict(zip(COST_FACTS, values, strict=True))
         return {key: value for key, value in flat.items() if value is not None}
 
 

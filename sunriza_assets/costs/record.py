@@ -45,6 +45,7 @@ _NUMBERS: Final = (
     "cache_saved_s",
     "clip_s",
     "started_at",
+    "unbooked_s",
 )
 
 
@@ -102,6 +103,9 @@ class StepRecord:
     """Version of the engine."""
     started_at: float | None = None
     """Unix time at the start. Only for reading: no duration is taken from it."""
+    unbooked_s: float | None = None
+    """Seconds after the books were closed: the step that publishes a manifest cannot know what the
+    rest of it will take. In no stage, not in `wall_s`, and not billed."""
 
     def __post_init__(self) -> None:
         for name in (*_NUMBERS, *_WHOLE):

@@ -40,6 +40,8 @@ _STEP_GROUPINGS: Final = ("asset", "engine")
 
 COST_COLUMNS: Final = (
     "time",
+    "run_id",
+    "event_id",
     "asset",
     "partition",
     "engine",
@@ -73,10 +75,13 @@ RUNTIME_COLUMNS: Final = (
     "peak_memory_bytes",
     "cache",
     "cold",
+    "unbooked_s",
     "stage_*",
 )
 """What `runtime_report` and `stage_report` need."""
 
+PUBLISHING: Final = "published_avatar"
+"""The asset that closes a run's books with a manifest."""
 _NOBODY: Final = "(none)"
 
 
@@ -132,7 +137,7 @@ def cost_report(
     table = table.sort_values(
         [by] if by in ("day", "month") else ["cost", "seconds"], ascending=False, kind="stable"
     )
-    totals = {str(code): float(part) for code, part in _totals(priced).items()}
+    totals = _totals(priced)
     return Report(
         title=f"Costs by {by}",
         rows=table[[*keys, *_COST_ORDER]].reset_index(drop=True),
@@ -140,6 +145,7 @@ def cost_report(
             "price_book": BOOKED if book is None else book.name,
             "currency": ", ".join(totals) or (book.currency if book else ""),
             "total_cost": totals,
+            "published_cost": _totals(priced[_in_manifests(frame)]),
             "steps": len(priced),
             "seconds": float(priced["seconds"].sum()),
             "cache_hits": int(priced["cache_hits"].sum()),
@@ -255,6 +261,8 @@ def stage_report(frame: "pd.DataFrame", *, per_asset: bool = False) -> Report:
 
     columns = {name: stage for name in frame.columns if (stage := stage_name(name)) is not None}
     spent = frame[list(columns)].rename(columns=columns).fillna(0.0)
+    if "unbooked_s" in frame.columns:
+        spent["unbooked"] = frame["unbooked_s"].fillna(0.0)
     spent["unmeasured"] = frame["wall_s"].where(~frame["measured"].astype(bool), 0.0)
     if per_asset:
         sums = spent.groupby(_label(frame["asset"]), observed=True).sum().stack()
@@ -322,9 +330,25 @@ def _saved(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
     return frame["cache_saved_s"] * rate.astype(float).fillna(own)
 
 
-def _totals(priced: "pd.DataFrame") -> "pd.Series":
+def _totals(priced: "pd.DataFrame") -> dict[str, float]:
+    """Currency -> sum of what has a price."""
     known = priced[priced["cost"].notna()]
-    return known.groupby(known["currency"].astype(str), observed=True)["cost"].sum()
+    sums = known.groupby(known["currency"].astype(str), observed=True)["cost"].sum()
+    return {str(currency): float(part) for currency, part in sums.items()}
+
+
+def _in_manifests(frame: "pd.DataFrame") -> NDArray[np.bool_]:
+    """The steps that stand in manifests as paid: what a run made until it published.
+
+    What it makes afterwards, runs that publish nothing, failures and reports stand in none.
+    """
+    runs = _label(frame["run_id"]).cat
+    made = frame["success"].to_numpy(bool)
+    event = frame["event_id"].to_numpy(np.int64)
+    publishing = made & _label(frame["asset"]).eq(PUBLISHING).to_numpy(bool)
+    published = np.full(len(runs.categories), -1, np.int64)
+    np.maximum.at(published, runs.codes.to_numpy()[publishing], event[publishing])
+    return made & (event <= published[runs.codes.to_numpy()])
 
 
 def _unpriced(

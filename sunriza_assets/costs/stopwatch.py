@@ -92,6 +92,19 @@ class Stopwatch:
         self._frozen: StepRecord | None = None
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to measure; what `with` does, for a step that no single block encloses."""
         if self._thread is not None:
             raise RuntimeError("A stopwatch measures one step; take a new one")
         self._thread = threading.get_ident()
@@ -102,14 +115,11 @@ class Stopwatch:
             cuda.reset_peak_memory_stats()
         self._running = True
         self._start = self._mark = self._clock()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """End measuring; a stopwatch that does not run is left as it is."""
+        if not self._running:
+            return
         self._settle()
         self._frozen = self._take()
         self._running = False

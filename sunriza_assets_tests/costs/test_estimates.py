@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sunriza_assets.costs.devices import Device
-from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate
+from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate, recent_steps
 from sunriza_assets.costs.events import StepEvent
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import price_book
@@ -18,7 +18,7 @@ ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_
 
 def expected(ledger: Ledger, frames: int, **kwargs: object) -> Estimate:
     said = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
-    return estimate(ledger, ASSETS, price_book(), **said)  # type: ignore[arg-type]
+    return estimate(recent_steps(ledger), ASSETS, price_book(), **said)  # type: ignore[arg-type]
 
 
 def true_seconds(frames: float) -> dict[str, float]:

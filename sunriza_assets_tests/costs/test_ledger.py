@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sunriza_assets.costs import ledger as ledger_module
-from sunriza_assets.costs.events import StepEvent, row_of
+from sunriza_assets.costs.events import LogCursor, StepEvent, row_of
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets_tests.costs.logs import MONDAY, step
@@ -27,7 +27,7 @@ def keys(ledger: Ledger) -> list[tuple[str, str, str | None, int]]:
 
 def test_an_empty_ledger_has_the_columns_of_a_full_one(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    assert (len(ledger), ledger.cursor) == (0, 0)
+    assert (len(ledger), ledger.cursor) == (0, LogCursor())
     assert {"wall_s", "time", "cache"} <= set(ledger.frame().columns)
     assert not (tmp_path / "ledger").exists()
 
@@ -62,7 +62,7 @@ def test_feeding_events_again_changes_nothing(tmp_path: Path) -> None:
     assert ledger.update(events).added == 9
     files = sorted(path.name for path in tmp_path.glob("*.parquet"))
     again = ledger.update(events[4:])
-    assert (again.added, again.known, again.cursor) == (0, 5, 9)
+    assert (again.added, again.known) == (0, 5)
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == files
 
 
@@ -75,10 +75,10 @@ def test_a_re_run_is_a_row_of_its_own(tmp_path: Path) -> None:
 def test_the_rows_outlive_the_log(tmp_path: Path) -> None:
     """Runs are deleted, a new log starts to count from one: nothing is lost, nothing collides."""
     ledger = Ledger(tmp_path)
-    ledger.update([step(i, run=f"old-{i}") for i in range(1, 6)])
-    ledger.update([step(i, run=f"new-{i}") for i in range(1, 4)])
+    ledger.update([step(i, run=f"old-{i}") for i in range(1, 6)], cursor=LogCursor("old", 5))
+    ledger.update([step(i, run=f"new-{i}") for i in range(1, 4)], cursor=LogCursor("new", 3))
     assert len(ledger) == 8
-    assert ledger.cursor == 5
+    assert ledger.cursor == LogCursor("new", 3)
 
 
 def test_a_killed_step_keeps_the_logs_own_seconds(tmp_path: Path) -> None:
@@ -95,15 +95,16 @@ def test_what_is_no_record_is_counted_and_stands_in_nobodys_way(tmp_path: Path) 
     broken = StepEvent("run-1", "idle_video", "ada", 2, MONDAY, True, {"wall_s": "long"})
     hostile = step(3, stages={"../../etc": 1.0})
     update = ledger.update([foreign, broken, hostile, step(4)])
-    assert (update.added, update.unmeasured, update.refused, update.cursor) == (1, 1, 2, 4)
+    assert (update.added, update.unmeasured, update.refused) == (1, 1, 2)
 
 
 def test_the_cursor_moves_on_over_events_without_rows(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    ledger.update([], cursor=99)
-    assert ledger.cursor == 99
+    read = LogCursor("log", 99)
+    assert ledger.update([], cursor=read).cursor == read
     ledger.update([step(5)])
-    assert ledger.cursor == 99
+    ledger.update([step(6)], cursor=LogCursor("log", 98))  # a slower process, which read less
+    assert ledger.cursor == read
 
 
 def test_many_small_updates_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,6 @@ def test_the_ledger_is_the_set_of_all_it_was_fed(
         (row["run_id"], row["asset"], row["partition"], row["event_id"]) for row in expected
     )
     assert ledger.frame(["wall_s"])["wall_s"].sum() == sum(fed)
-    assert ledger.cursor == max(fed, default=0)
 
 
 def test_a_kill_between_file_and_index_leaves_the_old_ledger(tmp_path: Path) -> None:
@@ -169,7 +169,6 @@ def test_a_kill_between_file_and_index_leaves_the_old_ledger(tmp_path: Path) -> 
     assert len(list(tmp_path.glob("*.parquet"))) == 2
     assert keys(ledger) == [("run-1", "idle_video", "ada", 1)]
     assert ledger.update([step(2), step(3)]).added == 2
-    assert ledger.update([], cursor=9).cursor == 9
     assert len(list(tmp_path.glob("*.parquet"))) == 2
     assert len(ledger) == 3
 
