@@ -32,6 +32,8 @@ RESULT_KEYS: Final = frozenset(
         "idleChunk2Url",
         "idleChunk3Url",
         "framesZipUrl",
+        "posterUrl",
+        "thumbnailUrl",
         "latentsUrl",
         "manifestUrl",
     }

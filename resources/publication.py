@@ -55,11 +55,13 @@ FILES: Final[Mapping[str, PublishedFile]] = {
     "mask.png": PublishedFile("maskUrl", "image/png"),
     "atlas.json": PublishedFile("atlasJsonUrl", "application/json"),
     "roi.json": PublishedFile("roiJsonUrl", "application/json"),
-    "heroImage_chunk.jpg": PublishedFile("heroImageChunkUrl", "image/jpeg"),
+    "idle_chunks/heroImage_chunk.jpg": PublishedFile("heroImageChunkUrl", "image/jpeg"),
     "idle_chunks/idle_chunk1.mp4": PublishedFile("idleChunk1Url", "video/mp4"),
     "idle_chunks/idle_chunk2.mp4": PublishedFile("idleChunk2Url", "video/mp4"),
     "idle_chunks/idle_chunk3.mp4": PublishedFile("idleChunk3Url", "video/mp4"),
     "frames.zip": PublishedFile("framesZipUrl", "application/zip"),
+    "poster.jpg": PublishedFile("posterUrl", "image/jpeg"),
+    "thumbnail.jpg": PublishedFile("thumbnailUrl", "image/jpeg"),
     "manifest.json": PublishedFile("manifestUrl", "application/json"),
 }
 """What can be published, by documented name below `avatars/<id>/dynamics/basic/`."""
