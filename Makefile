@@ -24,6 +24,9 @@ test-slow: models ## The slow tests only
 quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality
 
+fuzz: .venv/.installed ## Damage media at random for a minute; only named errors may come out
+	$(BIN)/python -m sunriza_assets_tests.fuzz_media --seconds 60 --keep $(SUNRIZA_HOME)/fuzz
+
 dev: models ## Dagster UI and daemon on this home, http://localhost:3000
 	$(BIN)/sunriza dev
 
