@@ -154,7 +154,14 @@ def counted(
 
 
 def publishes(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> bool:
-    """Whether this run goes as far as publishing the avatar."""
+    """Whether this run goes as far as publishing the avatar.
+
+    The retry of a run that died after publishing does not: it would claim the avatar and leave it
+    claimed for ever.
+    """
+    steps = context.run.step_keys_to_execute
+    if steps is not None:
+        return PUBLISHING_ASSET.to_user_string() in steps
     selected = context.run.asset_selection
     if selected:  # empty or None when the whole job runs
         return PUBLISHING_ASSET in selected
