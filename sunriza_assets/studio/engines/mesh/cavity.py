@@ -13,8 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
+from sunriza_assets.studio.engines.mesh.skin import colourfulness
 
-__all__ = ["Inside", "paint_cavity", "paint_lower_teeth", "paint_tongue", "paint_upper_teeth"]
+__all__ = [
+    "Inside",
+    "Palette",
+    "paint_cavity",
+    "paint_lower_teeth",
+    "paint_tongue",
+    "paint_upper_teeth",
+]
 
 Plane = NDArray[np.float32]
 
@@ -28,6 +36,8 @@ _WHITE: Final = 0.86
 """Brightness of teeth as a share of the skin's."""
 _TINT: Final = 0.4
 """How much of the skin's colour the teeth have: the light's share of it."""
+_COLOURFUL: Final = 0.2
+"""Colourfulness of skin from which on a mouth has its full colour."""
 _TOOTH_EDGES: Final = np.array([0.0, 0.094, 0.166, 0.229, 0.278, 0.315, 0.345])
 """Distance from the middle at which one upper tooth ends and the next begins as seen from the
 front, IOD: incisors of 8.5 and 6.5 mm, then teeth that turn away (an IOD is about 90 mm)."""
@@ -39,6 +49,37 @@ _LOWER_REACH: Final = 0.035
 """How far the lower teeth reach above the lower lip."""
 _EDGE: Final = 0.007
 """Softness of a tooth's edge."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a mouth in one portrait's light, RGB 0-255."""
+
+    cavity: Plane
+    tongue: Plane
+    teeth: Plane
+    shade: Plane
+    """Exponents of the shade inside, which has come through flesh."""
+
+    @classmethod
+    def of(cls, skin: Plane) -> "Palette":
+        """Mixed for a face with `skin` (3,); as colourful as that is, grey in a grey photo."""
+        brightest = max(float(skin.max()), 1.0)
+        colour = min(1.0, colourfulness(skin) / _COLOURFUL) ** 0.5
+        white = min(_WHITE * brightest + 10.0, 200.0)
+        ivory = _IVORY * (skin / brightest) ** _TINT
+        return cls(
+            cavity=skin * _muted(_CAVITY, colour),
+            tongue=skin * _muted(_TONGUE, colour),
+            teeth=white * _muted(ivory, colour),
+            shade=_muted(_FLESH_LIGHT, colour),
+        )
+
+
+def _muted(colour: Plane, share: float) -> Plane:
+    """A colour with only a share of its difference from grey."""
+    grey = colour.mean()
+    return np.asarray(grey + share * (colour - grey), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -60,15 +101,13 @@ class Inside:
     pursed: float
     """0 as wide as at rest or wider, towards 1 the more the corners of the mouth come together."""
 
-    @property
-    def light(self) -> Plane:
-        """(h, w, 3) how much light falls in: little through a slit or between protruding lips, and
-        what there is has come through flesh."""
+    def light(self, palette: Palette) -> Plane:
+        """(h, w, 3) how much light falls in: little through a slit or between protruding lips."""
         open_ = 0.62 + 0.38 * rise(self.gap, 0.01, 0.10)
         near_lips = np.minimum(self.below_upper, self.above_lower) / 0.045
         shade = (0.62 + 0.38 * smoothstep(near_lips)) * open_
         shade = shade * (1.0 - 0.6 * self.pursed)
-        return np.asarray(shade[:, :, None] ** _FLESH_LIGHT, dtype=np.float32)
+        return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     @property
     def gap(self) -> Plane:
@@ -76,14 +115,16 @@ class Inside:
         return np.maximum(self.below_upper + self.above_lower, 1e-4)
 
 
-def paint_cavity(inside: Inside, skin: Plane) -> Plane:
+def paint_cavity(inside: Inside, palette: Palette) -> Plane:
     """(h, w, 3) darkness: a little light in front, none at the sides and under the upper lip."""
     depth = rise(inside.below_upper, 0.0, 0.12)
     light = 0.62 + 0.38 * depth * (1.0 - 0.6 * inside.side**2)
-    return np.asarray(skin * _CAVITY * light[:, :, None], dtype=np.float32)
+    return np.asarray(palette.cavity * light[:, :, None], dtype=np.float32)
 
 
-def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, out: float) -> Plane:
+def paint_tongue(
+    canvas: Plane, inside: Inside, palette: Palette, *, raised: float, out: float
+) -> Plane:
     """Lay the tongue over `canvas`: on the floor at rest, up to the upper teeth or over them."""
     middle = np.sqrt(np.maximum(1.0 - (inside.side / (0.8 - 0.12 * max(raised, out))) ** 2, 0.0))
     rest_top = np.minimum(0.07, 0.33 * inside.gap)
@@ -96,29 +137,31 @@ def paint_tongue(canvas: Plane, inside: Inside, skin: Plane, *, raised: float, o
     roundness = 0.68 + 0.32 * np.sqrt(np.maximum(1.0 - height**2, 0.0))
     furrow = 1.0 - 0.10 * np.exp(-((inside.x / 0.018) ** 2))
     light = (0.68 + 0.30 * max(raised, out)) * roundness * furrow
-    colour = skin * _TONGUE * light[:, :, None]
+    colour = palette.tongue * light[:, :, None]
     return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
 
 
-def paint_upper_teeth(canvas: Plane, inside: Inside, skin: Plane, *, most: Plane | float) -> Plane:
+def paint_upper_teeth(
+    canvas: Plane, inside: Inside, palette: Palette, *, most: Plane | float
+) -> Plane:
     """Lay the upper row over `canvas`; it reaches no further than `most` below the lip."""
     bow = 1.0 - 0.45 * (inside.x / 0.33) ** 2
     edge = inside.below_root - _UPPER_REACH * bow + _scallop(np.abs(inside.x), _TOOTH_EDGES)
     edge = np.maximum(edge, inside.below_upper - most)
-    return _teeth(canvas, inside, skin, edge=edge, boundaries=_TOOTH_EDGES)
+    return _teeth(canvas, inside, palette.teeth, edge=edge, boundaries=_TOOTH_EDGES)
 
 
-def paint_lower_teeth(canvas: Plane, inside: Inside, skin: Plane, *, share: float) -> Plane:
+def paint_lower_teeth(canvas: Plane, inside: Inside, palette: Palette, *, share: float) -> Plane:
     """Lay the lower row over `canvas`, up to `share` (0-1) of all of it."""
     boundaries = _LOWER_SHARE * _TOOTH_EDGES
     bow = 1.0 - 0.35 * (inside.x / 0.25) ** 2
     reach = np.maximum(_LOWER_REACH, 0.40 * inside.gap)
     edge = inside.above_lower - share * reach * bow + _scallop(np.abs(inside.x), boundaries)
-    return _teeth(canvas, inside, 0.93 * skin, edge=edge, boundaries=boundaries)
+    return _teeth(canvas, inside, 0.93 * palette.teeth, edge=edge, boundaries=boundaries)
 
 
 def _teeth(
-    canvas: Plane, inside: Inside, skin: Plane, *, edge: Plane, boundaries: NDArray[np.float64]
+    canvas: Plane, inside: Inside, white: Plane, *, edge: Plane, boundaries: NDArray[np.float64]
 ) -> Plane:
     """A row of teeth where `edge` (IOD beyond the biting edge) is negative."""
     away = np.abs(inside.x)
@@ -128,10 +171,6 @@ def _teeth(
     gaps = 1.0 - 0.16 * np.exp(-((between / 0.0055) ** 2))
     turning = 1.0 - 0.50 * np.clip(away / boundaries[-1], 0.0, 1.0) ** 1.8
     tip = 0.90 + 0.10 * rise(-edge, 0.0, 0.02)
-    light = skin / max(float(skin.max()), 1.0)
-    grey = float(np.ptp(light)) < 0.02  # a black-and-white photo
-    tint = np.ones(3) if grey else _IVORY * light**_TINT
-    white = min(_WHITE * float(skin.max()) + 10.0, 200.0) * tint
     colour = white * (gaps * turning * tip)[:, :, None]
     return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
 

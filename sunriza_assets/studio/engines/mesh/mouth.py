@@ -18,6 +18,7 @@ from scipy.interpolate import PchipInterpolator
 
 from sunriza_assets.studio.engines.mesh.cavity import (
     Inside,
+    Palette,
     paint_cavity,
     paint_lower_teeth,
     paint_tongue,
@@ -111,6 +112,7 @@ class MouthPainter:
         self._centre = skull_centre(points)
         self._rest_gap = lip_gap(points[:, :2])
         self.skin = skin_around_mouth(picture, points)
+        self._palette = Palette.of(self.skin)
         self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
         self._shows_teeth = self.opening > OPEN_PHOTO
@@ -158,30 +160,30 @@ class MouthPainter:
     def _teeth_and_tongue(self, gap: _Gap, head: HeadMotion, mouth: Mouth) -> Plane:
         """(h, w, 3) everything between the lips, from back to front."""
         inside = gap.inside
-        canvas = paint_cavity(inside, self.skin)
+        canvas = paint_cavity(inside, self._palette)
         tongue_first = mouth.tongue_out < 0.5
         if tongue_first:
             canvas = self._tongue(canvas, inside, mouth)
         most: Plane | float = np.inf
         if mouth.lower_teeth > 0.0:
-            canvas = paint_lower_teeth(canvas, inside, self.skin, share=mouth.lower_teeth)
+            canvas = paint_lower_teeth(canvas, inside, self._palette, share=mouth.lower_teeth)
             most = 0.55 * inside.gap
         if self._shows_teeth:
-            canvas *= inside.light
+            canvas *= inside.light(self._palette)
             canvas = self._own_teeth(canvas, gap, head, most)
         else:
-            canvas = paint_upper_teeth(canvas, inside, self.skin, most=most)
-            canvas *= inside.light
+            canvas = paint_upper_teeth(canvas, inside, self._palette, most=most)
+            canvas *= inside.light(self._palette)
             weight = float(rise(mouth.clip_opening, *_CLIP_ONSET))
             if mouth.texture is not None and mouth.clip_skin is not None and weight > 0.0:
                 clip = self._from_clip(gap, mouth.texture, mouth.clip_skin)
-                clip *= 0.7 + 0.3 * inside.light
+                clip *= 0.7 + 0.3 * inside.light(self._palette)
                 canvas += weight * (clip - canvas)
         return canvas if tongue_first else self._tongue(canvas, inside, mouth)
 
     def _tongue(self, canvas: Plane, inside: Inside, mouth: Mouth) -> Plane:
         return paint_tongue(
-            canvas, inside, self.skin, raised=mouth.tongue_raise, out=mouth.tongue_out
+            canvas, inside, self._palette, raised=mouth.tongue_raise, out=mouth.tongue_out
         )
 
     def _growth(self, head: HeadMotion, points: NDArray[Any]) -> Array:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 
-__all__ = ["skin_around_mouth", "toned"]
+__all__ = ["colourfulness", "skin_around_mouth", "toned"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -19,8 +19,6 @@ _LIGHT_SHARE: Final = 0.7
 """How much of the difference between two skins is taken for a difference of the light."""
 _WARMTH: Final = 0.97
 """Most blue that a tooth shows, as a share of its green."""
-_GREY: Final = 0.02
-"""Colourfulness of skin below which a photo counts as black and white."""
 
 
 def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
@@ -38,26 +36,27 @@ def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
     return np.asarray(np.median(samples, axis=0), dtype=np.float32)
 
 
+def colourfulness(skin: NDArray[Any]) -> float:
+    """0 for grey, about a quarter for skin in daylight: range of the channels over the largest."""
+    return float(np.ptp(skin)) / max(float(np.max(skin)), 1.0)
+
+
 def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
     """The clip's mouth (h, w, 3) in the light of a face whose skin is `skin`, float32.
 
     Brightness scales with the skins' brightness, the cast of the light with most of their
-    difference in colour (the rest of it is complexion), and nothing outshines the skin. In a
-    black-and-white photo the mouth is grey, too.
+    difference in colour (the rest of it is complexion), and nothing outshines the skin or is much
+    more colourful than it: in a black-and-white photo the mouth is grey, too.
     """
     ours, theirs = float(skin @ _LUMA), max(float(clip_skin @ _LUMA), 1.0)
     brightness = float(np.clip(ours / theirs, 0.35, 1.2))
-    luminance = texture.astype(np.float32) @ _LUMA
-    result: NDArray[Any]
-    if float(np.ptp(skin)) < _GREY * ours:
-        result = np.float32(brightness) * np.repeat(luminance[:, :, None], 3, axis=2)
-    else:
-        cast = (skin / max(ours, 1.0)) / np.maximum(clip_skin / theirs, 1e-3)
-        shift = np.clip(cast, 0.3, 2.0) ** _LIGHT_SHARE
-        result = (
-            texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
-        )
-        result[:, :, 1] = np.minimum(result[:, :, 1], result[:, :, 0])  # no mouth is blue inside
-        result[:, :, 2] = np.minimum(result[:, :, 2], _WARMTH * result[:, :, 1])
+    cast = (skin / max(ours, 1.0)) / np.maximum(clip_skin / theirs, 1e-3)
+    shift = np.clip(cast, 0.3, 2.0) ** _LIGHT_SHARE
+    result = texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
+    result[:, :, 1] = np.minimum(result[:, :, 1], result[:, :, 0])  # no mouth is blue inside
+    result[:, :, 2] = np.minimum(result[:, :, 2], _WARMTH * result[:, :, 1])
+    colour = colourfulness(skin) / max(colourfulness(clip_skin), 0.05)
+    grey = (result @ _LUMA)[:, :, None]
+    result = grey + np.float32(min(colour, 1.0) ** 0.5) * (result - grey)
     ceiling = 0.95 * float(skin.max())
     return np.asarray(np.where(result > ceiling, ceiling + 0.25 * (result - ceiling), result))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.mouth import Mouth
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
@@ -97,6 +98,19 @@ def test_a_dropped_lip_opens_the_mouth(rig: PortraitRig, face_mesh: FaceMesh) ->
     below = int(points[14, 1] - 0.03 * rig.iod)
     dark = drawn[below, middle[0]].astype(float).mean()
     assert dark < 0.5 * rig.mouth.skin.mean()
+
+
+def test_a_mouth_in_a_grey_photo_is_grey(portrait: Image, landmarks: NDArray[np.float64]) -> None:
+    grey = cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    rig = PortraitRig(np.asarray(grey, dtype=np.uint8), landmarks)
+    points = rig.mesh.copy()
+    points[np.unique(LOWER_LIP[:, 1:-1]), 1] += 0.15 * rig.iod
+    texture = np.zeros((32, 64, 3), np.uint8)
+    texture[..., 0] = 200
+    mouth = Mouth(texture, clip_opening=0.2, clip_skin=np.array([220.0, 170.0, 140.0]))
+    for inside in (Mouth(), mouth, Mouth(tongue_out=1.0), Mouth(lower_teeth=1.0)):
+        drawn = rig.draw(points, mouth=inside)
+        assert np.ptp(drawn.astype(int), axis=2).max() <= 1
 
 
 def test_what_is_behind_the_head_stays(
