@@ -1,0 +1,152 @@
+"""A fleet on one machine: Redis, PostgreSQL, daemon, workers, and avatars to work on."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from resources.avatars_local import LocalAvatars
+from resources.home import Home
+from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.instance import prepare_instance
+from sunriza_assets.studio.sample.clip import Sample, write_sample
+from sunriza_assets.studio.sample.performance import perform
+from sunriza_assets_tests.fleet.servers import Child, postgres, redis, wait_until
+
+ROOT = Path(__file__).parents[2]
+SMALL: Mapping[str, Any] = {
+    "engine": "mesh",
+    "stitching_retargeting_eyes_width": 256,
+    "max_seconds": 1.0,
+}
+"""Parameters with which the real engine needs a second or two for an avatar."""
+
+
+@dataclass
+class Installation:
+    """A home, its stores and its Dagster instance, in use by this process and its children."""
+
+    root: Path
+    home: Home
+    env: Mapping[str, str]
+    children: list[Child] = field(default_factory=list)
+
+    @property
+    def avatars(self) -> LocalAvatars:
+        """The documents."""
+        return LocalAvatars(self.home)
+
+    def start(self, name: str, *arguments: str | Path) -> Child:
+        """A child process with this installation's environment."""
+        child = Child(arguments, self.root / f"{name}.log", env=self.env, cwd=ROOT)
+        self.children.append(child)
+        return child
+
+    def start_daemon(self) -> Child:
+        """Run queue, sensors, monitoring and retries."""
+        daemon = Path(sys.executable).with_name("dagster-daemon")
+        child = self.start("daemon", daemon, "run", "-m", "sunriza_assets.definitions")
+        wait_until("the daemon works", lambda: "for sensor:" in child.log.read_text())
+        return child
+
+    def add(self, avatar_id: str, sample: Sample, *, watched: bool = True) -> None:
+        """A small avatar; one that is not watched is rendered only when somebody asks for it."""
+        add_avatar(avatar_id, sample.portrait, sample.clip, parameters=dict(SMALL))
+        if not watched:
+            self.avatars.merge(avatar_id, {"training": {"dynamicsEnabled": False}})
+
+    def stop(self) -> None:
+        """End all children, the last first; what they said last is shown when a test fails."""
+        for child in reversed(self.children):
+            child.stop()
+            lines = child.log.read_text(errors="replace").splitlines()
+            lines = [line for line in lines if " DEBUG - " not in line]
+            print(f"\n--- {child.log.name}", *lines[-60:], sep="\n")  # noqa: T201 - pytest keeps it
+
+
+@pytest.fixture(scope="session")
+def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Four samples whose clips differ."""
+    folder = tmp_path_factory.mktemp("clips")
+    rates = (Fraction(20), Fraction(24), Fraction(25), Fraction(30))
+    return [
+        write_sample(folder / str(rate), models_root, performance=perform(rate, Fraction(6)))
+        for rate in rates
+    ]
+
+
+@pytest.fixture
+def installation(
+    models_root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Installation]:
+    """One machine with the shipped settings: SQLite, a process per run."""
+    made = _installation(tmp_path, models_root, tmp_path / "home" / "dagster", {}, monkeypatch)
+    prepare_instance(made.home, gpus=1)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def fleet(models_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """Many machines' settings as shipped: PostgreSQL, Redis, Celery workers; none is started."""
+    # Below pytest's own folders the database's user could not reach its files.
+    root = Path(tempfile.mkdtemp(prefix="sunriza-fleet-"))
+    root.chmod(0o755)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        said = {
+            "SUNRIZA_POSTGRES_URL": stack.enter_context(postgres(root / "postgres")),
+            "SUNRIZA_CELERY_BROKER": stack.enter_context(redis(root)),
+            "SUNRIZA_TEST_DIARY": str(root / "diary"),
+        }
+        (root / "diary").mkdir()
+        (root / "dagster").mkdir()
+        shipped = (ROOT / "deploy" / "celery" / "dagster.yaml").read_text()
+        fitted = shipped.replace("max_concurrent_runs: 6", "max_concurrent_runs: 3")
+        (root / "dagster" / "dagster.yaml").write_text(fitted)
+        made = _installation(root, models_root, root / "dagster", said, monkeypatch)
+        stack.callback(made.stop)
+        prepare_instance(made.home, gpus=2)
+        yield made
+
+
+@pytest.fixture
+def instance(request: pytest.FixtureRequest) -> Iterator[dg.DagsterInstance]:
+    """The instance of the installation or fleet that the test has asked for."""
+    name = "fleet" if "fleet" in request.fixturenames else "installation"
+    request.getfixturevalue(name)
+    with dg.DagsterInstance.get() as opened:
+        yield opened
+
+
+def _installation(
+    root: Path,
+    models_root: Path,
+    dagster_home: Path,
+    said: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Installation:
+    for name in [name for name in os.environ if name.startswith("SUNRIZA_")]:
+        monkeypatch.delenv(name)
+    settings = {
+        "SUNRIZA_HOME": str(root / "home"),
+        "SUNRIZA_MODELS": str(models_root),
+        "DAGSTER_HOME": str(dagster_home),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+        **said,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return Installation(root, Home.from_environment(), dict(os.environ))

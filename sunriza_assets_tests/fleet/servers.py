@@ -1,0 +1,146 @@
+"""Real servers for fleet tests: Redis and PostgreSQL from Debian's packages, and child processes.
+
+Each server gets a folder and a port of its own and dies with the test.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = ["Child", "free_port", "postgres", "redis", "wait_until", "wait_until_none"]
+
+PATIENCE_S = 90.0
+
+
+class Child:
+    """A child process in a group of its own, with its output in a file."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=None if env is None else dict(env),
+                user=user,
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to the process and everything it has started in its group."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL to what is left after a while."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=15)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+        self.process.wait(timeout=15)
+
+
+def wait_until(what: str, done: Callable[[], object], *, patience_s: float = PATIENCE_S) -> None:
+    """Look twice a second; a test fails when it never comes true."""
+    wait_until_none(what, lambda: None if done() else "not yet", patience_s=patience_s)
+
+
+def wait_until_none(
+    what: str, left: Callable[[], object], *, patience_s: float = PATIENCE_S
+) -> None:
+    """Look twice a second until nothing is left; a test fails with what still is."""
+    end = time.monotonic() + patience_s
+    while seen := left():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {patience_s:.0f} s in vain: {what} ({seen!r})")
+        time.sleep(0.5)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A Redis server; yields its URL."""
+    port = free_port()
+    arguments = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = Child(
+        [_found("redis-server"), *map(str, arguments), "--dir", folder], folder / "redis.log"
+    )
+    try:
+        wait_until("Redis answers", lambda: _listens(port))
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server; yields a URL. It refuses to run as root, so root lends it a user."""
+    port = free_port()
+    user = "postgres" if os.geteuid() == 0 else None
+    folder.mkdir(parents=True, exist_ok=True)
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    subprocess.run(
+        [_found("initdb"), "-D", data, "-U", "sunriza", "--auth", "trust", "--no-sync"],
+        check=True,
+        capture_output=True,
+        user=user,
+        cwd=folder,
+    )
+    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    log = folder / "postgres.log"
+    log.touch()
+    server = Child([_found("postgres"), "-D", data, *settings], log, user=user, cwd=folder)
+    try:
+        wait_until("PostgreSQL starts", lambda: "ready to accept" in log.read_text())
+        yield f"postgresql+psycopg2://sunriza@127.0.0.1:{port}/postgres"
+    finally:
+        # SIGINT is its fast shutdown; a killed one would leave shared memory behind.
+        if server.process.poll() is None:
+            server.process.send_signal(signal.SIGINT)
+            server.process.wait(timeout=30)
+
+
+def _found(program: str) -> str:
+    """A server's program; Debian keeps PostgreSQL's out of PATH."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, homes)])
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise AssertionError(f"{program} is not installed: apt-get install redis-server postgresql")
+    return found
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
