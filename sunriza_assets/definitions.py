@@ -10,7 +10,16 @@ from typing import Any
 import dagster as dg
 
 from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
-from sunriza_assets.assets import inputs, motion, overlay, preview, published, reports, status
+from sunriza_assets.assets import (
+    extras,
+    inputs,
+    motion,
+    overlay,
+    preview,
+    published,
+    reports,
+    status,
+)
 from sunriza_assets.backfills import backfills
 from sunriza_assets.checks import CHECKS
 from sunriza_assets.executors import build_executor
@@ -32,7 +41,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules(
-            [inputs, motion, overlay, published, preview, status, reports]
+            [inputs, motion, overlay, extras, published, preview, status, reports]
         ),
         asset_checks=CHECKS,
         jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],

@@ -11,7 +11,7 @@ from resources.engines import models_of
 from resources.home import Home
 from resources.media_io import run_behind
 from resources.provenance import input_files, steps_behind
-from resources.publication import publish_avatar
+from resources.publication import FILES, publish_avatar
 from resources.services import ProgressBoard, Stores
 from sunriza_assets import __version__, tags
 from sunriza_assets.assets.edge import Step, avatar_step, outlook_of
@@ -45,6 +45,7 @@ def published_avatar(
     atlas: Path,
     mask: Path,
     roi: Path,
+    idle_extras: Path,
     stores: Stores,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[None]:
@@ -60,12 +61,14 @@ def published_avatar(
             "atlas.json": atlas / "atlas.json",
             "mask.png": mask,
             "roi.json": roi,
+            **{name: extra for name in FILES if (extra := idle_extras / Path(name).name).exists()},
         }
         books = _Books(step, sheet, files, {
             "idle_video": run_behind(idle_video),
             "atlas": run_behind(atlas),
             "mask": run_behind(mask),
             "roi": run_behind(roi),
+            "idle_extras": run_behind(idle_extras),
         })  # fmt: skip
         with step.watch.stage("upload"):
             document = publish_avatar(

@@ -26,6 +26,7 @@ __all__ = ["cost_report", "runtime_report"]
 
 ROWS_SHOWN: Final = 40
 """Rows of a table in the UI; the files have all."""
+_SPREAD: Final = "seconds: median, and up to the 95th percentile"
 
 
 @dg.asset(
@@ -38,7 +39,7 @@ ROWS_SHOWN: Final = 40
 )
 def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Where the time goes: medians and 95th percentiles, cold against warm, share of each stage."""
-    from sunriza_assets.costs import render, reports
+    from sunriza_assets.costs import charts, reports
 
     with Stopwatch() as watch:
         ledger, update = _brought_up_to_date(context, stores, watch)
@@ -54,16 +55,13 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
                 reports.runtime_report(frame, by="day"),
                 reports.runtime_report(frame, by="avatar"),
             ]
-        pictures = []
-        if len(frame):
-            with watch.stage("draw"):
-                pictures = [
-                    render.share_chart(stages),
-                    render.bar_chart(
-                        by_asset, ["asset", "engine", "device"], "p50_s", unit="s", upper="p95_s"
-                    ),
-                ]
-        written = _written(stores, watch, "runtime_report", tables, pictures)
+        with watch.stage("draw"):
+            names = ["asset", "engine", "device"]
+            pictures = [
+                charts.share_chart(stages),
+                charts.bar_chart(by_asset, names, "p50_s", unit=_SPREAD, upper="p95_s"),
+            ]
+        written = _written(stores, watch, "runtime_report", "Runtime", tables, pictures)
     return dg.MaterializeResult(
         metadata={
             **_shown(pictures, {"by_asset": by_asset, "stages": stages}),
@@ -90,7 +88,7 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
 
     All by the price book in use; `sunriza report costs --book` asks for another.
     """
-    from sunriza_assets.costs import render, reports
+    from sunriza_assets.costs import charts, reports
 
     with Stopwatch() as watch:
         ledger, update = _brought_up_to_date(context, stores, watch)
@@ -101,15 +99,14 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
                 reports.cost_report(frame, book, by=by)
                 for by in ("avatar", "day", "month", "engine", "asset")
             )
-        pictures = []
-        if len(frame):
-            with watch.stage("draw"):
-                pictures = [
-                    render.bar_chart(report, [by], "cost", unit=book.currency)
-                    for by, report in (("avatar", by_avatar), ("asset", by_asset), ("day", by_day))
-                ]
+        with watch.stage("draw"):
+            pictures = [
+                charts.bar_chart(by_asset, ["asset"], "cost", unit=book.currency),
+                charts.bar_chart(by_avatar, ["avatar"], "cost", unit=book.currency),
+                charts.column_chart(by_day, "day", "cost", unit=book.currency),
+            ]
         tables = [by_avatar, by_day, by_month, by_engine, by_asset]
-        written = _written(stores, watch, "cost_report", tables, pictures)
+        written = _written(stores, watch, "cost_report", "Costs", tables, pictures)
     facts = by_avatar.facts
     return dg.MaterializeResult(
         metadata={
@@ -139,6 +136,7 @@ def _written(
     stores: Stores,
     watch: Stopwatch,
     name: str,
+    title: str,
     tables: "Sequence[Report]",
     pictures: Sequence[bytes],
 ) -> dict[str, Any]:
@@ -146,17 +144,17 @@ def _written(
     from sunriza_assets.costs import render
 
     with watch.stage("write"):
-        paths = render.write_report(stores.home.reports, name, tables, pictures=pictures)
+        paths = render.write_report(stores.home.reports, name, title, tables, pictures=pictures)
     watch.count(bytes_out=sum(path.stat().st_size for path in paths))
     return {path.suffix[1:]: dg.MetadataValue.path(path) for path in paths}
 
 
 def _shown(pictures: Sequence[bytes], tables: "dict[str, Report]") -> dict[str, Any]:
     """Pictures and tables for the UI; all of it stays in the event log, so it is kept small."""
-    from sunriza_assets.costs import render
+    from sunriza_assets.costs import charts, render
 
     shown = {
-        f"picture_{number}": dg.MetadataValue.md(f"![picture]({render.data_uri(picture)})")
+        f"picture_{number}": dg.MetadataValue.md(f"![picture]({charts.data_uri(picture)})")
         for number, picture in enumerate(pictures, start=1)
     }
     for name, table in tables.items():

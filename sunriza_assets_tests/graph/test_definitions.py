@@ -79,6 +79,7 @@ def test_rerender_starts_at_the_idle(defs: dg.Definitions) -> None:
         "roi",
         "published_avatar",
         "preview_page",
+        "idle_extras",
     }
 
 

@@ -29,6 +29,7 @@ ASSETS = [
     "roi",
     "published_avatar",
     "preview_page",
+    "idle_extras",
 ]
 
 
