@@ -235,7 +235,7 @@ def _leftover(
     owned = {"error"}
     if record.state != "generating":
         owned |= {"progress", "etaSeconds", "startedAt"}
-    if record.current:
+    if record.published:
         owned |= RESULT_KEYS
     return frozenset(owned & document.basic.keys()) - shown.keys()
 

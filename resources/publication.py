@@ -163,10 +163,11 @@ def tidy(
 
 def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
     """Versions that may still be read: the current one, and those replaced not long ago."""
-    successors = record.published[1:]
+    # Results that their owner has removed have no successor: what counts is their own age.
+    successors = (*record.published[1:], *record.published[-1:])
     recent = {
         old.version
-        for old, new in zip(record.published, successors, strict=False)
+        for old, new in zip(record.published, successors, strict=True)
         if new.at > replaced_before
     }
     return recent | ({record.current.version} if record.current else set())
@@ -207,20 +208,20 @@ def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None
     version is in place by then, so whoever is last leaves the current one.
     """
     folder = folder_of(avatar_id)
-    done = None
-    while (current := avatars.get(avatar_id).record.current) is not None:
-        if current.version == done:
-            return
-        prefix = f"{folder}/{current.version}/"
-        wanted = {stored.name.removeprefix(prefix): stored for stored in storage.list(prefix)}
+    record, done = avatars.get(avatar_id).record, False
+    while record.published and not done:
+        version = record.current.version if record.current else None
+        found = {one.name: one for one in storage.list(f"{folder}/")}
         for name in FILES:
-            plain = storage.stat(f"{folder}/{name}")
-            if name not in wanted:
+            plain = found.get(f"{folder}/{name}")
+            source = found.get(f"{folder}/{version}/{name}") if version else None
+            if source is None:
                 if plain is not None:
                     storage.delete(plain.name)
-            elif plain is None or plain.md5 != wanted[name].md5:
-                storage.copy(prefix + name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
-        done = current.version
+            elif plain is None or plain.md5 != source.md5:
+                storage.copy(source.name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
+        now = avatars.get(avatar_id).record
+        record, done = now, now.current == record.current
 
 
 def _delete(storage: MediaStorage, prefix: str) -> None:

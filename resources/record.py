@@ -56,14 +56,15 @@ class RunRecord:
     results: Mapping[str, Any] = field(default_factory=dict)
     """What the last publication put into the document: idleVideoUrl and the like."""
     published: tuple[Published, ...] = ()
-    """Publications, oldest first; the last one is in place."""
+    """Publications, oldest first; the last one is in place unless `results` is empty, which it is
+    after the owner has removed `dynamics` and a run has begun anew."""
     created_at: datetime | None = None
     """First publication, UTC."""
 
     @property
     def current(self) -> Published | None:
         """The publication that is in place."""
-        return self.published[-1] if self.published else None
+        return self.published[-1] if self.published and self.results else None
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored; instants stay datetimes."""

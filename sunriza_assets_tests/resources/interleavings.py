@@ -339,12 +339,14 @@ class World:
         assert len(owners) == len(set(owners)), "a run has published twice"
         assert set(self.published) <= set(owners), "a publication was lost"
         versions = self._whole(document.basic, pause=lambda: None)
-        assert versions == ({record.current.run_id} if record.current else set())
+        current = record.current
+        assert versions == ({current.run_id} if current else set())
         tidy(self._true_storage, self._true_avatars, "anna", keep_replaced=timedelta(seconds=-1))
         assert self._whole(document.basic, pause=lambda: None) == versions
         names = [one.name for one in self._true_storage.list(folder_of("anna"))]
-        assert len(names) == (2 * len(NAMES) if record.current else 0), "something was left behind"
-        for name in NAMES if record.current else ():
+        assert len(names) == (2 * len(NAMES) if current else 0), "something was left behind"
+        for name in NAMES if current else ():
             plain = self._true_storage.stat(f"{folder_of('anna')}/{name}")
             assert plain
-            assert self._opened(plain.url) == f"{record.current.run_id} {name}".encode()
+            assert current
+            assert self._opened(plain.url) == f"{current.run_id} {name}".encode()
