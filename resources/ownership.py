@@ -143,8 +143,8 @@ def publish(
         ConflictError: the run does not own the avatar, or has published something else before.
     """
     record = document.record
-    if record.current and (record.current.run_id, record.current.version) == (run_id, version):
-        return settle(document, now)
+    if any((said.run_id, said.version) == (run_id, version) for said in record.published):
+        return settle(document, now)  # this is said again, because its answer was lost
     if record.run_id != run_id or record.state != "generating":
         raise _superseded(document, run_id)
     new = replace(

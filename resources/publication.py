@@ -101,26 +101,21 @@ def publish_avatar(
         StoreError: something could not be written; the former results are still in place.
     """
     document = avatars.get(avatar_id)
-    record = document.record
-    if record.current and record.current.run_id == run_id:
-        tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
-        return document
-    if record.run_id != run_id or record.state != "generating":
-        raise _not_owner(avatar_id, run_id)
-    version = f"v{record.claims:06d}-{secrets.token_hex(4)}"
-    try:
-        results = _upload(storage, f"{folder_of(avatar_id)}/{version}", files)
-        document = avatars.publish(
-            avatar_id,
-            run_id,
-            version=version,
-            results=results,
-            parameters=parameters,
-            overridden=overridden,
-        )
-    except ConflictError:
-        _delete(storage, f"{folder_of(avatar_id)}/{version}/")
-        raise
+    if document.record.current is None or document.record.current.run_id != run_id:
+        version = _new_version(document, run_id)
+        try:
+            results = _upload(storage, f"{folder_of(avatar_id)}/{version}", files)
+            document = avatars.publish(
+                avatar_id,
+                run_id,
+                version=version,
+                results=results,
+                parameters=parameters,
+                overridden=overridden,
+            )
+        except ConflictError:
+            _delete(storage, f"{folder_of(avatar_id)}/{version}/")
+            raise
     # From here on the avatar is published. What follows is tidying, which anybody may repeat.
     try:
         tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
@@ -229,10 +224,14 @@ def _delete(storage: MediaStorage, prefix: str) -> None:
         storage.delete(stored.name)
 
 
-def _not_owner(avatar_id: str, run_id: str) -> ConflictError:
-    return ConflictError(
-        f"Run {run_id} does not own this avatar, so it publishes nothing",
-        where=avatar_id,
-        remedy="A run owns an avatar from its claim until it ends or a newer run claims it.",
-        code="superseded",
-    )
+def _new_version(document: AvatarDocument, run_id: str) -> str:
+    """A folder name that tells which claim it belongs to, and is nobody else's."""
+    record = document.record
+    if record.run_id != run_id or record.state != "generating":
+        raise ConflictError(
+            f"Run {run_id} does not own this avatar, so it publishes nothing",
+            where=document.avatar_id,
+            remedy="A run owns an avatar from its claim until it ends or a newer run claims it.",
+            code="superseded",
+        )
+    return f"v{record.claims:06d}-{secrets.token_hex(4)}"

@@ -215,6 +215,17 @@ class AvatarStoreContract:
             avatars.publish("anna", "run-1", **publication(2))
         assert avatars.get("anna") == first
 
+    def test_a_publication_said_again_after_the_next_one_is_no_conflict(
+        self, avatars: AvatarStore
+    ) -> None:
+        """Its answer was lost, and meanwhile another run has published."""
+        avatars.merge("anna", INPUTS)
+        for number in (1, 2):
+            avatars.claim("anna", f"run-{number}")
+            avatars.publish("anna", f"run-{number}", **publication(number))
+        document = avatars.publish("anna", "run-1", **publication(1))
+        assert document.basic["idleVideoUrl"] == "idle-2"
+
     def test_a_failure_leaves_the_former_results(self, avatars: AvatarStore) -> None:
         avatars.merge("anna", INPUTS)
         avatars.claim("anna", "run-1")
