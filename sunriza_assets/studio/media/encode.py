@@ -112,6 +112,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         encoder: which one; auto tries NVENC.
         sound: what is heard with it.
         key_frame_s: seconds between key frames.
+        preset: how long x264 searches.
         published: hold it to the gate: the rate is capped, the likeness measured, and a clip that
             fails is refused.
 
@@ -132,12 +133,13 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         encoder: Encoder = "auto",
         sound: SoundTrack | None = None,
         key_frame_s: int = 2,
+        preset: str = "medium",
         published: bool = False,
     ) -> None:
         self._path = path
         self._part = part_path(path)
         self._rate = rate
-        self._settings = Settings(rate, crf, key_frame_s, capped=published)
+        self._settings = Settings(rate, crf, key_frame_s, preset, capped=published)
         self._wanted: Encoder = encoder
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None

@@ -49,6 +49,8 @@ class Settings:
     """x264's constant quality, 0-51; lower is better."""
     key_frame_s: int = 2
     """Seconds between key frames: a seek never waits longer."""
+    preset: str = "medium"
+    """How long x264 searches."""
     capped: bool = False
     """Whether the rate is held below the budget of a published clip."""
 
@@ -115,7 +117,7 @@ def _x264(settings: Settings) -> dict[str, str]:
     # A lookahead in a thread of its own plans the rate by how far it has come: the same frames
     # given at another pace became another file in one run of ten.
     return {
-        "preset": "medium",
+        "preset": settings.preset,
         "profile": "high",
         "crf": str(settings.crf),
         "x264-params": "open-gop=0:bframes=0:sync-lookahead=0",

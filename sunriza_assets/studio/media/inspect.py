@@ -1,14 +1,17 @@
 """`sunriza inspect FILE`: what a media file is, and whether a phone would play it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sunriza_assets.studio.media.conform import conform
 from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.probe import probe
+from sunriza_assets.studio.media.sniff import Medium, sniff_file
 
 __all__ = ["inspect"]
+
+_SHOWN_EVERYWHERE: Final = ("jpeg", "png", "webp")
 
 
 def inspect(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
@@ -22,10 +25,11 @@ def inspect(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
     Raises:
         MediaError: it is neither a clip nor a picture, or breaks a limit.
     """
-    info = probe(path, limits=limits)
-    if isinstance(info, PictureInfo):
-        shown = info.format in ("jpeg", "png", "webp")
-        reasons = [] if shown else [f"format: not every phone shows {info.format.upper()}"]
+    if sniff_file(path, limits).medium is not Medium.CLIP:
+        info = probe(path, limits=limits)
+        name = info.format if isinstance(info, PictureInfo) else ""
+        shown = name in _SHOWN_EVERYWHERE
+        reasons = [] if shown else [f"format: not every phone shows {name.upper()}"]
         return {
             "file": str(path), "kind": "picture", "info": info.to_dict(),
             "playable": shown, "reasons": reasons,

@@ -1,6 +1,7 @@
 """The first seconds of any clip as a clean one: exact frames, constant rate, upright, SDR."""
 
 import logging
+import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Final
 
 from av.video.frame import VideoFrame
 
-from sunriza_assets.errors import MediaError
+from sunriza_assets.errors import MediaError, ParameterError
 from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.info import VideoInfo
@@ -31,6 +32,8 @@ MAX_SIDE: Final = 1920
 """Longest side of a trimmed clip: motion is read from a face, and no more of it is ever used."""
 _CRF: Final = 17
 """One step finer than what is published: it is decoded and measured, then encoded again."""
+_PRESET: Final = "veryfast"
+"""A third of the time of x264's default, for a file that is half as large again."""
 _LONGEST_LEAD: Final = Fraction(1, 2)
 """Seconds without a picture that are let pass at the beginning."""
 _log = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ def trim(
     destination: Path,
     *,
     start: Fraction | float = 0,
-    max_seconds: Fraction | float = 10,
+    max_seconds: Fraction | float | None = None,
     keep_audio: bool = True,
     max_side: int = MAX_SIDE,
     limits: Limits = DEFAULT_LIMITS,
@@ -65,7 +68,7 @@ def trim(
         source: MP4, MOV, WebM or MKV.
         destination: .mp4 to be written; it appears when it is complete.
         start: seconds after the first frame; the nearest frame comes first.
-        max_seconds: at most so long, to the nearest frame.
+        max_seconds: at most so long, to the nearest frame; 10 if `limits` do not say otherwise.
         keep_audio: carry the sound over, in step.
         max_side: larger pictures are shrunk.
         limits: what is refused.
@@ -74,7 +77,10 @@ def trim(
     Raises:
         MediaError: the source cannot be used; see docs/media.md for the codes.
         StoreError: the destination cannot be written, or the disk is full.
+        ParameterError: a time that is no time.
     """
+    most = limits.clip_seconds if max_seconds is None else max_seconds
+    times = {"start": _as_text(start), "max_seconds": _as_text(most)}
     sniff_file(source, limits)
     reply = sandbox.call(
         "trim",
@@ -82,12 +88,7 @@ def trim(
         destination=destination,
         limits=limits,
         seconds=limits.decode_seconds,
-        arguments={
-            "start": str(Fraction(start)),
-            "max_seconds": str(Fraction(max_seconds)),
-            "keep_audio": keep_audio,
-            "max_side": max_side,
-        },
+        arguments={**times, "keep_audio": keep_audio, "max_side": max_side},
         progress=progress,
     )
     return VideoInfo.from_dict(reply.value)
@@ -120,7 +121,9 @@ def cut(
             second = stack.enter_context(open_source(source, limits))
             begin = examined.info.start + plan.begin
             track = SoundTrack(second, begin, plan.frame_count / plan.rate)
-        writer = VideoWriter(destination, rate=plan.rate, crf=_CRF, encoder="libx264", sound=track)
+        writer = VideoWriter(
+            destination, rate=plan.rate, crf=_CRF, encoder="libx264", preset=_PRESET, sound=track
+        )
         with writer:
             for done, frame in enumerate(_regular(_upright(opened, examined, plan, size), plan), 1):
                 writer.write_frame(frame)
@@ -128,19 +131,27 @@ def cut(
     return writer.info
 
 
+def _as_text(seconds: Fraction | float) -> str:
+    if not 0 <= seconds < math.inf:  # NaN compares false
+        raise ParameterError(
+            f"A clip cannot be cut at {seconds} s", remedy="Give seconds from 0 on.",
+            code="out_of_range",
+        )  # fmt: skip
+    return str(Fraction(seconds).limit_denominator(1_000_000))
+
+
 def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) -> _Plan:
-    begin, most = start.limit_denominator(1_000_000), most.limit_denominator(1_000_000)
     rate = usable_rate(examined.timeline.rate)
     lasts = examined.timeline.duration
-    count = round(min(most, lasts - begin) * rate)
-    if begin < 0 or count < 1:
+    count = round(min(most, lasts - start) * rate)
+    if count < 1:
         raise MediaError(
-            f"The clip lasts {float(lasts):.2f} s, nothing is left from {float(begin):g} s on",
+            f"The clip lasts {float(lasts):.2f} s, nothing is left from {float(start):g} s on",
             where=path,
             remedy="Start earlier.",
             code="no_frames",
         )
-    return _Plan(begin, rate, count)
+    return _Plan(start, rate, count)
 
 
 def _upright(

@@ -60,11 +60,11 @@ def raw(name: str, content: bytes, outcome: Seen | Refused) -> PictureCase:
     return PictureCase(name, lambda path: path.write_bytes(content), outcome)
 
 
-def exif(orientation: int) -> Image.Exif:
-    """EXIF data that say how the camera was held."""
+def exif(orientation: int) -> bytes:
+    """EXIF data that say how the camera was held; bytes, since Pillow empties what it is given."""
     tags = Image.Exif()
     tags[0x0112] = orientation
-    return tags
+    return tags.tobytes()
 
 
 _STORED = {  # how an upright picture is stored under each EXIF orientation

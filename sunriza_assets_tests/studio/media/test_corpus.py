@@ -9,7 +9,7 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
-from sunriza_assets.studio.media.trim import MAX_SIDE, cut
+from sunriza_assets.studio.media.trim import MAX_SIDE, cut, trim
 from sunriza_assets_tests.studio.media.cases import Case, Refused, Shown
 from sunriza_assets_tests.studio.media.clip_corpus import SHOWN
 from sunriza_assets_tests.studio.media.films import clicks_in, corner_error, number_of
@@ -43,6 +43,20 @@ def test_outcome(case: Case, tmp_path: Path) -> None:
     else:
         check_shown(case.outcome, trim_here(case, source, destination), destination)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", (*SHOWN, *REFUSED), ids=lambda case: case.name)
+def test_outcome_in_the_child(case: Case, tmp_path: Path) -> None:
+    source, destination = tmp_path / case.name, tmp_path / "trimmed.mp4"
+    case.build(source)
+    if isinstance(case.outcome, Refused):
+        with pytest.raises(MediaError) as refusal:
+            trim(source, destination, start=case.start, max_seconds=case.seconds)
+        assert refusal.value.code == f"media.{case.outcome.code}", refusal.value
+    else:
+        info = trim(source, destination, start=case.start, max_seconds=case.seconds)
+        check_shown(case.outcome, info, destination)
 
 
 def check_shown(outcome: Shown, info: VideoInfo, path: Path) -> None:

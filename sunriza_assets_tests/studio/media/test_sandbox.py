@@ -11,12 +11,13 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import psutil
 import pytest
 
-from sunriza_assets.errors import MediaError, StoreError
+from sunriza_assets.errors import MediaError, ParameterError, StoreError
 from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
@@ -50,6 +51,20 @@ def test_a_clip_is_trimmed_in_the_child_and_progress_is_told(tmp_path: Path) -> 
     assert told == [(i, 12) for i in range(1, 13)]
     assert probe(tmp_path / "b.mp4") == info
     assert trim(tmp_path / "a.mp4", tmp_path / "c.mp4", keep_audio=False).audio_codec is None
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, bad: float) -> None:
+    path = write(tmp_path / "a.mp4", Film(count=2))
+    for times in ({"start": bad}, {"max_seconds": bad}):
+        with pytest.raises(ParameterError):
+            trim(path, tmp_path / "b.mp4", **times)
+
+
+def test_ten_seconds_are_the_default_and_the_limits_may_say_otherwise(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", Film(rate=Fraction(10), count=104))
+    assert trim(path, tmp_path / "b.mp4").duration == 10
+    assert trim(path, tmp_path / "b.mp4", limits=Limits(clip_seconds=3)).duration == 3
 
 
 def test_equal_clips_give_equal_bytes(tmp_path: Path) -> None:
