@@ -21,6 +21,9 @@ test: models ## The everyday tests
 test-slow: models ## The slow tests only
 	$(BIN)/python -m pytest -m slow
 
+bench: models ## CPU milliseconds a frame of the mesh engine on this machine
+	$(BIN)/sunriza bench mesh
+
 quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality
 

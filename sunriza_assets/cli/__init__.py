@@ -22,6 +22,7 @@ __all__ = ["main"]
 COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "avatar": ("avatar", "avatar", "Add, list and show avatars."),
     "demo": ("demo", "demo", "Make an avatar of a sample portrait and clip, end to end."),
+    "bench": ("bench", "bench", "Measure the engines on this machine."),
     "backfill": ("backfill", "backfill", "Render many avatars; show, cancel, resume it."),
     "deploy": ("deploy", "deploy", "Prepare an instance: home, storage, pools."),
     "dev": ("deploy", "dev", "Start the Dagster UI and daemon on this home."),

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Writes constraints.txt anew: what pyproject.toml allows today, installed together and pinned.
+# Run it from the project's root on Linux x86-64, look at the difference, run all tests.
+set -euo pipefail
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+# A plain torch would bring gigabytes of CUDA; the pinned one decides which build by its platform.
+"$folder/venv/bin/python" -m pip install --quiet torch==2.13.0 -e '.[dev,celery,k8s]'
+{
+  echo "# Every version pinned, as tested together. \`make constraints\` writes it anew."
+  "$folder/venv/bin/python" -m pip freeze --exclude-editable |
+    sed -E 's/^(torch==[0-9.]+)\+.*/\1/'
+  version=$("$folder/venv/bin/python" -c 'import importlib.metadata as m; print(m.version("onnxruntime-gpu"))')
+  echo "onnxruntime==$version; sys_platform != 'linux' or platform_machine != 'x86_64'"
+} >"$folder/constraints.txt"
+mv "$folder/constraints.txt" constraints.txt
