@@ -14,11 +14,14 @@ from resources import avatars_firestore, google_errors
 from resources.avatars import Cursor
 from resources.avatars_firestore import FirestoreAvatars
 from sunriza_assets.errors import StoreError
+from sunriza_assets_tests.resources.avatar_clients_contract import (
+    AvatarClientsContract,
+    all_changes,
+)
 from sunriza_assets_tests.resources.avatar_store_contract import (
     INPUTS,
     PUBLICATION,
     AvatarStoreContract,
-    all_changes,
     publication,
 )
 from sunriza_assets_tests.resources.firestore_fixtures import (
@@ -36,7 +39,7 @@ __all__ = ["avatars", "client", "firestore_client", "firestore_server", "own_ser
 _MINUTE = 60_000
 
 
-class TestContract(AvatarStoreContract):
+class TestContract(AvatarStoreContract, AvatarClientsContract):
     """All of it."""
 
 

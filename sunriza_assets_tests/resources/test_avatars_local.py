@@ -14,11 +14,14 @@ import pytest
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import AvatarError, StoreError
+from sunriza_assets_tests.resources.avatar_clients_contract import (
+    AvatarClientsContract,
+    all_changes,
+)
 from sunriza_assets_tests.resources.avatar_store_contract import (
     INPUTS,
     PUBLICATION,
     AvatarStoreContract,
-    all_changes,
 )
 
 
@@ -68,7 +71,7 @@ def client(home: Home) -> Editor:
     return Editor(home)
 
 
-class TestContract(AvatarStoreContract):
+class TestContract(AvatarStoreContract, AvatarClientsContract):
     """All of it."""
 
 
