@@ -18,7 +18,6 @@ from stat import S_ISREG
 from typing import Any, Final
 
 from resources import ownership
-from resources.atomic import lock, next_time, store_errors, write_bytes
 from resources.avatars import Change, Cursor, Page, Throttle, no_such_avatar
 from resources.document import (
     AvatarDocument,
@@ -31,6 +30,8 @@ from resources.home import Home
 from resources.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.ownership import Step
 from resources.record import RunRecord
+from resources.stamped import next_time, write_bytes
+from sunriza_assets.atomic import lock, store_errors
 from sunriza_assets.errors import AvatarError, StoreError
 
 __all__ = ["LocalAvatars"]

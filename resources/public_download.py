@@ -19,8 +19,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import certifi
 import urllib3
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import StoreError
-from sunriza_assets.studio.files import replacing
 
 __all__ = ["PublicDownload", "public_addresses"]
 

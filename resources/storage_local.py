@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from resources.atomic import copy_file, lock, next_time, store_errors, write_bytes
 from resources.home import Home
 from resources.public_download import PublicDownload
+from resources.stamped import copy_file, next_time, write_bytes
 from resources.storage import (
     ABSENT,
     StoredObject,
@@ -31,6 +31,7 @@ from resources.storage import (
     no_such_object,
     too_large,
 )
+from sunriza_assets.atomic import lock, store_errors
 from sunriza_assets.errors import ConflictError, StoreError
 
 __all__ = ["LocalStorage"]

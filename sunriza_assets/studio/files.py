@@ -1,25 +1,12 @@
 """JSON documents on disk, whole ones only: `sunriza_assets.atomic` sees to that."""
 
-import errno
 import json
 from pathlib import Path
 from typing import Any
 
 from sunriza_assets.atomic import replacing
-from sunriza_assets.errors import StoreError
 
-__all__ = ["replacing", "unwritable", "write_json"]
-
-
-def unwritable(path: Path, error: OSError) -> StoreError:
-    """What the system said while a file was written, as a named error: `full` or `write`."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return StoreError(
-        "The disk is full" if full else f"File cannot be written: {error.strerror or error}",
-        where=path,
-        remedy="Free some space and try again." if full else "Check that the folder is there.",
-        code="full" if full else "write",
-    )
+__all__ = ["write_json"]
 
 
 def write_json(path: Path, document: Any) -> None:

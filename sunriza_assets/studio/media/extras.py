@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sunriza_assets.studio.files import replacing
+from sunriza_assets.atomic import replacing
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.picture import write_picture

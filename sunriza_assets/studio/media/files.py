@@ -1,7 +1,7 @@
 """Clips that are there whole or not at all.
 
-FFmpeg writes by name, and reads what it wrote again to put the index first, so that
-`studio.files.replacing`, which hands out an open file, does not serve it.
+FFmpeg writes by name, and a clip is often written by a child process and put in its place by the
+parent, so the steps of `sunriza_assets.atomic.replaced` are needed one by one.
 """
 
 import os
@@ -9,19 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sunriza_assets.studio.files import unwritable
+from sunriza_assets.atomic import part_path, store_errors
 
 __all__ = ["part_path", "sync_and_rename", "writing"]
-
-
-def part_path(destination: Path, writer: int | None = None) -> Path:
-    """Where a file grows before it is renamed to its destination: in the same folder.
-
-    Args:
-        destination: its final place.
-        writer: process id of who writes it; this process if not given.
-    """
-    return destination.with_name(f".{destination.name}.{writer or os.getpid()}.part")
 
 
 def sync_and_rename(part: Path, destination: Path) -> None:
@@ -33,12 +23,10 @@ def sync_and_rename(part: Path, destination: Path) -> None:
 
 @contextmanager
 def writing(destination: Path) -> Iterator[None]:
-    """Turn what the system says while a file is written into named errors.
+    """Turn what the system says while a file is written into named errors; PyAV's errors, too.
 
     Raises:
         StoreError: the folder cannot be written to, or the disk is full.
     """
-    try:
+    with store_errors("write", destination):
         yield
-    except OSError as error:  # PyAV's errors with an errno are such, too
-        raise unwritable(destination, error) from error

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.files import replacing
 from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_size

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.template import (
@@ -25,7 +26,6 @@ from sunriza_assets.studio.engines.liveportrait.template import (
     ratios_in,
 )
 from sunriza_assets.studio.engines.liveportrait.weights import sha256_of
-from sunriza_assets.studio.files import replacing
 from sunriza_assets.studio.motion.template import MotionTemplate
 
 __all__ = ["read_upstream", "write_upstream"]

@@ -23,9 +23,10 @@ from typing import Any, Final
 
 from filelock import FileLock
 
+from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.face.model_store import ModelEntry
-from sunriza_assets.studio.files import replacing, write_json
+from sunriza_assets.studio.files import write_json
 
 __all__ = [
     "PULL_COMMAND",
