@@ -55,22 +55,32 @@ class LipKeeper:
         self._chin = self._below_lip(heights, near)
 
     def kept(self, offsets: Array) -> Array:
-        """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch."""
+        """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch.
+
+        The upper lip that may not rise as far as it should leaves the opening to the lower one:
+        how wide the mouth opens is what a viewer reads from lips.
+        """
         result = offsets + self._closing
+        opened = self._parted(result)
         up = -(result[self._pulled, :2] @ self._down)
         bent = np.where(up > 0, self._pull_limit * np.tanh(up / self._pull_limit), up)
         result[self._pulled, :2] += (up - bent)[:, None] * self._down
+        self._part(result, np.maximum(opened - self._parted(result), 0.0), upper_share=0.0)
         self._make_room(result)
-        crossing = -(
-            self._gap + (result[LOWER_LIP[-1], :2] - result[UPPER_LIP[-1], :2]) @ self._down
-        )
-        crossing = np.maximum(crossing - np.maximum(-self._gap, 0.0), 0.0)
-        if crossing.max() > 0.0:
-            for row, share in enumerate(_ROW_SHARES):
-                half = 0.5 * share * crossing[1:-1, None] * self._down
-                result[UPPER_LIP[row, 1:-1], :2] -= half
-                result[LOWER_LIP[row, 1:-1], :2] += half
+        crossing = -(self._gap + self._parted(result)) - np.maximum(-self._gap, 0.0)
+        self._part(result, np.maximum(crossing, 0.0), upper_share=0.5)
         return result
+
+    def _parted(self, offsets: Array) -> Array:
+        """(11,) how much further than at rest the inner rims are apart, pixels."""
+        return (offsets[LOWER_LIP[-1], :2] - offsets[UPPER_LIP[-1], :2]) @ self._down
+
+    def _part(self, offsets: Array, amount: Array, *, upper_share: float) -> None:
+        """Move the lips apart, in place, by `amount` (11,) pixels at their inner rims."""
+        for row, share in enumerate(_ROW_SHARES):
+            shift = share * amount[1:-1, None] * self._down
+            offsets[UPPER_LIP[row, 1:-1], :2] -= upper_share * shift
+            offsets[LOWER_LIP[row, 1:-1], :2] += (1.0 - upper_share) * shift
 
     def _below_lip(self, heights: Array, near: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Vertices between the lower lip and the chin, the chin's edge included."""

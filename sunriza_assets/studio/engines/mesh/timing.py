@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import find_peaks
 
 from sunriza_assets.studio.engines.mesh.reference import SAME_MOMENT, matching_frame, relative_to
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
@@ -54,9 +55,13 @@ _SMOOTHING: Final = {
 """Windows that each array is smoothed over, frames at 30 a second."""
 _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[2]))
 """Corners and middle of the lips, chin, brows: what a viewer watches in a face."""
-_DEEPEST_FRAMES: Final = 2
-_SHUT_RANGE: Final = (0.45, 0.90)
+_SHUT_RANGE: Final = (0.4, 0.9)
 """Least and most that a shut eye is taken to measure."""
+_SHUT_USUALLY: Final = 0.8
+"""What is assumed of a clip without a blink."""
+_BLINK_PROMINENCE: Final = 0.25
+_LONGEST_BLINK_S: Final = 0.4
+"""Width at half its height up to which a dip is a blink, seconds."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
 """Height of an open eye and width of an eye, IOD: they bring closure and gaze to its unit."""
@@ -103,18 +108,25 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     for name in PER_FRAME:
         if len(arrays[name]):
             timed[name] = mixture.apply(arrays[name])
-    return Timing(timed, rate, _shut_closure(template.arrays["closure"]), facts)
+    return Timing(timed, rate, _shut_closure(template.arrays["closure"], template.rate), facts)
 
 
-def _shut_closure(closure: NDArray[Any]) -> float:
-    """What a shut eye measures: the clip's own deepest closure, within reason.
+def _shut_closure(closure: NDArray[Any], rate: Fraction) -> float:
+    """What a shut eye measures in `closure` (T, 2): the depth of the clip's own deepest blink.
 
     Behind glasses, or with narrow eyes, landmarks see even a shut eye half open; on others they
-    reach almost one.
+    reach almost one. Only what is brief counts: a squint is none that should close the eyes.
     """
     both = closure.astype(np.float64).mean(axis=1)
-    deepest = float(np.sort(both)[-_DEEPEST_FRAMES:].mean())
-    return float(np.clip(deepest, *_SHUT_RANGE))
+    peaks, found = find_peaks(
+        np.concatenate([[0.0], both, [0.0]]),  # a blink at either end has one shoulder only
+        height=_SHUT_RANGE[0],
+        prominence=_BLINK_PROMINENCE,
+        width=(None, _LONGEST_BLINK_S * float(rate)),
+    )
+    if len(peaks) == 0:
+        return _SHUT_USUALLY
+    return float(np.clip(found["peak_heights"].max(), *_SHUT_RANGE))
 
 
 def _smoothed(arrays: Arrays, rate: Fraction) -> Arrays:
