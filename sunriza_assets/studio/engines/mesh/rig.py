@@ -19,10 +19,10 @@ from sunriza_assets.studio.face.topology import MESH_POINTS
 
 __all__ = ["PortraitRig"]
 
-_CRISP: Final = 0.2
+_CRISP: Final = 0.3
 _CRISP_SIGMA: Final = 0.8
 """Strength and width (pixels) of the unsharp mask that makes up for one reading between pixels; it
-brings the variance of the Laplacian from about 0.73 of the photo's back to 0.86."""
+brings the variance of the Laplacian from about 0.73 of the photo's back to 0.92."""
 _CRISP_REACH: Final = 1.25
 _CRISP_EDGE: Final = 0.15
 """It covers the face and what is next to it, as a multiple of the oval, and ends softly, IOD."""

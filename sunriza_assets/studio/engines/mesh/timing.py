@@ -55,7 +55,7 @@ _SMOOTHING: Final = {
 """Windows that each array is smoothed over, frames at 30 a second."""
 _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[2]))
 """Corners and middle of the lips, chin, brows: what a viewer watches in a face."""
-_SHUT_RANGE: Final = (0.4, 0.9)
+_SHUT_RANGE: Final = (0.5, 0.9)
 """Least and most that a shut eye is taken to measure."""
 _SHUT_USUALLY: Final = 0.8
 """What is assumed of a clip without a blink."""
