@@ -107,7 +107,7 @@ class MeshEngine:
         rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
         timing = plan_timing(template, rig, parameters)
         transfer = Transfer(rig, timing, parameters)
-        facts: dict[str, Any] = {**timing.facts, **transfer.facts}
+        facts: dict[str, Any] = {**timing.facts, **transfer.facts, "glasses": rig.has_glasses}
 
         def frames() -> Iterator[Image]:
             cv2.setNumThreads(1)  # the encoder next door needs the other cores more

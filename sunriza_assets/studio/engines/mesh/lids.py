@@ -102,11 +102,6 @@ class Eye:
         """Rows and columns of the picture that the eye may change."""
         return self._window
 
-    @property
-    def ratio(self) -> float:
-        """Largest opening over width."""
-        return self._opening / self._width
-
     def draw(self, closure: float, gaze: NDArray[Any]) -> Image | None:
         """The eye with its lids and iris moved.
 

@@ -85,7 +85,7 @@ class LipKeeper:
     def _below_lip(self, heights: Array, near: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Vertices between the lower lip and the chin, the chin's edge included."""
         lips = np.union1d(UPPER_LIP, LOWER_LIP)
-        below = near & (heights > np.interp(self._across(), *self._lip_line(0.0)))
+        below = near & (heights > np.interp(self._across(), *self._lip_line()))
         below[lips] = False
         return np.flatnonzero(below)
 
@@ -93,17 +93,17 @@ class LipKeeper:
         """(468,) place along the line through the corners of the mouth."""
         return np.asarray(self._mesh[:, :2] @ np.array([self._down[1], -self._down[0]]))
 
-    def _lip_line(self, offsets: Array | float) -> tuple[Array, Array]:
-        """(11,) places of the lower lip's outer edge, and its heights plus `offsets`."""
+    def _lip_line(self) -> tuple[Array, Array]:
+        """(11,) places and heights of the lower lip's outer edge at rest."""
         edge = LOWER_LIP[0]
         places = np.maximum.accumulate(self._across()[edge]) + 1e-6 * np.arange(len(edge))
-        return places, self._height(edge) + offsets
+        return places, self._height(edge)
 
     def _make_room(self, offsets: Array) -> None:
         """Push down, in place, what a falling lower lip would fold over: on a face with a short
         chin, the chin gives way."""
         drop = offsets[LOWER_LIP[0], :2] @ self._down
-        places, rest = self._lip_line(0.0)
+        places, rest = self._lip_line()
         at = self._across()[self._chin]
         apart = self._height(self._chin) - np.interp(at, places, rest)
         shift = offsets[self._chin, :2] @ self._down - np.interp(at, places, drop)

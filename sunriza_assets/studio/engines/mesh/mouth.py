@@ -31,7 +31,7 @@ from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth, toned
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
-__all__ = ["Mouth", "MouthPainter", "lip_gap"]
+__all__ = ["OPEN_PHOTO", "Mouth", "MouthPainter", "lip_gap"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]

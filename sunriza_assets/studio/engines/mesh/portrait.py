@@ -95,15 +95,13 @@ def _face_square(
 
 def _cut(image: Image, matrix: NDArray[np.float64]) -> Image:
     """The `CROP_SIZE` square of the picture under a map of continuous coordinates."""
-    scale = matrix[0, 0]
-    if scale < 0.5:
-        raise_to = 1.0 / (2.0 * scale)  # halve first what would alias
-        small = cv2.resize(
-            image, None, fx=1 / raise_to, fy=1 / raise_to, interpolation=cv2.INTER_AREA
-        )
-        image = np.asarray(small, dtype=np.uint8)
-        matrix = matrix.copy()
-        matrix[:, :2] *= raise_to
+    reduction = max(1.0, 0.5 / matrix[0, 0])  # what would alias is area-averaged first
+    if reduction > 1.0:
+        height, width = image.shape[:2]
+        size = (max(1, round(width / reduction)), max(1, round(height / reduction)))
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag([width / size[0], height / size[1], 1.0])
+        image = np.asarray(smaller, dtype=np.uint8)
     by_centre = matrix.copy()
     by_centre[:, 2] += by_centre[:, :2] @ (0.5, 0.5) - 0.5
     cut = cv2.warpAffine(

@@ -31,16 +31,9 @@ __all__ = ["Timing", "plan_timing"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
-PER_FRAME: Final = (
-    "rotation",
-    "log_scale",
-    "translation",
-    "expression",
-    "closure",
-    "gaze",
-    "mouth_opening",
-    "mouth_texture",
-)
+_CURVES: Final = ("rotation", "log_scale", "translation", "expression", "closure", "gaze")
+"""Arrays that a loop is planned by."""
+_PER_FRAME: Final = (*_CURVES, "mouth_opening", "mouth_texture")
 STEADY: Final = ("rotation", "translation", "expression", "closure")
 """Arrays that shall each pass the loop's seam with an ordinary step."""
 _SMOOTHING: Final = {
@@ -93,7 +86,7 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     rate = parameters.output_rate(template.rate)
     mixture = resampling(template.frame_count, template.rate, rate)
     if parameters.loop:
-        motion = {name: mixture.apply(arrays[name]) for name in PER_FRAME[:-2]}
+        motion = {name: mixture.apply(arrays[name]) for name in _CURVES}
         steady = {name: motion[name] for name in STEADY}
         plan = plan_loop(
             _features(motion, parameters),
@@ -105,7 +98,7 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
         seam = {name: round(ratio, 4) for name, ratio in plan.seam_ratios(steady).items()}
         facts["loop"] = {**plan.facts(rate), "seam": seam}
     timed = dict(arrays)
-    for name in PER_FRAME:
+    for name in _PER_FRAME:
         if len(arrays[name]):
             timed[name] = mixture.apply(arrays[name])
     return Timing(timed, rate, _shut_closure(template.arrays["closure"], template.rate), facts)

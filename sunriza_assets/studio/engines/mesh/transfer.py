@@ -12,7 +12,7 @@ from sunriza_assets.studio.engines.mesh.easing import rise
 from sunriza_assets.studio.engines.mesh.heads import plan_heads
 from sunriza_assets.studio.engines.mesh.lids import WIDEST
 from sunriza_assets.studio.engines.mesh.lips import LipKeeper
-from sunriza_assets.studio.engines.mesh.mouth import Mouth, lip_gap
+from sunriza_assets.studio.engines.mesh.mouth import OPEN_PHOTO, Mouth, lip_gap
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.timing import Timing
@@ -59,8 +59,6 @@ _LID_GAIN_SHARE: Final = 0.25
 """How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
 _FOLDED_EVERY: Final = 10
 """Frames from one to the next that is looked at for folds."""
-_OPEN_PORTRAIT: Final = 0.06
-"""Inner-lip opening, IOD, from which on `flag_normalize_lip` closes the portrait's mouth."""
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
 _BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
 _NOSE_BRIDGE: Final = 6
@@ -224,7 +222,7 @@ def _closed_share(rig: PortraitRig, neutral: Array, parameters: RenderParameters
     """(11,) share of the portrait's own lip gap that is taken away throughout."""
     if parameters.flag_lip_zero:
         return np.ones(11)
-    if parameters.flag_normalize_lip and rig.mouth.opening > _OPEN_PORTRAIT:
+    if parameters.flag_normalize_lip and rig.mouth.opening > OPEN_PHOTO:
         return np.ones(11)
     if not parameters.flag_relative:
         ours = lip_gap(rig.mesh) / rig.iod
