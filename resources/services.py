@@ -5,12 +5,13 @@ environment when a run uses them, never at import; a test world overrides a reso
 `build_defs(resource_overrides=...)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import PrivateAttr
 
 from resources.avatars import AvatarStore
 from resources.engines import Choice, choose_engine, face_mesh
@@ -25,11 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Engines",
+    "Listener",
     "MediaIO",
     "ProgressBoard",
     "Stores",
     "Templates",
 ]
+
+
+Listener = Callable[[str, str, float], None]
+"""Gets (avatar id, asset name, share done 0-1)."""
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 class Stores(dg.ConfigurableResource):
@@ -89,18 +97,23 @@ class Templates(dg.ConfigurableResource):
 
 
 class ProgressBoard(dg.ConfigurableResource):
-    """Where a step tells how far it is, beside the document: a terminal's progress bar."""
+    """Where a step tells how far it is, beside the document: a terminal's progress bar.
 
-    _listener: Callable[[str, str, float], None] | None = PrivateAttr(default=None)
+    Dagster makes resources anew for every run, so who listens is kept beside them.
+    """
 
-    @classmethod
-    def telling(cls, listener: Callable[[str, str, float], None]) -> "ProgressBoard":
-        """A board whose listener gets (avatar id, asset name, share done 0-1)."""
-        board = cls()
-        board._listener = listener
-        return board
+    @staticmethod
+    @contextmanager
+    def heard_by(listener: Listener | None) -> Iterator[None]:
+        """Have what runs inside the block, in this thread, tell the listener."""
+        token = _listener.set(listener)
+        try:
+            yield
+        finally:
+            _listener.reset(token)
 
     def tell(self, avatar_id: str, asset: str, share: float) -> None:
         """Pass it on, if anybody listens."""
-        if self._listener is not None:
-            self._listener(avatar_id, asset, share)
+        listener = _listener.get()
+        if listener is not None:
+            listener(avatar_id, asset, share)

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 
 from resources.forecast import forecast
-from resources.services import ProgressBoard, Stores
+from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
@@ -38,13 +38,13 @@ class AvatarRuns:
     def __init__(
         self,
         instance: dg.DagsterInstance,
-        listener: Callable[[str, str, float], None] | None = None,
+        listener: Listener | None = None,
         announce: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._instance = instance
         self._announce = announce
-        board = ProgressBoard.telling(listener) if listener else ProgressBoard()
-        self._job = build_defs({"board": board}).resolve_job_def(AVATAR_DYNAMICS.name)
+        self._listener = listener
+        self._job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
         self.assets = [
             key.to_user_string()
             for level in self._job.asset_layer.asset_graph.toposorted_asset_keys_by_level
@@ -97,14 +97,15 @@ class AvatarRuns:
         if self._announce is not None:
             self._announce(avatar_id, expected)
         begin = time.monotonic()
-        result = self._job.execute_in_process(
-            run_config={**config, **_QUIET},
-            instance=self._instance,
-            partition_key=avatar_id,
-            tags={**(tags or {}), PROCESS_TAG: this_process()},
-            asset_selection=[dg.AssetKey(name) for name in only] or None,
-            raise_on_error=False,
-        )
+        with ProgressBoard.heard_by(self._listener):
+            result = self._job.execute_in_process(
+                run_config={**config, **_QUIET},
+                instance=self._instance,
+                partition_key=avatar_id,
+                tags={**(tags or {}), PROCESS_TAG: this_process()},
+                asset_selection=[dg.AssetKey(name) for name in only] or None,
+                raise_on_error=False,
+            )
         assets = _assets(result)
         idle = assets.get("idle_video", {}).get("metadata", {})
         error = None if result.success else _error(result)
