@@ -6,13 +6,16 @@ has a key, so a tick that is cut short and repeated neither loses nor doubles a 
 """
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Final
 
 import dagster as dg
 
-from resources.avatars import Cursor
+from resources.avatars import Change, Cursor
 from resources.document import AvatarDocument
+from resources.publication import tidy
 from resources.services import Stores
 from sunriza_assets import queue
 from sunriza_assets.errors import SunrizaError
@@ -44,21 +47,63 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
     if room <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
     page = stores.avatars.changes(after, min(PAGE, room))
+    cursor = json.dumps(asdict(page.cursor)) if page.cursor else context.cursor
+    return _asking_for_runs(context, stores, page.changes, cursor)
+
+
+@dg.sensor(
+    job=AVATAR_DYNAMICS,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
+    """Walks round all avatars, a page at a time, for what the stream of changes cannot show.
+
+    That is: phones that were offline for a day, clocks that stand wrong, documents without a time,
+    and replaced versions that nobody reads any more.
+    """
+    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if room <= 0:
+        return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
+    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, room))
+    for change in seen:
+        if change.document is not None and len(change.document.record.published) > 1:
+            with _one_document(context, change.avatar_id):
+                tidy(stores.storage, stores.avatars, change.avatar_id)
+    return _asking_for_runs(context, stores, seen, seen[-1].avatar_id if seen else "")
+
+
+def _asking_for_runs(
+    context: dg.SensorEvaluationContext,
+    stores: Stores,
+    changes: Sequence[Change],
+    cursor: str | None,
+) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
-    for change in page.changes:
+    for change in changes:
         if change.document is None:
             context.log.warning("%s cannot be read: %s", change.avatar_id, change.problem)
             continue
         if change.document.unsettled:  # a client saved a stale copy over what a run had written
-            stores.avatars.settle(change.document.avatar_id)
+            with _one_document(context, change.avatar_id):
+                stores.avatars.settle(change.avatar_id)
         if change.document.needs_run and not _is_waiting(context.instance, change.document):
             requests.append(_request(change.document))
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[AVATARS.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(asdict(page.cursor)) if page.cursor else context.cursor,
+        cursor=cursor,
     )
+
+
+@contextmanager
+def _one_document(context: dg.SensorEvaluationContext, avatar_id: str) -> Iterator[None]:
+    """Log what goes wrong with one avatar, and let the tick go on with the others."""
+    try:
+        yield
+    except SunrizaError as error:
+        context.log.warning("%s: %s", avatar_id, error)
 
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -139,4 +184,4 @@ def _unfinished(instance: dg.DagsterInstance, avatar_id: str) -> bool:
     return instance.get_runs_count(filters) > 0
 
 
-SENSORS: Final = [avatar_changes, deleted_avatars, failed_runs, cancelled_runs]
+SENSORS: Final = [avatar_changes, avatar_patrol, deleted_avatars, failed_runs, cancelled_runs]

@@ -10,7 +10,7 @@ from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import PAGE, avatar_changes, deleted_avatars
+from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
 
 
 @pytest.fixture
@@ -125,6 +125,26 @@ def test_an_unreadable_document_does_not_hold_up_the_others(
     avatars.merge("ada", document())
     (home.avatars / "broken.json").write_text("{ not json")
     assert asked(tick(instance)) == ["ada"]
+
+
+def test_the_patrol_finds_what_the_stream_has_passed(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    avatars = LocalAvatars(home)
+    names = [f"a{number:03}" for number in range(PAGE // 2)]
+    for name in names:
+        avatars.merge(name, document())
+    found: list[str | None] = []
+    cursor: str | None = None
+    for _ in range(3):
+        context = dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"stores": Stores()}
+        )
+        result = avatar_patrol(context)
+        assert isinstance(result, dg.SensorResult)
+        found += asked(result)
+        cursor = result.cursor
+    assert set(found) == set(names)
 
 
 def test_a_deleted_avatar_leaves_once_nothing_runs(

@@ -45,7 +45,7 @@ class Rendering:
     track: NDArray[np.float64]
     """(T, 2, 3) how the mouth region at rest moves in each frame; see `Roi.to_document`."""
     facts: Mapping[str, Any]
-    """What the engine decided (loop start and length, seam figures, limits applied): JSON values."""
+    """What the engine decided (loop start and length, seam, limits applied): JSON values."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,18 @@ class VisemeCells:
 class Engine(Protocol):
     """One way of animating a portrait."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str:
+        """What documents and templates call it."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever what it extracts or renders does."""
+        ...
 
     def extraction_identity(self) -> Mapping[str, str]:
-        """Extractor name, version, and model hashes: all that, beside the clip, decides a template."""
+        """Extractor, version, model hashes: what, beside the clip, decides a template."""
         ...
 
     def extract(self, clip: Path, *, progress: Progress = no_progress) -> MotionTemplate:
