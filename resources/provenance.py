@@ -45,16 +45,16 @@ def steps_behind(
         provenance = extract_data_provenance_from_entry(entry)
         upstream = provenance.input_data_versions if provenance else {}
         for key in upstream:
-            # What the run made itself is what it used; Dagster names what was newest.
-            pointer = provenance.input_storage_ids.get(key) if provenance else None
-            follow(history.of_run(key, record.run_id) or history.at(key, pointer))
+            # What the run made itself is what it used; else what was there when it began.
+            newest = provenance.input_storage_ids.get(key) if provenance else None
+            follow(history.of_run(key, record.run_id) or history.as_of(key, newest))
         version = extract_data_version_from_entry(entry)
         asset = made.asset_key.to_user_string()
         found[asset] = ManifestStep(
             asset=asset,
             run_id=record.run_id,
             data_version=version.value if version else "",
-            upstream={key.to_user_string(): value.value for key, value in upstream.items()},
+            upstream=_versions(upstream, found),
             code_version=provenance.code_version if provenance else None,
             facts=step_facts(plain_metadata(made.metadata)),
         )
@@ -71,6 +71,20 @@ def input_files(steps: Sequence[ManifestStep]) -> list[FileFact]:
         for step in steps
         if not step.upstream
     ]
+
+
+def _versions(
+    upstream: Mapping[dg.AssetKey, dg.DataVersion], found: Mapping[str, ManifestStep]
+) -> dict[str, str]:
+    """Data versions of what a step was made from.
+
+    Dagster notes a hash over the versions of all partitions that were read, here of the one; where
+    the step behind it is known, its own version says more.
+    """
+    names = {key.to_user_string(): version.value for key, version in upstream.items()}
+    return {
+        name: found[name].data_version if name in found else noted for name, noted in names.items()
+    }
 
 
 class _History:
@@ -92,9 +106,11 @@ class _History:
                 break
         return None
 
-    def at(self, key: dg.AssetKey, storage_id: int | None) -> dg.EventLogRecord | None:
-        """What was made of an asset at a place in the log."""
-        if storage_id is None:
+    def as_of(self, key: dg.AssetKey, newest: int | None) -> dg.EventLogRecord | None:
+        """What there was of an asset when some event, of whichever avatar, was its newest."""
+        if newest is None:
             return None
-        wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=[storage_id])
+        wanted = dg.AssetRecordsFilter(
+            asset_key=key, asset_partitions=[self._avatar_id], before_storage_id=newest + 1
+        )
         return next(iter(self._instance.fetch_materializations(wanted, limit=1).records), None)

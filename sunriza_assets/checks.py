@@ -187,7 +187,7 @@ def _over_budget(said: str, told: Mapping[str, Any]) -> str | None:
     if cost is None:
         return "What it cost is not known: a step of the run has no price"
     if cost > budget:
-        return f"It cost {cost:.6f} {currency}, the budget is {budget:.6f}"
+        return f"It cost {cost:.3g} {currency}, the budget is {budget:.3g}"
     return None
 
 

@@ -81,6 +81,7 @@ _COMMON: Final = {
     "atlas": Prior(0.6, 0.0),
     "mask": Prior(0.05, 0.0),
     "roi": Prior(0.05, 0.0),
+    "idle_extras": Prior(0.5, 0.004),
     "published_avatar": Prior(0.3, 0.0),
     "preview_page": Prior(0.1, 0.0),
 }

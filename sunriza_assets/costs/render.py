@@ -1,30 +1,26 @@
-"""How reports look: text, CSV, JSON, HTML, Markdown for the Dagster UI, and small pictures.
+"""How reports look: text, CSV, JSON, HTML, and Markdown for the Dagster UI.
 
 A number is written the same way everywhere, by the name of its column. Names of avatars come from
 outside: whatever is written is escaped for where it goes.
 """
 
-import base64
 import html
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sunriza_assets.atomic import make_folder, replaced
+from sunriza_assets.costs.charts import data_uri, printable
 from sunriza_assets.costs.reports import Report
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 __all__ = [
     "EMPTY",
-    "bar_chart",
-    "data_uri",
-    "share_chart",
     "to_csv",
     "to_html",
     "to_json",
@@ -35,15 +31,7 @@ __all__ = [
 
 EMPTY: Final = "–"
 """Stands where a value is unknown."""
-INK: Final = "#3b5b92"
-_PALETTE: Final = (
-    "#3b5b92", "#e0873a", "#5a9e6f", "#b5495b", "#8a6fb0",
-    "#7f7f7f", "#c7a83c", "#4aa3b5", "#a0522d", "#c8c8c8",
-)  # fmt: skip
 _MEGA: Final = 1e6
-_PICTURE_DPI: Final = 100
-_SLIVER: Final = 0.04
-"""A share below this has no room for its label."""
 
 
 def to_text(report: Report, *, limit: int | None = None, width: int | None = None) -> str:
@@ -63,12 +51,12 @@ def to_text(report: Report, *, limit: int | None = None, width: int | None = Non
     for name in shown.columns:
         table.add_column(_heading(name), justify="left" if _is_text(shown, name) else "right")
     for row in _cells(shown):
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     out = io.StringIO()
     console = Console(file=out, width=width or 400, color_system=None, highlight=False)
     console.print(table)
     for line in (*_left_out(report, shown), *_summary(report), *report.warnings):
-        console.print(Text(_printable(line)))
+        console.print(Text(printable(line)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -111,34 +99,46 @@ def to_html(
     pictures: Sequence[bytes] = (),
     limit: int | None = 1000,
 ) -> str:
-    """One page that needs no network: pictures (WebP) first, then every table."""
-    body = [f'<img src="{data_uri(picture)}" alt="">' for picture in pictures]
+    """One page that needs no network: pictures (WebP) first, then every table.
+
+    A line that several tables would say is said once.
+    """
+    shown_pictures = "".join(f'<img src="{data_uri(picture)}" alt="">' for picture in pictures)
+    body = [f'<div class="pictures">{shown_pictures}</div>']
+    said: set[str] = set()
     for report in reports:
         shown = _head(report, limit)
-        kinds = ["text" if _is_text(shown, name) else "number" for name in shown.columns]
-        head = "".join(
-            f'<th class="{kind}">{html.escape(_heading(name))}</th>'
-            for name, kind in zip(shown.columns, kinds, strict=True)
-        )
-        body += [f"<h2>{html.escape(report.title)}</h2>", f"<table><tr>{head}</tr>"]
-        body += [
-            "<tr>"
-            + "".join(
-                f'<td class="{kind}">{html.escape(cell)}</td>'
-                for cell, kind in zip(row, kinds, strict=True)
-            )
-            + "</tr>"
-            for row in _cells(shown)
-        ]
-        body.append("</table>")
+        body += [f"<h2>{html.escape(report.title)}</h2>", _html_table(shown)]
         body += [f"<p>{html.escape(line)}</p>" for line in _left_out(report, shown)]
-        body += [f"<p>{html.escape(line)}</p>" for line in _summary(report)]
-        body += [f'<p class="warning">{html.escape(line)}</p>' for line in report.warnings]
+        for line in (*_summary(report), *report.warnings):
+            if line not in said:
+                kind = ' class="warning"' if line in report.warnings else ""
+                body.append(f"<p{kind}>{html.escape(line)}</p>")
+                said.add(line)
     return _PAGE.format(title=html.escape(title), body="\n".join(body))
 
 
+def _html_table(shown: "pd.DataFrame") -> str:
+    kinds = ["text" if _is_text(shown, name) else "number" for name in shown.columns]
+
+    def row(tag: str, texts: Iterable[str]) -> str:
+        cells = (
+            f'<{tag} class="{kind}">{html.escape(text)}</{tag}>'
+            for kind, text in zip(kinds, texts, strict=True)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
+
+    rows = [row("th", map(_heading, shown.columns)), *(row("td", cells) for cells in _cells(shown))]
+    return "\n".join(["<table>", *rows, "</table>"])
+
+
 def write_report(
-    folder: Path, name: str, reports: Sequence[Report], *, pictures: Sequence[bytes] = ()
+    folder: Path,
+    name: str,
+    title: str,
+    reports: Sequence[Report],
+    *,
+    pictures: Sequence[bytes] = (),
 ) -> list[Path]:
     """Write `name.parquet` and `name.csv` (the first report) and `name.html` (all of them).
 
@@ -150,7 +150,7 @@ def write_report(
         "parquet": lambda part: main.rows.to_parquet(part, index=False),
         "csv": lambda part: part.write_text(to_csv(main), encoding="utf-8"),
         "html": lambda part: part.write_text(
-            to_html(main.title, reports, pictures=pictures), encoding="utf-8"
+            to_html(title, reports, pictures=pictures), encoding="utf-8"
         ),
     }
     make_folder(folder)
@@ -161,83 +161,6 @@ def write_report(
             write(part)
         paths.append(path)
     return paths
-
-
-def bar_chart(
-    report: Report,
-    labels: Sequence[str],
-    value: str,
-    *,
-    unit: str,
-    upper: str | None = None,
-    limit: int = 12,
-) -> bytes:
-    """Horizontal bars of one column, as WebP.
-
-    Args:
-        labels: columns that name a bar together.
-        value: column drawn.
-        unit: what stands below the axis.
-        upper: column of a whisker, such as a 95th percentile.
-        limit: bars drawn, from the top of the report.
-    """
-    rows = report.rows[report.rows[value].notna()].head(limit).iloc[::-1]
-    figure, axes = _figure(height=0.9 + 0.28 * max(1, len(rows)))
-    names = [
-        _short(_printable(" · ".join(map(str, texts))))
-        for texts in rows[list(labels)].itertuples(index=False, name=None)
-    ]
-    places = range(len(names))
-    axes.barh(places, rows[value], color=INK, height=0.7)
-    if upper is not None:
-        axes.hlines(places, rows[value], rows[upper].fillna(rows[value]), color="#999999")
-        axes.plot(rows[upper], list(places), "|", color="#555555")
-    axes.set_yticks(list(places), names, parse_math=False)
-    axes.set_xlabel(unit, parse_math=False)
-    axes.set_title(report.title, loc="left", parse_math=False)
-    return _webp(figure)
-
-
-def share_chart(report: Report) -> bytes:
-    """One bar cut into the shares of a stage report, as WebP."""
-    figure, axes = _figure(height=1.5)
-    left = 0.0
-    for index, (stage, share) in enumerate(
-        zip(report.rows["stage"], report.rows["share"], strict=True)
-    ):
-        color = _PALETTE[min(index, len(_PALETTE) - 1)]
-        axes.barh([0], [share], left=left, color=color, label=f"{stage} {share:.0%}")
-        if share >= _SLIVER:
-            axes.text(left + share / 2, 0, f"{share:.0%}", ha="center", va="center", color="white")
-        left += share
-    axes.set_xlim(0, 1)
-    axes.axis("off")
-    axes.set_title(report.title, loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=5, frameon=False, fontsize=8)
-    return _webp(figure)
-
-
-def data_uri(picture: bytes) -> str:
-    """A WebP picture as it can stand in Markdown or HTML."""
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
-
-
-def _figure(height: float) -> tuple["Figure", Any]:
-    """A figure on the Agg canvas; pyplot, which keeps state, stays out of it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, height), dpi=_PICTURE_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _webp(figure: "Figure") -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="webp", pil_kwargs={"quality": 80})
-    return out.getvalue()
 
 
 def _head(report: Report, limit: int | None) -> "pd.DataFrame":
@@ -304,20 +227,11 @@ def _is_text(frame: "pd.DataFrame", name: str) -> bool:
 
 
 def _heading(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _short(text: str, most: int = 32) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _printable(text: str) -> str:
-    """Without control characters: a name must not steer a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return name.removesuffix("_bytes").replace("_", " ")
 
 
 def _in_markdown(text: str) -> str:
-    escaped = html.escape(_printable(text), quote=False)
+    escaped = html.escape(printable(text), quote=False)
     return "".join("\\" + char if char in "\\`*_[]|!#~" else char for char in escaped)
 
 
@@ -330,7 +244,8 @@ th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; white-spa
 .number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 .text {{ text-align: left; }}
 .warning {{ color: #a33; }}
-img {{ max-width: 100%; display: block; margin: 1rem 0; }}
+.pictures {{ display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }}
+img {{ flex: 1 1 28rem; min-width: 0; max-width: 640px; }}
 </style></head><body>
 <h1>{title}</h1>
 {body}

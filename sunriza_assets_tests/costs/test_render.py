@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from sunriza_assets.costs import render
 from sunriza_assets.costs.reports import Report
@@ -92,6 +91,13 @@ def test_html_holds_names_in_their_cells_and_needs_no_network() -> None:
     assert 'src="data:image/webp;base64,' in page
 
 
+def test_a_page_says_once_what_several_tables_have_in_common() -> None:
+    page = render.to_html("Costs", [report(), report(5)])
+    assert page.count("total cost 12.51 USD") == 1
+    assert page.count("H200") == 1
+    assert page.count("<table>") == 2
+
+
 def test_markdown_holds_names_in_their_cells() -> None:
     lines = render.to_markdown(report()).splitlines()
     row = next(line for line in lines if "alert" in line)
@@ -99,33 +105,8 @@ def test_markdown_holds_names_in_their_cells() -> None:
     assert row.replace("\\|", "").count("|") == len(lines[2].split("|")) - 1
 
 
-def test_charts_are_small_pictures() -> None:
-    shares = Report(
-        "Share of each stage",
-        pd.DataFrame({"stage": ["render", "encode", "upload"], "share": [0.8, 0.17, 0.03]}),
-    )
-    pictures = [
-        render.bar_chart(report(30), ["avatar", "price_book"], "cost", unit="USD"),
-        render.bar_chart(report(), ["avatar"], "cost", unit="USD", upper="seconds"),
-        render.bar_chart(report(3), ["avatar"], "seconds", unit="s", limit=1),
-        render.share_chart(shares),
-    ]
-    for picture in pictures:
-        assert len(picture) < 50_000
-        with Image.open(io.BytesIO(picture)) as opened:
-            assert opened.format == "WEBP"
-            assert opened.size[0] == 640
-            low, high = opened.convert("L").getextrema()
-            assert low < 128 < high
-
-
-def test_charts_of_nothing_are_pictures_too() -> None:
-    empty = Report("Costs", report().rows.head(0))
-    assert render.bar_chart(empty, ["avatar"], "cost", unit="USD")
-
-
 def test_reports_are_written_in_three_forms(tmp_path: Path) -> None:
-    paths = render.write_report(tmp_path / "reports", "cost_report", [report(), report(5)])
+    paths = render.write_report(tmp_path / "reports", "cost_report", "Costs", [report(), report(5)])
     assert {path.suffix for path in paths} == {".parquet", ".csv", ".html"}
     assert len(pd.read_parquet(paths[0])) == 3
     assert pd.read_parquet(paths[0])["cost"].sum() == pytest.approx(12.5116667)
