@@ -5,6 +5,7 @@ environment when a run uses them, never at import; a test world overrides a reso
 `build_defs(resource_overrides=...)`.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from resources.avatars import AvatarStore
 from resources.engines import Choice, choose_engine, face_mesh
 from resources.home import Home
 from resources.media_io import MediaIOManager
+from resources.remote_engine import choose_remote
 from resources.storage import MediaStorage
 from resources.stores import open_stores
 from resources.template_cache import TemplateCache
@@ -81,8 +83,10 @@ class Engines(dg.ConfigurableResource):
         return face_mesh(self.models)
 
     def choose(self, wanted: str) -> Choice:
-        """See `resources.engines.choose_engine`."""
-        return choose_engine(wanted, self.models)
+        """The engine of this machine (`engines.choose_engine`), or the one that SUNRIZA_MODAL_APP
+        names elsewhere (`remote_engine`)."""
+        app = os.environ.get("SUNRIZA_MODAL_APP")
+        return choose_remote(app, wanted) if app else choose_engine(wanted, self.models)
 
 
 class Templates(dg.ConfigurableResource):

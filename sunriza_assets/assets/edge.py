@@ -69,6 +69,8 @@ class Step:
     def works_with(self, engine: "Engine") -> None:
         """Name the engine that this step's seconds belong to."""
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
+        # A remote engine's seconds are paid where it works.
+        self.watch.device = getattr(engine, "billed_device", self.watch.device)
 
     def works_on(self, *, frames: int, rate: Fraction) -> None:
         """Say how long the trimmed clip is: what a step takes grows with it."""

@@ -6,7 +6,7 @@ __all__ = ["worker"]
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["gpu", "cpu"]))
+@click.argument("kind", type=click.Choice(["gpu", "cpu"]), required=False)
 @click.option(
     "--gpu",
     metavar="DEVICE",
@@ -20,22 +20,29 @@ __all__ = ["worker"]
     show_default=True,
     help="Runs at once; leave it at 1 on a GPU.",
 )
-def worker(kind: str, gpu: str | None, name: str | None, concurrency: int) -> None:
+@click.option("--ping", is_flag=True, help="Only ask whether a worker of this machine answers.")
+def worker(kind: str | None, gpu: str | None, name: str | None, concurrency: int, ping: bool) -> None:
     """Take runs from the queue `gpu` or `cpu` and work on them, models warm.
 
     Needs SUNRIZA_CELERY_BROKER, and DAGSTER_HOME with the `dagster.yaml` of the fleet. SIGTERM lets
-    the present run finish.
+    the present run finish. Exit code 1 when a pinged worker does not answer.
     """
     from sunriza_assets.errors import ParameterError
     from sunriza_assets.fleet import settings
 
     url = settings.broker_url()
     try:
-        from sunriza_assets.fleet.worker import run_worker
+        from sunriza_assets.fleet.worker import answers, run_worker
     except ModuleNotFoundError as missing:
         raise ParameterError(
             f"A worker needs {missing.name}", remedy="pip install 'sunriza-assets[celery]'"
         ) from missing
+    if ping:
+        if not answers(url):
+            raise click.exceptions.Exit(1)
+        return
+    if kind is None:
+        raise click.UsageError("Say gpu or cpu.")
     queues = {"gpu": [settings.GPU_QUEUE], "cpu": [settings.CPU_QUEUE, settings.UNTAGGED_QUEUE]}
     run_worker(
         url,

@@ -5,6 +5,7 @@ worker per GPU, with that GPU as the only one it sees; see `sunriza worker`.
 """
 
 import os
+import socket
 from collections.abc import Sequence
 
 from celery import Celery
@@ -13,7 +14,7 @@ from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
 from sunriza_assets.fleet.settings import broker_settings
 
-__all__ = ["build_app", "run_worker"]
+__all__ = ["answers", "build_app", "run_worker"]
 
 
 def build_app(url: str) -> Celery:
@@ -51,3 +52,11 @@ def run_worker(
     # Gossip and mingle are for workers that talk to one another; ours only listen.
     arguments += ["--without-gossip", "--without-mingle"]
     build_app(url).worker_main(arguments)
+
+
+def answers(url: str) -> bool:
+    """Whether a worker of this machine listens to the broker."""
+    inspect = build_app(url).control.inspect(
+        timeout=5.0, pattern=f"*@{socket.gethostname()}", matcher="glob"
+    )
+    return bool(inspect.ping())

@@ -13,7 +13,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from sunriza_assets.backfills import BACKFILL_TAG
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.fleet.conftest import ROOT, Installation
 from sunriza_assets_tests.fleet.faulty_worker import ASSETS, diary, fault_of
@@ -53,7 +52,7 @@ def test_a_backfill_survives_faults_and_a_killed_worker(
 
     done = sunriza(fleet, "backfill", "--list")  # from another process, as an operator would
     assert [row["backfill"] for row in done["backfills"]] == [backfill_id]
-    wait_until_none("open", lambda: still_open(fleet, instance, backfill_id), patience_s=400)
+    wait_until_none("open", lambda: still_open(fleet, instance), patience_s=400)
 
     met = faults()
     assert {entry[1]: entry[0] for entry in diary(fleet.root / "diary", "faults")} == met
@@ -76,7 +75,7 @@ def test_a_backfill_survives_faults_and_a_killed_worker(
     loads = Counter(map(tuple, diary(fleet.root / "diary", "loads")))
     assert max(loads.values()) <= 2, "a model is loaded per user of it, not per avatar"
 
-    launched = launch_order(instance, backfill_id)
+    launched = launch_order(instance)
     assert launched.index("newcomer") < len(launched) - 1, "it waited behind the whole backfill"
 
     # What failed is done again on request, and only that.
@@ -147,13 +146,11 @@ def rendering(instance: dg.DagsterInstance) -> set[str]:
     return names
 
 
-def still_open(
-    fleet: Installation, instance: dg.DagsterInstance, backfill_id: str
-) -> dict[str, object]:
+def still_open(fleet: Installation, instance: dg.DagsterInstance) -> dict[str, object]:
     """What is, or will be, at work: documents, runs, and runs that wait for their retry."""
     documents = [fleet.avatars.get(one) for one in [*AVATARS, "newcomer"]]
     over = {"SUCCESS", "FAILURE", "CANCELED"}
-    runs = instance.get_runs(dg.RunsFilter(tags={BACKFILL_TAG: backfill_id}))
+    runs = instance.get_runs()
     retried = {run.parent_run_id for run in runs}
     found = {
         "documents": {
@@ -161,7 +158,7 @@ def still_open(
             for one in documents
             if one.status not in ("ready", "error")
         },
-        "runs": Counter(run.status.value for run in instance.get_runs()),
+        "runs": Counter(run.status.value for run in runs),
         "retries": [
             run.run_id
             for run in runs
@@ -182,7 +179,7 @@ def history(instance: dg.DagsterInstance, avatar_id: str) -> list[str]:
     ]
 
 
-def launch_order(instance: dg.DagsterInstance, backfill_id: str) -> list[str]:
+def launch_order(instance: dg.DagsterInstance) -> list[str]:
     """Avatars in the order in which their first run began."""
     records = instance.get_run_records(ascending=True)
     began: dict[str, float] = {}
