@@ -36,7 +36,7 @@ class Limits:
     """Processor time in which a file has to say what it is; a refusal is out within 5 s."""
     decode_seconds: float = 180.0
     """Wall time for decoding and encoding what is used of a clip."""
-    picture_seconds: float = 30.0
+    picture_seconds: float = 60.0
     """Wall time for decoding a picture; 64 megapixels take about 3 s."""
     memory_bytes: int = 1_400_000_000
     """Address space of the process that decodes; a refusal stays below 1.5 GB."""

@@ -33,6 +33,8 @@ _FRAMES_WITHOUT_PICTURE: Final = 32
 """Packets a decoder may swallow before its first frame; open GOPs and reordering need a few."""
 
 
+_PATIENCE: Final = 10
+"""Wall seconds for each processor second of a probe: a busy machine refuses nothing for that."""
 _OWN: Final = Limits(file_bytes=2**40, side=2**15, pixels=2**30)
 
 
@@ -57,7 +59,7 @@ def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo | Picture
         MediaError: it cannot be read, is neither, or breaks a limit; see docs/media.md.
     """
     sniff_file(path, limits)  # most of what is no medium at all is refused without a child
-    reply = sandbox.call("probe", path, limits=limits, seconds=limits.probe_seconds)
+    reply = sandbox.call("probe", path, limits=limits, seconds=_PATIENCE * limits.probe_seconds)
     kind = VideoInfo if reply.value["medium"] == "clip" else PictureInfo
     return kind.from_dict(reply.value["info"])
 
