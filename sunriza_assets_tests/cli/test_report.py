@@ -24,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path))
     monkeypatch.delenv("SUNRIZA_PRICE_BOOK", raising=False)
     monkeypatch.delenv("SUNRIZA_STORE", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return tmp_path
 
 
