@@ -119,14 +119,25 @@ class PortraitRig:
 def _crisp(image: Image, points: NDArray[Any]) -> Image:
     """The picture with the face sharpened by what bicubic reading between pixels takes away."""
     height, width = image.shape[:2]
-    face = np.zeros((height, width), np.uint8)
     centre = points[OVAL, :2].mean(axis=0)
     outline = centre + _CRISP_REACH * (points[OVAL, :2] - centre)
-    cv2.fillPoly(face, [np.round(outline * 16 - 8).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
-    kernel = 2 * max(1, round(_CRISP_EDGE * eye_distance(points))) + 1
-    amount = cv2.blur(face, (kernel, kernel)).astype(np.float32)[:, :, None] * (_CRISP / 255.0)
-    soft = cv2.GaussianBlur(image, (0, 0), _CRISP_SIGMA).astype(np.float32)
-    return np.clip(np.rint(image + amount * (image - soft)), 0, 255).astype(np.uint8)
+    edge = max(1, round(_CRISP_EDGE * eye_distance(points)))
+    low = np.clip(np.floor(outline.min(axis=0)) - edge - 2, 0, [width, height]).astype(int)
+    high = np.clip(np.ceil(outline.max(axis=0)) + edge + 2, 0, [width, height]).astype(int)
+    if (high <= low).any():
+        return image
+    window = (slice(low[1], high[1]), slice(low[0], high[0]))
+    around = np.ascontiguousarray(image[window])
+    face = np.zeros(around.shape[:2], np.uint8)
+    corners = np.round((outline - low) * 16 - 8).astype(np.int32)
+    cv2.fillPoly(face, [corners], 255, cv2.LINE_AA, shift=4)
+    kernel = (2 * edge + 1, 2 * edge + 1)
+    amount = cv2.blur(face, kernel, borderType=cv2.BORDER_REPLICATE).astype(np.float32)
+    soft = cv2.GaussianBlur(around, (0, 0), _CRISP_SIGMA).astype(np.float32)
+    sharpened = around + amount[:, :, None] * np.float32(_CRISP / 255.0) * (around - soft)
+    result = image.copy()
+    result[window] = np.clip(np.rint(sharpened), 0, 255).astype(np.uint8)
+    return result
 
 
 def _with_face(matte: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float32]:

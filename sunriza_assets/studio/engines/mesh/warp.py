@@ -85,8 +85,8 @@ class Warp:
         self._rest = points[:MESH_POINTS].astype(np.float64)
         self._centre = skull_centre(points)
         self._fold = max(1, round(_SEAM * iod / self._step))
-        y, x = np.mgrid[:height, :width]
-        self._pixels = np.stack([x, y], axis=2).astype(np.float32)
+        self._columns = np.arange(width, dtype=np.float32)[None, :]
+        self._rows = np.arange(height, dtype=np.float32)[:, None]
         self._index = np.full(
             (self._grid[0] * self._cell, self._grid[1] * self._cell), -1, np.int16
         )
@@ -119,7 +119,9 @@ class Warp:
         x, y = origin[0] * self._step, origin[1] * self._step
         height = min(field.shape[0], self._size[1] - y)
         width = min(field.shape[1], self._size[0] - x)
-        places = field[:height, :width] + self._pixels[y : y + height, x : x + width]
+        places = np.ascontiguousarray(field[:height, :width])
+        places[..., 0] += self._columns[:, x : x + width]
+        places[..., 1] += self._rows[y : y + height]
         return BackwardMap(x, y, places)
 
     def folded(self, head: HeadMotion, points: NDArray[Any]) -> float:
