@@ -38,10 +38,10 @@ def read_frames(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[NDAr
         for decoded in source.frames():
             for frame in upright.push(decoded):
                 count += 1
-                yield np.asarray(frame.to_ndarray(), np.uint8)
+                yield np.ascontiguousarray(frame.to_ndarray(), np.uint8)
         for frame in upright.finish():
             count += 1
-            yield np.asarray(frame.to_ndarray(), np.uint8)
+            yield np.ascontiguousarray(frame.to_ndarray(), np.uint8)
     if count != info.frame_count:
         raise MediaError(
             f"The clip has {info.frame_count} frames, but {count} can be decoded",

@@ -62,6 +62,16 @@ def test_any_size_and_rate(
     assert np.allclose(means, [frame.mean() for frame in frames], atol=2)
 
 
+@pytest.mark.parametrize("size", [(90, 64), (96, 64), (722, 34)])
+def test_frames_are_plain_arrays(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Rows follow one another without the decoder's padding, and writing to one is allowed."""
+    encode(shots(2, size), tmp_path / "a.mp4", rate=RATE)
+    for frame in read_frames(tmp_path / "a.mp4"):
+        assert frame.flags.c_contiguous
+        assert frame.shape == (size[1], size[0], 3)
+        frame[0, 0] = 7
+
+
 def test_colours_are_bt709_and_kept(tmp_path: Path) -> None:
     """Pure colours come back within rounding: the matrix that is said is the one used."""
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (120, 180, 60)]
