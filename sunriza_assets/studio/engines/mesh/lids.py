@@ -41,6 +41,9 @@ _LOWER_INSET: Final = 0.10
 """How much further out the rims are read, A, so that no eye white sticks to them."""
 _LOWER_REACH: Final = 0.8
 """How far below its rim the lower lid stretches, A."""
+_LID_SMOOTH: Final = np.float32(0.75)
+_LID_SMOOTHING: Final = 0.12
+"""How much a drawn-out lid is smoothed, and over what distance along it, W."""
 _LID_SHADOW: Final = 0.35
 _LASH_SHADE: Final = 0.6
 _GAZE_LIMITS: Final = (0.16, 0.06)
@@ -150,6 +153,7 @@ class Eye:
         dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * np.clip(1.0 - depth, 0.0, 1.0)
         ball = self._read(dx, dy)
         shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
+        shade *= np.clip((self._lower - self._upper) / (0.1 * self._opening), 0.0, 1.0)
         return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])
 
     def _lower_lid(self, lower: Plane, lift: Plane) -> Plane:
@@ -167,7 +171,13 @@ class Eye:
         source = height - fall * smoothstep((height - strip) / span)
         inset = _UPPER_INSET * np.clip(4.0 * fall, 0.0, self._opening)
         source += inset * np.exp(-np.abs(height) / (0.12 * self._opening))
-        return self._read(0.0, self._upper - source - self._y)
+        skin = self._read(0.0, self._upper - source - self._y)
+        # What little of a lid an open eye shows is drawn out over all of it: along the lid it is
+        # smoothed, or every speck would become a streak.
+        smooth = cv2.GaussianBlur(skin, (0, 0), _LID_SMOOTHING * self._width, sigmaY=0.5)
+        drawn_out = rise(fall / self._opening, 0.15, 0.7) * rise(height, strip, 2.0 * strip)
+        drawn_out *= 1.0 - rise(height / (self._lid_height + fall), 0.7, 1.0)
+        return np.asarray(skin + (_LID_SMOOTH * drawn_out)[:, :, None] * (smooth - skin))
 
     def _lash_line(self, upper: Plane, fall: Plane, closure: float) -> Plane:
         """(h, w) how dark the lashes lie along the lid's rim: nothing on an open eye, where the
