@@ -1,19 +1,22 @@
 """Where every avatar stands: wanted against published, one row each."""
 
+from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
-from resources.document import AvatarDocument
 from resources.services import Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import PUBLISHING_ASSET
 from sunriza_assets.errors import SunrizaError
+from sunriza_assets.standing import standing_of
 
 __all__ = ["avatar_status"]
 
-ROWS_SHOWN = 200
+ROWS_SHOWN: Final = 200
+"""The event log keeps the table for ever; whatever is ready and not shown is counted."""
+_URGENCY: Final = ("unreadable", "error", "stale", "waiting", "generating", "incomplete", "ready")
 
 
 @dg.asset(
@@ -21,51 +24,39 @@ ROWS_SHOWN = 200
     group_name=tags.GROUP_REPORTS,
     kinds={"table"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version="2",
     op_tags=tags.CPU_STEP,
 )
 def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
-    """Every avatar's status, and whether what is published is what its document asks for."""
-    rows = [_row(stores, avatar_id) for avatar_id in stores.avatars.ids()]
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
-    # What needs a look comes first.
-    rows.sort(key=lambda row: (row["status"] == "ready", row["avatar"]))
+    """Every avatar: wanted version against published version, why they differ and since when.
+
+    What needs a look comes first, the longest-standing before the rest.
+    """
+    now = datetime.now(UTC)
+    rows = [_row(stores, avatar_id, now) for avatar_id in stores.avatars.ids()]
+    rows.sort(key=lambda row: (_URGENCY.index(row["status"]), -row["age_h"], row["avatar"]))
+    counts = Counter(row["status"] for row in rows)
     records = [dg.TableRecord(row) for row in rows[:ROWS_SHOWN]]
     return dg.MaterializeResult(
         metadata={
             "avatars": len(rows),
-            **{f"status_{name}": count for name, count in sorted(counts.items())},
+            **{f"status_{name}": counts[name] for name in _URGENCY},
             "table": dg.MetadataValue.table(records) if records else "no avatars yet",
         }
     )
 
 
-def _row(stores: Stores, avatar_id: str) -> dict[str, Any]:
+def _row(stores: Stores, avatar_id: str, now: datetime) -> dict[str, Any]:
     try:
-        document = stores.avatars.get(avatar_id)
+        standing = standing_of(stores.avatars.get(avatar_id))
     except SunrizaError as error:
-        return {"avatar": avatar_id, "status": "unreadable", "age_h": 0.0, "reason": error.message}
+        told = {"wanted": "", "published": "", "reason": error.message, "age_h": 0.0}
+        return {"avatar": avatar_id, "status": "unreadable", **told}
     return {
         "avatar": avatar_id,
-        "status": "stale" if _is_stale(document) else (document.status or "new"),
-        "age_h": round(_age_hours(document.update_time), 2),
-        "reason": _reason(document),
+        "status": standing.state,
+        "wanted": standing.wanted,
+        "published": standing.published,
+        "reason": standing.reason,
+        "age_h": round(max(0.0, (now - standing.since).total_seconds() / 3600), 2),
     }
-
-
-def _is_stale(document: AvatarDocument) -> bool:
-    return document.status == "ready" and document.needs_run
-
-
-def _reason(document: AvatarDocument) -> str:
-    error = document.basic.get("error")
-    if isinstance(error, dict):
-        return f"{error.get('code', '')}: {error.get('message', '')}"
-    return "its document asks for something newer" if _is_stale(document) else ""
-
-
-def _age_hours(update_time: str) -> float:
-    written = datetime.fromisoformat(update_time)
-    return max(0.0, (datetime.now(UTC) - written).total_seconds() / 3600)

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from resources.avatars import AvatarStore
-    from resources.document import AvatarDocument
     from sunriza_assets.backfills import Backfill
 
-__all__ = ["backfill", "chosen_avatars", "is_failed", "is_stale", "work_through"]
+__all__ = ["backfill", "chosen_avatars", "work_through"]
 
 LOOK_EVERY_S: Final = 2.0
 """How often a queued backfill is looked at."""
@@ -27,7 +26,9 @@ LOOK_EVERY_S: Final = 2.0
 @click.command()
 @click.option("--avatars", multiple=True, metavar="ID[,ID...]", help="These avatars.")
 @click.option("--all", "everybody", is_flag=True, help="All avatars.")
-@click.option("--stale", is_flag=True, help="Avatars whose document asks for something newer.")
+@click.option(
+    "--stale", is_flag=True, help="Avatars whose document asks for more than is published."
+)
 @click.option("--failed", is_flag=True, help="Avatars whose last run ended in an error.")
 @click.option("--resume", metavar="BACKFILL", help="What a former backfill has left undone.")
 @click.option("--cancel", metavar="BACKFILL", help="Stop a backfill; runs at work may finish.")
@@ -109,6 +110,8 @@ def chosen_avatars(
     Raises:
         AvatarError: an avatar that is named does not exist.
     """
+    from sunriza_assets.standing import standing_of
+
     named = list(dict.fromkeys(ids))
     for avatar_id in named:
         store.get(avatar_id)
@@ -119,22 +122,12 @@ def chosen_avatars(
     chosen = []
     for avatar_id in store.ids():
         try:
-            document = store.get(avatar_id)
+            standing = standing_of(store.get(avatar_id))
         except SunrizaError:  # `sunriza avatar list --failed` shows what cannot be read
             continue
-        if (stale and is_stale(document)) or (failed and is_failed(document)):
+        if (stale and standing.needs_run) or (failed and standing.state == "error"):
             chosen.append(avatar_id)
     return chosen
-
-
-def is_stale(document: "AvatarDocument") -> bool:
-    """Whether its document asks for something newer than what is published."""
-    return document.status != "error" and document.needs_run
-
-
-def is_failed(document: "AvatarDocument") -> bool:
-    """Whether its last run ended in an error."""
-    return document.status == "error"
 
 
 def work_through(

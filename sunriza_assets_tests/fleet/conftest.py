@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from resources.avatars_local import LocalAvatars
@@ -27,6 +26,7 @@ SMALL: Mapping[str, Any] = {
     "engine": "mesh",
     "stitching_retargeting_eyes_width": 256,
     "max_seconds": 1.0,
+    "loop": False,  # a second of rest has no step that a seam could be measured by
 }
 """Parameters with which the real engine needs a second or two for an avatar."""
 
@@ -51,12 +51,11 @@ class Installation:
         self.children.append(child)
         return child
 
-    def start_daemon(self) -> Child:
+    def start_daemon(self) -> None:
         """Run queue, sensors, monitoring and retries."""
         daemon = Path(sys.executable).with_name("dagster-daemon")
         child = self.start("daemon", daemon, "run", "-m", "sunriza_assets.definitions")
         wait_until("the daemon works", lambda: "for sensor:" in child.log.read_text())
-        return child
 
     def add(self, avatar_id: str, sample: Sample, *, watched: bool = True) -> None:
         """A small avatar; one that is not watched is rendered only when somebody asks for it."""
@@ -84,26 +83,27 @@ def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[S
     ]
 
 
-@pytest.fixture
-def installation(
-    models_root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Installation]:
-    """One machine with the shipped settings: SQLite, a process per run."""
-    made = _installation(tmp_path, models_root, tmp_path / "home" / "dagster", {}, monkeypatch)
-    prepare_instance(made.home, gpus=1)
-    try:
-        yield made
-    finally:
-        made.stop()
+@pytest.fixture(scope="module")
+def machine(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One machine with the shipped settings: SQLite, a process per run, a daemon at work."""
+    root = tmp_path_factory.mktemp("machine")
+    with pytest.MonkeyPatch.context() as patch:
+        made = _installation(root, models_root, root / "home" / "dagster", {}, patch)
+        prepare_instance(made.home, gpus=1)
+        try:
+            made.start_daemon()
+            yield made
+        finally:
+            made.stop()
 
 
-@pytest.fixture
-def fleet(models_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    """Many machines' settings as shipped: PostgreSQL, Redis, Celery workers; none is started."""
+@pytest.fixture(scope="module")
+def fleet(models_root: Path) -> Iterator[Installation]:
+    """Settings of many machines as shipped, with a daemon at work; workers are started by tests."""
     # Below pytest's own folders the database's user could not reach its files.
     root = Path(tempfile.mkdtemp(prefix="sunriza-fleet-"))
     root.chmod(0o755)
-    with ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         said = {
             "SUNRIZA_POSTGRES_URL": stack.enter_context(postgres(root / "postgres")),
@@ -115,19 +115,11 @@ def fleet(models_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instal
         shipped = (ROOT / "deploy" / "celery" / "dagster.yaml").read_text()
         fitted = shipped.replace("max_concurrent_runs: 6", "max_concurrent_runs: 3")
         (root / "dagster" / "dagster.yaml").write_text(fitted)
-        made = _installation(root, models_root, root / "dagster", said, monkeypatch)
+        made = _installation(root, models_root, root / "dagster", said, patch)
         stack.callback(made.stop)
         prepare_instance(made.home, gpus=2)
+        made.start_daemon()
         yield made
-
-
-@pytest.fixture
-def instance(request: pytest.FixtureRequest) -> Iterator[dg.DagsterInstance]:
-    """The instance of the installation or fleet that the test has asked for."""
-    name = "fleet" if "fleet" in request.fixturenames else "installation"
-    request.getfixturevalue(name)
-    with dg.DagsterInstance.get() as opened:
-        yield opened
 
 
 def _installation(
@@ -135,10 +127,10 @@ def _installation(
     models_root: Path,
     dagster_home: Path,
     said: Mapping[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    patch: pytest.MonkeyPatch,
 ) -> Installation:
     for name in [name for name in os.environ if name.startswith("SUNRIZA_")]:
-        monkeypatch.delenv(name)
+        patch.delenv(name)
     settings = {
         "SUNRIZA_HOME": str(root / "home"),
         "SUNRIZA_MODELS": str(models_root),
@@ -148,5 +140,5 @@ def _installation(
         **said,
     }
     for name, value in settings.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
     return Installation(root, Home.from_environment(), dict(os.environ))

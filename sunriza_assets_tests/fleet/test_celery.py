@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -16,11 +17,19 @@ import pytest
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.fleet.conftest import ROOT, Installation
 from sunriza_assets_tests.fleet.faulty_worker import ASSETS, diary, fault_of
+from sunriza_assets_tests.fleet.runs import run_of, status, step_started
 from sunriza_assets_tests.fleet.servers import Child, wait_until, wait_until_none
 
 pytestmark = pytest.mark.slow
 
 AVATARS = [f"fleet-{number:02d}" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def instance(fleet: Installation) -> Iterator[dg.DagsterInstance]:
+    """The fleet's instance, as this process sees it."""
+    with dg.DagsterInstance.get() as opened:
+        yield opened
 
 
 def faults() -> dict[str, str]:
@@ -41,7 +50,6 @@ def test_a_backfill_survives_faults_and_a_killed_worker(
 ) -> None:
     for number, avatar_id in enumerate(AVATARS):
         fleet.add(avatar_id, clips[number % 3], watched=False)
-    fleet.start_daemon()
     workers = [start_worker(fleet, name) for name in ("one", "two")]
     backfill_id = sunriza(fleet, "backfill", "--all", "--no-wait")["backfill"]
 
@@ -91,19 +99,18 @@ def test_a_terminated_run_is_cancelled_and_its_worker_stays(
 ) -> None:
     fleet.add("stopped", clips[0])
     fleet.add("next", clips[1], watched=False)
-    worker = start_worker(fleet, "one")
-    fleet.start_daemon()
-    wait_until("its GPU step works", lambda: step_started(instance, "motion_template"))
-    (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    worker = start_worker(fleet, "three")
+    wait_until("it works", lambda: step_started(instance, "stopped", "motion_template"))
+    run = run_of(instance, "stopped")
+    assert run
     instance.report_run_canceling(run)
     assert instance.run_coordinator.cancel_run(run.run_id)
 
     wait_until("it is cancelled", lambda: status(instance, run) == dg.DagsterRunStatus.CANCELED)
     wait_until("its document says so", lambda: fleet.avatars.get("stopped").status == "error")
-    assert not instance.event_log_storage.get_concurrency_info("gpu").claimed_slots
+    assert run.run_id not in instance.event_log_storage.get_concurrency_run_ids()
     assert worker.process.poll() is None
-    result = sunriza(fleet, "backfill", "--avatars", "next")
-    assert result["done"] == 1
+    assert sunriza(fleet, "backfill", "--avatars", "next")["done"] == 1
 
 
 def start_worker(fleet: Installation, name: str) -> Child:
@@ -188,19 +195,3 @@ def launch_order(instance: dg.DagsterInstance) -> list[str]:
         if avatar_id and record.start_time:
             began[avatar_id] = min(record.start_time, began.get(avatar_id, record.start_time))
     return sorted(began, key=began.__getitem__)
-
-
-def step_started(instance: dg.DagsterInstance, step: str) -> bool:
-    """Whether some run is in the middle of a step."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        for stats in instance.get_run_step_stats(run.run_id, [step]):
-            if stats.start_time and not stats.end_time:
-                return True
-    return False
-
-
-def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
-    """Its status now."""
-    found = instance.get_run_by_id(run.run_id)
-    assert found is not None
-    return found.status

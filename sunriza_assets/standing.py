@@ -1,0 +1,79 @@
+"""Where an avatar stands: what its document asks for against what is published.
+
+Plain objects, told the same way by the asset `avatar_status` and by `sunriza backfill --stale`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from resources.document import AvatarDocument
+
+__all__ = ["Standing", "standing_of"]
+
+State = Literal["ready", "stale", "waiting", "incomplete", "generating", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One avatar, wanted against published."""
+
+    state: State
+    """ready: published as wanted. stale: published, but something newer is wanted. waiting: wanted
+    and never published. incomplete: an input is missing. generating, error: as its last run."""
+    wanted: str
+    """Version of the inputs that the document shows."""
+    published: str
+    """Version in place, or empty."""
+    reason: str
+    """Why it is not `ready`, or empty."""
+    since: datetime
+    """When it came to stand so, UTC: published, started, or last written."""
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether a run would bring it nearer to what is wanted."""
+        return self.state in ("stale", "waiting")
+
+
+def standing_of(document: AvatarDocument) -> Standing:
+    """Where an avatar stands, by its document and the server's record of it."""
+    record = document.record
+    current = record.current
+    written = datetime.fromisoformat(document.update_time).astimezone(UTC)
+
+    def stands(state: State, reason: str = "", since: datetime | None = None) -> Standing:
+        version = current.version if current else ""
+        return Standing(state, document.inputs_version, version, reason, since or written)
+
+    if document.status == "error":
+        error = document.basic.get("error")
+        said = error if isinstance(error, dict) else {}
+        return stands("error", f"{said.get('code', 'error')}: {said.get('message', '')}")
+    if record.state == "generating" and not document.needs_run:
+        return stands("generating", f"run {record.run_id}", record.started_at)
+    if not document.has_inputs:
+        return stands("incomplete", "its document lacks a portrait or a clip")
+    if document.needs_run:
+        return stands("stale" if current else "waiting", _why_wanted(document))
+    if document.status != "ready":
+        return stands("incomplete", "its owner has switched rendering off")
+    return stands("ready", since=current.at if current else None)
+
+
+def _why_wanted(document: AvatarDocument) -> str:
+    """What asks for a run."""
+    record = document.record
+    if document.status == "pending":
+        return "a run was asked for"
+    if record.inputs_version is None:
+        return "it was never rendered"
+    wanted, had = document.inputs, record.inputs
+    changed = [
+        word
+        for key, word in (("image", "portrait"), ("video", "clip"))
+        if wanted[key] != had.get(key)
+    ]
+    wishes, granted = wanted["wishes"], had.get("wishes", {})
+    changed += sorted(name for name in {*wishes, *granted} if wishes.get(name) != granted.get(name))
+    return f"changed: {', '.join(changed)}" if changed else "its results were removed"

@@ -1,0 +1,145 @@
+"""What lies in `deploy/`: files that parse, agree with one another, and fit what is installed."""
+
+import configparser
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import venv
+import warnings
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import modal
+import onnxruntime
+import pytest
+import yaml
+
+from sunriza_assets.cli import COMMANDS
+from sunriza_assets.instance import shipped_settings
+from sunriza_assets_tests.fleet.conftest import ROOT
+
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = DEPLOY / "docker" / "Dockerfile"
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    told = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_image_copies_only_what_is_there_and_what_the_builder_gets() -> None:
+    copied = re.findall(r"^COPY (?!--from)(?:--chown=\S+ )?(.+)$", DOCKERFILE.read_text(), re.M)
+    sources = [source for line in copied for source in line.split()[:-1]]
+    allowed = (DEPLOY / "docker" / "Dockerfile.dockerignore").read_text().split()
+    assert len(sources) >= 6
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in allowed, source
+
+
+def test_torch_brings_the_cuda_that_onnxruntime_is_built_for() -> None:
+    """The reason why the image has no CUDA base: a base of another major would only be dead weight.
+
+    The major version stands in the names of the libraries that onnxruntime's provider needs, and
+    in the names of the packages that torch from PyPI requires.
+    """
+    provider = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    if not provider.exists():
+        pytest.skip("this platform's onnxruntime has no CUDA provider")
+    needed = set(re.findall(rb"libcublas\.so\.(\d+)", provider.read_bytes()))
+    assert needed == {b"13"}
+    assert "CUDA 13" in DOCKERFILE.read_text()
+    if "+" not in version("torch"):  # wheels of another index say nothing of CUDA
+        assert any("cudnn-cu13" in requirement for requirement in requires("torch") or [])
+
+
+def test_units_start_commands_that_exist() -> None:
+    units = sorted((DEPLOY / "celery" / "systemd").glob("*.service"))
+    assert len(units) == 4
+    for file in units:
+        unit = configparser.ConfigParser(interpolation=None, strict=False)
+        unit.optionxform = str  # type: ignore[assignment,method-assign]
+        unit.read(file)
+        command = unit["Service"]["ExecStart"].split()
+        _exists(command)
+        assert unit["Service"]["User"] == "sunriza"
+        assert unit["Service"]["Restart"] == "always"
+
+
+def test_procfile_and_compose_start_commands_that_exist() -> None:
+    for line in (DEPLOY / "celery" / "Procfile").read_text().splitlines():
+        if not line.startswith("#"):
+            _exists(line.partition(": ")[2].split())
+    compose = yaml.safe_load((DEPLOY / "celery" / "compose.yaml").read_text())
+    for name in ("web", "daemon", "cpu", "gpu0"):
+        _exists(compose["services"][name]["command"])
+    devices = compose["services"]["gpu0"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices[0]["device_ids"] == ["0"]
+
+
+def test_fleet_and_laptop_agree_on_what_was_measured() -> None:
+    fleet = yaml.safe_load((DEPLOY / "celery" / "dagster.yaml").read_text())
+    laptop = yaml.safe_load(shipped_settings().read_text())
+    for settings in (fleet, laptop):
+        assert settings["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
+        assert settings["run_monitoring"]["max_resume_run_attempts"] == 0
+        assert settings["run_retries"]["retry_on_asset_or_op_failure"] is False
+        assert settings["concurrency"]["pools"]["granularity"] == "op"
+    assert fleet["run_launcher"]["class"] == "WatchfulCeleryRunLauncher"
+
+
+def test_the_modal_app_loads_and_reaches_the_far_end() -> None:
+    """Loads the app as `modal deploy` would; no account is needed to describe it."""
+    spec = importlib.util.spec_from_file_location("sunriza_modal", DEPLOY / "modal" / "app.py")
+    assert spec and spec.loader
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+
+    assert app.GPU == "T4"
+    assert isinstance(app.Steps, modal.Cls)
+    assert isinstance(app.pull_models, modal.Function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Modal says that a local call has no volume
+        answer = app.Steps().serve.local({"do": "nothing", "engine": "mesh"})
+    assert answer["error"]["class"] == "EngineError"
+
+
+@pytest.mark.slow
+def test_the_install_script_makes_a_working_installation(tmp_path: Path) -> None:
+    """The image's steps, in a clean virtual environment, from a copy as the builder gets it."""
+    source = tmp_path / "build"
+    source.mkdir()
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "dagster.yaml"):
+        shutil.copy(ROOT / name, source)
+    for name in ("sunriza_assets", "resources"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    script = DEPLOY / "docker" / "install.sh"
+    told = subprocess.run(
+        ["sh", script, source, python], capture_output=True, text=True, timeout=540, check=False
+    )
+    assert told.returncode == 0, told.stderr[-2000:]
+    shown = subprocess.run(
+        [python.with_name("sunriza"), "worker", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "models warm" in shown.stdout
+    where = "import sunriza_assets.instance as i; print(i.shipped_settings())"
+    settings = subprocess.run(
+        [python, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert Path(settings.stdout.strip()).is_relative_to(tmp_path / "venv")
+
+
+def _exists(command: list[str]) -> None:
+    program = Path(command[0]).name
+    assert Path(sys.executable).with_name(program).exists(), program
+    if program == "sunriza":
+        assert command[1] in COMMANDS, command
