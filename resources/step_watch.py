@@ -2,12 +2,14 @@
 
 Dagster has the IO manager fetch a step's inputs, calls the asset's function, and has the IO manager
 store what it made, one after another in one thread. All of it is the step, so all of it is timed by
-one stopwatch, which whoever comes first starts and whoever comes last stops. What lies outside is
-Dagster's own: writing its events and looking up data versions.
+one stopwatch, which whoever comes first starts and whoever comes last stops. What Dagster itself
+does between starting a step and coming to its first input is counted as the stage `dagster`; the
+two events that it writes when the result is stored are all that is left out.
 """
 
 import os
 import threading
+import time
 from typing import Any, Final
 
 import dagster as dg
@@ -19,6 +21,10 @@ from sunriza_assets.costs.stopwatch import Stopwatch
 
 __all__ = ["book_in_use", "priced", "step_watch", "stop_step"]
 
+DAGSTER: Final = "dagster"
+"""Stage of what Dagster does before a step can begin, such as looking up data versions."""
+_LONGEST_HEAD_START_S: Final = 60.0
+"""More than that, or less than nothing, and somebody has set the clock."""
 _OF_A_BEGINNING: Final = frozenset({Type.RUN_ENQUEUED, Type.RUN_START, Type.STEP_START})
 
 
@@ -27,7 +33,6 @@ class _AtWork(threading.local):
 
     step: tuple[str, str] | None = None
     watch: Stopwatch | None = None
-    run_id: str | None = None
 
 
 _here = _AtWork()
@@ -39,11 +44,13 @@ def step_watch(instance: dg.DagsterInstance, run_id: str, step_key: str) -> Stop
         return _here.watch
     if _here.watch is not None:  # of a step that died where nobody could stop it
         _here.watch.stop()
-    queued_at = None if _here.run_id == run_id else _asked_for_at(instance, run_id, step_key)
-    _here.run_id, _here.step = run_id, (run_id, step_key)
-    _here.watch = Stopwatch(queued_at=queued_at)
-    _here.watch.start()
-    return _here.watch
+    queued_at, begun_at = _beginning(instance, run_id, step_key)
+    head_start_s = 0.0 if begun_at is None else time.time() - begun_at
+    known = 0.0 < head_start_s <= _LONGEST_HEAD_START_S
+    watch = Stopwatch(queued_at=queued_at, head_start=(DAGSTER, head_start_s) if known else None)
+    watch.start()
+    _here.step, _here.watch = (run_id, step_key), watch
+    return watch
 
 
 def stop_step(watch: Stopwatch) -> None:
@@ -74,15 +81,21 @@ def book_in_use() -> PriceBook:
     return price_book(os.environ.get("SUNRIZA_PRICE_BOOK"))
 
 
-def _asked_for_at(instance: dg.DagsterInstance, run_id: str, step_key: str) -> float | None:
-    """Unix time at which the run was asked for, if this step is its first; else None.
+def _beginning(
+    instance: dg.DagsterInstance, run_id: str, step_key: str
+) -> tuple[float | None, float | None]:
+    """Unix times at which the run was asked for, if this step is its first, and the step begun.
 
     That a later step waits is the work of the earlier ones, or of the pool that it waits for, and
     no time of anybody's queue.
     """
-    events = instance.get_records_for_run(run_id, of_type=set(_OF_A_BEGINNING), limit=3).records
-    for event in events:
-        entry = event.event_log_entry
-        if entry.dagster_event is not None and entry.dagster_event.event_type == Type.STEP_START:
-            return events[0].timestamp if entry.step_key == step_key else None
-    return None
+    records = instance.get_records_for_run(run_id, of_type=set(_OF_A_BEGINNING)).records
+    begun = [
+        (record.event_log_entry.step_key, record.timestamp)
+        for record in records
+        if record.event_log_entry.step_key is not None
+    ]
+    own = [at for key, at in begun if key == step_key]
+    if not own:
+        return None, None
+    return (records[0].timestamp if begun[0][0] == step_key else None), own[-1]

@@ -51,6 +51,7 @@ class Stopwatch:
         engine_version: its version.
         queued_at: Unix time at which the step was asked for; a clock that stood later than now
             gives no queue time rather than a wrong one.
+        head_start: (stage, seconds) of the step that lie before its stopwatch is started.
         device: what the step runs on. By default the CPU, unless a stage with `gpu=True` ran while
             this process held an accelerator through torch.
         cold: whether the step pays for loading its engine. By default: no step of this process
@@ -65,6 +66,7 @@ class Stopwatch:
         engine: str | None = None,
         engine_version: str | None = None,
         queued_at: float | None = None,
+        head_start: tuple[str, float] | None = None,
         device: Device | None = None,
         cold: bool | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -80,13 +82,14 @@ class Stopwatch:
         self._wall_clock = wall_clock
         self._memory = PeakMemory()
         self._stack: list[tuple[str, bool]] = [(OTHER, _CPU)]
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, float] = {} if head_start is None else dict([head_start])
         self._gpu_s = 0.0
         self._used_gpu = False
         self._counts: dict[str, float] = {}
         self._cache: CacheState | None = None
         self._cache_saved_s: float | None = None
         self._thread: int | None = None
+        self._head_start_s = 0.0
         self._started_at = self._cpu_before = self._start = self._mark = 0.0
         self._running = False
         self._frozen: StepRecord | None = None
@@ -108,7 +111,8 @@ class Stopwatch:
         if self._thread is not None:
             raise RuntimeError("A stopwatch measures one step; take a new one")
         self._thread = threading.get_ident()
-        self._started_at = self._wall_clock()
+        self._head_start_s = sum(self._seconds.values())
+        self._started_at = self._wall_clock() - self._head_start_s
         self._cpu_before = _cpu_seconds()
         self._memory.start()
         if (cuda := loaded_cuda()) is not None:
@@ -185,8 +189,10 @@ class Stopwatch:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the block was entered; its whole length once it was left."""
-        return self._frozen.wall_s if self._frozen else max(0.0, self._clock() - self._start)
+        """Seconds since the step began; its whole length once the block was left."""
+        if self._frozen is not None:
+            return self._frozen.wall_s
+        return max(0.0, self._clock() - self._start) + self._head_start_s
 
     def record(self) -> StepRecord:
         """What was measured: so far inside the block, finally after it."""

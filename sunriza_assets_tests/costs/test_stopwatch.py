@@ -87,6 +87,21 @@ def test_a_consumer_that_stops_early_closes_the_source() -> None:
     assert closed
 
 
+def test_what_lies_before_the_start_belongs_to_the_step() -> None:
+    clock, wall = Clock(), Clock()
+    wall.pass_by(1000)
+    watch = Stopwatch(
+        clock=clock, wall_clock=wall, head_start=("dagster", 3.0), queued_at=wall() - 5
+    )
+    with watch, watch.stage("extract"):
+        clock.pass_by(7)
+        assert watch.elapsed_s == 10
+    record = watch.record()
+    assert record.stages == {OTHER: 0, "dagster": 3, "extract": 7}
+    assert (record.wall_s, watch.elapsed_s) == (10, 10)
+    assert (record.started_at, record.queue_s) == (wall() - 3, 2)
+
+
 def test_an_error_leaves_a_record_that_adds_up() -> None:
     clock = Clock()
     watch = Stopwatch(clock=clock)

@@ -105,6 +105,7 @@ def test_every_asset_says_where_its_time_went(
         assert facts["bytes_out"] > 0, asset
         assert facts["cost"] == pytest.approx(facts["wall_s"] * 0.10 / 3600), asset
         assert facts["price_book"] == "perf-2025-10", asset
+        assert facts["stage_dagster_s"] >= 0, asset
     assert metadata["hero_image"]["queue_s"] >= 0
     assert "queue_s" not in metadata["idle_video"], "it waited for nobody's queue"
     assert metadata["motion_template"]["cache"] in ("hit", "miss")
@@ -251,7 +252,7 @@ def test_fetching_and_storing_are_part_of_the_step(
             at.setdefault(event.event_type_value, []).append(record.timestamp)
     begin, end = facts["started_at"], facts["started_at"] + facts["wall_s"]
     clocks = 0.01  # two clocks: the record's seconds are a monotonic one's
-    assert at["STEP_START"][0] <= begin + clocks
+    assert begin == pytest.approx(at["STEP_START"][0], abs=clocks)
     assert begin <= at["LOADED_INPUT"][-1] - nap + clocks, "it waited inside of the record"
     assert end >= at["STEP_OUTPUT"][0] + nap - clocks, "and so it did when it was stored"
     assert end <= at["ASSET_MATERIALIZATION"][0] + clocks
