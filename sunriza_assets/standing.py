@@ -3,13 +3,18 @@
 Plain objects, told the same way by the asset `avatar_status` and by `sunriza backfill --stale`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
+from resources.avatars import AvatarStore, Change
 from resources.document import AvatarDocument
 
-__all__ = ["Standing", "standing_of"]
+__all__ = ["Standing", "everybody", "standing_of"]
+
+PAGE: Final = 500
+"""Documents read at once."""
 
 State = Literal["ready", "stale", "waiting", "incomplete", "generating", "error"]
 
@@ -34,6 +39,14 @@ class Standing:
     def needs_run(self) -> bool:
         """Whether a run would bring it nearer to what is wanted."""
         return self.state in ("stale", "waiting")
+
+
+def everybody(avatars: AvatarStore) -> Iterator[Change]:
+    """All avatars in order of id, read in pages and not one by one."""
+    after = ""
+    while page := avatars.patrol(after, PAGE):
+        yield from page
+        after = page[-1].avatar_id
 
 
 def standing_of(document: AvatarDocument) -> Standing:

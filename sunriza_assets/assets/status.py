@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import dagster as dg
 
+from resources.avatars import Change
 from resources.services import Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import PUBLISHING_ASSET
-from sunriza_assets.errors import SunrizaError
-from sunriza_assets.standing import standing_of
+from sunriza_assets.standing import everybody, standing_of
 
 __all__ = ["avatar_status"]
 
@@ -33,7 +33,7 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     What needs a look comes first, the longest-standing before the rest.
     """
     now = datetime.now(UTC)
-    rows = [_row(stores, avatar_id, now) for avatar_id in stores.avatars.ids()]
+    rows = [_row(change, now) for change in everybody(stores.avatars)]
     rows.sort(key=lambda row: (_URGENCY.index(row["status"]), -row["age_h"], row["avatar"]))
     counts = Counter(row["status"] for row in rows)
     records = [dg.TableRecord(row) for row in rows[:ROWS_SHOWN]]
@@ -46,14 +46,13 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     )
 
 
-def _row(stores: Stores, avatar_id: str, now: datetime) -> dict[str, Any]:
-    try:
-        standing = standing_of(stores.avatars.get(avatar_id))
-    except SunrizaError as error:
-        told = {"wanted": "", "published": "", "reason": error.message, "age_h": 0.0}
-        return {"avatar": avatar_id, "status": "unreadable", **told}
+def _row(change: Change, now: datetime) -> dict[str, Any]:
+    if change.document is None:
+        told = {"wanted": "", "published": "", "reason": change.problem or "", "age_h": 0.0}
+        return {"avatar": change.avatar_id, "status": "unreadable", **told}
+    standing = standing_of(change.document)
     return {
-        "avatar": avatar_id,
+        "avatar": change.avatar_id,
         "status": standing.state,
         "wanted": standing.wanted,
         "published": standing.published,

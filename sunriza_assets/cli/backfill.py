@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
-from sunriza_assets.errors import SunrizaError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -110,7 +109,7 @@ def chosen_avatars(
     Raises:
         AvatarError: an avatar that is named does not exist.
     """
-    from sunriza_assets.standing import standing_of
+    from sunriza_assets.standing import everybody, standing_of
 
     named = list(dict.fromkeys(ids))
     for avatar_id in named:
@@ -119,15 +118,16 @@ def chosen_avatars(
         return named
     if not stale and not failed:
         return list(store.ids())
-    chosen = []
-    for avatar_id in store.ids():
-        try:
-            standing = standing_of(store.get(avatar_id))
-        except SunrizaError:  # `sunriza avatar list --failed` shows what cannot be read
-            continue
-        if (stale and standing.needs_run) or (failed and standing.state == "error"):
-            chosen.append(avatar_id)
-    return chosen
+    standings = [
+        (change.avatar_id, standing_of(change.document))
+        for change in everybody(store)
+        if change.document is not None  # `sunriza avatar list --failed` shows the unreadable
+    ]
+    return [
+        avatar_id
+        for avatar_id, standing in standings
+        if (stale and standing.needs_run) or (failed and standing.state == "error")
+    ]
 
 
 def work_through(

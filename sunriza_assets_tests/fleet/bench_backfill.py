@@ -1,0 +1,118 @@
+"""What orchestration adds to the work: 20 short clips, one process, models loaded once.
+
+    python -m sunriza_assets_tests.fleet.bench_backfill [--avatars 20] [--postgres]
+
+Work is what this project's own code does: assets from their first input to their stored result, and
+checks. What is left of the wall clock is Dagster's: plans, events, the database.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from fractions import Fraction
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sunriza_assets_tests.fleet.bench_scale import home
+
+MODELS = Path(__file__).parents[2] / "data" / "models"
+
+
+@click.command()
+@click.option("--avatars", default=20, show_default=True)
+@click.option("--seconds", default=3, show_default=True, help="Length of the clips.")
+@click.option("--postgres", "with_postgres", is_flag=True, help="PostgreSQL instead of SQLite.")
+def main(avatars: int, seconds: int, with_postgres: bool) -> None:
+    """Render them all and print what took how long."""
+    os.environ.setdefault("SUNRIZA_MODELS", str(MODELS))
+    loads = count_loads()
+    checked = time_checks()
+    with ExitStack() as stack:
+        _, instance = stack.enter_context(home(with_postgres=with_postgres))
+        from sunriza_assets.cli.avatar import add_avatar
+        from sunriza_assets.cli.runs import AvatarRuns
+        from sunriza_assets.studio.sample.clip import write_sample
+        from sunriza_assets.studio.sample.performance import perform
+
+        folder = Path(tempfile.mkdtemp(prefix="sunriza-sample-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        clip = perform(Fraction(25), Fraction(6))
+        sample = write_sample(folder, Path(os.environ["SUNRIZA_MODELS"]), performance=clip)
+        loads.clear()
+        wishes: dict[str, Any] = {"engine": "mesh", "max_seconds": float(seconds)}
+        names = [f"bench-{number:02d}" for number in range(avatars)]
+        for name in names:
+            add_avatar(name, sample.portrait, sample.clip, parameters=wishes)
+        runs = AvatarRuns(instance)
+        shares = []
+        total = work = 0.0
+        for name in names:
+            checked.clear()
+            begin = time.perf_counter()
+            result = runs.render(name)
+            wall = time.perf_counter() - begin
+            if result["error"]:
+                raise click.ClickException(result["error"]["message"])
+            own = sum(asset["seconds"] for asset in result["assets"].values()) + sum(checked)
+            shares.append(wall / own - 1)
+            total, work = total + wall, work + own
+    click.echo(
+        json.dumps(
+            {
+                "avatars": avatars,
+                "wall_s": round(total, 2),
+                "work_s": round(work, 2),
+                "overhead": round(total / work - 1, 4),
+                "overhead_median": round(statistics.median(shares), 4),
+                "model_loads": dict(loads),
+                "postgres": with_postgres,
+            }
+        )
+    )
+
+
+def count_loads() -> Counter[str]:
+    """How often each model file is loaded from now on."""
+    from sunriza_assets.studio.face import runtime
+
+    loads: Counter[str] = Counter()
+    original: Callable[..., Any] = runtime.Graph.__init__
+
+    def __init__(self: runtime.Graph, path: Path, **more: Any) -> None:  # noqa: N807
+        loads[path.name] += 1
+        original(self, path, **more)
+
+    runtime.Graph.__init__ = __init__  # type: ignore[method-assign]
+    return loads
+
+
+def time_checks() -> list[float]:
+    """Seconds that each asset check takes from now on."""
+    from sunriza_assets.checks import CHECKS
+
+    seconds: list[float] = []
+    for check in CHECKS:
+        function: Any = check.op.compute_fn
+
+        def timed(*given: Any, _check: Any = function.decorated_fn, **named: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return _check(*given, **named)
+            finally:
+                seconds.append(time.perf_counter() - begin)
+
+        check.op._compute_fn = type(function)(wraps(function.decorated_fn)(timed))
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

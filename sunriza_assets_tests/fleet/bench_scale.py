@@ -1,0 +1,147 @@
+"""How the instance, the sensors and the status report bear many avatars; figures, no verdicts.
+
+    python -m sunriza_assets_tests.fleet.bench_scale [--avatars 1000,10000,100000] [--postgres]
+
+Avatars are partitions of `idle_video` and documents of the local store. `docs/scaling.md` has the
+figures and says what they mean.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+import yaml
+
+from resources.home import Home
+from resources.services import Stores
+from sunriza_assets.assets.status import avatar_status
+from sunriza_assets.backfills import Backfill, backfills, keep
+from sunriza_assets.instance import shipped_settings
+from sunriza_assets.partitions import AVATARS
+from sunriza_assets.sensors import avatar_changes
+from sunriza_assets_tests.fleet.servers import postgres
+
+ASSET = dg.AssetKey("idle_video")
+EVENTS = 2_000
+"""Materializations that are told; every one is a row for ever."""
+
+
+@click.command()
+@click.option("--avatars", default="1000,10000,100000", show_default=True, help="Sizes.")
+@click.option("--postgres", "with_postgres", is_flag=True, help="PostgreSQL instead of SQLite.")
+def main(avatars: str, with_postgres: bool) -> None:
+    """Print one line per size and question."""
+    for size in map(int, avatars.split(",")):
+        with home(with_postgres=with_postgres) as (root, instance):
+            for what, seconds in questions(root, instance, size):
+                row = {"avatars": size, "postgres": with_postgres, "what": what}
+                click.echo(json.dumps({**row, "seconds": round(seconds, 4)}))
+
+
+def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[tuple[str, float]]:
+    """(what was asked, seconds)."""
+    names = [f"avatar{number:07d}" for number in range(size)]
+    partitions = AVATARS.name or ""
+    yield "add all partitions", timed(lambda: instance.add_dynamic_partitions(partitions, names))
+    one_more = ["avatar-one-more"]
+    yield "add one", timed(lambda: instance.add_dynamic_partitions(partitions, one_more))
+    yield "has one", timed(lambda: instance.has_dynamic_partition(partitions, names[-1]))
+    yield "list all", timed(lambda: instance.get_dynamic_partitions(partitions))
+
+    told = names[: min(size, EVENTS)]
+    yield f"tell {len(told)} materializations", timed(lambda: tell(instance, told))
+    yield "which are materialized", timed(lambda: instance.get_materialized_partitions(ASSET))
+    graph = dg.Definitions(assets=[dg.AssetSpec(ASSET, partitions_def=AVATARS)])
+    yield "status of every partition", timed(lambda: status_of_all(instance, graph))
+
+    yield "write the documents", timed(lambda: write_documents(root, names))
+    stores = Stores()
+    cursor: str | None = None
+
+    def tick() -> None:
+        nonlocal cursor
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        result = avatar_changes(context, stores=stores)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+
+    yield "tick of the sensor, a page of new avatars", timed(tick)
+    yield "tick of the sensor, the next page", timed(tick)
+    keep(stores.storage, Backfill(tuple(names)))
+
+    def feed() -> None:
+        backfills(dg.build_sensor_context(instance=instance), stores=stores)
+
+    yield "tick of a backfill of all", timed(feed)
+
+    def report() -> None:
+        dg.materialize([avatar_status], resources={"stores": stores}, instance=instance)
+
+    yield "report avatar_status", timed(report)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of wall clock."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def tell(instance: dg.DagsterInstance, names: list[str]) -> None:
+    """One event outside of any run for each."""
+    for name in names:
+        event = dg.AssetMaterialization(ASSET, partition=name, metadata={"wall_s": 1.0})
+        instance.report_runless_asset_event(event)
+
+
+def status_of_all(instance: dg.DagsterInstance, graph: dg.Definitions) -> Any:
+    """What the page of an asset asks for."""
+    keys = instance.get_dynamic_partitions(AVATARS.name or "")
+    return instance.get_status_by_partition(
+        ASSET, keys, dg.DynamicPartitionsDefinition(name=AVATARS.name)
+    )
+
+
+def write_documents(home: Home, names: list[str]) -> None:
+    """As the store writes them, without its syncs: the disk is not what is asked about."""
+    home.avatars.mkdir(parents=True, exist_ok=True)
+    training = {"heroImageUrl": "avatars/x/p.jpg", "heroVideoUrl": "avatars/x/v.mp4"}
+    for name in names:
+        document = {"avatarId": name, "name": name, "training": training}
+        (home.avatars / f"{name}.json").write_text(json.dumps(document))
+
+
+@contextmanager
+def home(*, with_postgres: bool) -> Iterator[tuple[Home, dg.DagsterInstance]]:
+    """A home of its own, and its instance with the shipped settings."""
+    root = Path(tempfile.mkdtemp(prefix="sunriza-scale-"))
+    root.chmod(0o755)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        settings = yaml.safe_load(shipped_settings().read_text())
+        if with_postgres:
+            url = stack.enter_context(postgres(root / "postgres"))
+            settings["storage"] = {
+                "custom": {
+                    "module": "sunriza_assets.fleet.storage",
+                    "class": "WarmPostgresStorage",
+                    "config": {"postgres_url": url},
+                }
+            }
+        os.environ.update(SUNRIZA_HOME=str(root), DAGSTER_HOME=str(root / "dagster"))
+        (root / "dagster").mkdir()
+        (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(settings))
+        with dg.DagsterInstance.get() as instance:
+            yield Home.from_environment(), instance
+
+
+if __name__ == "__main__":
+    main()
