@@ -182,7 +182,10 @@ def test_a_changed_portrait_keeps_the_old_results_until_the_new_are_there(
 def test_nothing_is_left_in_the_scratch_folder(
     installation: Installation, first: dict[str, Any]
 ) -> None:
-    assert list((installation.home.cache / "scratch").iterdir()) == []
+    scratch = installation.home.cache / "scratch"
+    before = set(scratch.iterdir())  # what a test that kills a process has left
+    assert installation.runs.render("demo")["error"] is None
+    assert set(scratch.iterdir()) <= before
 
 
 def test_a_full_disk_is_named(
