@@ -7,7 +7,7 @@ BIN := .venv/bin
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo test test-slow dev lint format bench quality fuzz constraints clean models help
+.PHONY: demo test test-slow test-fleet dev lint format bench bench-fleet quality fuzz constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,10 +19,17 @@ test: models ## The everyday tests
 	$(BIN)/python -m pytest
 
 test-slow: models ## The slow tests only
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --ignore sunriza_assets_tests/fleet
+
+test-fleet: models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
+	$(BIN)/python -m pytest -m "slow or not slow" sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh
+
+bench-fleet: models ## What orchestration adds to 20 avatars; how 100,000 are borne
+	$(BIN)/python -m sunriza_assets_tests.fleet.bench_backfill
+	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale 2>/dev/null
 
 quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality
