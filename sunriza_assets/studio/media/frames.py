@@ -21,7 +21,7 @@ def read_frames(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[NDAr
     Meant for clips that `trim` or `encode` wrote. Yields exactly `VideoInfo.frame_count` frames.
 
     Yields:
-        (H, W, 3) uint8 RGB, upright, square pixels, even a size as `VideoInfo` tells.
+        (H, W, 3) uint8 RGB, contiguous, upright, square pixels, SDR, as large as `VideoInfo.size`.
 
     Raises:
         MediaError: it cannot be opened, is damaged, or ends early (`truncated`).

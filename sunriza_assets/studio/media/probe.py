@@ -31,11 +31,10 @@ _FULL_RANGE: Final = 2
 """AVCOL_RANGE_JPEG"""
 _FRAMES_WITHOUT_PICTURE: Final = 32
 """Packets a decoder may swallow before its first frame; open GOPs and reordering need a few."""
-
-
 _PATIENCE: Final = 10
 """Wall seconds for each processor second of a probe: a busy machine refuses nothing for that."""
 _OWN: Final = Limits(file_bytes=2**40, side=2**15, pixels=2**30)
+"""What this system writes itself is not held to what strangers may send."""
 
 
 @dataclass(frozen=True, slots=True)

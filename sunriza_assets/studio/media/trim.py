@@ -23,7 +23,7 @@ from sunriza_assets.studio.media.sandbox import Progress
 from sunriza_assets.studio.media.sniff import sniff_file
 from sunriza_assets.studio.media.sound import SoundTrack
 from sunriza_assets.studio.media.source import Source, open_source
-from sunriza_assets.studio.media.timeline import nearest, usable_rate
+from sunriza_assets.studio.media.timeline import Timeline, nearest, usable_rate
 from sunriza_assets.studio.media.upright import Upright, even
 
 __all__ = ["MAX_SIDE", "cut", "trim"]
@@ -187,23 +187,30 @@ def _stamped(
     """
     timeline = examined.timeline
     if not examined.trusted:
-        source.rewind()
-        yield from zip(timeline.stamps, source.frames(), strict=False)
+        yield from _in_order(source, timeline)
         return
     expected: int | None = None
     for index, frame in _from(source, timeline.stamps, timeline.stamp_at(plan.begin)):
-        if (
-            expected is None
-            and index > 0
-            and timeline.stamps[index] > timeline.stamp_at(plan.begin)
-        ):
-            _check_lead(source.path, timeline.time_of(timeline.stamps[index]))
+        stamp = timeline.stamps[index]
+        if expected is None and index > 0 and stamp > timeline.stamp_at(plan.begin):
+            _check_lead(source.path, timeline.time_of(stamp))
         elif expected is not None and index > expected:
             raise _missing(source.path, timeline.time_of(timeline.stamps[expected]))
         expected = index + 1
-        yield timeline.stamps[index], frame
+        yield stamp, frame
     if expected is None or expected < len(timeline.stamps):
         raise _missing(source.path, timeline.time_of(timeline.stamps[expected or 0]))
+
+
+def _in_order(source: Source, timeline: Timeline) -> Iterator[tuple[int, VideoFrame]]:
+    """The n-th decoded frame with the n-th timestamp."""
+    source.rewind()
+    frames = source.frames()
+    for stamp in timeline.stamps:
+        frame = next(frames, None)
+        if frame is None:
+            raise _missing(source.path, timeline.time_of(stamp))
+        yield stamp, frame
 
 
 def _from(source: Source, stamps: Sequence[int], first: int) -> Iterator[tuple[int, VideoFrame]]:
