@@ -6,6 +6,7 @@ still the same. A forecast is a courtesy: what it lacks is logged and stops nobo
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,7 +23,7 @@ from resources.event_log import StepLog, plain_metadata, update_ledger
 from resources.home import Home
 from resources.step_watch import book_in_use
 from resources.stores import open_stores
-from sunriza_assets.costs.devices import cpu
+from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
 from sunriza_assets.costs.events import table_of
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
@@ -42,6 +43,8 @@ MOST_BEHIND: Final = 2_000
 _LATEST: Final = 60
 """Newest steps of each asset that stand in for a ledger that lags."""
 _CACHED: Final = frozenset({"motion_template"})
+_FAR_AWAY: Final = ("liveportrait", Device("Tesla T4", "cuda"))
+"""What is rented when nothing has worked there yet."""
 _MAX_CLIP_BYTES: Final = 50_000_000
 
 
@@ -92,6 +95,7 @@ class _Question:
     recent: "pa.Table"
     book: PriceBook
     engine: str
+    device: Device
     cached: frozenset[str]
 
     def answer(self, clip_frames: int) -> Estimate:
@@ -100,7 +104,7 @@ class _Question:
             self.assets,
             self.book,
             engine=self.engine,
-            device=device_of(self.engine),
+            device=self.device,
             host=cpu(),
             clip_frames=clip_frames,
             cached=self.cached,
@@ -126,20 +130,21 @@ def forecast(
         force: whether the motion is extracted even if it is cached.
     """
     home = Home.from_environment()
-    parameters, engine, clip = RenderParameters(), "mesh", _USUAL
+    parameters, engine, device, clip = RenderParameters(), "mesh", cpu(), _USUAL
     recent, book = table_of([]), price_book()
     try:
         book = book_in_use()
         recent = _recent(instance, Ledger(home.reports / LEDGER_FOLDER))
         parameters = resolve(document.wishes, dict(said or {}))
-        engine, _ = name_engine(parameters.engine, home.models)
+        engine, device = _worker(parameters.engine, recent, home.models)
         clip = _clip(instance, document, Fraction(parameters.max_seconds))
     except SunrizaError as error:
         _log.warning("%s: a forecast lacks something: %s", document.avatar_id, error)
     is_cached = clip.extracted_by == engine and not force
     max_seconds = Fraction(parameters.max_seconds)
     frames = _frames(clip.seconds, clip.rate, max_seconds)
-    question = _Question(assets, recent, book, engine, _CACHED if is_cached else frozenset())
+    cached = _CACHED if is_cached else frozenset[str]()
+    question = _Question(assets, recent, book, engine, device, cached)
     return Forecast(question.answer(frames), frames, max_seconds, question)
 
 
@@ -153,6 +158,17 @@ def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
         beside = Ledger(Path(folder))
         beside.update(log.latest(_LATEST))
         return recent_steps(beside)
+
+
+def _worker(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
+    """The engine that will work and what on; far away, it is what worked there last."""
+    if os.environ.get("SUNRIZA_MODAL_APP"):
+        for row in recent.select(["asset", "engine", "device", "device_kind"]).to_pylist():
+            if row["asset"] == "idle_video" and row["engine"]:
+                return row["engine"], Device(row["device"], row["device_kind"])
+        return _FAR_AWAY
+    engine, _ = name_engine(wanted, models)
+    return engine, device_of(engine)
 
 
 @dataclass(frozen=True, slots=True)

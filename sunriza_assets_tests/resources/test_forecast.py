@@ -42,12 +42,19 @@ def expected(home: Home, instance: dg.DagsterInstance, **basic: Any) -> Forecast
     return forecast(instance, document, ASSETS)
 
 
-def idle_took(instance: dg.DagsterInstance, seconds: float, avatar_id: str = "bob") -> None:
+def idle_took(
+    instance: dg.DagsterInstance,
+    seconds: float,
+    *,
+    device: tuple[str, str] = (cpu().name, "cpu"),
+    engine: str = "mesh",
+) -> None:
+    name, kind = device
     record = StepRecord(
-        wall_s=seconds, device=cpu().name, device_kind="cpu", engine="mesh", clip_frames=250
+        wall_s=seconds, device=name, device_kind=kind, engine=engine, clip_frames=250
     )
     instance.report_runless_asset_event(
-        dg.AssetMaterialization("idle_video", partition=avatar_id, metadata=record.to_dict())
+        dg.AssetMaterialization("idle_video", partition="bob", metadata=record.to_dict())
     )
 
 
@@ -91,6 +98,18 @@ def test_it_learns_from_the_log_at_once(home: Home, instance: dg.DagsterInstance
     assert expected(home, instance).expected.steps["idle_video"].seconds == pytest.approx(100.0)
     idle_took(instance, 100.0)
     assert expected(home, instance).expected.steps["idle_video"].like == 2
+
+
+def test_what_works_far_away_is_what_worked_there_last(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUNRIZA_MODAL_APP", "sunriza")
+    idle = expected(home, instance).expected.steps["idle_video"]
+    assert idle.cost == pytest.approx(idle.seconds * 0.60 / 3600), "a T4 until one knows better"
+    idle_took(instance, 30.0, device=("NVIDIA A10G", "cuda"), engine="liveportrait")
+    idle = expected(home, instance).expected.steps["idle_video"]
+    assert idle.seconds == pytest.approx(30.0)
+    assert idle.cost == pytest.approx(30.0 * 1.50 / 3600)
 
 
 def test_a_ledger_that_lags_far_behind_holds_up_nobody(
