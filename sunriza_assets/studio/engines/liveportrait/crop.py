@@ -1,9 +1,9 @@
 """Where the face crop lies in a picture.
 
-Three sets of landmarks are known: the 203 points of LivePortrait's own model, the 106 points of the
-published pipeline, and the face mesh's 478, of which those are taken that outline the same parts:
-brows, eyes, nose, lips and the face's edge from the temples down. (The forehead, which neither of
-the other sets covers, would make every crop a fifth too large.)
+Two sets of landmarks are known: the 203 points of LivePortrait's own model, and the face mesh's
+478, of which those are taken that outline the same parts: brows, eyes, nose, lips and the face's
+edge from the temples down. (The forehead, which the published pipeline's landmarks do not cover,
+would make every crop a fifth too large.)
 
 Points here are pixel centres: the middle of pixel i of a row is at x = i. The face mesh counts from
 a pixel's edge; `mesh_points` converts.
@@ -29,7 +29,6 @@ __all__ = [
     "DRIVING",
     "LANDMARKER",
     "MESH_478",
-    "POINTS_106",
     "POINTS_203",
     "SOURCE",
     "FaceSquare",
@@ -67,7 +66,6 @@ def _outline_of_mesh() -> tuple[int, ...]:
     return (*edge, *nose, *(int(point) for ring in rings for point in ring))
 
 
-POINTS_106: Final = Scheme(((33, 35, 40, 39), (87, 89, 94, 93)), (52, 61))
 POINTS_203: Final = Scheme(((0, 6, 12, 18), (24, 30, 36, 42)), (48, 66))
 MESH_478: Final = Scheme(((33, 159, 133, 145), (362, 386, 263, 374)), (61, 291), _outline_of_mesh())
 
@@ -135,12 +133,6 @@ class FaceSquare:
         """The largest square in the middle of a picture that is a crop of a face already."""
         height, width = image.shape[:2]
         return cls((width - 1) / 2, (height - 1) / 2, float(min(height, width)), 0.0)
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of the square if it were upright."""
-        half = self.side / 2
-        return self.x - half, self.y - half, self.x + half, self.y + half
 
     def to_crop(self, size: int) -> Array:
         """(3, 3) matrix from the picture to a crop of `size` pixels."""

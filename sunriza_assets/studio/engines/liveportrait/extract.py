@@ -110,6 +110,7 @@ def extract_motion(
         facts={
             "frames_with_face": int(followed.present.sum()),
             "square": [round(value, 2) for value in (square.x, square.y, square.side)],
+            **faces.facts,
             **part.facts(info.rate),
         },
     )

@@ -100,6 +100,12 @@ class FaceReader:
         self._landmarker = None if path is None else Landmarker(path)
         self._landmarker_path = path
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """For metadata: which landmarks are used, and what computes them."""
+        points = "face mesh" if self._landmarker is None else "203 points"
+        return {"landmarks": points, "landmark_provider": self._mesh.provider}
+
     def identity(self) -> dict[str, str]:
         """What decides the answers: hashes of all models that are asked."""
         models = self._store.identity(*MESH_MODELS)

@@ -124,6 +124,7 @@ class _Graph:
                 for _ in range(_WARM_UPS):
                     paint(self._source, self._driving)
             torch.cuda.current_stream().wait_stream(aside)
+            torch.cuda.empty_cache()  # a graph takes memory of its own, not what warming up left
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
                 self._painted = paint(self._source, self._driving)

@@ -116,6 +116,7 @@ def numbering(
 def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> None:
     assert (template.engine, template.frame_count, template.rate) == ("liveportrait", FRAMES, 25)
     assert template.facts["frames_with_face"] == FRAMES
+    assert template.facts["landmarks"] == "face mesh"
     motion, ratios = motion_in(template), ratios_in(template)
     assert len(motion) == FRAMES
     assert ratios is not None

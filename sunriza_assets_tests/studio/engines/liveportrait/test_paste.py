@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from sunriza_assets.studio.engines.liveportrait import crop
-from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, cut
+from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, Scheme, cut
 from sunriza_assets.studio.engines.liveportrait.paste import PasteBack, soft_square, to_bytes
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 
 CPU = torch.device("cpu")
+POINTS_106 = Scheme(((33, 35, 40, 39), (87, 89, 94, 93)), (52, 61))
 
 
 def _portrait() -> np.ndarray:
@@ -17,7 +18,7 @@ def _portrait() -> np.ndarray:
 
 def _to_crop() -> np.ndarray:
     points = recorded.arrays("crop.npz")["crop/in/lmk106"]
-    return FaceSquare.around(points, crop.POINTS_106, crop.SOURCE).to_crop(512)
+    return FaceSquare.around(points, POINTS_106, crop.SOURCE).to_crop(512)
 
 
 def test_the_pasted_picture() -> None:

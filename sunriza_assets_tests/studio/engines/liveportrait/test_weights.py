@@ -128,7 +128,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "appearance_feature_extractor.pth"
     torch.save({"first.conv.weight": _Payload()}, path)
-    for content in (path.read_bytes(), pickle.dumps(_Payload())):
+    for content in (path.read_bytes(), pickle.dumps(_Payload(), protocol=2)):
         path.write_bytes(content)
         with pytest.raises(ModelError) as caught:
             read_states(path, ("appearance_feature_extractor",))
