@@ -4,15 +4,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import dagster as dg
 import pytest
 
+from resources.event_log import update_ledger
 from resources.home import Home
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.cli.runs import AvatarRuns
+from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.instance import opened_instance
 from sunriza_assets.studio.sample.clip import Sample, write_sample
+
+SHORT: Final = {"max_seconds": 3.0, "stitching_retargeting_eyes_width": 256}
+"""Parameters of a render that costs a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +53,20 @@ def installation(
         with opened_instance(home) as instance:
             add_avatar("demo", sample.portrait, sample.clip)
             yield Installation(home, instance, AvatarRuns(instance), sample)
+
+
+@pytest.fixture(scope="module")
+def ada(installation: Installation) -> dict[str, Any]:
+    """The result of a short avatar, rendered once per module."""
+    add_avatar("ada", installation.sample.portrait, installation.sample.clip)
+    result = installation.runs.render("ada", parameters=SHORT)
+    assert result["error"] is None
+    return result
+
+
+@pytest.fixture
+def ledger(installation: Installation) -> Ledger:
+    """The installation's ledger, up to date."""
+    ledger = Ledger(installation.home.reports / LEDGER_FOLDER)
+    update_ledger(installation.instance, ledger)
+    return ledger

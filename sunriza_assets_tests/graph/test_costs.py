@@ -1,4 +1,4 @@
-"""What a real run took: the same figures in the log, the ledger, the manifest and the reports."""
+"""What a real run took: the same figures in the log, the ledger, the manifest and the report."""
 
 import math
 import os
@@ -6,89 +6,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
-import pandas as pd
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from resources.avatars_local import LocalAvatars
-from resources.event_log import plain_metadata, update_ledger
-from resources.forecast import forecast
+from resources.event_log import update_ledger
 from resources.storage_local import LocalStorage
 from sunriza_assets import __version__
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.cli.lineage import lineage
-from sunriza_assets.cli.report import report
-from sunriza_assets.cli.runs import AvatarRuns
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.events import step_facts
-from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
-from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
+from sunriza_assets.costs.ledger import Ledger
+from sunriza_assets.costs.manifest import MANIFEST_NAME
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
-from sunriza_assets.definitions import build_defs
-from sunriza_assets.jobs import REFRESH_REPORTS
 from sunriza_assets.lost_runs import close_lost_runs
+from sunriza_assets_tests.graph.accounts import (
+    BEHIND,
+    MADE_ANEW,
+    manifest_of,
+    published,
+    rows_of,
+    told,
+)
 from sunriza_assets_tests.graph.conftest import Installation
-
-SHORT = {"max_seconds": 3.0, "stitching_retargeting_eyes_width": 256}
-
-
-def upstream_of_published() -> list[str]:
-    """Every asset that goes into a publication, and the publishing one."""
-    graph = build_defs().resolve_asset_graph()
-    selected = dg.AssetSelection.assets("published_avatar").upstream().resolve(graph)
-    return sorted(key.to_user_string() for key in selected)
-
-
-BEHIND = upstream_of_published()
-MADE_ANEW = sorted(set(BEHIND) - {"hero_image", "hero_video", "trimmed_video", "motion_template"})
-
-
-@pytest.fixture(scope="module")
-def ada(installation: Installation) -> dict[str, Any]:
-    """The first run of an avatar of this module's own."""
-    add_avatar("ada", installation.sample.portrait, installation.sample.clip)
-    result = installation.runs.render("ada", parameters=SHORT)
-    assert result["error"] is None
-    return result
-
-
-@pytest.fixture
-def ledger(installation: Installation) -> Ledger:
-    """The installation's ledger, up to date."""
-    ledger = Ledger(installation.home.reports / LEDGER_FOLDER)
-    update_ledger(installation.instance, ledger)
-    return ledger
-
-
-def published(installation: Installation, avatar_id: str = "ada") -> Path:
-    return installation.home.storage / "avatars" / avatar_id / "dynamics" / "basic"
-
-
-def manifest_of(installation: Installation, avatar_id: str = "ada") -> Manifest:
-    return Manifest.load(published(installation, avatar_id) / MANIFEST_NAME)
-
-
-def told(installation: Installation, run_id: str) -> dict[str, dict[str, Any]]:
-    """Asset -> metadata of what a run materialized, from its own log."""
-    records = installation.instance.get_records_for_run(
-        run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
-    ).records
-    made = [record.asset_materialization for record in records]
-    return {m.asset_key.to_user_string(): plain_metadata(m.metadata) for m in made if m}
-
-
-def rows_of(ledger: Ledger, run_id: str) -> pd.DataFrame:
-    frame = ledger.frame()
-    return frame[frame["run_id"] == run_id].set_index("asset")
 
 
 def test_every_asset_says_where_its_time_went(
@@ -207,20 +153,6 @@ def test_the_report_adds_up_to_the_manifests_and_to_the_metadata(
     assert facts["total_cost"]["USD"] == pytest.approx(everything, rel=1e-9)
 
 
-def test_what_made_a_file_is_known_from_its_hash(
-    installation: Installation, ada: dict[str, Any], tmp_path: Path
-) -> None:
-    renamed = tmp_path / "download (1).mp4"
-    renamed.write_bytes((published(installation) / "idle.mp4").read_bytes())
-    text = CliRunner().invoke(lineage, ["--file", str(renamed)], catch_exceptions=False).stdout
-    assert text.startswith("ada  run ")
-    assert "hero_video" in text
-    tree = CliRunner().invoke(lineage, ["ada"], catch_exceptions=False).stdout
-    assert tree.startswith("ada  run ")
-    uploaded = str(installation.sample.portrait)
-    assert "This file went into:" in CliRunner().invoke(lineage, ["--file", uploaded]).stdout
-
-
 def test_fetching_and_storing_are_part_of_the_step(
     installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,144 +256,3 @@ def test_a_killed_run_keeps_the_logs_own_seconds(
     assert math.isnan(killed["cost"])
     warnings = cost_report(ledger.frame(COST_COLUMNS), price_book()).warnings
     assert any("on unknown have no cost" in line for line in warnings)
-
-
-def test_a_run_says_beforehand_what_it_will_take(
-    installation: Installation, ada: dict[str, Any]
-) -> None:
-    announced: dict[str, Any] = {}
-    seen: list[tuple[int, int]] = []
-
-    def look(*_: object) -> None:
-        basic = LocalAvatars(installation.home).get("ada").basic
-        if basic["status"] == "generating":
-            seen.append((basic["progress"], basic["etaSeconds"]))
-
-    runs = AvatarRuns(installation.instance, look, lambda _, said: announced.update(said))
-    result = runs.render("ada", parameters=SHORT)
-    assert result["error"] is None
-    assert result["estimate"] == announced
-    assert announced["eta_s"] > 0
-    assert announced["expected_cost"] == pytest.approx(announced["eta_s"] * 0.10 / 3600, rel=1e-3)
-    assert "like runs" in announced["estimate_basis"]
-    assert announced["estimate_clip_frames"] == 75, "the clip is that of the last run"
-    percents, etas = zip(*seen, strict=True)
-    assert list(percents) == sorted(percents)
-    assert etas[0] == pytest.approx(announced["eta_s"], abs=1.0)
-    assert etas[-1] <= etas[0]
-    basic = LocalAvatars(installation.home).get("ada").basic
-    assert "etaSeconds" not in basic
-    facts = told(installation, result["run_id"])["published_avatar"]
-    assert facts["eta_s"] > 0
-    assert facts["estimate_clip_frames"] == 75
-
-
-def test_a_clip_that_nobody_knows_is_looked_at(
-    installation: Installation, ada: dict[str, Any]
-) -> None:
-    add_avatar("newcomer", installation.sample.portrait, installation.sample.clip)
-    newcomer = LocalAvatars(installation.home).get("newcomer")
-
-    def frames(**said: float) -> int:
-        return forecast(installation.instance, newcomer, BEHIND, said=said).clip_frames
-
-    assert frames() == len(installation.sample.mouth_opening)
-    assert frames(max_seconds=2.0) == 50
-
-
-@pytest.fixture
-def budget(monkeypatch: pytest.MonkeyPatch, installation: Installation) -> Iterator[Any]:
-    """Publishes ada again under a budget; the check's word."""
-
-    def check(said: str | None) -> dg.AssetCheckEvaluation:
-        if said is not None:
-            monkeypatch.setenv("SUNRIZA_BUDGET", said)
-        result = installation.runs.render("ada", only=["published_avatar"])
-        assert result["status"] == "ready", "a budget stops nothing"
-        records = installation.instance.get_records_for_run(
-            result["run_id"], of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        ).records
-        (event,) = [record.event_log_entry.dagster_event for record in records]
-        assert event is not None
-        return event.asset_check_evaluation_data
-
-    yield check
-
-
-def test_a_budget_warns_and_stops_nothing(ada: dict[str, Any], budget: Any) -> None:
-    assert budget(None).passed
-    assert budget("1000").passed
-    over = budget("0.00000001")
-    assert not over.passed
-    assert over.severity == dg.AssetCheckSeverity.WARN
-    assert "the budget is 1e-08" in over.description
-    assert not budget("much").passed
-
-
-def test_a_device_without_a_price_costs_nobody_knows_what(
-    installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch, budget: Any
-) -> None:
-    monkeypatch.setenv("SUNRIZA_PRICE_BOOK", "musetalk")  # which prices no CPU
-    said = budget("1000")
-    assert not said.passed
-    assert "not known" in said.description
-    facts = told(installation, manifest_of(installation).run_id)["published_avatar"]
-    assert "cost" not in facts
-    assert "musetalk has no price" in facts["cost_warning"]
-    assert manifest_of(installation).cost is None
-
-
-def test_a_price_book_that_is_none_is_told_before_anything_is_made(
-    installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUNRIZA_PRICE_BOOK", "gold")
-    result = installation.runs.render("ada")
-    assert result["error"]["code"] == "cost.price_book"
-    assert result["assets"] == {}
-
-
-def test_the_report_assets_write_files_and_small_previews(
-    installation: Installation, ada: dict[str, Any], ledger: Ledger
-) -> None:
-    before = len(ledger)
-    job = build_defs().resolve_job_def(REFRESH_REPORTS.name)
-    result = job.execute_in_process(instance=installation.instance)
-    assert result.success
-    made = {
-        event.materialization.asset_key.to_user_string(): event.materialization.metadata
-        for event in result.get_asset_materialization_events()
-    }
-    for name in ("runtime_report", "cost_report"):
-        files = [
-            installation.home.reports / f"{name}.{kind}" for kind in ("parquet", "csv", "html")
-        ]
-        assert len(pd.read_parquet(files[0])) == len(pd.read_csv(files[1])) > 0
-        page = files[2].read_text()
-        assert "ada" in page
-        assert page.count("data:image/webp") >= 2
-        facts = plain_metadata(made[name])
-        shown = [value for value in facts.values() if isinstance(value, str)]
-        assert sum("![picture](data:image/webp" in text for text in shown) >= 2
-        assert max(map(len, shown)) <= 50_000
-        assert facts["wall_s"] > 0
-    costs = plain_metadata(made["cost_report"])
-    assert costs["total_cost"] == pytest.approx(
-        pd.read_parquet(installation.home.reports / "cost_report.parquet")["cost"].sum()
-    )
-    assert before <= costs["steps"]
-
-
-def test_the_command_reads_the_log_before_it_reports(
-    installation: Installation, ada: dict[str, Any], ledger: Ledger
-) -> None:
-    before = len(ledger)
-    installation.runs.render("ada", only=["roi"])
-    result = CliRunner().invoke(
-        report, ["costs", "--by", "asset", "--json"], catch_exceptions=False
-    )
-    assert result.exit_code == 0
-    assert '"roi"' in result.stdout
-    assert len(ledger) == before + 1
-    again = CliRunner().invoke(report, ["runtime", "--json"], catch_exceptions=False)
-    assert again.exit_code == 0
-    assert len(ledger) == before + 1
