@@ -6,7 +6,7 @@ asset to all partitions without looking at them one by one (0.2 s more for a run
 them), and the lineage in the UI says what the figures are about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -57,14 +57,14 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
             ]
         with watch.stage("draw"):
             names = ["asset", "engine", "device"]
-            pictures = [
-                charts.share_chart(stages),
-                charts.bar_chart(by_asset, names, "p50_s", unit=_SPREAD, upper="p95_s"),
-            ]
+            pictures = {
+                "stages": charts.share_chart(stages),
+                "by_asset": charts.bar_chart(by_asset, names, "p50_s", unit=_SPREAD, upper="p95_s"),
+            }
         written = _written(stores, watch, "runtime_report", "Runtime", tables, pictures)
     return dg.MaterializeResult(
         metadata={
-            **_shown(pictures, {"by_asset": by_asset, "stages": stages}),
+            **_shown(pictures, {"stages": stages, "by_asset": by_asset}),
             "steps": by_asset.facts["steps"],
             "failed": by_asset.facts["failed"],
             "seconds": round(by_asset.facts["seconds"], 3),
@@ -100,11 +100,11 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
                 for by in ("avatar", "day", "month", "engine", "asset")
             )
         with watch.stage("draw"):
-            pictures = [
-                charts.bar_chart(by_asset, ["asset"], "cost", unit=book.currency),
-                charts.bar_chart(by_avatar, ["avatar"], "cost", unit=book.currency),
-                charts.column_chart(by_day, "day", "cost", unit=book.currency),
-            ]
+            pictures = {
+                "by_asset": charts.bar_chart(by_asset, ["asset"], "cost", unit=book.currency),
+                "by_avatar": charts.bar_chart(by_avatar, ["avatar"], "cost", unit=book.currency),
+                "by_day": charts.column_chart(by_day, "day", "cost", unit=book.currency),
+            }
         tables = [by_avatar, by_day, by_month, by_engine, by_asset]
         written = _written(stores, watch, "cost_report", "Costs", tables, pictures)
     facts = by_avatar.facts
@@ -138,24 +138,26 @@ def _written(
     name: str,
     title: str,
     tables: "Sequence[Report]",
-    pictures: Sequence[bytes],
+    pictures: Mapping[str, bytes],
 ) -> dict[str, Any]:
     """Write the files; where they lie."""
     from sunriza_assets.costs import render
 
     with watch.stage("write"):
-        paths = render.write_report(stores.home.reports, name, title, tables, pictures=pictures)
+        paths = render.write_report(
+            stores.home.reports, name, title, tables, pictures=list(pictures.values())
+        )
     watch.count(bytes_out=sum(path.stat().st_size for path in paths))
     return {path.suffix[1:]: dg.MetadataValue.path(path) for path in paths}
 
 
-def _shown(pictures: Sequence[bytes], tables: "dict[str, Report]") -> dict[str, Any]:
-    """Pictures and tables for the UI; all of it stays in the event log, so it is kept small."""
+def _shown(pictures: Mapping[str, bytes], tables: "Mapping[str, Report]") -> dict[str, Any]:
+    """Charts and tables for the UI; all of it stays in the event log, so it is kept small."""
     from sunriza_assets.costs import charts, render
 
     shown = {
-        f"picture_{number}": dg.MetadataValue.md(f"![picture]({charts.data_uri(picture)})")
-        for number, picture in enumerate(pictures, start=1)
+        f"{name}_chart": dg.MetadataValue.md(f"![{name}]({charts.data_uri(picture)})")
+        for name, picture in pictures.items()
     }
     for name, table in tables.items():
         shown[name] = dg.MetadataValue.md(render.to_markdown(table, limit=ROWS_SHOWN))
