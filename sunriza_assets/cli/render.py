@@ -149,4 +149,4 @@ def result_folders(result: dict[str, Any]) -> list[str]:
     )
     places = {file.rpartition("/")[0] for asset in shown.values() for file in asset["files"]}
     # Documents name a version's own folder; people look in the one above, which has the latest.
-    return sorted({re.sub(r"/v\d{6}-[0-9a-f]+$", "", place) for place in places})
+    return sorted({re.sub(r"/v\d{6}-[0-9a-f]+(/.*)?$", "", place) for place in places})

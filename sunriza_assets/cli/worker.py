@@ -21,7 +21,9 @@ __all__ = ["worker"]
     help="Runs at once; leave it at 1 on a GPU.",
 )
 @click.option("--ping", is_flag=True, help="Only ask whether a worker of this machine answers.")
-def worker(kind: str | None, gpu: str | None, name: str | None, concurrency: int, ping: bool) -> None:
+def worker(
+    kind: str | None, gpu: str | None, name: str | None, concurrency: int, ping: bool
+) -> None:
     """Take runs from the queue `gpu` or `cpu` and work on them, models warm.
 
     Needs SUNRIZA_CELERY_BROKER, and DAGSTER_HOME with the `dagster.yaml` of the fleet. SIGTERM lets
