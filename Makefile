@@ -7,7 +7,7 @@ BIN := .venv/bin
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo test test-slow test-fleet dev lint format bench bench-fleet quality fuzz constraints clean models help
+.PHONY: demo test test-slow test-liveportrait test-fleet dev lint format bench bench-fleet quality fuzz constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,8 +18,13 @@ demo: .venv/.installed ## Make the avatar `demo` and show what it cost
 test: models ## The everyday tests
 	$(BIN)/python -m pytest
 
-test-slow: models ## The slow tests only
-	$(BIN)/python -m pytest -m slow --ignore sunriza_assets_tests/fleet
+SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liveportrait
+
+test-slow: models ## The slow tests, but for the two sets below
+	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SLOW_APART))
+
+test-liveportrait: models ## LivePortrait painting whole frames: ten minutes and more on two cores
+	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
 test-fleet: models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
 	$(BIN)/python -m pytest -m "slow or not slow" sunriza_assets_tests/fleet

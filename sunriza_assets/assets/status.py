@@ -8,8 +8,10 @@ import dagster as dg
 
 from resources.avatars import Change
 from resources.services import Stores
+from resources.step_watch import priced
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import PUBLISHING_ASSET
+from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.standing import everybody, standing_of
 
 __all__ = ["avatar_status"]
@@ -33,7 +35,8 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     What needs a look comes first, the longest-standing before the rest.
     """
     now = datetime.now(UTC)
-    rows = [_row(change, now) for change in everybody(stores.avatars)]
+    with Stopwatch() as watch, watch.stage("look"):
+        rows = [_row(change, now) for change in everybody(stores.avatars)]
     rows.sort(key=lambda row: (_URGENCY.index(row["status"]), -row["age_h"], row["avatar"]))
     counts = Counter(row["status"] for row in rows)
     records = [dg.TableRecord(row) for row in rows[:ROWS_SHOWN]]
@@ -42,6 +45,7 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
             "avatars": len(rows),
             **{f"status_{name}": counts[name] for name in _URGENCY},
             "table": dg.MetadataValue.table(records) if records else "no avatars yet",
+            **priced(watch.record()),
         }
     )
 
