@@ -28,6 +28,8 @@ _CLIP: Final = (720, 1280)
 """Rows and columns of the clip."""
 _PORTRAIT_SIDE: Final = 1280
 _RATE: Final = Fraction(30)
+_WARM_UP_FRAMES: Final = 16
+"""As many as the motion extractor reads at a time."""
 
 
 def measure_clip(
@@ -62,6 +64,8 @@ def measure_clip(
     clip = folder / "clip720.mp4"
     seen = list(read_frames(sample.clip))
     encode(_widened(islice(cycle(seen), frames)), clip, rate=_RATE)
+    short = folder / "short.mp4"
+    encode(_widened(islice(seen, _WARM_UP_FRAMES)), short, rate=_RATE)
     portrait = cv2.resize(
         read_picture(sample.portrait), (_PORTRAIT_SIDE,) * 2, interpolation=cv2.INTER_CUBIC
     )
@@ -73,7 +77,7 @@ def measure_clip(
     )
     report("Warming up")
     picture = np.asarray(portrait, dtype=np.uint8)
-    _ = engine.render(picture, engine.extract(sample.clip), parameters)
+    _ = engine.render(picture, engine.extract(short), parameters)
     report("Measuring")
     start = time.perf_counter()
     template = engine.extract(clip)
