@@ -108,7 +108,7 @@ def _instance(name: str, models: Path) -> "Engine":
     if name == "mesh":
         from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 
-        return MeshEngine(models)
+        return MeshEngine(models, faces=face_mesh(models))
     if name == "liveportrait":
         from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
 

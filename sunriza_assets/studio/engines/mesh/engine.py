@@ -58,6 +58,7 @@ class MeshEngine:
 
     Args:
         models_root: the models folder.
+        faces: a face mesh that is loaded already; one of its own when None.
 
     Raises:
         ModelError: the face models have not been pulled.
@@ -66,9 +67,9 @@ class MeshEngine:
     name = "mesh"
     version = _VERSION
 
-    def __init__(self, models_root: Path) -> None:
+    def __init__(self, models_root: Path, *, faces: FaceMesh | None = None) -> None:
         self._models = ModelStore(models_root)
-        self._mesh = FaceMesh(self._models)
+        self._mesh = faces or FaceMesh(self._models)
         self._matte = PersonMatte(self._models)
 
     def extraction_identity(self) -> Mapping[str, str]:
