@@ -72,7 +72,7 @@ class AvatarRuns:
 
         Returns:
             status (`ready` or `error`), run_id, engine, parameters, estimate (see
-            `Forecast.to_dict`), wall_s, assets, error.
+            `Forecast.to_dict`; None when nobody hears it), wall_s, assets, error.
 
         Raises:
             AvatarError: there is no such avatar.
@@ -87,14 +87,12 @@ class AvatarRuns:
         self._instance.add_dynamic_partitions(AVATARS.name or "", [avatar_id])
         selected = set(only or self.assets)
         config = launchpad_config(parameters or {}, force=force, selected=selected)
-        expected = forecast(
-            self._instance,
-            document,
-            until_published([name for name in self.assets if name in selected]),
-            said=parameters,
-            force=force,
-        ).to_dict()
-        if self._announce is not None:
+        expected: dict[str, Any] | None = None
+        if self._announce is not None:  # it looks at the clip, so only for somebody who listens
+            steps = until_published([name for name in self.assets if name in selected])
+            expected = forecast(
+                self._instance, document, steps, said=parameters, force=force
+            ).to_dict()
             self._announce(avatar_id, expected)
         begin = time.monotonic()
         with ProgressBoard.heard_by(self._listener):
