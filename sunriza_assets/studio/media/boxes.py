@@ -73,6 +73,8 @@ class Layout:
     """Whether there is a `moov` at all."""
     edits: int = 0
     """Entries of the longest edit list."""
+    compressed: bool = False
+    """Whether the index is packed (`cmov`), so that nothing of it can be seen here."""
     overrun: int = 0
     """Bytes by which the last box claims to reach behind the end of the file."""
 
@@ -80,11 +82,13 @@ class Layout:
 def read_layout(path: Path) -> Layout:
     """Walk over the boxes that decide how a file plays."""
     tops = top_boxes(path)
-    external, edits = False, 0
+    external, compressed, edits = False, False, 0
     with path.open("rb") as file:
         for kind, payload in _inside_movie(file, tops):
             if kind == b"dref":
                 external |= _points_outside(payload)
+            elif kind == b"cmov":
+                compressed = True
             elif kind == b"elst":
                 edits = max(edits, int.from_bytes(payload[4:8], "big"))
     return Layout(
@@ -93,6 +97,7 @@ def read_layout(path: Path) -> Layout:
         external=external,
         has_index=any(box.kind == b"moov" for box in tops),
         edits=edits,
+        compressed=compressed,
         overrun=max(0, tops[-1].end - path.stat().st_size) if tops else 0,
     )
 
@@ -110,13 +115,15 @@ def _inside_movie(file: BinaryIO, tops: list[Box]) -> Iterator[tuple[bytes, byte
         box = waiting.pop()
         if box.kind in _NESTS:
             waiting.extend(children(file, box.body, box.end))
-        elif box.kind in (b"dref", b"elst"):
+        elif box.kind in (b"cmov", b"dref", b"elst"):
             file.seek(box.body)
             yield box.kind, file.read(min(box.end - box.body, _LEAF_BYTES))
 
 
 def _points_outside(dref: bytes) -> bool:
-    """Whether an entry lacks the flag "in this file" (8.7.2)."""
+    """Whether an entry lacks the flag "in this file" (8.7.2), or there are too many to be read."""
+    if len(dref) == _LEAF_BYTES:
+        return True
     at = 8
     while at + 12 <= len(dref):
         size = int.from_bytes(dref[at : at + 4], "big")

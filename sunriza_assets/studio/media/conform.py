@@ -179,7 +179,8 @@ def judge(
         info = examine(source, limits).info
         accept()
         found = [*_container(source, info), *_picture(info), *_size(info), *_packets(source)]
-        found += _promises(info, frame_count, Fraction(rate) if rate else None, sound=sound)
+        found += _promises(info, frame_count, Fraction(rate) if rate else None)
+        found += _beside(source, sound=sound)
         found.append(_cold_open(source, info))
     return Conformance(path, info, tuple(found))
 
@@ -303,10 +304,20 @@ def _read_packets(source: Source) -> list[_Packet]:
         ]
 
 
-def _promises(
-    info: VideoInfo, frame_count: int | None, rate: Fraction | None, *, sound: bool
-) -> list[Finding]:
-    found = [Finding("sound", sound or info.audio_codec is None, info.audio_codec or "none")]
+def _beside(source: Source, *, sound: bool) -> list[Finding]:
+    """What else is in the file: at most sound, of whatever codec; no second picture, no text."""
+    beside = [s for s in source.container.streams if s.index != source.video.index]
+    heard = [s.codec_context.name if s.codec_context else "unknown"
+             for s in beside if s.type == "audio"]  # fmt: skip
+    others = [s.type for s in beside if s.type != "audio"]
+    return [
+        Finding("sound", sound or not heard, ", ".join(heard) or "none"),
+        Finding("tracks", not others, ", ".join(others) or "nothing but pictures and sound"),
+    ]
+
+
+def _promises(info: VideoInfo, frame_count: int | None, rate: Fraction | None) -> list[Finding]:
+    found: list[Finding] = []
     if frame_count is not None:
         found.append(
             Finding(

@@ -71,7 +71,8 @@ class SoundTrack:
 
     def _placed(self, start: int, samples: Samples) -> tuple[int, Samples]:
         """Where a piece begins, and what is left of it after what is there already."""
-        if abs(start - self._done) <= _TOLERANCE * self.rate:
+        # Not the first piece: it decides how all that follows lies to the pictures.
+        if self._done and abs(start - self._done) <= _TOLERANCE * self.rate:
             start = self._done
         if start < self._done:
             samples, start = samples[:, self._done - start :], self._done

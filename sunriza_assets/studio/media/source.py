@@ -52,7 +52,7 @@ class Source:
     container_name: str
     """mp4, mov, webm or matroska."""
     video: VideoStream
-    """The first stream of moving pictures."""
+    """The stream of moving pictures that players show: the one marked, else the first."""
     audio: AudioStream | None
     """The first sound stream of a usual codec, if there is one."""
 
@@ -166,6 +166,13 @@ def _check_complete(path: Path, container_name: str) -> None:
                 remedy="Export it as one self-contained file.",
                 code="unsupported",
             )
+        if layout.compressed:
+            raise MediaError(
+                "The clip's index is compressed",
+                where=path,
+                remedy="Export it anew; only QuickTime of long ago packs its index.",
+                code="unsupported",
+            )
         missing, started = layout.overrun, layout.has_index
     else:
         missing, started = ebml_overrun(path), True
@@ -185,7 +192,9 @@ def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
 
 
 def _choose_streams(path: Path, container: InputContainer, container_name: str) -> Source:
-    video = next((s for s in container.streams.video if not _is_cover(s)), None)
+    videos = [s for s in container.streams.video if not _is_cover(s)]
+    marked = [s for s in videos if s.disposition & Disposition.default]
+    video = next(iter(marked + videos), None)
     if video is None:
         raise MediaError(
             "The file has no moving pictures",

@@ -71,7 +71,8 @@ def build_timeline(
         timestamps: one per frame in ticks, any order; twins count once.
         tick: seconds of a tick.
         last_duration: ticks the last frame lasts, if the file says so.
-        hint: frames per second the file claims, used for a single frame only.
+        hint: frames per second the file claims: decides for a single frame, and between rates
+            that explain the timestamps equally well (a second of 29.97 and of 30 in milliseconds).
 
     Raises:
         ValueError: no timestamps.
@@ -83,7 +84,7 @@ def build_timeline(
     if len(stamps) == 1:
         rate = 1 / said if said else (hint if hint and hint > 0 else Fraction(25))
         return Timeline(stamps, tick, 1 / rate, rate, constant=True)
-    rate, constant = _rate_of(stamps, tick)
+    rate, constant = _rate_of(stamps, tick, hint)
     if constant:
         return Timeline(stamps, tick, len(stamps) / rate, rate, constant=True)
     usual = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
@@ -101,15 +102,15 @@ def usable_rate(rate: Fraction) -> Fraction:
     return rate / math.ceil(rate / MAX_RATE) if rate >= 1 else rate * math.ceil(1 / rate)
 
 
-def _rate_of(stamps: Sequence[int], tick: Fraction) -> tuple[Fraction, bool]:
+def _rate_of(stamps: Sequence[int], tick: Fraction, hint: Fraction | None) -> tuple[Fraction, bool]:
     """The exact rate of at least two frames, and whether they all stand on its grid."""
     mean = (stamps[-1] - stamps[0]) * tick / (len(stamps) - 1)
     step = stamps[1] - stamps[0]
     even = all(b - a == step for a, b in pairwise(stamps))
     if even and tick < GRID_TOLERANCE:
         return 1 / mean, True
-    near = sorted(STANDARD_RATES, key=lambda rate: abs(rate * mean - 1))
-    for rate in near[:3]:
+    near = sorted(STANDARD_RATES, key=lambda rate: abs(rate * mean - 1))[:3]
+    for rate in sorted(near, key=lambda rate: rate != hint):
         if _on_grid(stamps, tick, rate):
             return rate, True
     if even:

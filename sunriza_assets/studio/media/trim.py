@@ -44,7 +44,7 @@ class _Plan:
     """What is taken of a clip."""
 
     begin: Fraction
-    """Seconds after the first frame."""
+    """Seconds after the first frame; that of a frame, so that sound stays with its picture."""
     rate: Fraction
     """Frames per second of the result."""
     frame_count: int
@@ -141,8 +141,8 @@ def _as_text(seconds: Fraction | float) -> str:
 
 
 def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) -> _Plan:
-    rate = usable_rate(examined.timeline.rate)
-    lasts = examined.timeline.duration
+    timeline = examined.timeline
+    rate, lasts = usable_rate(timeline.rate), timeline.duration
     count = round(min(most, lasts - start) * rate)
     if count < 1:
         raise MediaError(
@@ -151,7 +151,15 @@ def _plan(path: Path, examined: Examination, start: Fraction, most: Fraction) ->
             remedy="Start earlier.",
             code="no_frames",
         )
-    return _Plan(start, rate, count)
+    return _Plan(_frame_near(timeline, start, 1 / (2 * rate)), rate, count)
+
+
+def _frame_near(timeline: Timeline, time: Fraction, reach: Fraction) -> Fraction:
+    """The time of the frame nearest to a time, of two the earlier; itself if none is in reach."""
+    after = bisect_left(timeline.stamps, timeline.stamp_at(time))
+    near = [timeline.time_of(stamp) for stamp in timeline.stamps[max(0, after - 1) : after + 3]]
+    found = min(near, key=lambda frame: abs(frame - time), default=time)
+    return found if abs(found - time) <= reach else time
 
 
 def _upright(

@@ -1,7 +1,7 @@
 """From decoded frames to what a viewer sees: upright, square pixels, progressive, SDR bt709.
 
 One FFmpeg filter graph per frame format; it is built anew when a stream changes size or format
-midway. Frames come out one for one and in order.
+midway, or shows its first frame of two fields. Frames come out one for one and in order.
 """
 
 import tempfile
@@ -54,7 +54,7 @@ class Upright:
         path: the clip, for error messages.
         size: (width, height) of the frames that come out.
         orientation: how the stored frames lie.
-        deinterlace: whether they consist of two fields.
+        deinterlace: whether the first of them consists of two fields; later ones say so themselves.
         pixel_format: rgb24, or yuv420p with bt709 in limited range.
     """
 
@@ -78,7 +78,8 @@ class Upright:
 
     def push(self, frame: VideoFrame) -> Iterator[VideoFrame]:
         """Give a decoded frame; yields the converted ones that are ready, none or more."""
-        layout = _layout(frame)
+        self._deinterlace |= frame.interlaced_frame
+        layout = (*_layout(frame), self._deinterlace)
         if layout != self._layout:
             yield from self.finish()
             with reading(self._path):
@@ -117,7 +118,7 @@ class Upright:
             )
         ]
         if self._deinterlace:
-            nodes.append(graph.add("bwdif", "mode=send_frame:deint=all"))
+            nodes.append(graph.add("bwdif", "mode=send_frame:deint=interlaced"))
         nodes += [graph.add(name, args or None) for name, args in self._orientation.filters]
         width, height = self._size
         scale = f"w={width}:h={height}:flags={_SCALER}"

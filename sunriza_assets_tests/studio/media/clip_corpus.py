@@ -103,6 +103,8 @@ TIME = [
     film("low_light_30_to_15.mp4", Film(rate=_30, count=30, tick=_90K, stamps=[
         3000 * i if i < 20 else 3000 * (20 + 2 * (i - 20)) for i in range(30)]),
         Shown(_30, [*range(20), *(n for n in range(20, 30) for _ in range(2))][:-1])),
+    film("a_second_of_29_97.mkv", Film(rate=30 * NTSC, count=24, tick=_MS, stamps=[
+        10**6 + round(i * 1001 / 30) for i in range(24)])),
     film("starts_at_5_s.mkv", Film(count=12, tick=_MS, stamps=[5000 + 40 * i for i in range(12)])),
     film("long_pause.mp4", Film(count=4, tick=_MS, stamps=[0, 40, 80, 1080]),
         Shown(Fraction(25), [0, 1, *([2] * 25), 3])),
@@ -245,9 +247,18 @@ def _resized_midway(path: Path) -> None:
            "setts=pts=N:dts=N:time_base=1/25", path)  # fmt: skip
 
 
+def _second_is_marked(path: Path) -> None:
+    other, clip = path.with_name("other.mp4"), path.with_name("clip.mp4")
+    write(other, Film(count=3, size=(64, 96)))
+    write(clip, PLAIN)
+    ffmpeg("-i", other, "-i", clip, "-map", "0", "-map", "1", "-c", "copy",
+           "-disposition:v:0", "0", "-disposition:v:1", "default", path)  # fmt: skip
+
+
 STREAMS = [
     Case("cover_picture.mp4", _with_cover, Shown(Fraction(25), all_of(12))),
     Case("resized_midway.mkv", _resized_midway, Shown(Fraction(25), [*range(12), *range(12)])),
+    Case("second_video_is_the_one.mp4", _second_is_marked, Shown(Fraction(25), all_of(12))),
     copied("two_videos.mkv", PLAIN, Shown(Fraction(25), all_of(12)),
            "-map", "0", "-map", "0", "-c", "copy"),
 ]  # fmt: skip

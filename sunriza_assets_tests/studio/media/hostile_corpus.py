@@ -12,6 +12,7 @@ from sunriza_assets_tests.studio.media.films import Film, Sound, write
 __all__ = ["REFUSED"]
 
 _MS = Fraction(1, 1000)
+_FAST = {"movflags": "+faststart"}
 _SOUND_ONLY = replace(CLICK, count=2)
 
 
@@ -39,7 +40,7 @@ REFUSED = [
     raw("ebml_only.mkv", b"\x1aE\xdf\xa3\x93B\x82\x88matroska", "unreadable"),
     *(cut(f"cut_at_{share}.mp4", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
           Refused("truncated")) for share in (1, 10, 50, 90, 99)),
-    *(cut(f"faststart_cut_at_{share}.mp4", replace(PLAIN, container={"movflags": "+faststart"}),
+    *(cut(f"faststart_cut_at_{share}.mp4", replace(PLAIN, container=_FAST),
           lambda path, s=share: surgery.keep(path, s / 100), Refused("truncated"))
       for share in (50, 99)),
     *(cut(f"cut_at_{share}.mkv", PLAIN, lambda path, s=share: surgery.keep(path, s / 100),
@@ -75,6 +76,15 @@ REFUSED = [
     cut("points_to_address.mp4", PLAIN,
         lambda path: surgery.point_outside(path, b"http://127.0.0.1:9/clip.mp4"),
         Refused("unsupported")),
+    cut("points_to_itself_and_away.mp4", PLAIN, lambda path: surgery.point_outside(
+        path, b"http://127.0.0.1:9/", itself=1), Refused("unsupported")),
+    cut("points_away_at_last.mp4", PLAIN, lambda path: surgery.point_outside(
+        path, b"http://127.0.0.1:9/", itself=6000), Refused("unsupported")),
+    cut("packed_index.mov", PLAIN, surgery.pack_index, Refused("unsupported")),
+    cut("packed_index_points_away.mov", PLAIN, lambda path: surgery.pack_index(
+        surgery.point_outside(path, b"http://127.0.0.1:9/")), Refused("unsupported")),
+    cut("media_without_an_end_cut.mp4", replace(PLAIN, container=_FAST),
+        lambda path: surgery.keep(surgery.open_media(path), 0.7), Refused("damaged")),
     cut("points_to_file.mov", PLAIN,
         lambda path: surgery.point_outside(path, b"file:///etc/hostname"), Refused("unsupported")),
 ]  # fmt: skip

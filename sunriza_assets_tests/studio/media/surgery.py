@@ -72,16 +72,39 @@ def damage_media(path: Path, start: float, end: float) -> Path:
     return patch(path, first, bytes((i * 37 + 11) & 0xFF for i in range(last - first)))
 
 
-def point_outside(path: Path, url: bytes) -> Path:
+def open_media(path: Path) -> Path:
+    """Let the last box, the media data, reach to wherever the file ends."""
+    return patch(path, boxes_named(path, b"mdat")[0].start, b"\0\0\0\0")
+
+
+def pack_index(path: Path) -> Path:
+    """Compress `moov`, as QuickTime can. Only where it stands behind the media data."""
+    import zlib
+
+    data, index = path.read_bytes(), boxes_named(path, b"moov")[0]
+    plain = data[index.start : index.end]
+    packed = _box(b"cmvd", struct.pack(">I", len(plain)) + zlib.compress(plain))
+    packed = _box(b"moov", _box(b"cmov", _box(b"dcom", b"zlib") + packed))
+    path.write_bytes(data[: index.start] + packed)
+    return path
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def point_outside(path: Path, url: bytes, *, itself: int = 0) -> Path:
     """Make the data reference of the first track point to an address.
 
+    So many entries before it say that the media is in the file itself.
     The entry `url ` grows; `dref` and all boxes around it too. Only for files whose index stands
     behind the media data, so that no offset changes.
     """
     data = bytearray(path.read_bytes())
     dref = boxes_named(path, b"dref")[0]
     entry = dref.body + 8
-    new = struct.pack(">I", 12 + len(url) + 1) + b"url " + b"\0\0\0\0" + url + b"\0"
+    new = itself * _box(b"url ", b"\0\0\0\1") + _box(b"url ", b"\0\0\0\0" + url + b"\0")
+    struct.pack_into(">I", data, dref.body + 4, itself + 1)
     old = struct.unpack_from(">I", data, entry)[0]
     grown = len(new) - old
     for kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):

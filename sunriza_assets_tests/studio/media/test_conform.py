@@ -90,6 +90,23 @@ def test_promises_are_held(tmp_path: Path) -> None:
     assert problems_of(write(tmp_path / "s.mp4", film(sound=Sound())), sound=True) == set()
 
 
+_DTS = "-f lavfi -i sine=d=0.4 -c:a dca -strict -2"
+_SECOND = "-f lavfi -i testsrc2=s=96x64:d=0.4 -map 0 -map 1 -c:v:1 libx264"
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [(_DTS, "sound"), (_SECOND, "tracks"), ("-timecode 00:00:00:00", "tracks")],
+    ids=["sound nobody here decodes", "second picture", "time code"],
+)
+def test_nothing_else_is_in_an_idle(tmp_path: Path, more: str, name: str) -> None:
+    source = write(tmp_path / "source.mp4", FINE)
+    ffmpeg(
+        "-i", source, *more.split(), "-c:v:0", "copy", "-movflags", "+faststart", tmp_path / "a.mp4"
+    )
+    assert name in problems_of(tmp_path / "a.mp4")
+
+
 def test_another_container(tmp_path: Path) -> None:
     assert "container" in problems_of(write(tmp_path / "a.mkv", FINE))
     assert not conform(tmp_path / "a.mkv").playable

@@ -69,6 +69,21 @@ def test_a_minute_of_a_phones_clip_drifts_less_than_a_frame(tmp_path: Path, rate
     assert abs(np.mean(np.subtract(seen, heard))) < 0.005
 
 
+@pytest.mark.parametrize("start", [0.51, 1.0, 1.483, 2.017])
+def test_a_cut_between_two_frames_keeps_sound_with_its_picture(
+    tmp_path: Path, start: float
+) -> None:
+    """The nearest frame comes first, and the sound begins with that frame, not with the wish."""
+    marks = [31, 40, 58, 77]
+    stamps = [3003 * i for i in range(100)]
+    sound = Sound(seconds=3.4, clicks=[stamps[i] / 90000 for i in marks])
+    source = flash_film(tmp_path / "a.mp4", stamps, sound, set(marks))
+    trim(source, tmp_path / "b.mp4", start=start)
+    seen, heard = flashes_in(tmp_path / "b.mp4"), clicks_in(tmp_path / "b.mp4")
+    assert len(seen) == sum(mark >= round(start * 29.97) for mark in marks)
+    assert np.allclose(seen, heard, atol=0.002)
+
+
 def test_sound_and_picture_end_together(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", Film(count=40, sound=Sound(seconds=5)))
     info = trim(tmp_path / "a.mp4", tmp_path / "b.mp4", max_seconds=1)

@@ -100,6 +100,16 @@ def test_one_frame_lasts_as_the_file_says() -> None:
         build_timeline([], tick)
 
 
+def test_between_rates_that_both_fit_the_file_decides() -> None:
+    """A second of 30 and of 29.97 differ by a millisecond, which is all that Matroska counts."""
+    ntsc, tick = Fraction(30000, 1001), Fraction(1, 1000)
+    for rate in (ntsc, Fraction(30)):
+        stamps = [round(i / rate / tick) for i in range(24)]
+        assert build_timeline(stamps, tick, hint=rate).rate == rate
+    stamps = [round(i / ntsc / tick) for i in range(90)]
+    assert build_timeline(stamps, tick, hint=Fraction(30)).rate == ntsc  # unless time tells
+
+
 @given(st.fractions(Fraction(1, 100), Fraction(240), max_denominator=1001))
 def test_usable_rate_is_a_whole_part_or_multiple(rate: Fraction) -> None:
     usable = usable_rate(rate)
