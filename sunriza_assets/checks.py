@@ -21,7 +21,7 @@ from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.partitions import AVATARS
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "idle_problems"]
 
 
 def _checking(
@@ -75,11 +75,32 @@ def idle_plays(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
     """A phone would play idle.mp4: H.264, yuv420p, even, constant rate, no audio, and so on."""
+    problems, told = idle_problems(idle_video)
+    return _verdict(context, stores, problems, told)
+
+
+def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
+    """What speaks against publishing an idle, and what was found of it.
+
+    The frames it was made of are gone by now; how like them it is, was measured when it was made.
+
+    Args:
+        idle_video: the folder with idle.mp4 and idle.json.
+    """
+    from sunriza_assets.studio.media.budget import MIN_SSIM
     from sunriza_assets.studio.media.conform import conform
 
     sheet = IdleSheet.beside(idle_video)
-    found = conform(idle_video / "idle.mp4", frame_count=sheet.frame_count)
-    return _verdict(context, stores, list(found.problems), {"frame_count": sheet.frame_count})
+    found = conform(idle_video / "idle.mp4", frame_count=sheet.frame_count, rate=sheet.rate)
+    problems = list(found.problems)
+    if not sheet.likeness >= MIN_SSIM:
+        problems.append(f"ssim: {sheet.likeness:.4f}, below {MIN_SSIM}")
+    return problems, {
+        "frame_count": sheet.frame_count,
+        "frame_rate": f"{sheet.rate.numerator}/{sheet.rate.denominator}",
+        "mean_ssim": sheet.likeness,
+        "looked_at": dg.MetadataValue.json([f"{f.name}: {f.detail}" for f in found.findings]),
+    }
 
 
 @_checking("idle_video")
@@ -89,11 +110,11 @@ def idle_lasts(
     """idle.mp4 lasts as long as was planned, and not longer than a clip may."""
     from sunriza_assets.studio.media.probe import describe_own
 
-    sheet = IdleSheet.beside(idle_video).content
+    sheet = IdleSheet.beside(idle_video)
     info = describe_own(idle_video / "idle.mp4")
-    planned = sheet["frame_count"] * sheet["rate"][1] / sheet["rate"][0]
+    planned = float(sheet.frame_count / sheet.rate)
     problems = []
-    if abs(float(info.duration) - planned) > 0.5 * sheet["rate"][1] / sheet["rate"][0]:
+    if abs(float(info.duration) - planned) > 0.5 / sheet.rate:
         problems.append(f"it lasts {float(info.duration):.3f} s, planned were {planned:.3f} s")
     if not 0.2 <= planned <= 10.1:
         problems.append(f"{planned:.2f} s is no length for an idle")

@@ -1,7 +1,9 @@
 """Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -63,6 +65,7 @@ def motion_template(
                 with step.watch.stage("store"):
                     cache.put(key, template, seconds=step.watch.elapsed_s)
         step.works_on(frames=template.frame_count, rate=template.rate)
+        _tell_of_gaps(context, template.facts)
         file = step.folder / "motion.npz"
         shutil.copyfile(cache.file(key), file)
         return step.result(
@@ -104,7 +107,7 @@ def idle_video(
     Everything downstream reads its parameters from idle.json, so a run of a single asset can never
     mix two sets.
     """
-    from sunriza_assets.studio.media.encode import encode
+    from sunriza_assets.studio.media.encode import idle_writer
     from sunriza_assets.studio.media.frames import read_frames
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
@@ -123,9 +126,10 @@ def idle_video(
         folder.mkdir()
         video = folder / "idle.mp4"
         frames = step.watch.iterate("render", rendering.frames(), gpu=True)
-        with step.watch.stage("encode"):
-            told = counted(frames, rendering.frame_count, step.progress)
-            info = encode(told, video, rate=rendering.rate)
+        with step.watch.stage("encode"), idle_writer(video, rate=rendering.rate) as writer:
+            for frame in counted(frames, rendering.frame_count, step.progress):
+                writer.write(frame)
+        info, quality = writer.info, writer.quality.to_dict()
         sheet = {
             "engine": choice.engine.name,
             "engine_version": choice.engine.version,
@@ -135,6 +139,7 @@ def idle_video(
             "rate": [rendering.rate.numerator, rendering.rate.denominator],
             "frame_count": rendering.frame_count,
             "facts": dict(rendering.facts),
+            "quality": quality,
             "track": rendering.track.round(5).tolist(),
         }
         (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
@@ -154,9 +159,24 @@ def idle_video(
                 "width": info.width,
                 "height": info.height,
                 "video_bytes": info.size_bytes,
+                "quality": dg.MetadataValue.json(quality),
                 "parameters": dg.MetadataValue.json(parameters.to_dict()),
                 "facts": dg.MetadataValue.json(dict(rendering.facts)),
             },
+        )
+
+
+def _tell_of_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:
+    """Nobody shall wonder why an idle is shorter than its clip, or still for a moment."""
+    for gap in facts.get("face_gaps_filled", ()):
+        context.log.info(
+            "The face is not seen for %(seconds)g s from %(start_s)g s on; that is filled", gap
+        )
+    if "shortened_to" in facts:
+        context.log.warning(
+            "Of the clip's %(of_s)g s only %(seconds)g s from %(start_s)g s on show the face "
+            "without a break; these are used",
+            facts["shortened_to"],
         )
 
 

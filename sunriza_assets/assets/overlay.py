@@ -6,6 +6,7 @@ always belong to the idle that they lie beside.
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,16 @@ class IdleSheet:
     def frame_count(self) -> int:
         """Frames of the idle."""
         return int(self.content["frame_count"])
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second of the idle, exact."""
+        return Fraction(*self.content["rate"])
+
+    @property
+    def likeness(self) -> float:
+        """Mean structural similarity of the idle to the frames it was encoded from."""
+        return float(self.content["quality"]["mean_ssim"])
 
 
 @dg.asset(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 from resources.avatars_local import LocalAvatars
+from sunriza_assets.checks import idle_problems
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.studio.media.conform import conform
+from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.overlay.visemes import VISEMES
@@ -67,6 +70,34 @@ def test_the_idle_plays_and_lasts(installation: Installation, first: dict[str, A
     assert not conform(idle, frame_count=planned).problems
     assert len(list(read_frames(idle))) == planned == info.frame_count
     assert 3 <= float(info.duration) <= 10
+
+
+def test_the_idle_says_how_well_it_was_encoded(first: dict[str, Any]) -> None:
+    quality = first["assets"]["idle_video"]["metadata"]["quality"]
+    assert quality["encoder"] in ("libx264", "h264_nvenc")
+    assert 0.97 <= quality["lowest_ssim"] <= quality["mean_ssim"] < 1
+    assert quality["size_bytes"] <= quality["budget_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"rate": [30000, 1001]}, "rate"),
+        ({"frame_count": 24}, "frame_count"),
+        ({"quality": {"mean_ssim": 0.96}}, "ssim"),
+    ],
+)
+def test_an_idle_that_breaks_its_promises_is_not_published(
+    tmp_path: Path, change: dict[str, Any], problem: str | None
+) -> None:
+    grey = (np.full((64, 64, 3), 60 + i, np.uint8) for i in range(25))
+    encode(grey, tmp_path / "idle.mp4", rate=Fraction(25))
+    sheet = {"rate": [25, 1], "frame_count": 25, "quality": {"mean_ssim": 0.99}, **change}
+    (tmp_path / "idle.json").write_text(json.dumps(sheet))
+    problems, told = idle_problems(tmp_path)
+    assert [said.partition(":")[0] for said in problems] == ([problem] if problem else [])
+    assert told["mean_ssim"] == (0.96 if problem == "ssim" else 0.99)
 
 
 def test_atlas_mask_and_roi_belong_together(

@@ -36,7 +36,7 @@ from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.sound import SoundTrack
 
-__all__ = ["Quality", "VideoWriter", "encode"]
+__all__ = ["Quality", "VideoWriter", "encode", "idle_writer"]
 
 _SOUND_BITS: Final = 128_000
 """Bits per second of AAC: nothing is heard of it, the sound is kept for people."""
@@ -57,11 +57,6 @@ def encode(
 ) -> VideoInfo:
     """Encode a stream of frames without sound, which is what an idle is.
 
-    There is one key frame, the first: another would draw grain and texture anew in the middle, and
-    then the last frame differs from the first by all that has happened to them since. (Of six loops
-    without a seam three had one of 2-3 ordinary steps with a key frame every two seconds, none had
-    with one.)
-
     Args:
         frames: (H, W, 3) uint8 RGB, all of one even size.
         path: destination, .mp4.
@@ -73,13 +68,25 @@ def encode(
         MediaError: `no_frames`; `unsupported`: an odd size or frames that differ in size;
             `not_playable`: it is too large or too unlike the frames to be published.
     """
-    writer = VideoWriter(
-        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True
-    )
-    with writer:
+    with idle_writer(path, rate=rate, crf=crf, encoder=encoder) as writer:
         for frame in frames:
             writer.write(frame)
     return writer.info
+
+
+def idle_writer(
+    path: Path, *, rate: Fraction, crf: int = CRF, encoder: Encoder = "auto"
+) -> "VideoWriter":
+    """What `encode` writes with, for who wants to tell its `quality`, too.
+
+    There is one key frame, the first: another would draw grain and texture anew in the middle, and
+    then the last frame differs from the first by all that has happened to them since. (Of six loops
+    without a seam three had one of 2-3 ordinary steps with a key frame every two seconds, none had
+    with one.)
+    """
+    return VideoWriter(
+        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +239,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             encoder=self._encoder,
             size_bytes=self.info.size_bytes,
             budget_bytes=budget,
-            mean_ssim=likeness.mean if likeness is not None else None,
-            lowest_ssim=likeness.lowest if likeness is not None else None,
+            mean_ssim=round(likeness.mean, 5) if likeness is not None else None,
+            lowest_ssim=round(likeness.lowest, 5) if likeness is not None else None,
         )
         problems = []
         if likeness is not None and likeness.mean < MIN_SSIM:
