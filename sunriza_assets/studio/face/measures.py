@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
@@ -43,6 +44,12 @@ BLINK_PAUSE: Final = 1 / 6
 """Least seconds between two blinks."""
 BLINK_SECONDS: Final = 0.4
 """Most seconds that a blink lasts at half its depth; a longer one is a squint or a closed eye."""
+BLINK_DOUBT: Final = 0.12
+"""Depth and prominence from which on a dip may be a blink that is badly seen, as behind glasses."""
+BLINK_BOTH: Final = 0.35
+"""Share of a blink's depth that the eye which closes less must reach; below, it is a wink."""
+_BOTH_WITHIN: Final = 1 / 15
+"""Seconds by which one eye may be ahead of the other."""
 
 
 def eye_apertures(points: Points) -> NDArray[np.float64]:
@@ -82,26 +89,34 @@ def head_angles(points: Points) -> NDArray[np.float64]:
     return angles.reshape(*points.shape[:-2], 3)
 
 
-def blink_frames(apertures: NDArray[np.floating], rate: float) -> NDArray[np.int64]:
+def blink_frames(
+    apertures: NDArray[np.floating], rate: float, *, doubtful: bool = False
+) -> NDArray[np.int64]:
     """Frames in which the eyes are shut at the height of a blink.
 
+    A blink is brief, deep against how far these eyes are open as a rule, deep against the moments
+    before and after it, and of both eyes. A squint is longer, a wink one-sided.
+
     Args:
-        apertures: (T, 2) from `eye_apertures`; a blink is one of both eyes.
+        apertures: (T, 2) from `eye_apertures`.
         rate: frames per second.
+        doubtful: whether shallow dips count, too, that may or may not be blinks.
     """
-    mean = np.asarray(apertures, np.float64).mean(axis=1)
-    closure = 1 - mean / np.percentile(mean, 70)
-    distance = max(1, round(rate * BLINK_PAUSE))
+    eyes = np.asarray(apertures, np.float64)
+    closure = 1 - eyes / np.maximum(np.percentile(eyes, 70, axis=0), 1e-6)
     # A blink at the very end or start has one shoulder only; give it the other.
-    padded = np.concatenate([[0.0], closure, [0.0]])
-    peaks, _ = find_peaks(
+    padded = np.concatenate([[0.0], closure.mean(axis=1), [0.0]])
+    peaks, found = find_peaks(
         padded,
-        height=BLINK_DEPTH,
-        prominence=BLINK_PROMINENCE,
-        distance=distance,
+        height=BLINK_DOUBT if doubtful else BLINK_DEPTH,
+        prominence=BLINK_DOUBT if doubtful else BLINK_PROMINENCE,
+        distance=max(1, round(rate * BLINK_PAUSE)),
         width=(None, BLINK_SECONDS * rate),
     )
-    return np.asarray(peaks - 1, np.int64)
+    frames = np.asarray(peaks - 1, np.int64)
+    reach = round(rate * _BOTH_WITHIN)
+    lesser = maximum_filter1d(closure, 2 * reach + 1, axis=0, mode="nearest").min(axis=1)
+    return frames[lesser[frames] >= BLINK_BOTH * found["peak_heights"]]
 
 
 def _opening(

@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 _LOWPASS_FRAMES: Final = 7
 _AGREEMENT: Final = 0.8
 _MOST_LOST: Final = 0.2
+_SAME_BLINK: Final = 0.15
+"""Seconds by which the heights of one blink, which are flat, may differ between two clips."""
 GATES: Final = {"eye": 0.02, "mouth": 0.02, "yaw": 0.02, "lips": 0.006}
 """Standard deviation that a clip's curve must have for its correlation to mean anything: noise in a
 still picture has about a tenth of it."""
@@ -57,7 +59,9 @@ class Signals:
     lips: Array
     """(T, 40, 2) inner and outer lips, head motion undone, about their mean, IOD."""
     blinks: tuple[int, ...]
-    """Frames of the blinks."""
+    """Frames of the blinks that are beyond doubt."""
+    maybe_blinks: tuple[int, ...]
+    """Frames of these and of the dips that may be blinks."""
     jitter: float
     """Mean second difference of the landmarks, IOD."""
 
@@ -77,8 +81,10 @@ class Following:
     """Correlation by curve (eye, mouth, yaw, lips); None where the driver hardly moves."""
     control: dict[str, float | None]
     """The same against the driver a third out of step: must be low."""
-    blinks: tuple[int, int]
-    """Blinks counted in the driver and in the output."""
+    missed: tuple[int, ...]
+    """Frames of the driver's blinks at which the output's eyes do not close."""
+    invented: tuple[int, ...]
+    """Frames of the output's blinks at which the driver's eyes do not close."""
     jitter: float
     """Jitter of the output over the driver's."""
 
@@ -108,7 +114,8 @@ def signals(points: Array, rate: Fraction) -> Signals:
         mouth=_low(mouth_aperture(points), rate),
         yaw=_low(head_angles(points)[:, 0], rate),
         lips=_low(_lip_trajectories(points), rate),
-        blinks=tuple(int(frame) for frame in blink_frames(apertures, float(rate))),
+        blinks=tuple(blink_frames(apertures, float(rate)).tolist()),
+        maybe_blinks=tuple(blink_frames(apertures, float(rate), doubtful=True).tolist()),
         jitter=jitter(points, iod),
     )
 
@@ -117,6 +124,10 @@ def compare(
     driver: Signals, output: Signals, *, mouth: NDArray[np.floating[Any]] | None = None
 ) -> Following:
     """How well an output follows a driver of as many frames.
+
+    Blinks are compared one by one, and with two thresholds: what is beyond doubt on one side must
+    at least be possible on the other. With one threshold, a blink that either eye sees half shut,
+    as behind glasses, would be held against the output whichever way it was drawn.
 
     Args:
         driver: the clip.
@@ -142,9 +153,24 @@ def compare(
     return Following(
         r=correlations(0),
         control=correlations(count // 3),
-        blinks=(len(driver.blinks), len(output.blinks)),
+        missed=_unanswered(driver.blinks, output.maybe_blinks, driver.rate),
+        invented=_unanswered(output.blinks, driver.maybe_blinks, driver.rate),
         jitter=output.jitter / max(driver.jitter, 1e-9),
     )
+
+
+def _unanswered(
+    blinks: tuple[int, ...], answers: tuple[int, ...], rate: Fraction
+) -> tuple[int, ...]:
+    """Those blinks for which there is no answer at about the same time; each answers once."""
+    left, alone = list(answers), []
+    for blink in blinks:
+        near = [answer for answer in left if abs(answer - blink) <= _SAME_BLINK * rate]
+        if near:
+            left.remove(near[0])
+        else:
+            alone.append(blink)
+    return tuple(alone)
 
 
 def _lip_trajectories(points: Array) -> Array:

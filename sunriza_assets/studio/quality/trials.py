@@ -198,11 +198,10 @@ def _compared(clip: Clip, seen: Signals) -> Following:
 def _followed(following: Following) -> dict[str, float | None]:
     """A comparison's figures under the names of the bars."""
     controls = [abs(r) for r in following.control.values() if r is not None]
-    driver, output = following.blinks
     return {
         **{f"{name} r": r for name, r in following.r.items()},
         "control r": float(np.median(controls)) if controls else None,
-        "blinks missed or invented": float(abs(driver - output)),
+        "blinks missed or invented": float(len(following.missed) + len(following.invented)),
         "jitter over the clip's": following.jitter,
     }
 

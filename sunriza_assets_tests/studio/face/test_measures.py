@@ -104,3 +104,20 @@ def test_a_squint_is_no_blink() -> None:
     closure = 0.6 / (1 + np.exp(-20 * (0.5 - np.abs(times - 2.5))))  # for a second
     apertures = np.repeat(0.3 * (1 - closure)[:, None], 2, axis=1)
     assert len(blink_frames(apertures, 30)) == 0
+
+
+def test_a_wink_is_no_blink() -> None:
+    times = np.arange(90) / 30
+    closure = np.exp(-(((times - 1.5) / 0.07) ** 2))
+    one_eye = 0.3 * (1 - np.stack([0.9 * closure, 0.1 * closure], axis=1))
+    assert len(blink_frames(one_eye, 30)) == len(blink_frames(one_eye, 30, doubtful=True)) == 0
+    unlike = 0.3 * (1 - np.stack([0.9 * closure, 0.4 * closure], axis=1))
+    assert len(blink_frames(unlike, 30)) == 1
+
+
+def test_a_blink_half_seen_is_a_doubtful_one() -> None:
+    times = np.arange(90) / 30
+    closure = 0.2 * np.exp(-(((times - 1.5) / 0.07) ** 2))
+    apertures = np.repeat(0.3 * (1 - closure)[:, None], 2, axis=1)
+    assert len(blink_frames(apertures, 30)) == 0
+    assert blink_frames(apertures, 30, doubtful=True).tolist() == [45]

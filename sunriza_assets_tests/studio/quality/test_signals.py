@@ -1,5 +1,6 @@
 """Curves of a clip: what follows is told from what does not, and the control finds nothing."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -27,17 +28,37 @@ def seen(sample: Sample, models_root) -> tuple[Signals, Signals]:  # type: ignor
 def test_two_models_see_the_same_clip_alike(seen: tuple[Signals, Signals]) -> None:
     following = compare(*seen)
     assert all(r is not None and r > 0.85 for r in following.r.values()), following.r
-    assert following.blinks == (2, 2)
+    assert (following.missed, following.invented) == ((), ())
+    assert [len(side.blinks) for side in seen] == [2, 2]
     assert all(r is not None and abs(r) < 0.45 for r in following.control.values())
 
 
 def test_a_still_driver_is_not_judged(seen: tuple[Signals, Signals]) -> None:
     _, other = seen
-    still = Signals(**{
-        **{name: getattr(other, name) for name in ("rate", "points", "blinks", "jitter")},
-        **{name: np.zeros_like(getattr(other, name)) for name in ("eye", "mouth", "yaw", "lips")},
-    })  # fmt: skip
+    curves = ("eye", "mouth", "yaw", "lips")
+    still = replace(other, **{name: np.zeros_like(getattr(other, name)) for name in curves})
     assert set(compare(still, other).r.values()) == {None}
+
+
+def test_blinks_are_matched_one_by_one(seen: tuple[Signals, Signals]) -> None:
+    _, clip = seen
+
+    def blinking(certain: tuple[int, ...], maybe: tuple[int, ...] = ()) -> Signals:
+        return replace(clip, blinks=certain, maybe_blinks=tuple(sorted({*certain, *maybe})))
+
+    def unmatched(driver: Signals, output: Signals) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        following = compare(driver, output)
+        return following.missed, following.invented
+
+    assert unmatched(blinking((40, 90)), blinking((41, 88))) == ((), ())
+    assert unmatched(blinking((40, 90)), blinking((41,))) == ((90,), ())
+    assert unmatched(blinking((40,)), blinking((39, 70))) == ((), (70,))
+    assert unmatched(blinking((40,)), blinking((70,))) == (
+        (40,),
+        (70,),
+    )  # equal counts are not enough
+    assert unmatched(blinking((40,)), blinking((38, 43))) == ((), (43,))  # one answers once
+    assert unmatched(blinking((40,), maybe=(90,)), blinking((90,), maybe=(40,))) == ((), ())
 
 
 def test_what_two_models_read_differently_is_not_judged(seen: tuple[Signals, Signals]) -> None:
