@@ -9,8 +9,13 @@ layout are the same, so a home may be opened with either; nothing is known here 
 Commits are not synced one by one (`synchronous=NORMAL`, safe with a write-ahead log): a power cut
 may take the last second of the event log along, never its integrity. A killed process loses
 nothing.
+
+Every run has a database of its own, and making its eight tables and their indices took a quarter of
+what was left. The first one of a process is made by Dagster; the others are copies of it.
 """
 
+import os
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -27,6 +32,8 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
+
+from sunriza_assets.warm_events import Remembering
 
 __all__ = ["WarmSqliteStorage"]
 
@@ -82,29 +89,36 @@ class _WarmRuns(SqliteRunStorage):
         self._engine.dispose()
 
 
-class _WarmEvents(SqliteEventLogStorage):
+class _WarmEvents(Remembering, SqliteEventLogStorage):
     """The event log: one database per run, and an index of what concerns assets."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._tables: set[str] = set()
+        self._blank: bytes | None = None  # a run's database in which nothing is told yet
         super().__init__(base_dir, inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
-            engine = self._engine(shard)
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                self._begin(shard)
                 self._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
+            with self._engine(shard).connect() as connection, connection.begin():
                 yield connection
 
-    def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table; one that was there once stays."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
+    def _has_table_now(self, table_name: str) -> bool:
+        return SqliteEventLogStorage.has_table(self, table_name)
+
+    def _begin(self, shard: str) -> None:
+        """Make sure that a database has its tables."""
+        path = Path(self.path_for_shard(shard))
+        is_new = shard != INDEX_SHARD_NAME and not path.exists()
+        if is_new and self._blank is not None and _placed(self._blank, path):
+            return
+        engine = self._engine(shard)
+        self._initdb(engine)
+        if is_new:
+            self._blank = _content(engine)
 
     def dispose(self) -> None:
         """Close all files."""
@@ -121,6 +135,28 @@ class _WarmEvents(SqliteEventLogStorage):
         while len(self._engines) > OPEN_SHARDS + 1:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[shard]
+
+
+def _content(engine: Engine) -> bytes:
+    """A database as the bytes of its file."""
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        if not isinstance(raw, sqlite3.Connection):
+            raise TypeError(f"a connection of SQLite, not {type(raw).__name__}")
+        return raw.serialize()
+
+
+def _placed(content: bytes, path: Path) -> bool:
+    """Put a whole file into its place, unless another process has been faster."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    beside.write_bytes(content)
+    try:
+        os.link(beside, path)
+    except OSError:  # it is there now, or this file system has no links: Dagster makes it
+        return False
+    finally:
+        beside.unlink()
+    return True
 
 
 def _open_engine(url: str) -> Engine:

@@ -32,6 +32,13 @@ def broker_settings() -> dict[str, Any]:
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "broker_transport_options": {"visibility_timeout": MAX_RUN_S},
+        # A launch waits about a minute for a broker that restarts, instead of failing the run.
+        "task_publish_retry_policy": {
+            "max_retries": 20,
+            "interval_start": 0.2,
+            "interval_step": 0.3,
+            "interval_max": 5,
+        },
         # The launcher asks for the state of a run's task for as long as the run may last.
         "result_expires": 2 * MAX_RUN_S,
         "task_track_started": True,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
@@ -19,7 +20,7 @@ from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.instance import prepare_instance
 from sunriza_assets.studio.sample.clip import Sample, write_sample
 from sunriza_assets.studio.sample.performance import perform
-from sunriza_assets_tests.fleet.servers import Child, postgres, redis, wait_until
+from sunriza_assets_tests.fleet.servers import Child, Redis, postgres, wait_until
 
 ROOT = Path(__file__).parents[2]
 SMALL: Mapping[str, Any] = {
@@ -29,6 +30,10 @@ SMALL: Mapping[str, Any] = {
     "loop": False,  # a second of rest has no step that a seam could be measured by
 }
 """Parameters with which the real engine needs a second or two for an avatar."""
+LONGER: Mapping[str, Any] = {**SMALL, "max_seconds": 10.0}
+"""As small, but the whole clip: its steps take long enough to be met at work."""
+QUICK_WATCH = {"poll_interval_seconds": 2, "free_slots_after_run_end_seconds": 2}
+"""Run monitoring that looks five times as often as it is shipped: as many looks, less waiting."""
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Installation:
     root: Path
     home: Home
     env: Mapping[str, str]
+    broker: Redis | None = None
     children: list[Child] = field(default_factory=list)
 
     @property
@@ -57,9 +63,16 @@ class Installation:
         child = self.start("daemon", daemon, "run", "-m", "sunriza_assets.definitions")
         wait_until("the daemon works", lambda: "for sensor:" in child.log.read_text())
 
-    def add(self, avatar_id: str, sample: Sample, *, watched: bool = True) -> None:
-        """A small avatar; one that is not watched is rendered only when somebody asks for it."""
-        add_avatar(avatar_id, sample.portrait, sample.clip, parameters=dict(SMALL))
+    def add(
+        self,
+        avatar_id: str,
+        sample: Sample,
+        parameters: Mapping[str, Any] = SMALL,
+        *,
+        watched: bool = True,
+    ) -> None:
+        """An avatar; one that is not watched is rendered only when somebody asks for it."""
+        add_avatar(avatar_id, sample.portrait, sample.clip, parameters=dict(parameters))
         if not watched:
             self.avatars.merge(avatar_id, {"training": {"dynamicsEnabled": False}})
 
@@ -74,11 +87,11 @@ class Installation:
 
 @pytest.fixture(scope="session")
 def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    """Four samples whose clips differ."""
+    """Four short samples whose clips differ."""
     folder = tmp_path_factory.mktemp("clips")
     rates = (Fraction(20), Fraction(24), Fraction(25), Fraction(30))
     return [
-        write_sample(folder / str(rate), models_root, performance=perform(rate, Fraction(6)))
+        write_sample(folder / str(rate), models_root, performance=perform(rate, Fraction(2)))
         for rate in rates
     ]
 
@@ -105,17 +118,20 @@ def fleet(models_root: Path) -> Iterator[Installation]:
     root.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
+        broker = stack.enter_context(Redis(root))
         said = {
             "SUNRIZA_POSTGRES_URL": stack.enter_context(postgres(root / "postgres")),
-            "SUNRIZA_CELERY_BROKER": stack.enter_context(redis(root)),
+            "SUNRIZA_CELERY_BROKER": broker.url,
             "SUNRIZA_TEST_DIARY": str(root / "diary"),
         }
         (root / "diary").mkdir()
         (root / "dagster").mkdir()
-        shipped = (ROOT / "deploy" / "celery" / "dagster.yaml").read_text()
-        fitted = shipped.replace("max_concurrent_runs: 6", "max_concurrent_runs: 3")
-        (root / "dagster" / "dagster.yaml").write_text(fitted)
+        settings = yaml.safe_load((ROOT / "deploy" / "celery" / "dagster.yaml").read_text())
+        settings["concurrency"]["runs"]["max_concurrent_runs"] = 3
+        settings["run_monitoring"].update(QUICK_WATCH)
+        (root / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(settings))
         made = _installation(root, models_root, root / "dagster", said, patch)
+        made.broker = broker
         stack.callback(made.stop)
         prepare_instance(made.home, gpus=2)
         made.start_daemon()

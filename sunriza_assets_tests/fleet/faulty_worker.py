@@ -110,7 +110,8 @@ def _write_down_loads(folder: Path) -> None:
     original: Callable[..., Any] = runtime.Graph.__init__
 
     def __init__(self: runtime.Graph, path: Path, **more: Any) -> None:  # noqa: N807
-        _note(folder, "loads", os.getpid(), path.name)
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        _note(folder, "loads", os.getpid(), path.name, f"gpu:{seen}")
         original(self, path, **more)
 
     runtime.Graph.__init__ = __init__  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["Child", "free_port", "postgres", "redis", "wait_until", "wait_until_none"]
+__all__ = ["Child", "Redis", "free_port", "postgres", "wait_until", "wait_until_none"]
 
 PATIENCE_S = 90.0
 
@@ -61,20 +61,24 @@ class Child:
         self.process.wait(timeout=15)
 
 
-def wait_until(what: str, done: Callable[[], object], *, patience_s: float = PATIENCE_S) -> None:
-    """Look twice a second; a test fails when it never comes true."""
-    wait_until_none(what, lambda: None if done() else "not yet", patience_s=patience_s)
+def wait_until(
+    what: str, done: Callable[[], object], *, patience_s: float = PATIENCE_S, every_s: float = 0.5
+) -> None:
+    """Look again and again; a test fails when it never comes true."""
+    wait_until_none(
+        what, lambda: None if done() else "not yet", patience_s=patience_s, every_s=every_s
+    )
 
 
 def wait_until_none(
-    what: str, left: Callable[[], object], *, patience_s: float = PATIENCE_S
+    what: str, left: Callable[[], object], *, patience_s: float = PATIENCE_S, every_s: float = 0.5
 ) -> None:
-    """Look twice a second until nothing is left; a test fails with what still is."""
+    """Look again and again until nothing is left; a test fails with what still is."""
     end = time.monotonic() + patience_s
     while seen := left():
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience_s:.0f} s in vain: {what} ({seen!r})")
-        time.sleep(0.5)
+        time.sleep(every_s)
 
 
 def free_port() -> int:
@@ -84,19 +88,50 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """A Redis server; yields its URL."""
-    port = free_port()
-    arguments = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = Child(
-        [_found("redis-server"), *map(str, arguments), "--dir", folder], folder / "redis.log"
-    )
-    try:
-        wait_until("Redis answers", lambda: _listens(port))
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.stop()
+class Redis:
+    """A Redis server that forgets everything when it ends, as a broker may.
+
+    Args:
+        folder: for its log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._server: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, the same after a restart."""
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def __enter__(self) -> "Redis":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, with nothing in it."""
+        arguments = [
+            "--port",
+            self._port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        command = [_found("redis-server"), *map(str, arguments), "--dir", self._folder]
+        self._server = Child(command, self._folder / "redis.log")
+        wait_until("Redis answers", lambda: _listens(self._port), every_s=0.1)
+
+    def stop(self) -> None:
+        """End it; what was in it is gone."""
+        if self._server is not None:
+            self._server.stop()
 
 
 @contextmanager
@@ -121,7 +156,7 @@ def postgres(folder: Path) -> Iterator[str]:
     log.touch()
     server = Child([_found("postgres"), "-D", data, *settings], log, user=user, cwd=folder)
     try:
-        wait_until("PostgreSQL starts", lambda: "ready to accept" in log.read_text())
+        wait_until("PostgreSQL starts", lambda: "ready to accept" in log.read_text(), every_s=0.1)
         yield f"postgresql+psycopg2://sunriza@127.0.0.1:{port}/postgres"
     finally:
         # SIGINT is its fast shutdown; a killed one would leave shared memory behind.

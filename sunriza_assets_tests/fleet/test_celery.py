@@ -1,10 +1,13 @@
 """A backfill on Celery workers, with real servers, injected faults and a killed worker.
 
 What must hold: every avatar ends published exactly once or with `error`; no clip is extracted
-twice; nothing is lost; a new avatar does not wait behind the backfill.
+twice; nothing is lost; a new avatar does not wait behind the backfill; a broker that restarts costs
+no run; runs and steps go to the queue that their tags name.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,12 +18,21 @@ import dagster as dg
 import pytest
 
 from sunriza_assets.studio.sample.clip import Sample
-from sunriza_assets_tests.fleet.conftest import ROOT, Installation
+from sunriza_assets_tests.fleet.conftest import LONGER, ROOT, Installation
 from sunriza_assets_tests.fleet.faulty_worker import ASSETS, diary, fault_of
-from sunriza_assets_tests.fleet.runs import run_of, status, step_started
+from sunriza_assets_tests.fleet.runs import (
+    history,
+    launch_order,
+    run_of,
+    runs_of,
+    status,
+    step_started,
+    step_workers,
+    worker_of,
+)
 from sunriza_assets_tests.fleet.servers import Child, wait_until, wait_until_none
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 AVATARS = [f"fleet-{number:02d}" for number in range(20)]
 
@@ -30,6 +42,12 @@ def instance(fleet: Installation) -> Iterator[dg.DagsterInstance]:
     """The fleet's instance, as this process sees it."""
     with dg.DagsterInstance.get() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def gpu0(fleet: Installation) -> Child:
+    """The worker that lives through all of it."""
+    return start_worker(fleet, "gpu", "--gpu", "0")
 
 
 def faults() -> dict[str, str]:
@@ -44,22 +62,22 @@ def faults() -> dict[str, str]:
     return met
 
 
-@pytest.mark.timeout(600)
 def test_a_backfill_survives_faults_and_a_killed_worker(
-    fleet: Installation, instance: dg.DagsterInstance, clips: list[Sample]
+    fleet: Installation, instance: dg.DagsterInstance, clips: list[Sample], gpu0: Child
 ) -> None:
     for number, avatar_id in enumerate(AVATARS):
-        fleet.add(avatar_id, clips[number % 3], watched=False)
-    workers = [start_worker(fleet, name) for name in ("one", "two")]
+        # Two in a row share a clip, so that two workers want it extracted at once.
+        fleet.add(avatar_id, clips[number // 2 % 3], watched=False)
+    gpu1 = start_worker(fleet, "gpu", "--gpu", "1")
     backfill_id = sunriza(fleet, "backfill", "--all", "--no-wait")["backfill"]
 
-    wait_until("some are published", lambda: len(published(fleet)) >= 4, patience_s=180)
+    wait_until("one is published", lambda: published(fleet), patience_s=180)
     fleet.add("newcomer", clips[3])
-    wait_until("worker two renders", lambda: "two" in rendering(instance))
-    workers[1].kill()
+    wait_until("some are published", lambda: len(published(fleet)) >= 4, patience_s=180)
+    lost = kill_at_work(instance, gpu1, "gpu1")
 
-    done = sunriza(fleet, "backfill", "--list")  # from another process, as an operator would
-    assert [row["backfill"] for row in done["backfills"]] == [backfill_id]
+    told = sunriza(fleet, "backfill", "--list")  # from another process, as an operator would
+    assert [row["backfill"] for row in told["backfills"]] == [backfill_id]
     wait_until_none("open", lambda: still_open(fleet, instance), patience_s=400)
 
     met = faults()
@@ -73,15 +91,18 @@ def test_a_backfill_survives_faults_and_a_killed_worker(
         versions = list(folder.glob("v*/idle.mp4"))
         assert len(versions) == (expected == "ready"), avatar_id
 
+    assert status(instance, lost) == dg.DagsterRunStatus.FAILURE
+    retried = runs_of(instance, lost.tags["dagster/partition"])
+    assert lost.run_id in {run.parent_run_id for run in retried}
+
     failed = sunriza(fleet, "avatar", "list", "--failed")["avatars"]
     assert sorted(row["id"] for row in failed) == sorted(k for k, v in met.items() if v == "disk")
 
-    extracted = Counter(entry[0] for entry in diary(fleet.root / "diary", "extractions"))
-    assert len(extracted) == 4, "three clips of the backfill and the newcomer's"
-    assert set(extracted.values()) == {1}
+    assert extractions(fleet) == [1] * 4, "three clips of the backfill and the newcomer's"
 
     loads = Counter(map(tuple, diary(fleet.root / "diary", "loads")))
     assert set(loads.values()) == {1}, "every process loads a model once and keeps it"
+    assert {gpu for *_, gpu in loads} == {"gpu:0", "gpu:1"}, "a worker sees the GPU that it is for"
 
     launched = launch_order(instance)
     assert launched.index("newcomer") < len(launched) - 1, "it waited behind the whole backfill"
@@ -90,17 +111,34 @@ def test_a_backfill_survives_faults_and_a_killed_worker(
     again = sunriza(fleet, "backfill", "--failed")
     assert again["avatars"] == again["done"] == 2
     assert all(fleet.avatars.get(avatar_id).status == "ready" for avatar_id in AVATARS)
-    assert set(Counter(e[0] for e in diary(fleet.root / "diary", "extractions")).values()) == {1}
+    assert extractions(fleet) == [1] * 4
 
 
-@pytest.mark.timeout(300)
-def test_a_terminated_run_is_cancelled_and_its_worker_stays(
-    fleet: Installation, instance: dg.DagsterInstance, clips: list[Sample]
+def test_a_broker_that_restarts_and_forgets_costs_no_run(
+    fleet: Installation, instance: dg.DagsterInstance, sample: Sample, gpu0: Child
 ) -> None:
-    fleet.add("stopped", clips[0])
-    fleet.add("next", clips[1], watched=False)
-    worker = start_worker(fleet, "three")
-    wait_until("it works", lambda: step_started(instance, "stopped", "motion_template"))
+    """Redis says that nobody has heard of the run's task; its worker has, and is asked."""
+    assert fleet.broker
+    fleet.add("steady", sample, LONGER, watched=False)
+    sunriza(fleet, "backfill", "--avatars", "steady", "--no-wait")
+    wait_until("it works", lambda: step_started(instance, "steady", "motion_template"), every_s=0.1)
+    fleet.broker.stop()
+    fleet.broker.start()
+    ended = lambda: fleet.avatars.get("steady").status in ("ready", "error")  # noqa: E731
+    wait_until("it is published", ended)
+    assert fleet.avatars.get("steady").status == "ready"
+    wait_until("its run is over", lambda: run_of(instance, "steady").is_finished)  # type: ignore[union-attr]
+    assert [run.status for run in runs_of(instance, "steady")] == [dg.DagsterRunStatus.SUCCESS]
+    # And the worker listens again.
+    assert sunriza(fleet, "backfill", "--avatars", "steady")["done"] == 1
+
+
+def test_a_terminated_run_is_cancelled_and_its_worker_stays(
+    fleet: Installation, instance: dg.DagsterInstance, sample: Sample, gpu0: Child
+) -> None:
+    fleet.add("stopped", sample, LONGER)
+    fleet.add("next", sample, watched=False)
+    wait_until("it works", lambda: step_started(instance, "stopped", "idle_video"), every_s=0.1)
     run = run_of(instance, "stopped")
     assert run
     instance.report_run_canceling(run)
@@ -109,32 +147,100 @@ def test_a_terminated_run_is_cancelled_and_its_worker_stays(
     wait_until("it is cancelled", lambda: status(instance, run) == dg.DagsterRunStatus.CANCELED)
     wait_until("its document says so", lambda: fleet.avatars.get("stopped").status == "error")
     assert run.run_id not in instance.event_log_storage.get_concurrency_run_ids()
-    assert worker.process.poll() is None
+    assert gpu0.process.poll() is None
     assert sunriza(fleet, "backfill", "--avatars", "next")["done"] == 1
 
 
-def start_worker(fleet: Installation, name: str) -> Child:
-    """A worker of the queue `gpu`."""
+def test_runs_and_steps_go_to_the_queue_that_their_tags_name(
+    fleet: Installation, instance: dg.DagsterInstance, clips: list[Sample], gpu0: Child
+) -> None:
+    start_worker(fleet, "cpu")
+    dagster(fleet, "job", "launch", "-j", "refresh_reports")
+    (reports,) = instance.get_runs(dg.RunsFilter(job_name="refresh_reports"))
+    took = lambda: worker_of(instance, reports)  # noqa: E731
+    wait_until("somebody took it", took, every_s=0.1)
+    wait_until("reports are made", lambda: status(instance, reports).value == "SUCCESS")
+
+    # Under the celery executor every step is a task of its own.
+    fleet.add("apart", clips[0], watched=False)
+    instance.add_dynamic_partitions("avatars", ["apart"])
+    tags = json.dumps({"dagster/partition": "apart"})
+    arguments = ("job", "execute", "-j", "avatar_dynamics", "--tags", tags)
+    dagster(fleet, *arguments, SUNRIZA_EXECUTOR="celery")
+    run = run_of(instance, "apart")
+    assert run
+    assert fleet.avatars.get("apart").status == "ready"
+    workers = step_workers(instance, run)
+    gpu_steps = {step for step, worker in workers.items() if worker == "gpu0"}
+    assert gpu_steps == {"motion_template", "idle_video"}
+    assert set(workers.values()) == {"gpu0", "cpu"}
+
+
+def start_worker(fleet: Installation, kind: str, *arguments: str) -> Child:
+    """A worker; its name is made of its kind and its GPU."""
     module = "sunriza_assets_tests.fleet.faulty_worker"
-    child = fleet.start(f"worker-{name}", sys.executable, "-m", module, "gpu", "--name", name)
-    wait_until(f"worker {name} is ready", lambda: "ready." in child.log.read_text())
+    name = kind + "".join(arguments[1:])
+    child = fleet.start(f"worker-{name}", sys.executable, "-m", module, kind, *arguments)
+    wait_until(f"worker {name} is ready", lambda: "ready." in child.log.read_text(), every_s=0.1)
     return child
+
+
+def kill_at_work(instance: dg.DagsterInstance, worker: Child, name: str) -> dg.DagsterRun:
+    """Kill a worker and its children in the middle of a run, before its idle is there.
+
+    They are stopped first and looked at, so that the run is sure not to end meanwhile.
+    """
+    caught: list[dg.DagsterRun] = []
+
+    def look() -> bool:
+        os.killpg(worker.process.pid, signal.SIGSTOP)
+        caught[:] = at_work(instance, name)
+        if not caught:
+            os.killpg(worker.process.pid, signal.SIGCONT)
+        return bool(caught)
+
+    wait_until(f"worker {name} renders", look)
+    worker.kill()
+    return caught[0]
+
+
+def at_work(instance: dg.DagsterInstance, worker: str) -> list[dg.DagsterRun]:
+    """The worker's run of the backfill, when its idle is not there yet."""
+    found = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        stats = instance.get_run_step_stats(run.run_id, ["idle_video"])
+        begun = run.tags["dagster/partition"] in AVATARS and not any(one.end_time for one in stats)
+        if begun and worker_of(instance, run) == worker:
+            found.append(run)
+    return found
 
 
 def sunriza(fleet: Installation, *arguments: str) -> dict:
     """A command of an operator, from a process of its own."""
-    program = Path(sys.executable).with_name("sunriza")
-    told = subprocess.run(
-        [program, *arguments, "--json"],
-        env=fleet.env,
+    told = _process(fleet, "sunriza", *arguments, "--json")
+    assert told.returncode in (0, 1), told.stderr
+    return json.loads(told.stdout)
+
+
+def dagster(fleet: Installation, *arguments: str, **settings: str) -> None:
+    """One of Dagster's own commands about this code location."""
+    location = ("-m", "sunriza_assets.definitions")
+    told = _process(fleet, "dagster", *arguments, *location, **settings)
+    assert told.returncode == 0, told.stderr[-3000:]
+
+
+def _process(
+    fleet: Installation, program: str, *arguments: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        env={**fleet.env, **settings},
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert told.returncode in (0, 1), told.stderr
-    return json.loads(told.stdout)
 
 
 def published(fleet: Installation) -> list[str]:
@@ -142,56 +248,27 @@ def published(fleet: Installation) -> list[str]:
     return [one for one in AVATARS if fleet.avatars.get(one).status == "ready"]
 
 
-def rendering(instance: dg.DagsterInstance) -> set[str]:
-    """Names of the workers that are in the middle of a run, before its idle is there."""
-    names = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        (idle,) = instance.get_run_step_stats(run.run_id, ["idle_video"]) or [None]
-        task = instance.run_launcher.celery.AsyncResult(run.tags["dagster-celery/task_id"])
-        if isinstance(task.info, dict) and (idle is None or idle.end_time is None):
-            names.add(task.info.get("hostname", "").partition("@")[0])
-    return names
+def extractions(fleet: Installation) -> list[int]:
+    """How often each clip was extracted."""
+    return list(Counter(e[0] for e in diary(fleet.root / "diary", "extractions")).values())
 
 
 def still_open(fleet: Installation, instance: dg.DagsterInstance) -> dict[str, object]:
     """What is, or will be, at work: documents, runs, and runs that wait for their retry."""
     documents = [fleet.avatars.get(one) for one in [*AVATARS, "newcomer"]]
-    over = {"SUCCESS", "FAILURE", "CANCELED"}
     runs = instance.get_runs()
     retried = {run.parent_run_id for run in runs}
     found = {
         "documents": {
-            one.avatar_id: [one.record.state, *(history(instance, one.avatar_id))]
+            one.avatar_id: [one.record.state, *history(instance, one.avatar_id)]
             for one in documents
             if one.status not in ("ready", "error")
         },
-        "runs": Counter(run.status.value for run in runs),
+        "runs": Counter(run.status.value for run in runs if not run.is_finished),
         "retries": [
             run.run_id
             for run in runs
             if run.tags.get("dagster/will_retry") == "true" and run.run_id not in retried
         ],
     }
-    found["runs"] = {k: v for k, v in found["runs"].items() if k not in over}
     return {name: value for name, value in found.items() if value}
-
-
-def history(instance: dg.DagsterInstance, avatar_id: str) -> list[str]:
-    """The runs of an avatar, the latest first, and why they ended."""
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": avatar_id}))
-    told = ("dagster/failure_reason", "dagster/retry_number", "dagster/will_retry")
-    return [
-        f"{run.run_id[:8]} {run.status.value} {[run.tags.get(name) for name in told]}"
-        for run in runs
-    ]
-
-
-def launch_order(instance: dg.DagsterInstance) -> list[str]:
-    """Avatars in the order in which their first run began."""
-    records = instance.get_run_records(ascending=True)
-    began: dict[str, float] = {}
-    for record in records:
-        avatar_id = record.dagster_run.tags.get("dagster/partition")
-        if avatar_id and record.start_time:
-            began[avatar_id] = min(record.start_time, began.get(avatar_id, record.start_time))
-    return sorted(began, key=began.__getitem__)
