@@ -211,12 +211,18 @@ class FaceMesh:
     def _found_again(
         self, image: NDArray[np.uint8], last: FaceLandmarks | None, lost: int
     ) -> FaceLandmarks | None:
+        """A face that the frame before did not show: where the detector sees it, settled."""
         faces = [face for _, face in self._faces(image, CLIP_ZOOM)]
-        if last is None or not faces:
-            return faces[0] if faces else None
-        nearest = min(faces, key=lambda face: _distance(face, last))
-        reach = last.crop.side * (1 + _LOST_GROWTH * lost)
-        return nearest if _distance(nearest, last) <= reach else None
+        if not faces:
+            return None
+        found = faces[0]
+        if last is not None:
+            found = min(faces, key=lambda face: _distance(face, last))
+            if _distance(found, last) > last.crop.side * (1 + _LOST_GROWTH * lost):
+                return None
+        # All later frames are looked at where the mesh itself saw the face; from the detector's
+        # box, which is coarser, the first would differ from them by more than a lid's motion.
+        return self.landmarks(image, found.crop, passes=PASSES)
 
 
 def _distance(face: FaceLandmarks, other: FaceLandmarks) -> float:
