@@ -108,11 +108,11 @@ def test_a_hundred_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
 
     for _ in range(5):  # caches fill and arenas settle
         job()
-    before = process.memory_info().rss
+    before, files = process.memory_info().rss, process.num_fds()
     for _ in range(100):
         job()
     assert process.memory_info().rss - before <= 50_000_000
-    assert process.num_fds() < 40
+    assert process.num_fds() <= files
     assert not process.children()
 
 

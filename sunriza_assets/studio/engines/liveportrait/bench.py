@@ -85,7 +85,9 @@ def measure(
         JSON values: `device`, `precision`, `batch`, `matmul_tflops`, `stages` (name -> `ms` a
         frame, and `gflop`, `tflops` where a network runs), `frame_ms`, `frames_per_second`,
         `network_ms`, `network_tflops`, `share_of_matmul`, `memory_mb`, and with a baseline
-        `baseline` (`stages`, `frame_ms`), `ratio` and `difference` (`max`, `mean`, of 1).
+        `baseline` (`stages`, `frame_ms`), `ratio` and `difference`: `max` and `mean` between both
+        ways' `picture` (0-1), and between their networks on the same input: `warp` (features of
+        standard deviation 0.5) and `paint` (a picture, 0-1).
 
     Raises:
         EngineError: there is no such device.
@@ -97,17 +99,17 @@ def measure(
     report("Making stand-in weights")
     modules = Modules.seeded()
     scene = _Scene.made(modules)
-    ways: list[_Way] = [_Batched(modules, placement, count, scene)]
-    if baseline:
-        ways.append(_Loop(modules, where, scene))
+    batched = _Batched(modules, placement, count, scene)
+    loop = _Loop(modules, where, scene) if baseline else None
+    ways: list[_Way] = [batched] if loop is None else [batched, loop]
     for turn in range(repeats + 1):  # the first warms up
         for way in ways:
             report(f"{way.name}: round {turn} of {repeats}" if turn else f"{way.name}: warming up")
             way.run(count=turn > 0)
     rate = matmul_rate(where, placement.dtype)
-    result = _told(ways[0], rate, placement, count)
-    if baseline:
-        result |= _compared(ways[0], ways[1])
+    result = _told(batched, rate, placement, count)
+    if loop is not None:
+        result |= _compared(batched, loop)
     return result
 
 
@@ -178,8 +180,6 @@ class _Way:
     frame_s: float = float("inf")
     cpu_s: float = float("inf")
     """CPU seconds a frame over all threads, best of all rounds; a busy machine spoils them less."""
-    pictures: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    """(512, 512, 3) in [0, 1] of the first pose."""
     _cpu: float = 0.0
 
     def run(self, *, count: bool) -> None:
@@ -236,8 +236,15 @@ class _Batched(_Way):
                 times, "paste back", lambda: self._paste.regions(painted.pictures)
             )
             self.staged(times, "to the host", lambda: self._landed(regions))
-            self.pictures = self._painter.paint_floats(self._source, poses[:1])[0].cpu().numpy()
         return self._batch
+
+    def warp(self, pose: Tensor) -> Tensor:
+        """W: (1, 21, 3) -> (1, 256, 64, 64)."""
+        return self._painter.warp(self._source, pose)
+
+    def paint(self, features: Tensor) -> Tensor:
+        """G: (1, 256, 64, 64) -> (1, 512, 512, 3) in [0, 1]."""
+        return self._painter.paint(features)
 
     def _landed(self, regions: Tensor) -> list[Image]:
         return [self._paste.frame(region) for region in Readback.of(regions).wait().numpy()]
@@ -276,9 +283,23 @@ class _Loop(_Way):
             )
             painted = self.staged(times, "paint", lambda: modules.generator(warped))
         picture = self.staged(times, "to the host", lambda: painted.float().cpu().numpy())
-        self.pictures = picture[0].transpose(1, 2, 0)
-        self.staged(times, "paste back", lambda: self._pasted(self.pictures))
+        self.staged(times, "paste back", lambda: self._pasted(picture[0].transpose(1, 2, 0)))
         return 1
+
+    def differences(self, other: _Batched) -> dict[str, dict[str, float]]:
+        """What the plain networks and the other way's make of the first crop, side by side."""
+        modules, scene, source = self._modules, self._scene, self._source
+        with torch.inference_mode(), self._precision():
+            pose = scene.poses(modules, to_input(scene.crops[:1]).to(self.device)).to(self.device)
+            warped = modules.warping(source.volume, pose, source.keypoints)
+            painted = modules.generator(warped).movedim(1, -1)
+        pairs = {
+            "warp": (warped, other.warp(pose)),
+            "paint": (painted, other.paint(warped)),
+            "picture": (painted, other.paint(other.warp(pose))),
+        }
+        off = {name: (mine.float() - its.float()).abs() for name, (mine, its) in pairs.items()}
+        return {name: {"max": float(d.max()), "mean": float(d.mean())} for name, d in off.items()}
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.device.type == "cuda":
@@ -320,8 +341,7 @@ def _told(way: _Way, rate: float, placement: Placement, batch: int) -> dict[str,
     }
 
 
-def _compared(fast: _Way, loop: _Way) -> dict[str, Any]:
-    off = np.abs(fast.pictures - loop.pictures)
+def _compared(fast: _Batched, loop: _Loop) -> dict[str, Any]:
     return {
         "baseline": {
             "stages": {name: {"ms": _rounded(1e3 * s)} for name, s in loop.seconds.items()},
@@ -330,7 +350,7 @@ def _compared(fast: _Way, loop: _Way) -> dict[str, Any]:
         },
         "ratio": _rounded(loop.frame_s / fast.frame_s),
         "cpu_ratio": _rounded(loop.cpu_s / fast.cpu_s),
-        "difference": {"max": float(off.max()), "mean": float(off.mean())},
+        "difference": loop.differences(fast),
     }
 
 

@@ -53,7 +53,7 @@ class Painter:
         """
         self._warping = FastWarping(modules.warping, placement)
         self._generator = FastGenerator(modules.generator, placement)
-        self._device = placement.device
+        self._placement, self._device = placement, placement.device
         self._fixed = placement.device.type == "cuda" if fixed is None else fixed
         self._graph: _Graph | None = None
         self.batch = batch
@@ -91,10 +91,15 @@ class Painter:
                 painted = self._paint(source, whole)
             return Painted(painted.pictures[:count].clone(), painted.finite.clone())
 
-    def paint_floats(self, source: WarpSource, driving: Tensor) -> Tensor:
-        """(n, 21, 3) -> (n, 512, 512, 3) in [0, 1], before rounding to bytes."""
+    def warp(self, source: WarpSource, driving: Tensor) -> Tensor:
+        """W alone: (n, 21, 3) -> (n, 256, 64, 64)."""
         with torch.inference_mode():
-            return self._generator(self._warping(source, driving.to(self._device))).float()
+            return self._warping(source, driving.to(self._device))
+
+    def paint(self, features: Tensor) -> Tensor:
+        """G alone: (n, 256, 64, 64) -> (n, 512, 512, 3) float32 in [0, 1], not rounded to bytes."""
+        with torch.inference_mode():
+            return self._generator(self._placement.put(features)).float()
 
     def _paint(self, source: WarpSource, driving: Tensor) -> Painted:
         pictures = self._generator(self._warping(source, driving))

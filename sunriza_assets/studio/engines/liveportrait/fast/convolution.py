@@ -1,7 +1,7 @@
 """Convolutions made ready once: norms folded in, channels padded, upsampling absorbed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -35,12 +35,26 @@ class Placement:
     device: torch.device
     dtype: torch.dtype
     """Of the convolutions' weights and activations; geometry and statistics stay float32."""
+    channels_last: bool = True
+
+    @property
+    def exact(self) -> "Placement":
+        """The same, with channels first where a convolution then adds up more exactly.
+
+        That is a CPU in float32: with 512 channels in, its channels-last kernels are off by 6e-7 of
+        a result's deviation on average and by 1e-5 at most, the others by 1.5e-7 and 1.4e-6.
+        """
+        adds_long_runs = self.device.type == "cpu" and self.dtype == torch.float32
+        return replace(self, channels_last=not adds_long_runs)
 
     def put(self, tensor: Tensor) -> Tensor:
-        """The tensor there, in that precision, channels last where it has four or five axes."""
-        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-        layout = formats.get(tensor.ndim, torch.contiguous_format)
-        return tensor.detach().to(self.device, self.dtype).contiguous(memory_format=layout)
+        """The tensor there, in that precision, in the order of axes of this placement."""
+        return self.lay(tensor.detach().to(self.device, self.dtype))
+
+    def lay(self, tensor: Tensor) -> Tensor:
+        """The tensor with channels last, if so they lie here and it has four or five axes."""
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d} if self.channels_last else {}
+        return tensor.contiguous(memory_format=formats.get(tensor.ndim, torch.contiguous_format))
 
 
 def padded(count: int) -> int:

@@ -8,6 +8,8 @@ What changes against `networks.generator`, all exact:
 * Upsampling repeats pixels, so mean and variance are taken before it, and the upsampled tensor is
   never made: the low-resolution one is broadcast against its scale and shift.
 * A shortcut's 1x1 convolution follows the shift without anything between them: the two are folded.
+
+The middle blocks, whose errors everything behind them multiplies, are placed for exactness.
 """
 
 from typing import Final
@@ -43,8 +45,9 @@ class FastGenerator:
 
     def __init__(self, reference: SpadeGenerator, placement: Placement) -> None:
         """Take over the weights of a loaded generator."""
-        self._first = Convolution(reference.fc.weight, reference.fc.bias, placement)
-        self._middle = [_MiddleBlock(block, placement) for block in reference.middle_blocks()]
+        self._inside, self._outside = placement.exact, placement
+        self._first = Convolution(reference.fc.weight, reference.fc.bias, self._inside)
+        self._middle = [_MiddleBlock(block, self._inside) for block in reference.middle_blocks()]
         self._up = [
             _UpBlock(reference.up_0, 2, placement),
             _UpBlock(reference.up_1, 4, placement),
@@ -58,9 +61,11 @@ class FastGenerator:
 
     def __call__(self, features: Tensor) -> Tensor:
         """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type."""
-        x = self._first(features)
+        seen = self._inside.lay(features)
+        x = self._first(seen)
         for block in self._middle:
-            x = block(x, features)
+            x = block(x, seen)
+        x = self._outside.lay(x)
         for up in self._up:
             x = up(x, features)
         painted = self._paint(functional.leaky_relu_(x, SPADE_SLOPE))
