@@ -9,6 +9,7 @@ import pytest
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
+from sunriza_assets import sensors
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
 
@@ -166,6 +167,29 @@ def test_a_deleted_avatar_leaves_once_nothing_runs(
     assert isinstance(result, dg.SensorResult)
     (request,) = result.dynamic_partitions_requests or []
     assert request.partition_keys == ["bob", "eve"]
+
+
+def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "KNOWN_PAGE", 2)
+    LocalAvatars(home).merge("b", document())
+    instance.add_dynamic_partitions(AVATARS.name or "", ["d", "b", "a", "c", "e"])
+    gone: list[str] = []
+    cursor: str | None = None
+    for _ in range(4):
+        context = dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"stores": Stores()}
+        )
+        result = deleted_avatars(context)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+        for request in result.dynamic_partitions_requests or []:
+            gone += request.partition_keys
+            for key in request.partition_keys:
+                instance.delete_dynamic_partition(AVATARS.name or "", key)
+    assert gone == ["d", "a", "c", "e"]
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["b"]
 
 
 def _job() -> dg.JobDefinition:
