@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 from resources.home import Home
+from resources.process_names import is_gone, this_process
 
 __all__ = ["discard", "new_folder", "sweep"]
 
 _MARK = "step-"
 _STALE_S = 24 * 3600
-"""No step runs for a day; a folder that old belongs to a process that was killed."""
+"""No step runs for a day; of a process on another machine, a folder's age is all that is known."""
 
 
 def new_folder(home: Home) -> Path:
@@ -23,7 +24,7 @@ def new_folder(home: Home) -> Path:
     root = home.cache / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     sweep(home)
-    return Path(tempfile.mkdtemp(prefix=_MARK, dir=root))
+    return Path(tempfile.mkdtemp(prefix=f"{_MARK}{this_process().replace(':', ',')}-", dir=root))
 
 
 def discard(home: Home, path: Path) -> None:
@@ -34,11 +35,12 @@ def discard(home: Home, path: Path) -> None:
 
 
 def sweep(home: Home) -> None:
-    """Remove what killed steps left behind."""
+    """Remove what killed steps left behind: at once where their process is known to be gone."""
     for folder in (home.cache / "scratch").glob(f"{_MARK}*"):
+        owner = folder.name.removeprefix(_MARK).rpartition("-")[0].replace(",", ":")
         try:
             stale = time.time() - folder.stat().st_mtime > _STALE_S
         except FileNotFoundError:  # another process swept it
             continue
-        if stale:
+        if stale or is_gone(owner):
             shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,6 @@ the runs whose process no longer lives, and so does a watchdog at the moment it 
 """
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +13,15 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import Final
 
 import dagster as dg
-import psutil
 
+from resources.process_names import is_gone
 from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
 
-__all__ = ["PROCESS_TAG", "close_lost_runs", "this_process", "watched"]
+__all__ = ["PROCESS_TAG", "close_lost_runs", "watched"]
 
 PROCESS_TAG: Final = "sunriza/process"
-"""Run tag: host, process id and its start time, for runs in a process of the command line."""
+"""Run tag: `this_process`, for runs in a process of the command line."""
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -30,11 +29,6 @@ _UNFINISHED: Final = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _DONE: Final = b"done"
-
-
-def this_process() -> str:
-    """The value of `PROCESS_TAG` for runs of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def close_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -45,7 +39,7 @@ def close_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     lost = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-        if _is_dead(run.tags.get(PROCESS_TAG, ""))
+        if is_gone(run.tags.get(PROCESS_TAG, ""))
     ]
     for run in lost:
         instance.report_run_failed(run, "The process of this run was killed")
@@ -78,17 +72,6 @@ def watched() -> Iterator[None]:
             except BrokenPipeError:  # somebody killed the watchdog: nothing to call off
                 pass
         watchdog.wait(timeout=10)
-
-
-def _is_dead(process: str) -> bool:
-    host, _, rest = process.partition(":")
-    pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) > 1.0
-    except (psutil.NoSuchProcess, ValueError):
-        return True
 
 
 def _tell(avatar_id: str, run_id: str) -> None:

@@ -8,13 +8,14 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 
 from resources.forecast import forecast
+from resources.process_names import this_process
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
-from sunriza_assets.lost_runs import PROCESS_TAG, this_process
+from sunriza_assets.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 

@@ -9,11 +9,17 @@ import time
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from resources.avatars_local import LocalAvatars
-from sunriza_assets.lost_runs import PROCESS_TAG, close_lost_runs, this_process
+from resources.process_names import this_process
+from resources.scratch import sweep
+from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.lost_runs import PROCESS_TAG, close_lost_runs
 from sunriza_assets_tests.graph.conftest import Installation
+from sunriza_assets_tests.processes import has_ended, wait_for
+from sunriza_assets_tests.studio.media.films import ffmpeg
 
 
 def test_a_living_process_keeps_its_runs(installation: Installation) -> None:
@@ -57,11 +63,11 @@ def test_kill_minus_nine_leaves_an_error_and_the_old_results(installation: Insta
     before = avatars.get("demo")
     renders = _render_in_a_process_of_its_own()
     try:
-        _wait_for(lambda: avatars.get("demo").basic.get("progress", 0) >= 35)
+        wait_for(lambda: avatars.get("demo").basic.get("progress", 0) >= 35)
     finally:
         os.killpg(renders.pid, signal.SIGKILL)
         renders.wait()
-    _wait_for(lambda: avatars.get("demo").status == "error")
+    wait_for(lambda: avatars.get("demo").status == "error")
     after = avatars.get("demo")
     assert after.basic["error"]["code"] == "run.killed"
     assert after.basic["idleVideoUrl"] == before.basic["idleVideoUrl"]
@@ -71,10 +77,41 @@ def test_kill_minus_nine_leaves_an_error_and_the_old_results(installation: Insta
     assert avatars.get("demo").status == "ready"
 
 
-def _render_in_a_process_of_its_own() -> subprocess.Popen[bytes]:
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_cancelling_ends_the_decoder_and_leaves_no_temporary_file(
+    installation: Installation, tmp_path: Path, end: signal.Signals
+) -> None:
+    """Terminate, a supervisor's signal, or the kernel's: nothing goes on, nothing is left."""
+    clip = tmp_path / "long.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=10", "-preset", "ultrafast", clip)
+    add_avatar("cancelled", installation.sample.portrait, clip)
+    scratch = installation.home.cache / "scratch"
+    run = _render_in_a_process_of_its_own("cancelled")
+    try:
+        wait_for(lambda: any(scratch.glob("*/.*.part")))
+        decoders = [
+            child
+            for child in psutil.Process(run.pid).children(recursive=True)
+            if "media.worker" in " ".join(child.cmdline())
+        ]
+        began = time.monotonic()
+        run.send_signal(end)
+        wait_for(lambda: all(has_ended(decoder) for decoder in decoders))
+        assert decoders
+        assert time.monotonic() - began <= 2
+    finally:
+        run.wait(60)
+    assert not any(scratch.glob("*/.*.part"))
+    if end is signal.SIGKILL:  # its folder, empty by now, goes when the next step begins
+        sweep(installation.home)
+    assert not any(scratch.iterdir())
+
+
+def _render_in_a_process_of_its_own(avatar_id: str = "demo") -> subprocess.Popen[bytes]:
     sunriza = Path(sys.executable).with_name("sunriza")
     return subprocess.Popen(
-        [sunriza, "render", "demo", "--set", "stitching_retargeting_eyes_width=2048"],
+        [sunriza, "render", avatar_id, "--set", "stitching_retargeting_eyes_width=2048"],
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -85,14 +122,6 @@ def _assert_results_are_whole(storage: Path, url: str) -> None:
     assert folder.is_relative_to(storage)
     assert json.loads((folder / "roi.json").read_text())["track"]
     assert (folder / "idle.mp4").stat().st_size > 10_000
-
-
-def _wait_for(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def _started(instance: dg.DagsterInstance, process: str) -> dg.DagsterRun:

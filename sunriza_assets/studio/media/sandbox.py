@@ -3,7 +3,8 @@
 The child (`worker`) has a ceiling on memory, processor time and open files, its own process group,
 and nothing of Dagster or torch to load: it starts in about 0.2 s. A codec that crashes, hangs or
 eats memory ends the child, and becomes a named error here. When the parent ends, however it ends,
-the child notices that its standard input closes and ends too.
+the child notices that its standard input closes and ends too. Whoever outlives the other removes
+what both have left: the file that was being written, and the child's folder for temporary files.
 
 On the wire: one JSON line with the task to the child; JSON lines back (`progress`, then `value` or
 `error`), the last followed by raw bytes if it announces a `payload`.
@@ -13,16 +14,19 @@ import json
 import logging
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from sunriza_assets.atomic import store_errors
 from sunriza_assets.errors import MediaError, StoreError, SunrizaError
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
@@ -74,30 +78,43 @@ def call(
         MediaError: what the task raised, or `timeout`, `memory`, `crashed`.
         StoreError: the destination cannot be written, or the disk is full.
     """
-    request = {
-        "task": task,
-        "path": str(path.absolute()),
-        "limits": limits.to_dict(),
-        "seconds": seconds,
-        "arguments": dict(arguments or {}),
-        "destination": str(destination.absolute()) if destination else None,
-    }
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "sunriza_assets.studio.media.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(),
-        start_new_session=True,
-    )
-    talk = _Conversation(child, path, time.monotonic() + seconds)
+    with _temporary_folder() as temporary:
+        request = {
+            "task": task,
+            "path": str(path.absolute()),
+            "limits": limits.to_dict(),
+            "seconds": seconds,
+            "arguments": dict(arguments or {}),
+            "destination": str(destination.absolute()) if destination else None,
+            "temporary": str(temporary),
+        }
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "sunriza_assets.studio.media.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+        talk = _Conversation(child, path, time.monotonic() + seconds)
+        try:
+            talk.send(request)
+            return talk.listen(progress)
+        finally:
+            _end(child)
+            if destination is not None:
+                part_path(destination, child.pid).unlink(missing_ok=True)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that goes with the child, however the child ends."""
+    with store_errors("write", tempfile.gettempdir()):
+        folder = Path(tempfile.mkdtemp(prefix="sunriza-"))
     try:
-        talk.send(request)
-        return talk.listen(progress)
+        yield folder
     finally:
-        _end(child)
-        if destination is not None:
-            part_path(destination, child.pid).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

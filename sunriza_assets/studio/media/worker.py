@@ -6,7 +6,9 @@ Nothing but PyAV, numpy and Pillow is loaded here.
 import json
 import os
 import resource
+import shutil
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -93,7 +95,10 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**request["limits"])
     destination = Path(request["destination"]) if request["destination"] else None
-    threading.Thread(target=_end_with_parent, args=[destination], daemon=True).start()
+    tempfile.tempdir = request["temporary"]
+    threading.Thread(
+        target=_end_with_parent, args=[destination, Path(request["temporary"])], daemon=True
+    ).start()
     _confine(limits, request["seconds"])
 
     def progress(done: int, total: int) -> None:
@@ -128,12 +133,13 @@ def _send(out: BinaryIO, message: Mapping[str, Any], payload: bytes | memoryview
     out.flush()
 
 
-def _end_with_parent(destination: Path | None) -> NoReturn:
+def _end_with_parent(destination: Path | None, temporary: Path) -> NoReturn:
     """Wait for standard input to close, which only the parent's end does."""
     while os.read(0, 4096):
         pass
     if destination is not None:
         part_path(destination).unlink(missing_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
     os._exit(_PARENT_GONE)
 
 
