@@ -147,11 +147,12 @@ def publish(
         return settle(document, now)  # this is said again, because its answer was lost
     if record.run_id != run_id or record.state != "generating":
         raise _superseded(document, run_id)
+    made = Published(version, run_id, now, record.inputs_version or "")
     new = replace(
         record,
         state="ready",
         results=dict(results),
-        published=(*record.published, Published(version, run_id, now))[-REMEMBERED_VERSIONS:],
+        published=(*record.published, made)[-REMEMBERED_VERSIONS:],
         created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
     shown = shows(new)
@@ -167,7 +168,13 @@ def publish(
     after = applied(document, Step(new, shown, drop, now), document.update_time)
     if document.inputs_version == record.inputs_version:
         # What the run was made from has another name now: its effective parameters are wishes.
-        new = replace(new, inputs_version=after.inputs_version, inputs=after.inputs)
+        renamed = replace(made, inputs_version=after.inputs_version)
+        new = replace(
+            new,
+            inputs_version=after.inputs_version,
+            inputs=after.inputs,
+            published=(*new.published[:-1], renamed),
+        )
         shown["inputsVersion"] = new.inputs_version
     return Step(new, shown, drop, now)
 

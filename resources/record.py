@@ -31,6 +31,8 @@ class Published:
     """The run that made it."""
     at: datetime
     """When the document switched to it, UTC."""
+    inputs_version: str = ""
+    """`AvatarDocument.inputs_version` that it answers to; empty where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,12 @@ class RunRecord:
                     values[name] = _read_instant(values[name])
             values["earlier"] = tuple(values.get("earlier", ()))
             values["published"] = tuple(
-                Published(entry["version"], entry["run_id"], _read_instant(entry["at"]))
+                Published(
+                    entry["version"],
+                    entry["run_id"],
+                    _read_instant(entry["at"]),
+                    entry.get("inputs_version", ""),
+                )
                 for entry in values.get("published", ())
             )
             return cls(**values)

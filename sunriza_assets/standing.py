@@ -29,7 +29,10 @@ class Standing:
     wanted: str
     """Version of the inputs that the document shows."""
     published: str
-    """Version in place, or empty."""
+    """Version of the inputs that what is in place was made from, or empty; the same as `wanted`
+    when all is well."""
+    version: str
+    """Folder of what is in place, or empty."""
     reason: str
     """Why it is not `ready`, or empty."""
     since: datetime
@@ -56,8 +59,9 @@ def standing_of(document: AvatarDocument) -> Standing:
     written = datetime.fromisoformat(document.update_time).astimezone(UTC)
 
     def stands(state: State, reason: str = "", since: datetime | None = None) -> Standing:
-        version = current.version if current else ""
-        return Standing(state, document.inputs_version, version, reason, since or written)
+        published, version = (current.inputs_version, current.version) if current else ("", "")
+        wanted = document.inputs_version
+        return Standing(state, wanted, published, version, reason, since or written)
 
     if document.status == "error":
         error = document.basic.get("error")

@@ -26,7 +26,7 @@ _URGENCY: Final = ("unreadable", "error", "stale", "waiting", "generating", "inc
     group_name=tags.GROUP_REPORTS,
     kinds={"table"},
     owners=tags.OWNERS,
-    code_version="2",
+    code_version="3",
     op_tags=tags.CPU_STEP,
 )
 def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
@@ -52,14 +52,15 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
 
 def _row(change: Change, now: datetime) -> dict[str, Any]:
     if change.document is None:
-        told = {"wanted": "", "published": "", "reason": change.problem or "", "age_h": 0.0}
-        return {"avatar": change.avatar_id, "status": "unreadable", **told}
+        told = {"wanted": "", "published": "", "version": "", "reason": change.problem or ""}
+        return {"avatar": change.avatar_id, "status": "unreadable", **told, "age_h": 0.0}
     standing = standing_of(change.document)
     return {
         "avatar": change.avatar_id,
         "status": standing.state,
         "wanted": standing.wanted,
         "published": standing.published,
+        "version": standing.version,
         "reason": standing.reason,
         "age_h": round(max(0.0, (now - standing.since).total_seconds() / 3600), 2),
     }

@@ -54,8 +54,10 @@ def test_every_avatar_says_where_it_stands_and_why(avatars: LocalAvatars) -> Non
         "working": "generating",
     }
     assert told["stale"].reason == "changed: drivingMultiplier"
-    assert told["stale"].published == told["ready"].published == "v000001-00000000"
-    assert told["stale"].wanted != told["ready"].wanted
+    assert told["stale"].version == told["ready"].version == "v000001-00000000"
+    assert told["ready"].published == told["ready"].wanted
+    assert told["stale"].published not in ("", told["stale"].wanted)
+    assert told["new"].published == told["new"].version == ""
     assert told["failed"].reason == "face.none: No face was found."
     assert told["new"].reason == "it was never rendered"
 
@@ -89,6 +91,14 @@ def test_the_table_shows_what_needs_a_look_first(avatars: LocalAvatars, tmp_path
         "empty",
         "ready",
     ]
-    assert set(rows[0]) == {"avatar", "status", "wanted", "published", "reason", "age_h"}
+    assert list(rows[0]) == [
+        "avatar",
+        "status",
+        "wanted",
+        "published",
+        "version",
+        "reason",
+        "age_h",
+    ]
     assert metadata["avatars"].value == 7
     assert metadata["status_stale"].value == 1
