@@ -180,8 +180,8 @@ def runtime(*, by: str, since: datetime | None, limit: int, form: str, as_json: 
     "measured by the ledger, or estimated.",
 )  # fmt: skip
 @click.option(
-    "--clip-seconds", type=click.FloatRange(min=0.1, max=3600), default=10.0, show_default=True,
-    help="Length of the clips.",
+    "--clip-seconds", "clip_seconds", type=Numbers(), default="10", show_default=True,
+    help="Lengths of clips to compare.",
 )  # fmt: skip
 @click.option(
     "--cache-hit-rate", type=click.FloatRange(0, 1), default=0.0, show_default=True,
@@ -207,7 +207,7 @@ def what_if(
     seconds: float,
     devices: str,
     stated: dict[str, float] | None,
-    clip_seconds: float,
+    clip_seconds: list[float],
     cache_hit_rate: float,
     saved_share: float | None,
     cold_start_seconds: float,
@@ -229,7 +229,6 @@ def what_if(
     known = question.measure(_ledger().recent(_LEARN_FROM, question.WHAT_IF_COLUMNS), prices)
     share = known.saved_share if saved_share is None else saved_share
     service = question.Service(
-        clip_s=clip_seconds,
         cache_hit_rate=cache_hit_rate,
         saved_share=question.EXTRACTION_SHARE if share is None else share,
         cold_start_s=cold_start_seconds,
@@ -242,6 +241,7 @@ def what_if(
         seconds=seconds,
         own=question.own_seconds(names, measured=known.devices, stated=stated),
         service=service,
+        clip_seconds=clip_seconds,
     )
     _show([made], form="json" if as_json else form, limit=None)
 

@@ -16,7 +16,7 @@ and containers that stay up for w seconds after a request,
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -158,14 +158,17 @@ def what_if(
     seconds: float,
     own: Mapping[str, DeviceSeconds],
     service: Service = Service(),
+    clip_seconds: Sequence[float] = (),
 ) -> Report:
     """Cost per request and per month of 30 days, at equal and at each device's own seconds.
 
     Args:
-        requests_per_day: volumes, each a line per device.
+        requests_per_day: volumes, each a line per device and length of clip.
         devices: names of the book's entries, such as `T4`; the first is what others are held to.
         seconds: time of one request with a ten-second clip on every device, in the equal view.
         own: device -> its own seconds for such a request; missing ones stay empty.
+        service: how it is run.
+        clip_seconds: lengths of clips to compare; none: the service's own.
 
     Raises:
         CostError: no volume, no device, or a negative number.
@@ -179,31 +182,17 @@ def what_if(
     priced = {device: book.find(device, "cuda") for device in devices}
     rates = {device: found[1].rate for device, found in priced.items() if found is not None}
     reference = rates.get(devices[0])
-    rows = []
-    for device in devices:
-        rate, mine = rates.get(device), own.get(device)
-        for volume in requests_per_day:
-            equal = _per_request(service, seconds, volume, rate)
-            honest = None if mine is None else _per_request(service, mine.seconds, volume, rate)
-            rows.append(
-                {
-                    "device": device,
-                    "price_book": book.name,
-                    "currency": book.currency,
-                    "requests_per_day": volume,
-                    "seconds": service.for_clip(seconds),
-                    "cost_per_request": equal,
-                    "cost_per_month": _month(equal, volume),
-                    "own_seconds": None if mine is None else service.for_clip(mine.seconds),
-                    "own_basis": "not known" if mine is None else mine.basis,
-                    "own_cost_per_request": honest,
-                    "own_cost_per_month": _month(honest, volume),
-                    "break_even_s": service.for_clip(seconds) * reference / rate
-                    if reference and rate
-                    else None,
-                    "always_on_from": service.always_on_from(mine.seconds if mine else seconds),
-                }
-            )
+    rows = [
+        {
+            "device": device,
+            "price_book": book.name,
+            "currency": book.currency,
+            **_line(one, volume, seconds, own.get(device), rates.get(device), reference),
+        }
+        for one in [replace(service, clip_s=length) for length in clip_seconds] or [service]
+        for device in devices
+        for volume in requests_per_day
+    ]
     numbers = [name for name in rows[0] if name not in ("device", "price_book", "currency")]
     table = pd.DataFrame(rows)
     table = table.astype({name: float for name in numbers if name != "own_basis"})
@@ -214,7 +203,6 @@ def what_if(
             "price_book": book.name,
             "currency": book.currency,
             "days_per_month": DAYS_PER_MONTH,
-            "clip_s": service.clip_s,
             "cache_hit_rate": service.cache_hit_rate,
             "saved_share": service.saved_share,
             "cold_start_s": service.cold_start_s,
@@ -306,6 +294,33 @@ class _Run:
     cached_s: float = 0.0
     clip_s: float = 0.0
     usable: bool = True
+
+
+def _line(
+    service: Service,
+    volume: float,
+    seconds: float,
+    own: DeviceSeconds | None,
+    rate: float | None,
+    reference: float | None,
+) -> dict[str, float | str | None]:
+    """One device at one volume; `rate` and the first device's, `reference`, are per second."""
+    equal = _per_request(service, seconds, volume, rate)
+    honest = None if own is None else _per_request(service, own.seconds, volume, rate)
+    even = service.for_clip(seconds) * reference / rate if reference and rate else None
+    return {
+        "clip_s": service.clip_s,
+        "requests_per_day": volume,
+        "seconds": service.for_clip(seconds),
+        "cost_per_request": equal,
+        "cost_per_month": _month(equal, volume),
+        "own_seconds": None if own is None else service.for_clip(own.seconds),
+        "own_basis": "not known" if own is None else own.basis,
+        "own_cost_per_request": honest,
+        "own_cost_per_month": _month(honest, volume),
+        "break_even_s": even,
+        "always_on_from": service.always_on_from(own.seconds if own else seconds),
+    }
 
 
 def _per_request(

@@ -58,6 +58,14 @@ def test_half_the_clip_is_not_half_the_cost() -> None:
     assert five.billed_s(70, 100) == pytest.approx(70 * 0.55)
 
 
+def test_lengths_of_clips_stand_side_by_side() -> None:
+    report = what_if([10], ["T4"], price_book(), seconds=70, own={}, clip_seconds=[5, 10])
+    rows = report.rows.set_index("clip_s")
+    assert list(rows.index) == [5.0, 10.0]
+    assert rows.cost_per_month[10] == pytest.approx(3.5)
+    assert rows.cost_per_month[5] == pytest.approx(0.55 * 3.5)
+
+
 def test_cache_hits_save_the_extraction() -> None:
     assert Service(cache_hit_rate=0.5, saved_share=0.2).billed_s(70, 10) == pytest.approx(63)
     assert Service(cache_hit_rate=1.0, saved_share=0.2).billed_s(70, 10) == pytest.approx(56)
