@@ -122,7 +122,7 @@ class _FramesZip:
             self.count += 1
             member = zipfile.ZipInfo(f"frame_{self.count:03d}.png", date_time=_EPOCH)
             with self._archive.open(member, "w") as file:
-                Image.fromarray(_shrunk(frame, ZIP_MAX_SIDE)).save(file, "PNG", compress_level=4)
+                Image.fromarray(_shrunk(frame, ZIP_MAX_SIDE)).save(file, "PNG", compress_level=2)
 
     def close(self) -> None:
         """Write the directory."""
