@@ -5,8 +5,9 @@
 
 A backfill outlives the terminal that asked for it. The sensor `backfills` feeds it to the run queue
 a few runs at a time, behind everything more urgent; `sunriza backfill` without a fleet works on it
-in its own process. Every run of a backfill carries its id as a tag, and that tag is the only record
-of what is done: a backfill is resumed by asking for what has no successful run yet.
+in its own process, and the sensor leaves it alone. Every run of a backfill carries its id as a tag,
+and that tag is the only record of what is done. A backfill is resumed by another one, for what has
+no successful run yet, whose runs carry both ids.
 """
 
 import json
@@ -31,6 +32,7 @@ from sunriza_assets.partitions import AVATARS
 
 __all__ = [
     "BACKFILL_TAG",
+    "OVER",
     "Backfill",
     "Watch",
     "backfills",
@@ -38,13 +40,20 @@ __all__ = [
     "is_cancelled",
     "keep",
     "kept",
+    "kept_ids",
+    "rest",
     "run_settings",
 ]
 
 BACKFILL_TAG: Final = "sunriza/backfill"
 """Run tag: the id of the backfill that the run belongs to."""
+RESUMES_TAG: Final = "sunriza/resumes-backfill"
+"""Run tag: the id of the backfill whose rest that one is."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+OVER: Final[frozenset[State]] = frozenset({"done", "failed", "cancelled"})
+"""States that an avatar of a backfill does not leave by itself."""
 
 _FOLDER: Final = "backfills"
 _AVATAR_TAG: Final = "dagster/partition"
@@ -65,10 +74,14 @@ class Backfill:
     """Canonical parameters of the launchpad layer."""
     force: bool = False
     """Extract motion again even if it is cached."""
+    queued: bool = True
+    """Whether the sensor feeds it to the run queue; else the process that asked works on it."""
     backfill_id: str = field(
         default_factory=lambda: f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     )
     """Sorts by the time of asking."""
+    resumes: str = ""
+    """The backfill of which this one is the rest, if any."""
 
 
 def keep(storage: MediaStorage, backfill: Backfill) -> None:
@@ -102,10 +115,27 @@ def kept(storage: MediaStorage, backfill_id: str) -> Backfill:
                 avatars=tuple(said["avatars"]),
                 parameters=said["parameters"],
                 force=said["force"],
+                queued=said.get("queued", True),
                 backfill_id=backfill_id,
+                resumes=said.get("resumes", ""),
             )
         except (ValueError, KeyError, TypeError) as damage:
             raise StoreError("A backfill's record is damaged", where=name) from damage
+
+
+def rest(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str) -> Backfill:
+    """A new backfill of what another one and its resumptions have left undone; it is not kept yet.
+
+    Raises:
+        AvatarError: there is no such backfill.
+        StoreError: it cannot be read.
+    """
+    former = kept(storage, backfill_id)
+    first = kept(storage, former.resumes) if former.resumes else former
+    missing = Watch(instance, first).missing()
+    return Backfill(
+        tuple(missing), first.parameters, first.force, first.queued, resumes=first.backfill_id
+    )
 
 
 def kept_ids(storage: MediaStorage) -> list[str]:
@@ -137,13 +167,17 @@ def run_settings(backfill: Backfill) -> dict[str, Any]:
     selected = {"trimmed_video", "motion_template", "idle_video"}
     config = launchpad_config(dict(backfill.parameters), force=backfill.force, selected=selected)
     return {
-        "tags": {**queue.BACKFILL, BACKFILL_TAG: backfill.backfill_id},
+        "tags": {
+            **queue.BACKFILL,
+            BACKFILL_TAG: backfill.backfill_id,
+            **({RESUMES_TAG: backfill.resumes} if backfill.resumes else {}),
+        },
         "run_config": config,
     }
 
 
 class Watch:
-    """How far a backfill is, by the runs that carry its tag.
+    """How far a backfill is, by the runs that carry its id, its own and those that resume it.
 
     Only runs that have changed since the last look are read again.
     """
@@ -156,10 +190,7 @@ class Watch:
 
     def look(self) -> dict[str, State]:
         """The state of every avatar of the backfill; `done` stays, whatever ran afterwards."""
-        filters = dg.RunsFilter(
-            tags={BACKFILL_TAG: self._backfill.backfill_id}, updated_after=self._seen
-        )
-        for record in self._instance.get_run_records(filters):
+        for record in self._changed():
             # Times are the database's; a second of overlap reads a run twice and misses none.
             seen = record.update_timestamp - timedelta(seconds=1)
             self._seen = max(self._seen or seen, seen)
@@ -172,6 +203,16 @@ class Watch:
             avatar_id: self._latest[avatar_id][1] if avatar_id in self._latest else "waiting"
             for avatar_id in self._backfill.avatars
         }
+
+    def _changed(self) -> list[dg.RunRecord]:
+        since = self._seen
+        return [
+            record
+            for tag in (BACKFILL_TAG, RESUMES_TAG)
+            for record in self._instance.get_run_records(
+                dg.RunsFilter(tags={tag: self._backfill.backfill_id}, updated_after=since)
+            )
+        ]
 
     def missing(self) -> list[str]:
         """Avatars without a successful run, in order."""
@@ -209,6 +250,9 @@ def backfills(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorR
     for backfill in _open(storage, asked):
         if room <= len(requests):
             break
+        if not backfill.queued:
+            asked[backfill.backfill_id] = _ALL
+            continue
         begin = asked[backfill.backfill_id]
         page = backfill.avatars[begin : begin + room - len(requests)]
         requests += _requests(backfill, page)
@@ -225,7 +269,7 @@ def backfills(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorR
 
 
 _ALL: Final = -1
-"""In the cursor: every avatar was asked for, and the record need not be read again."""
+"""In the cursor: there is nothing left to ask for, and the record need not be read again."""
 
 
 def _open(storage: MediaStorage, asked: Mapping[str, int]) -> Iterator[Backfill]:

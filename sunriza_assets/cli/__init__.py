@@ -75,11 +75,12 @@ def sunriza(verbose: bool) -> None:
 def main() -> None:
     """Run the command line; the process's exit code is 0, 1 (a render failed) or 2 (an error)."""
     try:
-        sunriza(standalone_mode=False)
+        # Without its standalone mode click hands the code of `click.exceptions.Exit` back.
+        asked = sunriza(standalone_mode=False)
+        if isinstance(asked, int):
+            sys.exit(asked)
     except click.exceptions.Abort:
         _leave("Interrupted", code="interrupted", exit_code=130)
-    except click.exceptions.Exit as asked:
-        sys.exit(asked.exit_code)
     except click.ClickException as error:
         _leave(error.format_message(), code="usage", exit_code=2)
     except SunrizaError as error:

@@ -1,13 +1,16 @@
 """`sunriza avatar`: add, list and show avatars in whichever store is configured."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
 
-__all__ = ["avatar"]
+if TYPE_CHECKING:
+    from resources.avatars import Change
+
+__all__ = ["add_avatar", "avatar"]
 
 
 @click.group()
@@ -72,7 +75,7 @@ def add_avatar(
     now_ms = time.time_ns() // 1_000_000
     picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")
     clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
-    known = set(avatars.ids())
+    is_new = avatar_id not in avatars.present([avatar_id])
     fields: dict[str, Any] = {
         "avatarId": avatar_id,
         "avatarImageUrl": picture.url,
@@ -84,9 +87,9 @@ def add_avatar(
         },
         "updatedAt": now_ms,
     }
-    if avatar_id not in known:
+    if is_new:
         fields["createdAt"] = now_ms
-    if name or avatar_id not in known:
+    if name or is_new:
         fields["name"] = name or avatar_id
     if parameters:
         camel = RenderParameters(**parameters).to_document()
@@ -99,42 +102,68 @@ def add_avatar(
 @click.option("--failed", is_flag=True, help="Only those whose last run ended in an error.")
 @as_json
 def list_avatars(failed: bool, as_json: bool) -> None:
-    """List avatars with their status."""
+    """List avatars: how they stand, since when, and why."""
     from resources.services import Stores
-    from sunriza_assets.errors import StoreError
+    from sunriza_assets.standing import everybody
 
-    avatars = Stores().avatars
-    rows: list[dict[str, Any]] = []
-    for avatar_id in avatars.ids():
-        try:
-            document = avatars.get(avatar_id)
-        except StoreError as error:
-            rows.append({"id": avatar_id, "status": "unreadable", "error": error.message})
-            continue
-        rows.append(
-            {
-                "id": avatar_id,
-                "status": document.status or "new",
-                "name": document.data.get("name"),
-                "update_time": document.update_time,
-                "error": document.basic.get("error"),
-            }
-        )
+    rows = [_row(change) for change in everybody(Stores().avatars)]
     if failed:
-        rows = [row for row in rows if row["status"] in ("error", "unreadable")]
+        rows = [row for row in rows if row["state"] in ("error", "unreadable")]
     if as_json:
         print_json({"avatars": rows})
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "name", "status", "written", "error")
+    columns = ("id", "name", "state", "for", "reason")
+    table = Table(*columns)
     for row in rows:
-        told = row.get("error")
-        text = str(told.get("message", "")) if isinstance(told, dict) else str(told or "")
-        cells = (row["id"], row.get("name"), row["status"], row.get("update_time"), text)
-        table.add_row(*(str(cell or "") for cell in cells))
+        shown = {**row, "for": _age(row["since"])}
+        table.add_row(*(str(shown.get(name) or "") for name in columns))
     Console().print(table)
+    count = "1 avatar" if len(rows) == 1 else f"{len(rows)} avatars"
+    hint = " - render them again with: sunriza backfill --failed" if failed and rows else ""
+    click.echo(count + hint)
+
+
+def _row(change: "Change") -> dict[str, Any]:
+    """One avatar as `avatar list` tells it."""
+    from sunriza_assets.standing import standing_of
+
+    document = change.document
+    if document is None:
+        return {
+            "id": change.avatar_id,
+            "state": "unreadable",
+            "reason": change.problem,
+            "since": None,
+        }
+    standing = standing_of(document)
+    return {
+        "id": change.avatar_id,
+        "name": document.data.get("name"),
+        "state": standing.state,
+        "reason": standing.reason,
+        "since": standing.since.isoformat(timespec="seconds"),
+        "status": document.status or "new",
+        "wanted": standing.wanted,
+        "published": standing.published,
+        "version": standing.version,
+        "error": document.basic.get("error"),
+    }
+
+
+def _age(since: str | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    from datetime import UTC, datetime
+
+    if since is None:
+        return ""
+    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 @avatar.command()

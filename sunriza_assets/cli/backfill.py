@@ -4,16 +4,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+from sunriza_assets.errors import AvatarError
 
 if TYPE_CHECKING:
     import dagster as dg
+    from rich.progress import Progress
 
     from resources.avatars import AvatarStore
+    from resources.storage import MediaStorage
     from sunriza_assets.backfills import Backfill
 
 __all__ = ["backfill", "chosen_avatars", "work_through"]
@@ -76,27 +80,30 @@ def backfill(
             return
         if cancel:
             count = backfills.cancel(storage, instance, cancel)
-            _tell({"cancelled": cancel, "runs_cancelled": count}, as_json=as_json)
+            facts = {"cancelled": cancel, "runs_cancelled": count}
+            words = f"{cancel} is cancelled; {count} waiting runs were taken out of the queue"
+            _tell(facts, words, as_json=as_json)
             return
         if resume:
-            former = backfills.kept(storage, resume)
-            ids = backfills.Watch(instance, former).missing()
-            wanted = backfills.Backfill(tuple(ids), former.parameters, former.force)
+            wanted = backfills.rest(storage, instance, resume)
         else:
             listed_ids = [one for text in avatars for one in text.split(",") if one]
             ids = chosen_avatars(store, listed_ids, stale=stale, failed=failed)
             wanted = backfills.Backfill(tuple(ids), parsed_settings(settings), force)
-        if not ids:
-            _tell({"backfill": None, "avatars": 0}, as_json=as_json)
+        if not wanted.avatars:
+            _tell({"backfill": None, "avatars": 0}, "nothing to do", as_json=as_json)
             return
+        queued = not _is_alone(instance) if here is None else not here
+        wanted = replace(wanted, queued=queued)
         backfills.keep(storage, wanted)
-        if here is None:
-            here = _is_alone(instance)
-        if here:
-            states = work_through(instance, wanted, quiet=as_json)
+        if not as_json:
+            click.echo(_begun(wanted), err=True)
+        if not queued:
+            states = work_through(instance, storage, wanted, quiet=as_json)
         else:
             states = _look_on(instance, storage, wanted, wait=wait, quiet=as_json)
-    _tell({"backfill": wanted.backfill_id, "avatars": len(ids), **states}, as_json=as_json)
+    facts = {"backfill": wanted.backfill_id, "avatars": len(wanted.avatars), **states}
+    _tell(facts, _in_words(states), as_json=as_json)
     if states.get("failed"):
         raise click.exceptions.Exit(1)
 
@@ -131,69 +138,106 @@ def chosen_avatars(
 
 
 def work_through(
-    instance: "dg.DagsterInstance", wanted: "Backfill", *, quiet: bool = False
+    instance: "dg.DagsterInstance", storage: "MediaStorage", wanted: "Backfill", *, quiet: bool
 ) -> dict[str, Any]:
-    """Render a backfill's avatars in this process; returns how many ended how, and the time."""
+    """Render a backfill's avatars in this process; returns how many ended how, and the time.
+
+    Before each avatar it looks whether somebody has cancelled the backfill.
+    """
     from sunriza_assets import backfills
     from sunriza_assets.cli.runs import AvatarRuns
+    from sunriza_assets.lost_runs import close_lost_runs, watched
 
+    close_lost_runs(instance)
     runs = AvatarRuns(instance)
     begin = time.monotonic()
     tags = backfills.run_settings(wanted)["tags"]
     counts: Counter[str] = Counter()
-    try:
-        for avatar_id in _tracked(wanted, quiet=quiet):
-            result = runs.render(
-                avatar_id, parameters=dict(wanted.parameters), force=wanted.force, tags=tags
-            )
-            counts["done" if result["error"] is None else "failed"] += 1
+    with watched(), _progress(quiet=quiet) as bar:
+        task = bar.add_task("", total=len(wanted.avatars))
+        for avatar_id in wanted.avatars:
+            if backfills.is_cancelled(storage, wanted.backfill_id):
+                counts["cancelled"] = len(wanted.avatars) - counts.total()
+                break
+            bar.update(task, description=avatar_id)
+            try:
+                result = runs.render(
+                    avatar_id, parameters=dict(wanted.parameters), force=wanted.force, tags=tags
+                )
+            except KeyboardInterrupt:
+                bar.stop()
+                resume = f"sunriza backfill --resume {wanted.backfill_id}"
+                done = f"{counts.total()} of {len(wanted.avatars)} are over"
+                click.echo(f"{done}. The rest: {resume}", err=True)
+                raise
+            except AvatarError as gone:  # deleted since it was asked for
+                result = {"error": {"message": gone.message}}
+            counts["failed" if result["error"] else "done"] += 1
             if result["error"]:
-                click.echo(f"{avatar_id}: error: {result['error']['message']}", err=True)
-    except KeyboardInterrupt:
-        click.echo(f"Go on with: sunriza backfill --resume {wanted.backfill_id}", err=True)
-        raise
+                message = f"{avatar_id}: error: {result['error']['message']}"
+                bar.console.print(message, highlight=False, markup=False, soft_wrap=True)
+            bar.advance(task)
     return {**counts, "wall_s": round(time.monotonic() - begin, 3)}
 
 
-def _tracked(wanted: "Backfill", *, quiet: bool) -> Iterator[str]:
+def _progress(*, quiet: bool) -> "Progress":
+    """A bar on standard error: what is at work, how many of how many, how long it may take."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    yield from track(wanted.avatars, "backfill", console=Console(stderr=True), disable=quiet)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
 
 
 def _look_on(
-    instance: "dg.DagsterInstance", storage: Any, wanted: "Backfill", *, wait: bool, quiet: bool
+    instance: "dg.DagsterInstance",
+    storage: "MediaStorage",
+    wanted: "Backfill",
+    *,
+    wait: bool,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Show the progress of a queued backfill until it is over or somebody has enough."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from sunriza_assets import backfills
 
     watch = backfills.Watch(instance, wanted)
-    over = {"done", "failed", "cancelled"}
-    with Progress(console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("backfill", total=len(wanted.avatars))
+    with _progress(quiet=quiet) as bar:
+        task = bar.add_task("", total=len(wanted.avatars))
         while True:
             counts: Counter[str] = Counter(watch.look().values())
-            bar.update(task, completed=sum(counts[state] for state in over))
-            if not wait or all(state in over for state in counts):
+            over = sum(counts[state] for state in backfills.OVER)
+            bar.update(task, completed=over, description=f"{counts['running']} at work")
+            if not wait or over == len(wanted.avatars):
                 return dict(counts)
             if backfills.is_cancelled(storage, wanted.backfill_id) and not counts["running"]:
+                counts["cancelled"] += counts.pop("waiting", 0)
                 return dict(counts)
             try:
                 time.sleep(LOOK_EVERY_S)
             except KeyboardInterrupt:
-                click.echo(
-                    f"It goes on. Stop it with: sunriza backfill --cancel {wanted.backfill_id}",
-                    err=True,
-                )
+                bar.stop()
+                stop = f"sunriza backfill --cancel {wanted.backfill_id}"
+                click.echo(f"It goes on. Stop it with: {stop}", err=True)
                 return dict(counts)
 
 
 @contextmanager
-def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", Any]]:
+def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "MediaStorage"]]:
     from resources.home import Home
     from resources.services import Stores
     from sunriza_assets.instance import opened_instance
@@ -210,24 +254,29 @@ def _is_alone(instance: "dg.DagsterInstance") -> bool:
     return isinstance(instance.run_launcher, DefaultRunLauncher)
 
 
-def _standings(instance: "dg.DagsterInstance", storage: Any) -> list[dict[str, Any]]:
+def _standings(instance: "dg.DagsterInstance", storage: "MediaStorage") -> list[dict[str, Any]]:
     from sunriza_assets import backfills
 
     rows = []
     for backfill_id in backfills.kept_ids(storage):
         wanted = backfills.kept(storage, backfill_id)
         counts: Counter[str] = Counter(backfills.Watch(instance, wanted).look().values())
-        cancelled = backfills.is_cancelled(storage, backfill_id)
+        if backfills.is_cancelled(storage, backfill_id):
+            counts["cancelled"] += counts.pop("waiting", 0)
         rows.append(
             {
                 "backfill": backfill_id,
-                "avatars": len(wanted.avatars),
-                "cancelled": cancelled,
+                "resumes": wanted.resumes or None,
+                "where": "queue" if wanted.queued else "terminal",
                 "parameters": dict(wanted.parameters),
-                **counts,
+                "avatars": len(wanted.avatars),
+                **{state: counts[state] for state in _SHOWN},
             }
         )
     return rows
+
+
+_SHOWN: Final = ("done", "failed", "running", "waiting", "cancelled")
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -237,15 +286,28 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = ("backfill", "avatars", "done", "failed", "running", "waiting", "cancelled")
-    table = Table(*columns)
+    table = Table(box=None, padding=(0, 2, 0, 0))  # six columns in eighty characters
+    table.add_column("backfill", no_wrap=True)
+    for name in ("avatars", *_SHOWN):
+        table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(*(str(row.get(name, 0)) for name in columns))
+        counts = (str(row[name] or "") for name in ("avatars", *_SHOWN))
+        table.add_row(row["backfill"], *counts)
     Console().print(table)
 
 
-def _tell(facts: Mapping[str, Any], *, as_json: bool) -> None:
+def _begun(wanted: "Backfill") -> str:
+    count = "1 avatar" if len(wanted.avatars) == 1 else f"{len(wanted.avatars)} avatars"
+    return f"backfill {wanted.backfill_id}: {count}, {'queued' if wanted.queued else 'here'}"
+
+
+def _in_words(states: Mapping[str, Any]) -> str:
+    parts = [f"{states[name]} {name}" for name in _SHOWN if states.get(name)]
+    return ", ".join(parts) + (f" in {states['wall_s']:.0f} s" if "wall_s" in states else "")
+
+
+def _tell(facts: Mapping[str, Any], words: str, *, as_json: bool) -> None:
     if as_json:
         print_json(dict(facts))
     else:
-        click.echo(", ".join(f"{name} {value}" for name, value in facts.items()))
+        click.echo(words)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from resources.forecast import forecast
 from resources.process_names import this_process
@@ -23,6 +24,10 @@ __all__ = ["AvatarRuns"]
 
 # Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+# Who sees a run end in the terminal decides what comes next, not a daemon behind it.
+_NOT_RETRIED: Final = {"dagster/max_retries": "0"}
 
 
 class AvatarRuns:
@@ -78,6 +83,8 @@ class AvatarRuns:
         Raises:
             AvatarError: there is no such avatar.
             ParameterError: `only` names no asset.
+            KeyboardInterrupt: somebody interrupted the run, which has ended as a failure; Dagster
+                would keep that to itself.
         """
         for name in only:
             if name not in self.assets:
@@ -101,10 +108,12 @@ class AvatarRuns:
                 run_config={**config, **_QUIET},
                 instance=self._instance,
                 partition_key=avatar_id,
-                tags={**(tags or {}), PROCESS_TAG: this_process()},
+                tags={**(tags or {}), **_NOT_RETRIED, PROCESS_TAG: this_process()},
                 asset_selection=[dg.AssetKey(name) for name in only] or None,
                 raise_on_error=False,
             )
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         assets = _assets(result)
         idle = assets.get("idle_video", {}).get("metadata", {})
         error = None if result.success else _error(result)
@@ -119,6 +128,14 @@ class AvatarRuns:
             "assets": assets,
             "error": error,
         }
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    return any(
+        event.event_type == dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+    )
 
 
 def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
@@ -34,9 +34,9 @@ MODELS = Path(__file__).parents[2] / "data" / "models"
 def main(avatars: int, seconds: int, with_postgres: bool) -> None:
     """Render them all and print what took how long."""
     os.environ.setdefault("SUNRIZA_MODELS", str(MODELS))
-    loads = count_loads()
     checked = time_checks()
     with ExitStack() as stack:
+        loads = stack.enter_context(count_loads())
         _, instance = stack.enter_context(home(with_postgres=with_postgres))
         from sunriza_assets.cli.avatar import add_avatar
         from sunriza_assets.cli.runs import AvatarRuns
@@ -80,8 +80,9 @@ def main(avatars: int, seconds: int, with_postgres: bool) -> None:
     )
 
 
-def count_loads() -> Counter[str]:
-    """How often each model file is loaded from now on."""
+@contextmanager
+def count_loads() -> Iterator[Counter[str]]:
+    """How often each model file is loaded meanwhile."""
     from sunriza_assets.studio.face import runtime
 
     loads: Counter[str] = Counter()
@@ -92,7 +93,10 @@ def count_loads() -> Counter[str]:
         original(self, path, **more)
 
     runtime.Graph.__init__ = __init__  # type: ignore[method-assign]
-    return loads
+    try:
+        yield loads
+    finally:
+        runtime.Graph.__init__ = original  # type: ignore[method-assign]
 
 
 def time_checks() -> list[float]:

@@ -56,6 +56,9 @@ def test_a_backfill_is_read_as_it_was_written(storage: LocalStorage) -> None:
     backfills.keep(storage, wanted)
     assert backfills.kept(storage, wanted.backfill_id) == wanted
     assert backfills.kept_ids(storage) == [wanted.backfill_id]
+    here = Backfill(("a",), queued=False, resumes=wanted.backfill_id)
+    backfills.keep(storage, here)
+    assert backfills.kept(storage, here.backfill_id) == here
     with pytest.raises(AvatarError, match="no backfill"):
         backfills.kept(storage, "20260101-000000-abcdef")
     with pytest.raises(AvatarError, match="not an avatar id"):
@@ -108,6 +111,36 @@ def test_older_backfills_come_first_and_cancelled_ones_not_at_all(
         backfills.keep(storage, one)
     backfills.cancel(storage, instance, stopped.backfill_id)
     assert keys(tick(instance)) == ["a", "c"]
+
+
+def test_the_sensor_leaves_a_backfill_to_the_terminal_that_works_on_it(
+    storage: LocalStorage, instance: dg.DagsterInstance
+) -> None:
+    backfills.keep(storage, Backfill(("a",), queued=False))
+    first = tick(instance)
+    assert keys(first) == []
+    backfills.keep(storage, Backfill(("b",)))
+    assert keys(tick(instance, first.cursor)) == ["b"]
+
+
+def test_a_resumed_backfill_counts_for_the_first_one(
+    storage: LocalStorage, instance: dg.DagsterInstance
+) -> None:
+    first = Backfill(("a", "b", "c"), {"fps": 25.0})
+    backfills.keep(storage, first)
+    add_run(instance, first.backfill_id, "a", STATUS.SUCCESS)
+    add_run(instance, first.backfill_id, "b", STATUS.FAILURE)
+    second = backfills.rest(storage, instance, first.backfill_id)
+    backfills.keep(storage, second)
+    assert (second.avatars, second.parameters) == (("b", "c"), first.parameters)
+    assert set(Watch(instance, second).look().values()) == {"waiting"}, "what failed is asked anew"
+
+    tags = backfills.run_settings(second)["tags"] | {"dagster/partition": "b"}
+    instance.add_run(dg.DagsterRun(job_name="j", tags=tags, status=STATUS.SUCCESS))
+    assert Watch(instance, first).look() == {"a": "done", "b": "done", "c": "waiting"}
+    for former in (first, second):
+        assert backfills.rest(storage, instance, former.backfill_id).avatars == ("c",)
+        assert backfills.rest(storage, instance, former.backfill_id).resumes == first.backfill_id
 
 
 def test_a_watch_tells_what_is_missing(storage: LocalStorage, instance: dg.DagsterInstance) -> None:
