@@ -6,7 +6,6 @@ conversion as FFmpeg's well-known chain `zscale=t=linear:npl=100, zscale=p=bt709
 tonemap=hable:desat=0, zscale=t=bt709`, so that our clips look like everybody else's.
 """
 
-import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +21,6 @@ __all__ = [
     "Conversion",
     "cube_text",
     "matrix_for",
-    "peak_of",
 ]
 
 UNKNOWN: Final = "unknown"
@@ -50,8 +48,9 @@ HDR_TRANSFERS: Final = frozenset((PQ, HLG))
 _HD_LINES: Final = 720
 _WHITE_NITS: Final = 100.0
 """Luminance of SDR white, cd/m2."""
-_USUAL_PEAK: Final = 10.0
-"""Brightest light in whites of SDR when a clip does not say: a mastering display of 1000 cd/m2."""
+_PEAK: Final = 10.0
+"""Brightest light in whites of SDR, a display of 1000 cd/m2, whatever a clip claims of its own: the
+chain above drops such claims, and a face shall not be darker for a lamp somewhere behind it."""
 _DISPLAY_GAMMA: Final = 2.4
 """BT.1886, the display that SDR code values are meant for."""
 _CUBE_SIDE: Final = 65
@@ -68,17 +67,15 @@ class Conversion:
     """PQ, HLG, or "sdr" for any other."""
     primaries: str
     """bt2020 or smpte432."""
-    peak: float
-    """Brightest light in whites of SDR; only for PQ and HLG."""
 
     @classmethod
-    def of(cls, transfer: str, primaries: str, peak: float | None) -> "Conversion | None":
+    def of(cls, transfer: str, primaries: str) -> "Conversion | None":
         """The conversion that a clip needs, or None if it is SDR bt709 already, or nearly."""
         if transfer in HDR_TRANSFERS:
             gamut = primaries if primaries in _CHROMATICITIES else "bt2020"
-            return cls(transfer, gamut, peak or _USUAL_PEAK)
+            return cls(transfer, gamut)
         if primaries in ("bt2020", "smpte432"):
-            return cls("sdr", primaries, 1.0)
+            return cls("sdr", primaries)
         return None
 
 
@@ -96,22 +93,6 @@ def matrix_for(matrix: str, *, short_side: int) -> str:
     return "bt709" if short_side >= _HD_LINES else "smpte170m"
 
 
-def peak_of(light_level: bytes | None, mastering_display: bytes | None) -> float | None:
-    """Brightest light of a clip in whites of SDR, from FFmpeg's side data; None if unsaid.
-
-    Args:
-        light_level: AVContentLightMetadata; its first integer is MaxCLL in cd/m2.
-        mastering_display: AVMasteringDisplayMetadata; the eleventh fraction is its maximum.
-    """
-    nits = 0.0
-    if light_level is not None and len(light_level) >= 4:
-        nits = float(struct.unpack_from("=I", light_level)[0])
-    if nits <= 0 and mastering_display is not None and len(mastering_display) >= 80:
-        numerator, denominator = struct.unpack_from("=2i", mastering_display, 72)
-        nits = numerator / denominator if denominator > 0 else 0.0
-    return min(nits, 10_000.0) / _WHITE_NITS if nits > _WHITE_NITS else None
-
-
 def cube_text(conversion: Conversion) -> str:
     """The conversion as a .cube table (Adobe Cube LUT 1.0): red runs fastest."""
     axis = np.linspace(0.0, 1.0, _CUBE_SIDE)
@@ -125,7 +106,7 @@ def convert(codes: Values, conversion: Conversion) -> Values:
     """Take R'G'B' code values (N, 3) in 0..1 to bt709 code values (N, 3) in 0..1."""
     light = _to_light(codes, conversion.transfer) @ _to_bt709(conversion.primaries).T
     if conversion.transfer in HDR_TRANSFERS:
-        light = _tone_mapped(light, conversion.peak)
+        light = _tone_mapped(light)
     return np.asarray(np.clip(light, 0.0, 1.0) ** (1 / _DISPLAY_GAMMA))
 
 
@@ -146,13 +127,13 @@ def _to_light(codes: Values, transfer: str) -> Values:
     return np.asarray(codes**_DISPLAY_GAMMA)
 
 
-def _tone_mapped(light: Values, peak: float) -> Values:
+def _tone_mapped(light: Values) -> Values:
     """Hable's filmic curve on the largest component, the others in proportion.
 
     J. Hable, "Uncharted 2: HDR Lighting", GDC 2010.
     """
     largest = np.maximum(light.max(axis=1, keepdims=True), 1e-6)
-    return np.asarray(light * (_hable(largest) / _hable(np.float64(peak)) / largest))
+    return np.asarray(light * (_hable(largest) / _hable(np.float64(_PEAK)) / largest))
 
 
 def _hable(x: Values | np.float64) -> Values:

@@ -14,7 +14,6 @@ from av.error import BlockingIOError as FFmpegAgain
 from av.error import EOFError as FFmpegEnd
 from av.filter import Graph
 from av.filter.context import FilterContext
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 
 from sunriza_assets.studio.media.colour import (
@@ -25,10 +24,9 @@ from sunriza_assets.studio.media.colour import (
     Conversion,
     cube_text,
     matrix_for,
-    peak_of,
 )
 from sunriza_assets.studio.media.orientation import Orientation
-from sunriza_assets.studio.media.source import reading, side_data
+from sunriza_assets.studio.media.source import reading
 
 __all__ = ["Upright", "even"]
 
@@ -178,10 +176,6 @@ def _conversion(frame: VideoFrame) -> Conversion | None:
     return Conversion.of(
         TRANSFERS.get(int(frame.color_trc), UNKNOWN),
         PRIMARIES.get(int(frame.color_primaries), UNKNOWN),
-        peak_of(
-            side_data(frame, SideDataType.CONTENT_LIGHT_LEVEL),
-            side_data(frame, SideDataType.MASTERING_DISPLAY_METADATA),
-        ),
     )
 
 

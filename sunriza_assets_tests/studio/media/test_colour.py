@@ -1,13 +1,12 @@
 """Colour on its way to SDR bt709, against FFmpeg's own zscale and tonemap."""
 
-import struct
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sunriza_assets.studio.media.colour import Conversion, convert, matrix_for, peak_of
+from sunriza_assets.studio.media.colour import Conversion, convert, matrix_for
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
 from sunriza_assets.studio.media.probe import describe
@@ -26,9 +25,19 @@ def luma_of(path: Path) -> float:
     return float((frames @ np.array([0.2126, 0.7152, 0.0722])).mean())
 
 
-@pytest.mark.parametrize("transfer", [PQ, HLG])
+_MASTERED = (
+    ":master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50)"
+    ":max-cll=4000,400"
+)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "mastered"), [(PQ, ""), (PQ, _MASTERED), (HLG, "")], ids=["pq", "mastered", "hlg"]
+)
 @pytest.mark.parametrize("pattern", ["testsrc2", "smptehdbars", "color=0x902010", "color=0x10a0f0"])
-def test_mean_luma_of_hdr_is_the_references(tmp_path: Path, transfer: str, pattern: str) -> None:
+def test_mean_luma_of_hdr_is_the_references(
+    tmp_path: Path, transfer: str, mastered: str, pattern: str
+) -> None:
     source, reference = tmp_path / "hdr.mp4", tmp_path / "reference.mp4"
     join = ":" if "=" in pattern else "="
     ffmpeg(
@@ -36,7 +45,8 @@ def test_mean_luma_of_hdr_is_the_references(tmp_path: Path, transfer: str, patte
         f"format=gbrp16le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=gbr:"
         "range=full,zscale=m=2020_ncl:r=limited:min=gbr,format=yuv420p10le",
         "-c:v", "libx265", "-x265-params",
-        f"log-level=error:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc",
+        f"log-level=error:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+        f"{mastered}",
         "-crf", "4", "-preset", "ultrafast", source,
     )  # fmt: skip
     ffmpeg("-i", source, "-vf", _REFERENCE, "-crf", "2", "-preset", "ultrafast", "-colorspace",
@@ -50,7 +60,7 @@ def test_mean_luma_of_hdr_is_the_references(tmp_path: Path, transfer: str, patte
 
 def test_grey_of_pq_by_hand() -> None:
     """BT.2408: diffuse white of 203 cd/m2 has the PQ code 0.58; black and peak are the ends."""
-    conversion = Conversion(PQ, "bt2020", peak=10.0)
+    conversion = Conversion(PQ, "bt2020")
     grey = convert(np.array([[0.0] * 3, [0.5807] * 3, [0.7518] * 3, [1.0] * 3]), conversion)
     assert np.allclose(grey[:, 0], grey[:, 1])
     assert np.allclose(grey[:, 1], grey[:, 2], atol=1e-6)
@@ -63,7 +73,7 @@ def test_grey_of_pq_by_hand() -> None:
 @pytest.mark.parametrize("transfer", [PQ, HLG, "sdr"])
 def test_brighter_never_becomes_darker(transfer: str) -> None:
     codes = np.linspace(0, 1, 200)[:, None].repeat(3, axis=1)
-    out = convert(codes, Conversion(transfer, "bt2020", peak=10.0))
+    out = convert(codes, Conversion(transfer, "bt2020"))
     assert (np.diff(out[:, 1]) >= -1e-9).all()
     assert ((out >= 0) & (out <= 1)).all()
 
@@ -71,28 +81,18 @@ def test_brighter_never_becomes_darker(transfer: str) -> None:
 def test_wide_gamut_keeps_grey_and_makes_colours_stronger() -> None:
     codes = np.array([[0.5] * 3, [0.5, 0.3, 0.3]])
     for primaries in ("bt2020", "smpte432"):
-        out = convert(codes, Conversion("sdr", primaries, 1.0))
+        out = convert(codes, Conversion("sdr", primaries))
         assert np.allclose(out[0], 0.5, atol=1e-6)
         assert out[1, 0] > 0.5
         assert out[1, 1] < 0.3
 
 
 def test_what_needs_no_conversion_gets_none() -> None:
-    assert Conversion.of("bt709", "bt709", None) is None
-    assert Conversion.of("unknown", "unknown", None) is None
-    assert Conversion.of("smpte170m", "smpte170m", None) is None
-    assert Conversion.of(HLG, "unknown", None) == Conversion(HLG, "bt2020", 10.0)
-    assert Conversion.of(PQ, "bt2020", 40.0) == Conversion(PQ, "bt2020", 40.0)
-
-
-def test_peak_is_read_from_side_data_and_nonsense_ignored() -> None:
-    display = struct.pack("=20i", *([0] * 18), 1000 * 10000, 10000)
-    assert peak_of(struct.pack("=2I", 4000, 400), display) == 40
-    assert peak_of(struct.pack("=2I", 0, 0), display) == 10
-    assert peak_of(None, display) == 10
-    assert peak_of(None, None) is None
-    assert peak_of(b"", b"\0" * 88) is None
-    assert peak_of(struct.pack("=2I", 2**32 - 1, 0), None) == 100
+    assert Conversion.of("bt709", "bt709") is None
+    assert Conversion.of("unknown", "unknown") is None
+    assert Conversion.of("smpte170m", "smpte170m") is None
+    assert Conversion.of(HLG, "unknown") == Conversion(HLG, "bt2020")
+    assert Conversion.of(PQ, "smpte432") == Conversion(PQ, "smpte432")
 
 
 def test_a_clip_that_does_not_say_is_read_as_players_read_it() -> None:
