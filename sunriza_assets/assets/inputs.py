@@ -38,8 +38,8 @@ def hero_image(
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
     with avatar_step(context, stores, board) as step:
-        from sunriza_assets.studio.media.picture import read_picture
-
+        with step.watch.stage("load"):
+            from sunriza_assets.studio.media.picture import read_picture
         url = step.document.hero_image_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)

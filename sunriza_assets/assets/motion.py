@@ -50,9 +50,11 @@ def motion_template(
 
     with avatar_step(context, stores, board) as step:
         parameters = resolve(step.document.wishes, config.said())
-        choice = engines.choose(parameters.engine)
+        with step.watch.stage("load"):
+            choice = engines.choose(parameters.engine)
+            identity = choice.engine.extraction_identity()
         step.works_with(choice.engine)
-        key = template_key(sha256_of(trimmed_video), choice.engine.extraction_identity())
+        key = template_key(sha256_of(trimmed_video), identity)
         cache = templates.cache
         with cache.claimed(key):
             template = None if config.force else cache.get(key)
@@ -118,7 +120,8 @@ def idle_video(
             template = MotionTemplate.load(motion_template)
             portrait = read_picture(hero_image)
         step.works_on(frames=template.frame_count, rate=template.rate)
-        choice = _renderer(engines, parameters.engine, template.engine)
+        with step.watch.stage("load"):
+            choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
         with step.watch.stage("plan", gpu=True):
             rendering = choice.engine.render(portrait, template, parameters)

@@ -177,7 +177,8 @@ def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -
     from sunriza_assets.studio.parameters import RenderParameters
 
     sheet = IdleSheet.beside(idle_video)
-    engine = engines.choose(sheet.content["engine"]).engine
+    with step.watch.stage("load"):
+        engine = engines.choose(sheet.content["engine"]).engine
     step.works_with(engine)
     parameters = RenderParameters(**sheet.content["parameters"])
     key = (sha256_of(hero_image), engine.name, engine.version, parameters)

@@ -26,7 +26,6 @@ __all__ = ["cost_report", "runtime_report"]
 
 ROWS_SHOWN: Final = 40
 """Rows of a table in the UI; the files have all."""
-_SPREAD: Final = "seconds: median, and up to the 95th percentile"
 
 
 @dg.asset(
@@ -56,10 +55,9 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
                 reports.runtime_report(frame, by="avatar"),
             ]
         with watch.stage("draw"):
-            names = ["asset", "engine", "device"]
             pictures = {
                 "stages": charts.share_chart(stages),
-                "by_asset": charts.bar_chart(by_asset, names, "p50_s", unit=_SPREAD, upper="p95_s"),
+                "by_asset": charts.runtime_chart(by_asset, "asset"),
             }
         written = _written(stores, watch, "runtime_report", "Runtime", tables, pictures)
     return dg.MaterializeResult(
@@ -101,9 +99,9 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
             )
         with watch.stage("draw"):
             pictures = {
-                "by_asset": charts.bar_chart(by_asset, ["asset"], "cost", unit=book.currency),
-                "by_avatar": charts.bar_chart(by_avatar, ["avatar"], "cost", unit=book.currency),
-                "by_day": charts.column_chart(by_day, "day", "cost", unit=book.currency),
+                "by_asset": charts.costs_chart(by_asset, "asset", currency=book.currency),
+                "by_avatar": charts.costs_chart(by_avatar, "avatar", currency=book.currency),
+                "by_day": charts.costs_chart(by_day, "day", currency=book.currency),
             }
         tables = [by_avatar, by_day, by_month, by_engine, by_asset]
         written = _written(stores, watch, "cost_report", "Costs", tables, pictures)

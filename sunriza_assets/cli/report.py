@@ -142,12 +142,19 @@ def costs(
     With --book booked the costs are those that each step wrote down when it ran, by the price book
     in use then; otherwise all are worked out anew by one book.
     """
+    from sunriza_assets.costs.charts import costs_chart
     from sunriza_assets.costs.reports import BOOKED, COST_COLUMNS, cost_report
 
     prices = None if book == BOOKED else _price_book(book)
     frame = _ledger().frame(COST_COLUMNS, since=since)
     made = cost_report(frame, prices, by=by)  # type: ignore[arg-type]  # click knows the choices
-    _show([made], form="json" if as_json else form, limit=limit)
+    currency = prices.currency if prices else "as booked"
+    _show(
+        [made],
+        form="json" if as_json else form,
+        limit=limit,
+        draw=lambda: [costs_chart(made, by, currency=currency)],
+    )
 
 
 @report.command()
@@ -157,11 +164,18 @@ def costs(
 @ledger_options
 def runtime(*, by: str, since: datetime | None, limit: int, form: str, as_json: bool) -> None:
     """How long it took: median and 95th percentile, cold against warm, share of each stage."""
+    from sunriza_assets.costs.charts import runtime_chart, share_chart
     from sunriza_assets.costs.reports import RUNTIME_COLUMNS, runtime_report, stage_report
 
     frame = _ledger().frame(RUNTIME_COLUMNS, since=since)
     made = runtime_report(frame, by=by)  # type: ignore[arg-type]  # click knows the choices
-    _show([made, stage_report(frame)], form="json" if as_json else form, limit=limit)
+    stages = stage_report(frame)
+    _show(
+        [made, stages],
+        form="json" if as_json else form,
+        limit=limit,
+        draw=lambda: [share_chart(stages), runtime_chart(made, by)],
+    )
 
 
 @report.command("what-if")
@@ -268,8 +282,14 @@ def _price_book(name: str | None) -> "PriceBook":
     return price_book(name or os.environ.get("SUNRIZA_PRICE_BOOK"))
 
 
-def _show(reports: "list[Report]", *, form: str, limit: int | None) -> None:
-    """Print reports; of several, CSV knows only the first."""
+def _show(
+    reports: "list[Report]",
+    *,
+    form: str,
+    limit: int | None,
+    draw: Callable[[], list[bytes]] = list,
+) -> None:
+    """Print reports; of several, CSV knows only the first. A page has the pictures, too."""
     from sunriza_assets.costs import render
 
     if form == "json":
@@ -278,6 +298,8 @@ def _show(reports: "list[Report]", *, form: str, limit: int | None) -> None:
     elif form == "csv":
         click.echo(render.to_csv(reports[0]), nl=False)
     elif form == "html":
-        click.echo(render.to_html(reports[0].title, reports, limit=limit), nl=False)
+        pictures = draw() if len(reports[0].rows) else []
+        page = render.to_html(reports[0].title, reports, pictures=pictures, limit=limit)
+        click.echo(page, nl=False)
     else:
         click.echo("\n".join(render.to_text(item, limit=limit) for item in reports), nl=False)

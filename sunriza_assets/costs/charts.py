@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["bar_chart", "column_chart", "data_uri", "printable", "share_chart"]
+__all__ = [
+    "bar_chart",
+    "column_chart",
+    "costs_chart",
+    "data_uri",
+    "printable",
+    "runtime_chart",
+    "share_chart",
+]
 
 INK: Final = "#3b5b92"
 _REST: Final = "#c8c8c8"
@@ -24,9 +32,26 @@ _WIDTH: Final = 6.4
 """Inches; 640 pixels."""
 _SLIVER: Final = 0.04
 """A share below this has no room for its label."""
+_TIMES: Final = ("day", "month")
+_SPREAD: Final = "seconds: median, and up to the 95th percentile"
 _NOBODY: Final = "(none)"
 _LONGEST: Final = 32
 """Letters of a label."""
+
+
+def costs_chart(report: Report, by: str, *, currency: str) -> bytes:
+    """A cost report: columns over days or months, else a bar each, the dearest on top."""
+    if by in _TIMES:
+        return column_chart(report, by, "cost", unit=currency)
+    return bar_chart(report, [by], "cost", unit=currency)
+
+
+def runtime_chart(report: Report, by: str) -> bytes:
+    """A runtime report: medians, with a whisker up to the 95th percentile unless over time."""
+    if by in _TIMES:
+        return column_chart(report, by, "p50_s", unit="seconds, median")
+    labels = [by, *(name for name in ("engine", "device") if name in report.rows and name != by)]
+    return bar_chart(report, labels, "p50_s", unit=_SPREAD, upper="p95_s")
 
 
 def bar_chart(
@@ -55,6 +80,7 @@ def bar_chart(
         axes.hlines(places, rows[value], rows[upper].fillna(rows[value]), color="#999999")
         axes.plot(rows[upper], list(places), "|", color="#555555")
     axes.set_yticks(list(places), _names(rows, labels), parse_math=False)
+    axes.locator_params(axis="x", nbins=5)  # small sums have long numbers
     axes.set_xlabel(unit, parse_math=False)
     axes.set_title(report.title, loc="left", parse_math=False)
     return _webp(figure)

@@ -104,11 +104,13 @@ def to_html(
     A line that several tables would say is said once.
     """
     shown_pictures = "".join(f'<img src="{data_uri(picture)}" alt="">' for picture in pictures)
-    body = [f'<div class="pictures">{shown_pictures}</div>']
+    body = [f'<div class="pictures">{shown_pictures}</div>'] if pictures else []
     said: set[str] = set()
     for report in reports:
         shown = _head(report, limit)
-        body += [f"<h2>{html.escape(report.title)}</h2>", _html_table(shown)]
+        if report.title != title:
+            body.append(f"<h2>{html.escape(report.title)}</h2>")
+        body.append(_html_table(shown))
         body += [f"<p>{html.escape(line)}</p>" for line in _left_out(report, shown)]
         for line in (*_summary(report), *report.warnings):
             if line not in said:
@@ -208,9 +210,7 @@ def _cell(name: str, value: Any) -> str:
 def _number(name: str, value: float) -> str:
     """By the column's name: money, seconds, shares, bytes, or a count."""
     if "cost" in name or name == "price":
-        return (
-            f"{value:.2f}" if value >= 1 else f"{value:.5f}" if value >= 0.001 else f"{value:.3g}"
-        )
+        return _money(value)
     if name == "share" or name.endswith("_share"):
         return f"{value:.1%}"
     if name.endswith("_bytes"):
@@ -220,6 +220,13 @@ def _number(name: str, value: float) -> str:
             f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
         )
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _money(value: float) -> str:
+    """Cents of a sum, but all that tells apart what an avatar costs."""
+    if value == 0:
+        return "0"
+    return f"{value:.2f}" if value >= 1 else f"{value:.5f}" if value >= 0.001 else f"{value:.7f}"
 
 
 def _is_text(frame: "pd.DataFrame", name: str) -> bool:
