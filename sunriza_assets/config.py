@@ -68,6 +68,11 @@ class IdleConfig(_Layer):
     lips: str | None = Field(
         None, description="clip, or still: lips rest, for visemes laid over them."
     )
+    emotion: str | None = Field(
+        None,
+        description="neutral, happy, sad, angry, surprised, fearful or disgusted, all along.",
+    )
+    emotion_strength: float | None = Field(None, description="How much of it is worn, 0-1 (1).")
 
 
 def launchpad_config(

@@ -12,16 +12,19 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from sunriza_assets.errors import ParameterError
+from sunriza_assets.studio.emotions import EMOTIONS
 
 __all__ = ["DEFAULTS", "RenderParameters", "camel_name", "canonical", "overridden", "resolve"]
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
+Feeling = Literal["neutral", "happy", "sad", "angry", "surprised", "fearful", "disgusted"]
 
 # parameter: (lowest, highest) allowed value, both inclusive
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "driving_multiplier": (0.0, 3.0),
     "scale_multiplier": (0.0, 2.0),
     "stitching_retargeting_eyes_width": (256, 4096),
+    "emotion_strength": (0.0, 1.0),
     "fps": (1, 60),
     "loop_seconds": (3.0, 10.0),
     "max_seconds": (1.0, 10.0),
@@ -29,6 +32,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "animation_region": ("all", "exp", "pose", "lip", "eyes"),
     "lips": ("clip", "still"),
+    "emotion": tuple(EMOTIONS),
     "engine": ("auto", "mesh", "liveportrait"),
 }
 # Names the app and LivePortrait's own command line use for the same thing.
@@ -85,6 +89,10 @@ class RenderParameters:
     """Wanted loop length in seconds, 3-10; None lets the engine choose the best."""
     lips: Literal["clip", "still"] = "clip"
     """clip: lips follow the clip; still: they rest, for visemes laid over them."""
+    emotion: Feeling = "neutral"
+    """What the portrait feels all along, whatever the clip does on top; see `studio.emotions`."""
+    emotion_strength: float = 1.0
+    """How much of the emotion is worn, 0-1; the driving multiplier leaves it alone."""
     max_seconds: float = 10.0
     """Seconds of the clip used, from its start, 1-10."""
     engine: Literal["auto", "mesh", "liveportrait"] = "auto"

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.emotions import worn_face
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.landmarks import PASSES, PRESENT, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
+from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["prepare_rig"]
@@ -41,7 +43,11 @@ def prepare_rig(
         landmarks = landmarks * scale
         landmarks[:, :2] += matrix[:, 2]
     return PortraitRig(
-        image, landmarks, matte=matte.matte(image), stitched=parameters.flag_stitching
+        image,
+        landmarks,
+        matte=matte.matte(image),
+        stitched=parameters.flag_stitching,
+        worn=worn_face(landmarks[:MESH_POINTS], parameters),
     )
 
 

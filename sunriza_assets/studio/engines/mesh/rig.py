@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
 from sunriza_assets.studio.engines.mesh.background import Layers
+from sunriza_assets.studio.engines.mesh.emotions import WornFace
 from sunriza_assets.studio.engines.mesh.glasses import find_rims
 from sunriza_assets.studio.engines.mesh.lids import Eye
 from sunriza_assets.studio.engines.mesh.mouth import Mouth, MouthPainter
@@ -38,6 +39,7 @@ class PortraitRig:
         landmarks: (478, 3) face of the portrait, continuous pixels, z on the scale of x.
         matte: (H, W) 0-1, how surely a pixel is person; None warps background and person as one.
         stitched: keep the shoulders and the picture's border in place.
+        worn: the emotion that the face wears all along; None leaves it its own.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class PortraitRig:
         *,
         matte: NDArray[Any] | None = None,
         stitched: bool = True,
+        worn: WornFace | None = None,
     ) -> None:
         points = np.asarray(landmarks, dtype=np.float64)
         height, width = image.shape[:2]
@@ -54,6 +57,9 @@ class PortraitRig:
         self.landmarks = points
         self.mesh = points[:MESH_POINTS]
         """(468, 3) the portrait's own mesh: drawing it gives the portrait back."""
+        self.worn = worn
+        self.rest = self.mesh if worn is None else worn.rest(self.mesh)
+        """(468, 3) the mesh before the clip moves it, in the emotion that the face wears."""
         self.iod = eye_distance(points)
         """Distance of the outer eye corners, pixels."""
         self.centre = skull_centre(points)

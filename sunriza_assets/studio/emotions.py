@@ -1,0 +1,91 @@
+"""The emotions a portrait can wear, in terms that every engine understands.
+
+Only data; how a face is brought there is each engine's work. Which muscles an emotion takes is
+Ekman's: the six basic emotions and their action units (AU) as EMFACS lists them (Ekman & Friesen,
+Facial Action Coding System, 1978; Friesen & Ekman, EMFACS-7, 1983). How far is ours: well inside
+what faces do (a brow rises by a tenth of the IOD, a corner of the mouth by as much), judged by eye
+on portraits at full strength.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["EMOTIONS", "Emotion", "emotion_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """One face, worn in full. Lengths are in IOD, the distance between the outer eye corners."""
+
+    inner_brow: float = 0.0
+    """Rise of the brows' inner ends; less than 0 lowers them."""
+    outer_brow: float = 0.0
+    """The same of the outer ends; between the two it changes evenly."""
+    brow_pinch: float = 0.0
+    """How far each inner end goes towards the other."""
+    eyes: float = 1.0
+    """Opening of the eyes over their opening in the portrait."""
+    cheeks: float = 0.0
+    """Rise of the cheeks below the eyes."""
+    nose: float = 0.0
+    """Rise of the wings of the nose."""
+    corners: float = 0.0
+    """Height of the corners of the mouth over its middle in half mouth widths: above 0 a smile,
+    which adds to a portrait's own what is missing; else level or a droop, which undo it first."""
+    width: float = 1.0
+    """Width of the mouth over its width in the portrait."""
+    lips: float = 0.0
+    """Rise of the middle of both lips."""
+    opening: float | None = None
+    """Gap between the inner lips in the middle of the mouth; None leaves it to the portrait."""
+
+
+EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
+    {
+        "neutral": None,  # the portrait's own face, whatever it is
+        # AU6 cheeks raised, which narrows the eyes; AU12 corners pulled up and out. The lips stay
+        # as they are: a smile that bares teeth needs a photo that has some.
+        "happy": Emotion(
+            cheeks=0.035, eyes=0.88, corners=0.33, width=1.24
+        ),
+        # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down; tired lids.
+        "sad": Emotion(
+            inner_brow=0.055, outer_brow=-0.02, brow_pinch=0.02, eyes=0.82, corners=-0.14,
+            width=0.97, opening=0.0,
+        ),
+        # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU23 lips tightened.
+        "angry": Emotion(
+            inner_brow=-0.06, outer_brow=0.005, brow_pinch=0.035, eyes=0.92, corners=-0.08,
+            width=0.93, opening=0.0,
+        ),
+        # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
+        "surprised": Emotion(
+            inner_brow=0.08, outer_brow=0.08, eyes=1.18, corners=-0.05, width=0.88,
+            opening=0.13,
+        ),
+        # AU1, AU2, AU4 brows raised and straightened, AU5, AU20 lips stretched, AU26 jaw dropped.
+        "fearful": Emotion(
+            inner_brow=0.075, outer_brow=0.025, brow_pinch=0.03, eyes=1.18, corners=-0.10,
+            width=1.10, opening=0.055,
+        ),
+        # AU9 nose wrinkled, which lowers the brows and raises the upper lip; AU15, AU17.
+        "disgusted": Emotion(
+            inner_brow=-0.045, outer_brow=-0.02, brow_pinch=0.02, eyes=0.78, cheeks=0.03,
+            nose=0.03, corners=-0.14, width=0.96, lips=0.025, opening=0.0,
+        ),
+    }
+)  # fmt: skip
+"""Name -> what it takes; None changes nothing."""
+
+
+def emotion_of(parameters: "RenderParameters") -> tuple[Emotion, float] | None:
+    """The emotion asked for and its strength (0-1); None where nothing is to be changed."""
+    emotion = EMOTIONS[parameters.emotion]
+    if emotion is None or parameters.emotion_strength == 0.0:
+        return None
+    return emotion, parameters.emotion_strength

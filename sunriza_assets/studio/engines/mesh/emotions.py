@@ -1,0 +1,173 @@
+"""An emotion as displacements of a portrait's mesh, and as an opening of its lids.
+
+The parts an emotion moves (brows, cheeks, wings of the nose, lips, chin) are handles, the parts it
+must leave alone (lids, bridge of the nose, outline) are handles that stay; in between the skin
+follows a thin-plate spline through all of them (J. Duchon, 1977), the smoothest there is.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+from sunriza_assets.studio.emotions import Emotion, emotion_of
+from sunriza_assets.studio.engines.mesh.lids import WIDEST
+from sunriza_assets.studio.engines.mesh.lips import LipKeeper
+from sunriza_assets.studio.engines.mesh.pose import eye_distance
+from sunriza_assets.studio.engines.mesh.topology import (
+    CHIN,
+    EYE_CONTOURS,
+    LOWER_LIP,
+    NOSE_BASE,
+    OVAL,
+    UPPER_LIP,
+)
+from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["WornFace", "worn_face"]
+
+Array = NDArray[np.float64]
+
+_CHEEKS: Final = (50, 101, 118, 280, 330, 347)
+_WINGS: Final = (48, 64, 98, 129, 278, 294, 327, 358)
+_NOSE: Final = (NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
+"""Tip and bridge of the nose, from its base upwards."""
+_BEND: Final = 1.5
+"""Exponent with which a smile grows from the middle of the mouth to its corners."""
+_ROUND: Final = 0.65
+"""Exponent of the outline of parted lips: an ellipse has a half, a parabola one."""
+_UPPER_SHARES: Final = (0.28, 0.10)
+"""Share that the upper lip has in closing and in opening the mouth; the jaw has the rest."""
+_JAW_SHARE: Final = 0.75
+"""How much of the lower lip's way the chin goes along."""
+_JAW_REACH: Final = 8
+"""Points of the outline on either side of the chin up to which it is the jaw's."""
+_LEAST_SMILE: Final = 0.35
+"""Share of a smile that is added to a portrait that smiles already."""
+_SMILE_LIFTS: Final = 0.25
+"""How much of the corners' rise the middle of a smiling mouth makes along with them."""
+_SMILE_WIDENS: Final = 0.6
+"""Mouth widths that a smile which is undone gives back, for each half width of its height."""
+
+
+@dataclass(frozen=True)
+class WornFace:
+    """What an emotion does to one portrait."""
+
+    offsets: Array
+    """(468, 3) what it adds to the mesh in the portrait's own pose, pixels."""
+    openness: float
+    """Opening of the eyes over that in the portrait, > 0."""
+    lips_set: float
+    """Share of the portrait's own lip gap that the emotion's takes the place of, 0-1."""
+
+    def closures(self, closure: NDArray[Any]) -> Array:
+        """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
+        return np.asarray(np.clip(1.0 - self.openness * (1.0 - closure), WIDEST, 1.0))
+
+    def rest(self, mesh: Array) -> Array:
+        """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips kept lips."""
+        return np.asarray(mesh + LipKeeper(mesh).kept(self.offsets))
+
+
+def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
+    """What the emotion in the parameters does to a portrait's mesh (468, 3); None if nothing."""
+    asked = emotion_of(parameters)
+    if asked is None:
+        return None
+    emotion, strength = asked
+    return WornFace(
+        offsets=strength * _offsets(mesh, emotion),
+        openness=1.0 + strength * (emotion.eyes - 1.0),
+        lips_set=0.0 if emotion.opening is None else strength,
+    )
+
+
+@dataclass(frozen=True)
+class _FaceFrame:
+    """A portrait's own directions."""
+
+    right: Array
+    """(3,) unit vector towards the picture's right."""
+    down: Array
+    """(3,) unit vector from brow to chin."""
+    iod: float
+    """Pixels."""
+
+    @classmethod
+    def of(cls, mesh: Array) -> "_FaceFrame":
+        right = mesh[EYE_CONTOURS[1]].mean(axis=0) - mesh[EYE_CONTOURS[0]].mean(axis=0)
+        right /= np.linalg.norm(right)
+        down = mesh[CHIN] - mesh[168]
+        down -= (down @ right) * right
+        return cls(right, down / np.linalg.norm(down), eye_distance(mesh))
+
+    def local(self, points: Array) -> Array:
+        """(N, 3) -> (N, 2) places to the right and down, IOD."""
+        return np.asarray(points @ np.stack([self.right, self.down], axis=1) / self.iod)
+
+    def pixels(self, shifts: Array) -> Array:
+        """(N, 2) shifts to the right and down, IOD -> (N, 3) pixels."""
+        return np.asarray(self.iod * shifts @ np.stack([self.right, self.down]))
+
+
+def _offsets(mesh: Array, emotion: Emotion) -> Array:
+    """(468, 3) what the emotion at full strength adds to the mesh, pixels."""
+    frame = _FaceFrame.of(mesh)
+    places = frame.local(mesh)
+    shifts = np.full((MESH_POINTS, 2), np.nan)
+    shifts[EYE_CONTOURS.ravel()] = 0.0
+    shifts[OVAL] = 0.0
+    shifts[list(_NOSE)] = 0.0
+    shifts[list(_WINGS)] = (0.0, -emotion.nose)
+    if emotion.cheeks:
+        shifts[list(_CHEEKS)] = (0.0, -emotion.cheeks)
+    for brow, inwards in ((RIGHT_BROW, 1.0), (LEFT_BROW, -1.0)):
+        shifts[brow] = _brow(places[brow, 0] * inwards, emotion) * (inwards, 1.0)
+    drop = _lips(places, shifts, emotion)
+    chin = int(np.flatnonzero(OVAL == CHIN)[0])
+    apart = np.abs(np.arange(len(OVAL)) - chin) / _JAW_REACH
+    shifts[OVAL, 1] = _JAW_SHARE * drop * np.cos(np.clip(apart, 0.0, 1.0) * np.pi / 2) ** 2
+    handles = np.flatnonzero(np.isfinite(shifts[:, 0]))
+    spline = RBFInterpolator(places[handles], shifts[handles], kernel="thin_plate_spline")
+    followed = spline(places)
+    followed[handles] = shifts[handles]
+    return frame.pixels(followed)
+
+
+def _brow(inwards: Array, emotion: Emotion) -> Array:
+    """(N, 2) shift of a brow's points (towards the nose, down), their places being `inwards`."""
+    inner = (inwards - inwards.min()) / np.ptp(inwards)
+    rise = emotion.outer_brow + (emotion.inner_brow - emotion.outer_brow) * inner
+    return np.stack([emotion.brow_pinch * inner, -rise], axis=1)
+
+
+def _lips(places: Array, shifts: Array, emotion: Emotion) -> float:
+    """Set the shifts of the lips' points, in place; how far the jaw drops, IOD."""
+    upper, lower = places[UPPER_LIP], places[LOWER_LIP]
+    gap = np.maximum(lower[-1, :, 1] - upper[-1, :, 1], 0.0)
+    seam = (upper[-1] + lower[-1]) / 2.0
+    middle = (seam[0, 0] + seam[-1, 0]) / 2.0
+    half = np.abs(seam[[0, -1], 0] - middle).mean()
+    smile = max(float(seam[5, 1] - seam[[0, -1], 1].mean()) / half, 0.0)
+    lift, width = _corner_lift(emotion.corners, smile), emotion.width
+    if emotion.corners <= 0.0:
+        width -= _SMILE_WIDENS * smile
+    across = np.clip(np.abs(seam[:, 0] - middle) / half, 0.0, 1.0)
+    outline = (1.0 - across**2) ** _ROUND
+    opened = np.zeros(len(gap)) if emotion.opening is None else emotion.opening * outline - gap
+    rising = np.where(opened < 0.0, *_UPPER_SHARES)
+    for rows, share in ((UPPER_LIP, -rising), (LOWER_LIP, 1.0 - rising)):
+        x = (places[rows, 0] - middle) / half
+        bend = np.minimum(np.abs(x), 1.0) ** _BEND + _SMILE_LIFTS * (lift > 0.0)
+        shifts[rows, 0] = (width - 1.0) * half * x
+        shifts[rows, 1] = share * opened - lift * half * bend - emotion.lips * outline
+    return float(max((1.0 - rising[5]) * opened[5], 0.0))
+
+
+def _corner_lift(wanted: float, smile: float) -> float:
+    """How far the corners go up where a smile of `smile` is there already, half mouth widths."""
+    return max(wanted - smile, _LEAST_SMILE * wanted) if wanted > 0.0 else wanted - smile
