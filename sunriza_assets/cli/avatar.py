@@ -10,7 +10,7 @@ from sunriza_assets.cli.options import as_json, parsed_settings, print_json, set
 if TYPE_CHECKING:
     from resources.avatars import Change
 
-__all__ = ["add_avatar", "avatar"]
+__all__ = ["add_avatar", "avatar", "told_row"]
 
 
 @click.group()
@@ -106,7 +106,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     from resources.services import Stores
     from sunriza_assets.standing import everybody
 
-    rows = [_row(change) for change in everybody(Stores().avatars)]
+    rows = [told_row(change) for change in everybody(Stores().avatars)]
     if failed:
         rows = [row for row in rows if row["state"] in ("error", "unreadable")]
     if as_json:
@@ -126,7 +126,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     click.echo(count + hint)
 
 
-def _row(change: "Change") -> dict[str, Any]:
+def told_row(change: "Change") -> dict[str, Any]:
     """One avatar as `avatar list` tells it."""
     from sunriza_assets.standing import standing_of
 

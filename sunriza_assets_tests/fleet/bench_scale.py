@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,9 +25,11 @@ from resources.home import Home
 from resources.services import Stores
 from sunriza_assets.assets.status import avatar_status
 from sunriza_assets.backfills import Backfill, backfills, keep
+from sunriza_assets.cli.avatar import told_row
 from sunriza_assets.instance import shipped_settings
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import avatar_changes
+from sunriza_assets.sensors import avatar_changes, avatar_patrol, deleted_avatars
+from sunriza_assets.standing import everybody
 from sunriza_assets_tests.fleet.servers import postgres
 
 ASSET = dg.AssetKey("idle_video")
@@ -34,16 +37,27 @@ EVENTS = 2_000
 """Materializations that are told; every one is a row for ever."""
 
 
+MOST_DOCUMENTS = 100_000
+"""Above, only the partitions are asked about: a million files say more of the disk than of us."""
+
+
 @click.command()
 @click.option("--avatars", default="1000,10000,100000", show_default=True, help="Sizes.")
 @click.option("--postgres", "with_postgres", is_flag=True, help="PostgreSQL instead of SQLite.")
 def main(avatars: str, with_postgres: bool) -> None:
-    """Print one line per size and question."""
-    for size in map(int, avatars.split(",")):
+    """Print a row per question and a column per size, in seconds."""
+    sizes = [int(size) for size in avatars.split(",")]
+    table: dict[str, list[float]] = {}
+    for size in sizes:
         with home(with_postgres=with_postgres) as (root, instance):
             for what, seconds in questions(root, instance, size):
-                row = {"avatars": size, "postgres": with_postgres, "what": what}
-                click.echo(json.dumps({**row, "seconds": round(seconds, 4)}))
+                table.setdefault(what, []).append(seconds)
+    click.echo(f"| seconds, {'PostgreSQL' if with_postgres else 'SQLite'} |", nl=False)
+    click.echo("".join(f" {size:,} avatars |" for size in sizes))
+    click.echo("|---|" + "---:|" * len(sizes))
+    for what, taken in table.items():
+        cells = [f"{seconds:.3g}" for seconds in taken] + [""] * (len(sizes) - len(taken))
+        click.echo(f"| {what} | {' | '.join(cells)} |")
 
 
 def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[tuple[str, float]]:
@@ -56,31 +70,24 @@ def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[t
     yield "has one", timed(lambda: instance.has_dynamic_partition(partitions, names[-1]))
     yield "list all", timed(lambda: instance.get_dynamic_partitions(partitions))
 
-    told = names[: min(size, EVENTS)]
-    yield f"tell {len(told)} materializations", timed(lambda: tell(instance, told))
+    told = [names[number * size // EVENTS] for number in range(EVENTS)]
+    yield f"tell {EVENTS:,} materializations", timed(lambda: tell(instance, told))
     yield "which are materialized", timed(lambda: instance.get_materialized_partitions(ASSET))
-    graph = dg.Definitions(assets=[dg.AssetSpec(ASSET, partitions_def=AVATARS)])
-    yield "status of every partition", timed(lambda: status_of_all(instance, graph))
+    yield "status of every partition", timed(lambda: status_of_all(instance))
+    yield "bookkeeping of a run of ten steps", book(instance, names)
 
+    if size > MOST_DOCUMENTS:
+        return
     yield "write the documents", timed(lambda: write_documents(root, names))
     stores = Stores()
-    cursor: str | None = None
-
-    def tick() -> None:
-        nonlocal cursor
-        context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        result = avatar_changes(context, stores=stores)
-        assert isinstance(result, dg.SensorResult)
-        cursor = result.cursor
-
-    yield "tick of the sensor, a page of new avatars", timed(tick)
-    yield "tick of the sensor, the next page", timed(tick)
+    changes = ticker(avatar_changes, instance, stores)
+    yield "tick of avatar_changes, 100 new avatars", timed(changes)
+    yield "tick of avatar_changes, the next 100", timed(changes)
+    yield "tick of avatar_patrol", timed(ticker(avatar_patrol, instance, stores))
+    yield "tick of deleted_avatars", timed(ticker(deleted_avatars, instance, stores))
     keep(stores.storage, Backfill(tuple(names)))
-
-    def feed() -> None:
-        backfills(dg.build_sensor_context(instance=instance), stores=stores)
-
-    yield "tick of a backfill of all", timed(feed)
+    yield "tick of a backfill of all", timed(ticker(backfills, instance, stores))
+    yield "sunriza avatar list", timed(lambda: deque(map(told_row, everybody(stores.avatars)), 0))
 
     def report() -> None:
         dg.materialize([avatar_status], resources={"stores": stores}, instance=instance)
@@ -95,6 +102,42 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def ticker(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, stores: Stores
+) -> Callable[[], None]:
+    """Something that looks once, as the daemon would, and goes on from there next time."""
+    cursor: str | None = None
+
+    def tick() -> None:
+        nonlocal cursor
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        result = sensor(context, stores=stores)
+        if not isinstance(result, dg.SensorResult):
+            raise TypeError(f"{sensor.name} returned {result!r}")
+        cursor = result.cursor
+
+    return tick
+
+
+def book(instance: dg.DagsterInstance, names: list[str]) -> float:
+    """Seconds that a run of ten assets takes which do nothing, in a chain as an avatar's are."""
+
+    def asset(number: int) -> dg.AssetsDefinition:
+        @dg.asset(
+            name=f"bench_{number}",
+            partitions_def=AVATARS,
+            deps=[f"bench_{number - 1}"] if number else [],
+        )
+        def nothing() -> None:
+            """Nothing to do."""
+
+        return nothing
+
+    chain = [asset(number) for number in range(10)]
+    dg.materialize(chain, partition_key=names[0], instance=instance)  # what is made once
+    return timed(lambda: dg.materialize(chain, partition_key=names[-1], instance=instance))
+
+
 def tell(instance: dg.DagsterInstance, names: list[str]) -> None:
     """One event outside of any run for each."""
     for name in names:
@@ -102,7 +145,7 @@ def tell(instance: dg.DagsterInstance, names: list[str]) -> None:
         instance.report_runless_asset_event(event)
 
 
-def status_of_all(instance: dg.DagsterInstance, graph: dg.Definitions) -> Any:
+def status_of_all(instance: dg.DagsterInstance) -> Any:
     """What the page of an asset asks for."""
     keys = instance.get_dynamic_partitions(AVATARS.name or "")
     return instance.get_status_by_partition(
