@@ -27,14 +27,16 @@ test-liveportrait: models ## LivePortrait painting whole frames: ten minutes and
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
 test-fleet: models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
-	$(BIN)/python -m pytest -m "slow or not slow" sunriza_assets_tests/fleet
+	$(BIN)/python -m pytest -m slow --durations 10 sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh
 
-bench-fleet: models ## What orchestration adds to 20 avatars; how 100,000 are borne
+bench-fleet: models ## What orchestration adds to 20 avatars; how 100,000 are borne (needs postgresql)
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_backfill
-	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale 2>/dev/null
+	$(BIN)/python -m sunriza_assets_tests.fleet.bench_backfill --storage postgres
+	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
+	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
 quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality

@@ -1,28 +1,26 @@
 """What orchestration adds to the work: 20 short clips, one process, models loaded once.
 
-    python -m sunriza_assets_tests.fleet.bench_backfill [--avatars 20] [--postgres]
+    python -m sunriza_assets_tests.fleet.bench_backfill [--avatars 20] [--storage postgres]
 
 Work is what this project's own code does: assets from their first input to their stored result, and
 checks. What is left of the wall clock is Dagster's: plans, events, the database.
 """
 
-import json
 import os
 import shutil
-import statistics
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from fractions import Fraction
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+import dagster as dg
 
-from sunriza_assets_tests.fleet.bench_scale import home
+from sunriza_assets_tests.fleet.bench_scale import home, storage_option
 
 MODELS = Path(__file__).parents[2] / "data" / "models"
 
@@ -30,54 +28,52 @@ MODELS = Path(__file__).parents[2] / "data" / "models"
 @click.command()
 @click.option("--avatars", default=20, show_default=True)
 @click.option("--seconds", default=3, show_default=True, help="Length of the clips.")
-@click.option("--postgres", "with_postgres", is_flag=True, help="PostgreSQL instead of SQLite.")
-def main(avatars: int, seconds: int, with_postgres: bool) -> None:
+@storage_option
+def main(avatars: int, seconds: int, storage: str) -> None:
     """Render them all and print what took how long."""
     os.environ.setdefault("SUNRIZA_MODELS", str(MODELS))
     checked = time_checks()
-    with ExitStack() as stack:
-        loads = stack.enter_context(count_loads())
-        _, instance = stack.enter_context(home(with_postgres=with_postgres))
-        from sunriza_assets.cli.avatar import add_avatar
-        from sunriza_assets.cli.runs import AvatarRuns
-        from sunriza_assets.studio.sample.clip import write_sample
-        from sunriza_assets.studio.sample.performance import perform
+    with count_loads() as loads, home(storage) as (_, instance):
+        wall, work = backfill(instance, avatars, float(seconds), checked, loads)
+    click.echo(f"| {avatars} avatars, {seconds} s of clip | wall s | work s | added | loads |")
+    click.echo("|---|---:|---:|---:|---|")
+    told = f"{len(loads)} models, each {'/'.join(map(str, sorted(set(loads.values()))))} x"
+    click.echo(f"| {storage} | {wall:.1f} | {work:.1f} | {wall / work - 1:.1%} | {told} |")
 
-        folder = Path(tempfile.mkdtemp(prefix="sunriza-sample-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        clip = perform(Fraction(25), Fraction(6))
-        sample = write_sample(folder, Path(os.environ["SUNRIZA_MODELS"]), performance=clip)
-        loads.clear()
-        wishes: dict[str, Any] = {"engine": "mesh", "max_seconds": float(seconds)}
+
+def backfill(
+    instance: dg.DagsterInstance,
+    avatars: int,
+    seconds: float,
+    checked: list[float],
+    loads: Counter[str],
+) -> tuple[float, float]:
+    """(seconds of wall clock, seconds of work) for that many avatars, models cold at first."""
+    from sunriza_assets.cli.avatar import add_avatar
+    from sunriza_assets.cli.runs import AvatarRuns
+    from sunriza_assets.studio.sample.clip import write_sample
+
+    folder = Path(tempfile.mkdtemp(prefix="sunriza-sample-"))
+    try:
+        sample = write_sample(folder, Path(os.environ["SUNRIZA_MODELS"]))
+        wishes: dict[str, Any] = {"engine": "mesh", "max_seconds": seconds}
         names = [f"bench-{number:02d}" for number in range(avatars)]
         for name in names:
             add_avatar(name, sample.portrait, sample.clip, parameters=wishes)
+        loads.clear()
         runs = AvatarRuns(instance)
-        shares = []
-        total = work = 0.0
+        wall = work = 0.0
         for name in names:
             checked.clear()
             begin = time.perf_counter()
             result = runs.render(name)
-            wall = time.perf_counter() - begin
+            wall += time.perf_counter() - begin
             if result["error"]:
                 raise click.ClickException(result["error"]["message"])
-            own = sum(asset["seconds"] for asset in result["assets"].values()) + sum(checked)
-            shares.append(wall / own - 1)
-            total, work = total + wall, work + own
-    click.echo(
-        json.dumps(
-            {
-                "avatars": avatars,
-                "wall_s": round(total, 2),
-                "work_s": round(work, 2),
-                "overhead": round(total / work - 1, 4),
-                "overhead_median": round(statistics.median(shares), 4),
-                "model_loads": dict(loads),
-                "postgres": with_postgres,
-            }
-        )
-    )
+            work += sum(asset["seconds"] for asset in result["assets"].values()) + sum(checked)
+        return wall, work
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -176,6 +176,24 @@ def test_runs_and_steps_go_to_the_queue_that_their_tags_name(
     assert set(workers.values()) == {"gpu0", "cpu"}
 
 
+def test_containers_know_whether_they_are_well(fleet: Installation, gpu0: Child) -> None:
+    assert healthy(fleet, "sunriza worker gpu --gpu 0")
+    assert healthy(fleet, "dagster-daemon run -m sunriza_assets.definitions")
+    nobody = fleet.env["SUNRIZA_CELERY_BROKER"].removesuffix("/0") + "/1"
+    assert not healthy(fleet, "sunriza worker gpu", SUNRIZA_CELERY_BROKER=nobody)
+
+
+def healthy(fleet: Installation, command: str, **settings: str) -> bool:
+    """What the image's health check says of a container that was started with this command."""
+    script = ROOT / "deploy" / "docker" / "healthy.sh"
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**fleet.env, "PATH": programs, **settings}
+    told = subprocess.run(
+        ["sh", script, command], env=env, cwd=ROOT, capture_output=True, timeout=120, check=False
+    )
+    return told.returncode == 0
+
+
 def start_worker(fleet: Installation, kind: str, *arguments: str) -> Child:
     """A worker; its name is made of its kind and its GPU."""
     module = "sunriza_assets_tests.fleet.faulty_worker"

@@ -1,0 +1,57 @@
+"""What a Modal container does with one call: the deployed app's own class, in a process of its own.
+
+python -m sunriza_assets_tests.fleet.modal_container '{"do": "identity", "engine": "mesh"}'
+"""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["APP", "call", "loaded_app", "main"]
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "deploy" / "modal" / "app.py"
+
+
+def loaded_app() -> ModuleType:
+    """The app as `modal deploy` loads it; no account is needed to describe it."""
+    spec = importlib.util.spec_from_file_location("sunriza_modal", APP)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{APP} cannot be loaded")
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    return app
+
+
+def call(request: dict[str, Any]) -> Mapping[str, Any]:
+    """Take Modal's place: hand the request to a container and wait for its answer."""
+    told = subprocess.run(
+        [sys.executable, "-m", "sunriza_assets_tests.fleet.modal_container", json.dumps(request)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if told.returncode:
+        raise RuntimeError(told.stderr)
+    answer: Mapping[str, Any] = json.loads(told.stdout)
+    return answer
+
+
+def main() -> None:
+    """Answer the request in the first argument."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Modal says that a local call has no volume
+        answer = loaded_app().Steps().serve.local(json.loads(sys.argv[1]))
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
