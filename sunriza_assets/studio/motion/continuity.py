@@ -8,7 +8,7 @@ enough; what was left out is always told. Finding faces is in `studio.face`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -132,26 +132,49 @@ def fill_gaps(values: NDArray[Any], present: Sequence[bool] | NDArray[np.bool_])
     return np.asarray(known[low] * (1 - share) + known[high] * share, values.dtype)
 
 
-def find_cuts(thumbnails: NDArray[np.uint8]) -> list[int]:
+def find_cuts(
+    thumbnails: NDArray[np.uint8],
+    present: Sequence[bool] | NDArray[np.bool_],
+    rate: Fraction,
+    *,
+    longest_gap_s: Fraction = LONGEST_GAP_S,
+) -> list[int]:
     """Frames that begin a new shot.
 
-    A camera flash is none: the frame after it is like the one before.
+    A camera flash is none: the frame after it is like the one before. Nor is a short blackout, or a
+    hand that covers the lens: for half a second at most there is no face, then the shot goes on, or
+    the clip begins or ends with it. That is a gap like any other.
 
     Args:
         thumbnails: (T, h, w) small grey pictures of the frames, about 32 pixels wide.
+        present: (T,) whether the face was seen.
+        rate: frames per second.
+        longest_gap_s: longest gap that is filled.
     """
     small = thumbnails.astype(np.float32)
+    seen = np.asarray(present, bool)
 
     def change(one: int, other: int) -> float:
         return float(np.abs(small[one] - small[other]).mean())
 
-    return [
+    changes = [
         t
         for t in range(1, len(small))
         if change(t - 1, t) > _CUT_LEVELS
         and change(t - 1, min(t + 1, len(small) - 1)) > _CUT_LEVELS
         and (t < 2 or change(t - 2, t) > _CUT_LEVELS)
     ]
+
+    def is_gap(start: int, stop: int) -> bool:
+        if stop - start > int(longest_gap_s * rate) or seen[start:stop].any():
+            return False
+        at_an_end = start == 0 or stop == len(small)
+        return at_an_end or change(start - 1, stop) <= _CUT_LEVELS
+
+    bounds = [0, *changes, len(small)]
+    within = {t for start, stop in combinations(bounds, 2) if is_gap(start, stop)
+              for t in (start, *(c for c in changes if start < c < stop), stop)}  # fmt: skip
+    return [t for t in changes if t not in within]
 
 
 def _parts(seen: NDArray[np.bool_], first: int, end: int, longest_gap: int) -> list[Gap]:

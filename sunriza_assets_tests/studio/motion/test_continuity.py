@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
 from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
 
+Thumbnail = NDArray[np.uint8]
 RATE = Fraction(10)
 """Half a second are five frames, three seconds are thirty."""
 
@@ -107,12 +109,34 @@ def test_filling_keeps_what_was_seen_and_is_linear(present: list[bool]) -> None:
     assert np.allclose(filled[known[-1] :], truth[known[-1]])
 
 
+_DICE = np.random.default_rng(5)
+ONE, OTHER = (_DICE.integers(0, 255, (24, 32)).astype(np.uint8) for _ in range(2))
+DARK = np.full_like(ONE, 10)
+
+
+def cuts_in(*shots: tuple[int, Thumbnail, bool]) -> list[int]:
+    """Cuts between shots, each so many frames of one picture, with or without a face."""
+    frames = [picture for count, picture, _ in shots for _ in range(count)]
+    present = [face for count, _, face in shots for _ in range(count)]
+    return find_cuts(np.stack(frames), present, RATE)
+
+
 def test_cuts_are_found_and_a_flash_is_none() -> None:
-    dice = np.random.default_rng(5)
-    one, other = (dice.integers(0, 255, (24, 32)).astype(np.uint8) for _ in range(2))
-    shots = np.stack([one] * 6 + [other] * 6)
-    assert find_cuts(shots) == [6]
-    flash = np.stack([one] * 4 + [np.full_like(one, 255)] + [one] * 4)
-    assert find_cuts(flash) == []
-    drift = np.stack([np.roll(one, i // 3, axis=1) // 4 + 96 for i in range(12)])
-    assert find_cuts(drift) == []
+    assert cuts_in((6, ONE, True), (6, OTHER, True)) == [6]
+    assert cuts_in((4, ONE, True), (1, np.full_like(ONE, 255), True), (4, ONE, True)) == []
+    drift = np.stack([np.roll(ONE, i // 3, axis=1) // 4 + 96 for i in range(12)])
+    assert find_cuts(drift, [True] * 12, RATE) == []
+
+
+def test_half_a_second_of_darkness_is_a_gap_and_no_cut() -> None:
+    assert cuts_in((9, ONE, True), (5, DARK, False), (9, ONE, True)) == []
+    assert cuts_in((9, ONE, True), (2, DARK, False), (3, OTHER, False), (9, ONE, True)) == []
+    assert cuts_in((5, DARK, False), (9, ONE, True)) == []
+    assert cuts_in((9, ONE, True), (5, DARK, False)) == []
+
+
+def test_darkness_that_lasts_or_hides_a_cut_parts_the_clip() -> None:
+    assert cuts_in((9, ONE, True), (6, DARK, False), (9, ONE, True)) == [9, 15]
+    assert cuts_in((9, ONE, True), (5, DARK, False), (9, OTHER, True)) == [9, 14]
+    # somebody else for a moment: a face is seen, but whose?
+    assert cuts_in((9, ONE, True), (5, OTHER, True), (9, ONE, True)) == [9, 14]

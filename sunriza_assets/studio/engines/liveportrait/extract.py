@@ -84,7 +84,8 @@ def extract_motion(
         raise MediaError("A picture has no motion", where=clip, remedy="Use a clip.")
     total = info.frame_count
     followed = _follow(clip, faces, lambda done: progress(done // 2, total))
-    part = steady_part(followed.present, info.rate, cuts=find_cuts(followed.thumbnails))
+    cuts = find_cuts(followed.thumbnails, followed.present, info.rate)
+    part = steady_part(followed.present, info.rate, cuts=cuts)
     frames = slice(part.start, part.stop)
     known = followed.present[frames]
     used = followed.filled(frames)

@@ -7,7 +7,7 @@ import pytest
 
 from sunriza_assets.errors import FaceError, MediaError
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.encode import VideoWriter, encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.sample.clip import Sample
@@ -85,6 +85,36 @@ def test_a_short_gap_is_bridged_and_told(
     (gap,) = template.facts["face_gaps_filled"]
     assert gap == {"start_s": 0.8, "seconds": 0.2}
     assert template.frame_count == 40
+    assert np.isfinite(template.arrays["expression"].astype(float)).all()
+
+
+_DARK = -1
+_TIMES: dict[str, tuple[list[range | int], dict[str, object]]] = {
+    "a second without at first": ([_DARK] * 25 + [range(100)], {
+        "face_gaps_filled": [],
+        "shortened_to": {"start_s": 1.0, "seconds": 4.0, "of_s": 5.0}}),
+    "dark for 0.4 s": ([range(60), *[_DARK] * 10, range(60, 90)], {
+        "face_gaps_filled": [{"start_s": 2.4, "seconds": 0.4}]}),
+    "away for a second": ([range(90), *[_DARK] * 25, range(90, 130)], {
+        "face_gaps_filled": [],
+        "shortened_to": {"start_s": 0.0, "seconds": 3.6, "of_s": 6.2}}),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _TIMES)
+def test_faces_in_time(engine: MeshEngine, sample: Sample, tmp_path: Path, name: str) -> None:
+    shown, facts = _TIMES[name]
+    frames = list(read_frames(sample.clip))
+    dark = np.full_like(frames[0], 20)
+    with VideoWriter(tmp_path / "a.mp4", rate=sample.truth.rate, encoder="libx264") as writer:
+        for part in shown:
+            for frame in [dark] if isinstance(part, int) else [frames[i] for i in part]:
+                writer.write(frame)
+    template = engine.extract(tmp_path / "a.mp4")
+    told = {key: template.facts.get(key) for key in facts}
+    assert told == facts
+    assert ("shortened_to" in template.facts) == ("shortened_to" in facts)
     assert np.isfinite(template.arrays["expression"].astype(float)).all()
 
 
