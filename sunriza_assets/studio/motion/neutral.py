@@ -33,6 +33,8 @@ _USUAL_PERCENTILE: Final = 65
 _ALIKE: Final = 0.12
 """Frames within this of the best cost are averaged with it; about a mouth .03 IOD wider open."""
 
+_MOUTH_CORNERS: Final = (61, 291)
+
 # What the skull carries along and no expression moves: brow ridge, temples, bridge, eye corners.
 _SKULL: Final = (
     10, 67, 109, 151, 297, 338, 103, 332, 54, 284, 21, 251, 162, 389, 127, 356,
@@ -59,10 +61,12 @@ def find_neutral(
 ) -> Neutral:
     """Choose the frames nearest to rest and average them in one pose.
 
-    The cost of a frame is 4 x mouth opening (IOD) + 1.5 x angle to the clip's middle pose (rad)
-    + 0.5 x |yaw| (rad) + 5 x speed (IOD a frame at 30 fps) + 2 x |eye opening / usual - 1|.
-    The middle pose stands for "how this person sits", the yaw for "towards the camera"; so a clip
-    whose speaker looks past the camera throughout keeps that as its rest.
+    The cost of a frame is 4 x mouth opening (IOD) + 4 x |mouth width - usual| (IOD) + 1.5 x angle
+    to the clip's middle pose (rad) + 0.5 x |yaw| (rad) + 5 x speed (IOD a frame at 30 fps)
+    + 2 x |eye opening / usual - 1|. The usual width tells lips at rest from the pursed ones of a
+    "p", which are shut, too. The middle pose stands for "how this person sits", the yaw for
+    "towards the camera"; so a clip whose speaker looks past the camera throughout keeps that as
+    its rest.
 
     Args:
         landmarks: (T, N >= 468, 3) face mesh of every frame, pixels, z on the scale of x.
@@ -100,6 +104,8 @@ def _alike(cost: Array) -> NDArray[np.intp]:
 def _cost(points: Array, rate: Fraction) -> Array:
     right, left = OUTER_EYE_CORNERS
     iod = np.linalg.norm(points[:, right] - points[:, left], axis=1)
+    left_end, right_end = _MOUTH_CORNERS
+    width = np.linalg.norm(points[:, left_end] - points[:, right_end], axis=1) / iod
     eyes = eye_apertures(points)
     usual = np.maximum(np.percentile(eyes, _USUAL_PERCENTILE, axis=0), 1e-6)
     blink = np.abs(eyes / usual - 1.0).mean(axis=1)
@@ -107,6 +113,7 @@ def _cost(points: Array, rate: Fraction) -> Array:
     rotations = Rotation.from_euler("YXZ", angles * (-1.0, 1.0, 1.0)).as_matrix()
     return np.asarray(
         4.0 * mouth_aperture(points)
+        + 4.0 * np.abs(width - np.median(width))
         + 1.5 * _angle_to_middle(rotations)
         + 0.5 * np.abs(angles[:, 0])
         + 5.0 * _speed(points, iod, rate)

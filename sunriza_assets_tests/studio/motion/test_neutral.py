@@ -70,6 +70,16 @@ def test_a_clip_that_begins_with_a_turned_head() -> None:
     assert abs(yaw[found.frame]) < 0.05
 
 
+def test_pursed_lips_are_not_rest() -> None:
+    still = np.zeros(100)
+    frames = clip(speech(100, slice(0, 40)), still, still)
+    middle = np.array([256.0, 301.0, -20.0])
+    half = np.where(np.arange(100) < 20, 15.0, 20.0)[:, None] * (1.0, 0.0, 0.0)
+    frames[:, 61], frames[:, 291] = middle - half, middle + half
+    frames[20:40, LOWER_LIP, 1] += 1.0  # lips at rest are parted a little more than in a "p"
+    assert 20 <= find_neutral(frames, RATE).frame < 40
+
+
 def test_a_blink_is_not_rest() -> None:
     lids = np.zeros(100)
     lids[:10] = 1.0
