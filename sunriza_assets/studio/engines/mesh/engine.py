@@ -21,6 +21,8 @@ What the parameters mean to it:
   does the same where the portrait's mouth is visibly open, and leaves others alone.
 * `flag_eye_retargeting`: lids stand at the clip's ratio of opening to width, whatever the
   portrait's is.
+* `emotion`: its displacement is added to every frame's and to the mouth at rest of the viseme
+  cells, whatever `animation_region` and `lips` say; lids open by its share, shut ones stay shut.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,6 +43,7 @@ from sunriza_assets.studio.engines.mesh.extract import extract_motion
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
 from sunriza_assets.studio.engines.mesh.timing import plan_timing
 from sunriza_assets.studio.engines.mesh.transfer import Transfer
+from sunriza_assets.studio.engines.mesh.visemes import render_visemes, rim_weights
 from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.model_store import ModelStore
@@ -49,7 +52,7 @@ from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["MeshEngine"]
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 """Raise it when extraction or rendering changes what comes out."""
 
 
@@ -128,7 +131,7 @@ class MeshEngine:
             rate=timing.rate,
             frame_count=len(transfer),
             frames=frames,
-            track=transfer.mouth_track(),
+            track=transfer.mouth_track(rim_weights(rig)),
             facts=facts,
         )
 
@@ -138,6 +141,4 @@ class MeshEngine:
         Raises:
             FaceError: the portrait shows no face or several.
         """
-        from sunriza_assets.studio.engines.mesh.visemes import render_visemes
-
         return render_visemes(prepare_rig(portrait, parameters, self._mesh, self._matte))

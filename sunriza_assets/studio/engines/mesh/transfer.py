@@ -19,12 +19,10 @@ from sunriza_assets.studio.engines.mesh.timing import Timing
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
     EYE_CONTOURS,
-    LOWER_LIP,
     NOSE_BASE,
     OVAL,
     SKULL,
     UPPER_LIDS,
-    UPPER_LIP,
     rings_around,
 )
 from sunriza_assets.studio.face.measures import eye_apertures
@@ -62,9 +60,6 @@ _FOLDED_EVERY: Final = 10
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
 _BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
 _NOSE_BRIDGE: Final = 6
-_LIP_ROWS: Final = np.union1d(UPPER_LIP, LOWER_LIP)
-_SKIN_REACH: Final = 0.22
-"""How far from the lips skin counts as theirs, IOD: as far as a viseme cell goes."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,12 @@ class Transfer:
         lid_gain = min(gain, 1.0) + _LID_GAIN_SHARE * max(gain - 1.0, 0.0)
         lid_gain = lid_gain if region in ("all", "exp", "eyes") else 0.0
         self._closure = _closures(rig, timing, lid_gain, parameters)
+        if rig.worn is not None:
+            self._closure = rig.worn.closures(self._closure)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
-        self._lips = LipKeeper(rig.mesh, closed=_closed_share(rig, neutral, parameters))
+        own_gap = 1.0 if rig.worn is None else 1.0 - rig.worn.lips_set
+        closed = own_gap * _closed_share(rig, neutral, parameters)
+        self._lips = LipKeeper(rig.mesh, closed=closed)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
         folded = [self._folded(frame) for frame in range(0, len(self), _FOLDED_EVERY)]
         self.facts: dict[str, Any] = {
@@ -144,17 +143,20 @@ class Transfer:
             ),
         )
 
-    def mouth_track(self) -> Array:
-        """(T, 2, 3) how the skin around the lips moves from rest: the affine map nearest to it.
+    def mouth_track(self, weights: NDArray[Any]) -> Array:
+        """(T, 2, 3) how the skin around the mouth moves from rest: the affine map nearest to it.
 
-        The lips are left out, since a cell that is laid over them brings its own; affine and not a
-        similarity, because a head that turns is foreshortened.
+        Affine and not a similarity, because a head that turns is foreshortened.
+
+        Args:
+            weights: (468,) what each vertex counts for, `visemes.rim_weights`.
         """
-        around = _skin_around_lips(self._rig)
-        rest = self._rig.mesh[around, :2]
-        solve = np.linalg.pinv(np.column_stack([rest, np.ones(len(rest))]))
+        used = np.flatnonzero(weights)
+        root = np.sqrt(weights[used])[:, None]
+        rest = np.column_stack([self._rig.rest[used, :2], np.ones(len(used))])
+        solve = np.linalg.pinv(root * rest)
         poses = (self.pose(frame) for frame in range(len(self)))
-        return np.stack([(solve @ pose.points[around, :2]).T for pose in poses])
+        return np.stack([(solve @ (root * pose.points[used, :2])).T for pose in poses])
 
     def _folded(self, frame: int) -> float:
         head = self._heads[frame]
@@ -170,14 +172,9 @@ class Transfer:
             offsets[contour] = offsets[UPPER_LIDS[side, [0, -1]]].mean(axis=0)
         for ring, share in zip(self._rings, _RINGS_FOLLOW, strict=True):
             offsets[ring] *= share
-        return self._lips.kept(offsets * self._rig.iod)
-
-
-def _skin_around_lips(rig: PortraitRig) -> NDArray[np.intp]:
-    """Vertices a cell of the mouth may show, without the lips."""
-    lips = rig.mesh[LIPS_OUTER, :2]
-    apart = np.linalg.norm(rig.mesh[:, None, :2] - lips, axis=2).min(axis=1)
-    return np.setdiff1d(np.flatnonzero(apart < _SKIN_REACH * rig.iod), _LIP_ROWS)
+        offsets *= self._rig.iod
+        worn = self._rig.worn
+        return self._lips.kept(offsets if worn is None else offsets + worn.offsets)
 
 
 def _region_factors(

@@ -6,6 +6,7 @@ so that a cell joins the idle at its rim. Lengths here are in half mouth widths,
 middle between the corners of the mouth, x to the right corner, y down.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +20,11 @@ from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
+from sunriza_assets.studio.overlay.mask import draw_mask
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
 
-__all__ = ["render_visemes", "shaped"]
+__all__ = ["render_visemes", "rim_weights", "shaped"]
 
 Array = NDArray[np.float64]
 
@@ -54,6 +56,8 @@ _ROOM: Final = 0.52
 """Share of the way down to the chin that the lower lip falls at most; the rest is a chin's skin."""
 _MARGIN: Final = 0.22
 """What a cell shows around the lips, IOD."""
+_ELSEWHERE: Final = 0.01
+"""Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +87,42 @@ class _MouthFrame:
 
 def render_visemes(rig: PortraitRig) -> VisemeCells:
     """Render the mouth of a portrait at rest in each viseme, in the order of the atlas."""
-    meshes = {name: shaped(rig.mesh, shape) for name, shape in VISEMES.items()}
-    lips = np.stack([mesh[LIPS_OUTER, :2] for mesh in meshes.values()])
-    height, width = rig.image.shape[:2]
-    roi = _roi(lips, _MARGIN * rig.iod, (width, height))
+    meshes = {name: _spoken(rig, shape) for name, shape in VISEMES.items()}
+    roi, lips = _place(rig, meshes.values())
     rows, columns = slice(roi.y, roi.y + roi.h), slice(roi.x, roi.x + roi.w)
     cells = {
         name: rig.draw(mesh, mouth=_inside(VISEMES[name]))[rows, columns].copy()
         for name, mesh in meshes.items()
     }
-    return VisemeCells(cells, roi, lips - [roi.x, roi.y], iod=rig.iod)
+    return VisemeCells(cells, roi, lips, iod=rig.iod)
+
+
+def rim_weights(rig: PortraitRig) -> Array:
+    """(468,) how much each vertex of a portrait lies where cell and idle are mixed, 0-1.
+
+    That is where they must agree: inside the rim only the cell is seen, outside it only the idle.
+    """
+    roi, lips = _place(rig, (_spoken(rig, shape) for shape in VISEMES.values()))
+    opacity = draw_mask(lips, (roi.w, roi.h), rig.iod).astype(np.float64) / 255.0
+    column, row = np.floor(rig.rest[:, :2] - [roi.x, roi.y]).astype(int).T
+    inside = (column >= 0) & (column < roi.w) & (row >= 0) & (row < roi.h)
+    weights = np.zeros(MESH_POINTS)
+    seen = opacity[row[inside], column[inside]]
+    weights[inside] = np.maximum(4.0 * seen * (1.0 - seen), _ELSEWHERE)
+    return weights
+
+
+def _spoken(rig: PortraitRig, shape: LipShape | None) -> Array:
+    """(468, 3) the portrait's mesh with its lips in a shape, in the emotion that it wears.
+
+    How far lips part while they speak is the shape's affair; the skin that an emotion's own opening
+    takes along finds its place in the idle again on the way to the cell's rim.
+    """
+    if rig.worn is None or shape is None:
+        return shaped(rig.rest, shape)
+    result = shaped(rig.rest - rig.worn.parting, shape)
+    apart = np.linalg.norm(rig.rest[:, None, :2] - rig.rest[LIPS_OUTER, :2], axis=2).min(axis=1)
+    return result + rise(apart / rig.iod, 0.0, _MARGIN)[:, None] * rig.worn.parting
 
 
 def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
@@ -185,6 +215,14 @@ def _inside(shape: LipShape | None) -> Mouth:
         tongue_out=float(shape.tongue == "between"),
         lower_teeth=float(shape.lower_teeth),
     )
+
+
+def _place(rig: PortraitRig, meshes: Iterable[Array]) -> tuple[Roi, Array]:
+    """Where the cells of these meshes lie, and (N, 20, 2) their outer lips in pixels of a cell."""
+    lips = np.stack([mesh[LIPS_OUTER, :2] for mesh in meshes])
+    height, width = rig.image.shape[:2]
+    roi = _roi(lips, _MARGIN * rig.iod, (width, height))
+    return roi, lips - [roi.x, roi.y]
 
 
 def _roi(lips: Array, margin: float, size: tuple[int, int]) -> Roi:

@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 
 from sunriza_assets.studio.engines.base import Image, VisemeCells
+from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.mouth import lip_gap
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.visemes import render_visemes, shaped
+from sunriza_assets.studio.engines.mesh.visemes import render_visemes, rim_weights, shaped
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.measures import mouth_aperture
 from sunriza_assets.studio.face.model_store import ModelStore
-from sunriza_assets.studio.face.topology import MOUTH_CORNERS
+from sunriza_assets.studio.face.topology import LIPS_INNER, MOUTH_CORNERS
 from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+from sunriza_assets.studio.parameters import resolve
 from sunriza_assets.studio.sample.clip import Stage, sample_portrait
 from sunriza_assets.studio.sample.performance import perform
+from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
 
 
 @dataclass(frozen=True)
@@ -125,3 +128,22 @@ def test_rest_leaves_the_mesh_alone_and_no_shape_moves_skull_or_chin(speaker: Sp
     for fixed in (10, 33, 263, 168, 2, 127, 356):
         assert moved[fixed] < 1e-3
     assert moved[152] < 0.02
+
+
+def test_the_track_holds_the_rim_while_the_lips_move(
+    engine: MeshEngine, rig: PortraitRig, portrait: Image, make_template: Templates
+) -> None:
+    """Where cell and idle are mixed, the track goes where the idle's skin goes."""
+    weights = rim_weights(rig)
+    assert weights.shape == (468,)
+    assert weights[LIPS_INNER].mean() < 0.05  # what only the cell shows
+    assert weights[[10, 33, 263]].max() == 0.0  # what only the idle shows
+    assert np.count_nonzero(weights > 0.2) > 20
+    expression = np.zeros((2, 468, 3))
+    expression[1, :, 0] = 0.05
+    expression[1, weights < 0.05, 0] += 0.1  # lips, and all that lies beyond the cell
+    parameters = resolve({"loop": False, "driving_multiplier": 1.0})
+    track = engine.render(portrait, make_template(2, expression=expression), parameters).track
+    rim = rig.mesh[weights > 0.2, :2]
+    went = rim @ track[1, :, :2].T + track[1, :, 2] - rim
+    np.testing.assert_allclose(went / rig.iod, np.broadcast_to([0.05, 0.0], went.shape), atol=0.009)
