@@ -27,7 +27,7 @@ from sunriza_assets.studio.engines.mesh.cavity import (
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.sampling import read_at
-from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth, toned
+from sunriza_assets.studio.engines.mesh.skin import deepened, skin_around_mouth, toned
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
@@ -232,7 +232,8 @@ class MouthPainter:
         shade = np.clip(np.minimum(inside.below_upper, inside.above_lower) / 0.06, 0.0, 1.0)
         shade = np.minimum(shade, np.clip((1.0 - inside.side) / 0.35, 0.0, 1.0))
         shade = 1.0 - 0.3 * inside.roundness * (1.0 - smoothstep(shade))
-        read = read_at(toned(texture, clip_skin, self.skin), places)
+        inner = deepened(toned(texture, clip_skin, self.skin), self.skin, self._palette.shade)
+        read = read_at(inner, places)
         return np.asarray(read * shade[:, :, None], dtype=np.float32)
 
     def _own_teeth(self, canvas: Plane, gap: _Gap, head: HeadMotion, most: Plane | float) -> Plane:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 
-__all__ = ["colourfulness", "skin_around_mouth", "toned"]
+__all__ = ["colourfulness", "deepened", "skin_around_mouth", "toned"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -18,7 +18,13 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _LIGHT_SHARE: Final = 0.7
 """How much of the difference between two skins is taken for a difference of the light."""
 _WARMTH: Final = 0.97
-"""Most blue that a tooth shows, as a share of its green."""
+"""Most blue that a tooth shows in daylight, as a share of its green."""
+_DAYLIGHT: Final = 0.8
+"""Blue over green of skin in daylight; of candlelight or old varnish there is less."""
+_DEPTH: Final = 0.9
+"""Exponent by which what is darker than a tooth is darkened further."""
+_TOOTH: Final = 0.8
+"""Brightness from which on it is a tooth, share of the skin's."""
 
 
 def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
@@ -54,9 +60,26 @@ def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
     shift = np.clip(cast, 0.3, 2.0) ** _LIGHT_SHARE
     result = texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
     result[:, :, 1] = np.minimum(result[:, :, 1], result[:, :, 0])  # no mouth is blue inside
-    result[:, :, 2] = np.minimum(result[:, :, 2], _WARMTH * result[:, :, 1])
+    blue = float(skin[2]) / max(float(skin[1]), 1.0)
+    white = _WARMTH * min(blue / _DAYLIGHT, 1.0) ** _LIGHT_SHARE
+    result[:, :, 2] = np.minimum(result[:, :, 2], white * result[:, :, 1])
     colour = colourfulness(skin) / max(colourfulness(clip_skin), 0.05)
     grey = (result @ _LUMA)[:, :, None]
     result = grey + np.float32(min(colour, 1.0) ** 0.5) * (result - grey)
     ceiling = 0.95 * float(skin.max())
     return np.asarray(np.where(result > ceiling, ceiling + 0.25 * (result - ceiling), result))
+
+
+def deepened(mouth: Plane, skin: NDArray[Any], shade: NDArray[Any]) -> Plane:
+    """A mouth (h, w, 3) with all that is darker than its teeth darker still, float32.
+
+    In the clip the inside of a mouth is told from its lips by their colour. Pale and painted lips
+    have none, and a tongue as bright as they are would be taken for more lip.
+
+    Args:
+        mouth: its colours in the portrait's light.
+        skin: (3,) the portrait's.
+        shade: (3,) exponents of shade that comes through flesh.
+    """
+    light = (mouth @ _LUMA)[:, :, None] / np.float32(max(_TOOTH * float(skin @ _LUMA), 1.0))
+    return np.asarray(mouth * np.clip(light, 0.02, 1.0) ** (_DEPTH * shade), dtype=np.float32)
