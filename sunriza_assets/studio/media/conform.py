@@ -18,6 +18,7 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media import sandbox
 from sunriza_assets.studio.media.boxes import Layout, read_layout
 from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
+from sunriza_assets.studio.media.colour import MATRICES, PRIMARIES, TRANSFERS, UNKNOWN
 from sunriza_assets.studio.media.h264 import IDR, LEVELS, fits_level, unit_types
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
@@ -176,9 +177,11 @@ def judge(
 ) -> Conformance:
     """`conform` in this process; the rate is a fraction as text."""
     with open_source(path, limits) as source:
+        stated = _stated_colour(source)  # decoding puts the codec's own in its place
         info = examine(source, limits).info
         accept()
-        found = [*_container(source, info), *_picture(info), *_size(info), *_packets(source)]
+        found = [*_container(source, info), *_picture(source, info, stated), *_size(info)]
+        found += _packets(source)
         found += _promises(info, frame_count, Fraction(rate) if rate else None)
         found += _beside(source, sound=sound)
         found.append(_cold_open(source, info))
@@ -206,10 +209,23 @@ def _container(source: Source, info: VideoInfo) -> list[Finding]:
     ]
 
 
-def _picture(info: VideoInfo) -> list[Finding]:
+def _stated_colour(source: Source) -> tuple[str, str, str]:
+    """Primaries, transfer and matrix as the container states them: some players look only there."""
+    context = source.video.codec_context
+    return (
+        PRIMARIES.get(int(context.color_primaries), UNKNOWN),
+        TRANSFERS.get(int(context.color_trc), UNKNOWN),
+        MATRICES.get(int(context.colorspace), UNKNOWN),
+    )
+
+
+def _picture(source: Source, info: VideoInfo, stated: tuple[str, str, str]) -> list[Finding]:
+    """What decoded frames are like, where the container must not say otherwise."""
     h264 = info.codec == "h264"
     plain = info.profile in ("High", "Main", "Baseline", "Constrained Baseline")
     colour = (info.colour_primaries, info.colour_transfer, info.colour_matrix)
+    agreed = all(said in (seen, UNKNOWN) for said, seen in zip(stated, colour, strict=True))
+    aspects = {info.sample_aspect, source.video.codec_context.sample_aspect_ratio or Fraction(1)}
     width, height = info.coded_width, info.coded_height
     return [
         Finding("codec", h264, info.codec, not h264),
@@ -221,10 +237,14 @@ def _picture(info: VideoInfo) -> list[Finding]:
             info.pixel_format,
             info.pixel_format not in _YUV420,
         ),
-        Finding("colour", colour == ("bt709",) * 3, "/".join(colour)),
+        Finding(
+            "colour",
+            agreed and colour == ("bt709",) * 3,
+            "/".join(colour) + ("" if agreed else f", in the container {'/'.join(stated)}"),
+        ),
         Finding("range", not info.full_range, "full" if info.full_range else "limited"),
         Finding("even_size", width % 2 == 0 and height % 2 == 0, f"{width}x{height}"),
-        Finding("square_pixels", info.sample_aspect == 1, f"{info.sample_aspect}"),
+        Finding("square_pixels", aspects == {Fraction(1)}, " or ".join(map(str, sorted(aspects)))),
         Finding(
             "upright",
             info.rotation == 0 and not info.mirrored,

@@ -107,6 +107,18 @@ def test_nothing_else_is_in_an_idle(tmp_path: Path, more: str, name: str) -> Non
     assert name in problems_of(tmp_path / "a.mp4")
 
 
+def test_container_and_codec_must_not_disagree(tmp_path: Path) -> None:
+    """Players differ in which of the two they believe."""
+    source = write(tmp_path / "a.mp4", FINE)
+    wide = tmp_path / "wide.mp4"
+    ffmpeg("-i", source, "-c", "copy", "-bsf:v", "h264_metadata=sample_aspect_ratio=4/3",
+           "-movflags", "+faststart", wide)  # fmt: skip
+    assert problems_of(wide) == {"square_pixels"}
+    at = source.read_bytes().index(b"colr")
+    surgery.patch(source, at + 8, bytes((0, 9, 0, 16, 0, 9)))
+    assert problems_of(source) == {"colour"}
+
+
 def test_another_container(tmp_path: Path) -> None:
     assert "container" in problems_of(write(tmp_path / "a.mkv", FINE))
     assert not conform(tmp_path / "a.mkv").playable
