@@ -54,7 +54,9 @@ _SHUT_USUALLY: Final = 0.8
 """What is assumed of a clip without a blink."""
 _BLINK_PROMINENCE: Final = 0.25
 _LONGEST_BLINK_S: Final = 0.4
-"""Width at half its height up to which a dip is a blink, seconds."""
+"""Width of its upper part up to which a peak is a blink, seconds."""
+_TOP: Final = 0.4
+"""Share of a peak's prominence that is its upper part."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
 """Height of an open eye and width of an eye, IOD: they bring closure and gaze to its unit."""
@@ -108,18 +110,27 @@ def _shut_closure(closure: NDArray[Any], rate: Fraction) -> float:
     """What a shut eye measures in `closure` (T, 2): the depth of the clip's own deepest blink.
 
     Behind glasses, or with narrow eyes, landmarks see even a shut eye half open; on others they
-    reach almost one. Only what is brief counts: a squint is none that should close the eyes.
+    reach almost one. Only what is brief counts: a squint is none that should close the eyes. Where
+    nobody blinks, a wink tells as much.
     """
-    both = closure.astype(np.float64).mean(axis=1)
-    peaks, found = find_peaks(
-        np.concatenate([[0.0], both, [0.0]]),  # a blink at either end has one shoulder only
+    eyes = closure.astype(np.float64)
+    for curves in ([eyes.mean(axis=1)], [eyes[:, 0], eyes[:, 1]]):
+        depths = np.concatenate([_brief_depths(curve, rate) for curve in curves])
+        if len(depths):
+            return float(np.clip(depths.max(), *_SHUT_RANGE))
+    return _SHUT_USUALLY
+
+
+def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:
+    """Heights of the brief peaks of a closure (T,); one that ebbs into a squint is brief, too."""
+    _, found = find_peaks(
+        np.concatenate([[0.0], curve, [0.0]]),  # a blink at either end has one shoulder only
         height=_SHUT_RANGE[0],
         prominence=_BLINK_PROMINENCE,
         width=(None, _LONGEST_BLINK_S * float(rate)),
+        rel_height=_TOP,
     )
-    if len(peaks) == 0:
-        return _SHUT_USUALLY
-    return float(np.clip(found["peak_heights"].max(), *_SHUT_RANGE))
+    return np.asarray(found["peak_heights"], dtype=np.float64)
 
 
 def _smoothed(arrays: Arrays, rate: Fraction) -> Arrays:

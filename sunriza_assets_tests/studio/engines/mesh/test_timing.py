@@ -1,0 +1,42 @@
+"""Timing: what a clip's own eyes measure when they are shut."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.timing import plan_timing
+from sunriza_assets.studio.parameters import resolve
+from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
+
+FRAMES = 75
+
+
+def shut(rig: PortraitRig, make_template: Templates, closure: NDArray[np.float64]) -> float:
+    template = make_template(FRAMES, closure=closure)
+    return plan_timing(template, rig, resolve({"loop": False})).shut
+
+
+def bump(depth: float, width: int, *, ebb: float = 0.0) -> NDArray[np.float64]:
+    """(75,) a lid that falls to `depth` about frame 30 and stays at `ebb` for a second."""
+    frames = np.arange(FRAMES)
+    curve = depth * np.exp(-(((frames - 30) / width) ** 2))
+    curve[30:55] = np.maximum(curve[30:55], ebb)
+    return curve
+
+
+def test_a_blink_tells_what_shut_eyes_measure(rig: PortraitRig, make_template: Templates) -> None:
+    both = np.stack([bump(0.62, 2), bump(0.58, 2)], axis=1)
+    assert shut(rig, make_template, both) == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_wink_does_where_nobody_blinks(rig: PortraitRig, make_template: Templates) -> None:
+    """The wink ebbs into a squint of that eye, the other one stays open."""
+    wink = np.stack([bump(0.64, 2, ebb=0.32), np.zeros(FRAMES)], axis=1)
+    assert shut(rig, make_template, wink) == pytest.approx(0.64, abs=0.01)
+
+
+def test_neither_squint_nor_stillness_tells(rig: PortraitRig, make_template: Templates) -> None:
+    still = shut(rig, make_template, np.zeros((FRAMES, 2)))
+    assert shut(rig, make_template, np.stack([bump(0.6, 18)] * 2, axis=1)) == still
+    assert shut(rig, make_template, np.stack([bump(0.4, 2)] * 2, axis=1)) == still
