@@ -7,9 +7,10 @@ came right before i, the first shows i, and the step between them is a step that
 took. Nothing is played backwards and no two pictures are ever blended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ _ORDINARY: Final = 0.7
 """Share of the 95th percentile of steps that the step over the seam may have: well inside it."""
 _TRIED: Final = 2000
 """Candidates, cheapest first, among which an ordinary step is looked for."""
+_LOOPED: Final = 40
+"""Of these, how many are looped for a closer look before the calmest of them is taken."""
 _TINY: Final = 1e-9
 _NONE: Final[Mapping[str, NDArray[Any]]] = MappingProxyType({})
 _SMOOTHSTEP_PEAK: Final = 1.5
@@ -101,17 +104,18 @@ def plan_loop(
     curves = np.asarray(features, dtype=np.float64)
     spread = float(np.sqrt(np.mean(np.var(curves, axis=0)))) or 1.0
     curves = curves / spread
-    steps = [_steps(array) for array in (curves, *steady.values())]
-    best: LoopPlan | None = None
+    arrays = [curves, *(np.asarray(array, dtype=np.float64) for array in steady.values())]
+    best: tuple[bool, float, LoopPlan] | None = None
     for glide in _glides(len(curves), rate, loop_seconds):
-        plan = _best_with_glide(curves, steps, rate, glide, loop_seconds)
-        if best is None or plan.glide_speed < best.glide_speed:
-            best = plan
-        if best.glide_speed <= 1.0:
+        plan = _best_with_glide(arrays, rate, glide, loop_seconds)
+        jumps = _worst_seam(arrays, plan.mixture) > 1.0
+        if best is None or (jumps, plan.glide_speed) < best[:2]:
+            best = (jumps, plan.glide_speed, plan)
+        if not best[0] and best[1] <= 1.0:
             break
     if best is None:  # _glides always yields one
         raise ValueError("No glide length to try")
-    return best
+    return best[2]
 
 
 def seam_ratio(looped: NDArray[Any]) -> float:
@@ -147,9 +151,17 @@ def _glides(frame_count: int, rate: Fraction, loop_seconds: float | None) -> lis
 
 
 def _best_with_glide(
-    curves: Array, steps: Sequence[Array], rate: Fraction, glide: int, loop_seconds: float | None
+    arrays: Sequence[Array], rate: Fraction, glide: int, loop_seconds: float | None
 ) -> LoopPlan:
-    """The cheapest pair (start, end) whose last `glide` frames pass over to those before start."""
+    """The cheapest pair (start, end) whose last `glide` frames pass over to those before start.
+
+    Args:
+        arrays: the features, then everything else that shall have an ordinary step at the seam.
+        rate: frames per second.
+        glide: frames.
+        loop_seconds: wanted length.
+    """
+    curves = arrays[0]
     unlike = _window_distance(curves, rate, glide)
     preferred = float((PREFERRED_S if loop_seconds is None else loop_seconds) * rate)
     found = []
@@ -158,7 +170,9 @@ def _best_with_glide(
         costs = unlike[starts, starts + length] + _LENGTH_WEIGHT * abs(np.log2(length / preferred))
         found.append(np.stack([costs, starts, np.full(len(starts), length)], axis=1))
     candidates = np.concatenate(found)
-    start, length = _calmest(candidates[np.argsort(candidates[:, 0], kind="stable")], steps)
+    cheapest = candidates[np.argsort(candidates[:, 0], kind="stable")][:_TRIED]
+    pairs = [(int(start), int(length)) for _, start, length in cheapest]
+    start, length = _calmest(pairs, arrays, glide)
     return LoopPlan(
         start=start,
         frame_count=length,
@@ -170,24 +184,51 @@ def _best_with_glide(
     )
 
 
-def _calmest(candidates: Array, steps: Sequence[Array]) -> tuple[int, int]:
-    """The cheapest (start, length) that begins with an ordinary step.
+def _calmest(
+    pairs: Sequence[tuple[int, int]], arrays: Sequence[Array], glide: int
+) -> tuple[int, int]:
+    """The first pair whose loop has an ordinary step at its seam, once looped; else the calmest.
 
-    If there is none, the cheapest that begins with one of the faster steps, if there is none
-    either, the calmest.
+    A look at the clip's own steps says which pairs are promising, not which are good: gliding may
+    pass by the very moments, a blink say, against which the step at the seam looked ordinary.
 
     Args:
-        candidates: (N, 3) cost, start, length, cheapest first.
+        pairs: (start, length), cheapest first.
+        arrays: (T, ...) each, what shall have an ordinary step.
+        glide: frames.
+    """
+    calmest, least = pairs[0], float("inf")
+    for pair in islice(_promising(pairs, [_steps(array) for array in arrays]), _LOOPED):
+        worst = _worst_seam(arrays, _mixture(*pair, glide))
+        if worst <= 1.0:
+            return pair
+        if worst < least:
+            calmest, least = pair, worst
+    return calmest
+
+
+def _promising(
+    pairs: Sequence[tuple[int, int]], steps: Sequence[Array]
+) -> Iterator[tuple[int, int]]:
+    """First those that begin with an ordinary step, then with a fast one, then all, calm to wild.
+
+    Args:
+        pairs: (start, length), cheapest first.
         steps: for everything that counts, (T,) length of the step into each frame.
     """
-    tried = [(int(start), int(length)) for _, start, length in candidates[:_TRIED]]
     ratios = []
-    for start, length in tried:
+    for start, length in pairs:
         ratios.append(max(_step_ratio(step[start : start + length]) for step in steps))
         if ratios[-1] <= _ORDINARY:
-            return tried[len(ratios) - 1]
-    fair = [pair for pair, ratio in zip(tried, ratios, strict=True) if ratio <= 1.0 + _TINY]
-    return fair[0] if fair else tried[int(np.argmin(ratios))]
+            yield start, length
+    fast = [ratio for ratio in ratios if ratio > _ORDINARY]
+    others = [pair for pair, ratio in zip(pairs, ratios, strict=True) if ratio > _ORDINARY]
+    yield from (pair for pair, ratio in zip(others, fast, strict=True) if ratio <= 1.0 + _TINY)
+    yield from (others[k] for k in np.argsort(fast, kind="stable") if fast[k] > 1.0 + _TINY)
+
+
+def _worst_seam(arrays: Sequence[Array], mixture: Mixture) -> float:
+    return max(seam_ratio(mixture.apply(array)) for array in arrays)
 
 
 def _step_ratio(steps: Array) -> float:

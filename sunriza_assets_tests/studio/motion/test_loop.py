@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -113,6 +113,7 @@ def test_a_jump_cut_has_a_bad_seam_ratio() -> None:
 
 
 @given(st.integers(0, 10_000))
+@example(207)  # the glide passes by the blinks that made the seam's step look ordinary
 @settings(max_examples=25)
 def test_each_steady_array_has_an_ordinary_seam(seed: int) -> None:
     """Together the features may be calm while one of them, alone, jumps."""
