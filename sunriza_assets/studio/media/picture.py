@@ -221,6 +221,14 @@ def _webp_canvas(path: Path) -> tuple[int, int]:
     return 0, 0
 
 
+def _bit_depth(path: Path, name: str, image: Image.Image) -> int:
+    """Bits per component as stored; Pillow itself hands out eight of most."""
+    if name == "png":  # the header chunk comes first: ISO/IEC 15948, 11.2.2
+        with path.open("rb") as file:
+            return max(8, file.read(25)[24])
+    return int(image.info.get("bit_depth", 8))  # HEIC's reader says
+
+
 def _describe(path: Path, name: str, image: Image.Image) -> PictureInfo:
     orientation = _orientation(image)
     width, height = image.size if orientation <= 4 else image.size[::-1]
@@ -230,7 +238,7 @@ def _describe(path: Path, name: str, image: Image.Image) -> PictureInfo:
         height=height,
         orientation=orientation,
         mode=image.mode,
-        bit_depth=16 if image.mode.startswith("I") else 8,
+        bit_depth=_bit_depth(path, name, image),
         has_alpha=image.has_transparency_data,
         colour_profile=_profile_name(image.info.get("icc_profile")),
         frame_count=int(getattr(image, "n_frames", 1)),

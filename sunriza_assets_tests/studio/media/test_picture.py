@@ -126,3 +126,12 @@ def test_preview_keeps_to_its_bytes_even_for_noise() -> None:
 def test_preview_of_a_plain_picture_keeps_its_size() -> None:
     data = webp_data_uri(picture(2)).split(",")[1]
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (96, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("sixteen_bits.png", 16), ("sixteen_bits_grey.png", 16), ("bilevel.png", 8), ("plain.jpg", 8)],
+)
+def test_bits_are_those_of_the_file(tmp_path: Path, name: str, bits: int) -> None:
+    next(case for case in PICTURES if case.name == name).build(tmp_path / name)
+    assert picture_info(tmp_path / name).bit_depth == bits

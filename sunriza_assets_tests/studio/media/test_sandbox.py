@@ -1,5 +1,6 @@
 """The child: it cannot reach out, cannot eat the machine, and does not outlive who asked."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 
 from sunriza_assets.errors import MediaError, ParameterError, StoreError
 from sunriza_assets.studio.media import sandbox
+from sunriza_assets.studio.media.conform import conform
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.probe import probe
@@ -205,6 +207,51 @@ def test_an_external_reference_is_neither_called_nor_opened(
         probe(path)
     with pytest.raises(TimeoutError):
         listener.accept()
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[[], bool]]:
+    """Whether anybody has opened secret.mp4, as Linux's inotify saw it."""
+    secret = write(tmp_path / "secret.mp4", Film())
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_NONBLOCK)
+    assert watch >= 0
+    assert libc.inotify_add_watch(watch, os.fsencode(secret), 0x20) >= 0  # IN_OPEN
+
+    def look() -> bool:
+        try:
+            return bool(os.read(watch, 4096))
+        except BlockingIOError:
+            return False
+
+    yield look
+    os.close(watch)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_no_file_opens_another(tmp_path: Path, opened: Callable[[], bool]) -> None:
+    secret = tmp_path / "secret.mp4"
+    secret.read_bytes()
+    assert opened()  # the watch works
+    url = f"file://{secret}"
+    texts = (
+        f"#EXTM3U\n#EXTINF:1,\n{url}\n",
+        f"ffconcat version 1.0\nfile '{secret}'\n",
+        f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{url}"/></svg>',
+    )
+    clips = [tmp_path / f"{i}.mp4" for i in range(len(texts))]
+    for clip, text in zip(clips, texts, strict=True):
+        clip.write_text(text)
+    for itself in (0, 1, 6000):
+        clips.append(write(tmp_path / f"dref_{itself}.mp4", Film()))
+        surgery.point_outside(clips[-1], url.encode(), itself=itself)
+    clips.append(write(tmp_path / "packed.mov", Film()))
+    surgery.pack_index(surgery.point_outside(clips[-1], url.encode()))
+    for clip in clips:
+        for use in (probe, conform, lambda path: trim(path, tmp_path / "made.mp4")):
+            with pytest.raises(MediaError):
+                use(clip)
+        assert not opened(), clip.name
 
 
 @pytest.mark.parametrize(
