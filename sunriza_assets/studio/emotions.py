@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EMOTIONS", "Emotion", "emotion_of"]
 
+_LEAST_SMILE: Final = 0.35
+"""Share of a smile that is added to a face that smiles already."""
+_SMILE_WIDENS: Final = 0.6
+"""Mouth widths that a smile which is undone gives back, for each half width of its height."""
+
 
 @dataclass(frozen=True, slots=True)
 class Emotion:
@@ -44,6 +49,16 @@ class Emotion:
     opening: float | None = None
     """Gap between the inner lips in the middle of the mouth; None leaves it to the portrait."""
 
+    def corner_lift(self, smile: float) -> float:
+        """How far the corners go up on a face whose own are up by `smile`; half mouth widths."""
+        if self.corners > 0.0:
+            return max(self.corners - smile, _LEAST_SMILE * self.corners)
+        return self.corners - smile
+
+    def mouth_width(self, smile: float) -> float:
+        """Width of the mouth over its width on a face that smiles by `smile`, which widens it."""
+        return self.width - (_SMILE_WIDENS * smile if self.corners <= 0.0 else 0.0)
+
 
 EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
     {
@@ -66,7 +81,7 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
         "surprised": Emotion(
             inner_brow=0.08, outer_brow=0.08, eyes=1.18, corners=-0.05, width=0.88,
-            opening=0.13,
+            opening=0.115,
         ),
         # AU1, AU2, AU4 brows raised and straightened, AU5, AU20 lips stretched, AU26 jaw dropped.
         "fearful": Emotion(

@@ -5,7 +5,7 @@ must leave alone (lids, bridge of the nose, outline) are handles that stay; in b
 follows a thin-plate spline through all of them (J. Duchon, 1977), the smoothest there is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.interpolate import RBFInterpolator
 from sunriza_assets.studio.emotions import Emotion, emotion_of
 from sunriza_assets.studio.engines.mesh.lids import WIDEST
 from sunriza_assets.studio.engines.mesh.lips import LipKeeper
+from sunriza_assets.studio.engines.mesh.mouth import lip_gap
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
@@ -41,16 +42,12 @@ _ROUND: Final = 0.65
 """Exponent of the outline of parted lips: an ellipse has a half, a parabola one."""
 _UPPER_SHARES: Final = (0.28, 0.10)
 """Share that the upper lip has in closing and in opening the mouth; the jaw has the rest."""
-_JAW_SHARE: Final = 0.75
+_JAW_SHARE: Final = 0.6
 """How much of the lower lip's way the chin goes along."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
-_LEAST_SMILE: Final = 0.35
-"""Share of a smile that is added to a portrait that smiles already."""
 _SMILE_LIFTS: Final = 0.25
 """How much of the corners' rise the middle of a smiling mouth makes along with them."""
-_SMILE_WIDENS: Final = 0.6
-"""Mouth widths that a smile which is undone gives back, for each half width of its height."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +56,29 @@ class WornFace:
 
     offsets: Array
     """(468, 3) what it adds to the mesh in the portrait's own pose, pixels."""
+    parting: Array
+    """(468, 3) the share of `offsets` that opening or closing the mouth has."""
     openness: float
     """Opening of the eyes over that in the portrait, > 0."""
     lips_set: float
     """Share of the portrait's own lip gap that the emotion's takes the place of, 0-1."""
+    opens: bool
+    """Whether the emotion opens the mouth further than the portrait's is."""
 
     def closures(self, closure: NDArray[Any]) -> Array:
         """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
         return np.asarray(np.clip(1.0 - self.openness * (1.0 - closure), WIDEST, 1.0))
+
+    def over(self, offsets: Array) -> Array:
+        """(468, 3) a frame's offsets with the emotion's laid over them.
+
+        Where the clip opens the mouth the emotion need not: two openings would make a gaping one.
+        """
+        rims = [UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]]
+        own = self.parting[rims[1]] - self.parting[rims[0]]
+        by_clip = float((offsets[rims[1]] - offsets[rims[0]]) @ own)
+        spared = float(np.clip(by_clip / max(float(own @ own), 1e-9), 0.0, 1.0))
+        return np.asarray(offsets + self.offsets - self.opens * spared * self.parting)
 
     def rest(self, mesh: Array) -> Array:
         """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips kept lips."""
@@ -79,10 +91,13 @@ def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
     if asked is None:
         return None
     emotion, strength = asked
+    offsets = strength * _offsets(mesh, emotion)
     return WornFace(
-        offsets=strength * _offsets(mesh, emotion),
+        offsets=offsets,
+        parting=offsets - strength * _offsets(mesh, replace(emotion, opening=None)),
         openness=1.0 + strength * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
+        opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
     )
 
 
@@ -153,9 +168,7 @@ def _lips(places: Array, shifts: Array, emotion: Emotion) -> float:
     middle = (seam[0, 0] + seam[-1, 0]) / 2.0
     half = np.abs(seam[[0, -1], 0] - middle).mean()
     smile = max(float(seam[5, 1] - seam[[0, -1], 1].mean()) / half, 0.0)
-    lift, width = _corner_lift(emotion.corners, smile), emotion.width
-    if emotion.corners <= 0.0:
-        width -= _SMILE_WIDENS * smile
+    lift, width = emotion.corner_lift(smile), emotion.mouth_width(smile)
     across = np.clip(np.abs(seam[:, 0] - middle) / half, 0.0, 1.0)
     outline = (1.0 - across**2) ** _ROUND
     opened = np.zeros(len(gap)) if emotion.opening is None else emotion.opening * outline - gap
@@ -166,8 +179,3 @@ def _lips(places: Array, shifts: Array, emotion: Emotion) -> float:
         shifts[rows, 0] = (width - 1.0) * half * x
         shifts[rows, 1] = share * opened - lift * half * bend - emotion.lips * outline
     return float(max((1.0 - rising[5]) * opened[5], 0.0))
-
-
-def _corner_lift(wanted: float, smile: float) -> float:
-    """How far the corners go up where a smile of `smile` is there already, half mouth widths."""
-    return max(wanted - smile, _LEAST_SMILE * wanted) if wanted > 0.0 else wanted - smile

@@ -174,7 +174,7 @@ class Transfer:
             offsets[ring] *= share
         offsets *= self._rig.iod
         worn = self._rig.worn
-        return self._lips.kept(offsets if worn is None else offsets + worn.offsets)
+        return self._lips.kept(offsets if worn is None else worn.over(offsets))
 
 
 def _region_factors(
