@@ -37,6 +37,7 @@ __all__ = [
     "Watch",
     "backfills",
     "cancel",
+    "forget",
     "is_cancelled",
     "keep",
     "kept",
@@ -142,6 +143,15 @@ def kept_ids(storage: MediaStorage) -> list[str]:
     """Ids of all backfills, oldest first."""
     names = [stored.name for stored in storage.list(f"{_FOLDER}/")]
     return [Path(name).stem for name in names if name.endswith(".json")]
+
+
+def forget(storage: MediaStorage, *, before: datetime) -> int:
+    """Delete the records of backfills that were asked for before a time; returns how many."""
+    old = [one for one in kept_ids(storage) if one < f"{before.astimezone(UTC):%Y%m%d-%H%M%S}"]
+    for backfill_id in old:
+        for suffix in ("json", "cancelled"):
+            storage.delete(f"{_FOLDER}/{backfill_id}.{suffix}")
+    return len(old)
 
 
 def cancel(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str) -> int:

@@ -120,6 +120,17 @@ class _WarmEvents(Remembering, SqliteEventLogStorage):
         if is_new:
             self._blank = _content(engine)
 
+    def delete_events(self, run_id: str) -> None:
+        """Delete a run's events, and the file that held nothing else."""
+        super().delete_events(run_id)
+        with self._db_lock:
+            if run_id in self._engines:
+                self._engines.pop(run_id).dispose()
+            self._initialized_dbs.discard(run_id)
+            path = Path(self.path_for_shard(run_id))
+            for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+                file.unlink(missing_ok=True)
+
     def dispose(self) -> None:
         """Close all files."""
         super().dispose()

@@ -41,6 +41,50 @@ def init(gpus: int | None, as_json: bool) -> None:
         click.echo("\n".join(f"{name}: {value}" for name, value in facts.items()))
 
 
+@deploy.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Days that every run is kept.",
+)
+@as_json
+def prune(days: float, as_json: bool) -> None:
+    """Delete old runs from Dagster's storage, but for each avatar's latest whole one.
+
+    What they cost is written into the ledger before. Published files, documents and templates do
+    not know of runs and stay. Backfills that were asked for before that go, too.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from resources.home import Home
+    from resources.services import Stores
+    from sunriza_assets import backfills
+    from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
+    from sunriza_assets.definitions import build_defs
+    from sunriza_assets.instance import opened_instance
+    from sunriza_assets.jobs import AVATAR_DYNAMICS
+    from sunriza_assets.pruning import prune as delete_old
+
+    home = Home.from_environment()
+    before = datetime.now(UTC) - timedelta(days=days)
+    with opened_instance(home) as instance:
+        job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
+        whole = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+        ledger = Ledger(home.reports / LEDGER_FOLDER)
+        facts = {
+            "runs": delete_old(instance, ledger, before=before, whole=whole),
+            # Without their runs nobody could say what they have left undone.
+            "backfills": backfills.forget(Stores().storage, before=before),
+        }
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(f"deleted: {facts['runs']} runs, {facts['backfills']} backfills")
+
+
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the UI.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the UI.")

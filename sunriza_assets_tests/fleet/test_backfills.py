@@ -1,6 +1,7 @@
 """Backfills as records: asked for once, fed to the queue a few at a time, cancelled, resumed."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -111,6 +112,9 @@ def test_older_backfills_come_first_and_cancelled_ones_not_at_all(
         backfills.keep(storage, one)
     backfills.cancel(storage, instance, stopped.backfill_id)
     assert keys(tick(instance)) == ["a", "c"]
+    assert backfills.forget(storage, before=datetime(2026, 1, 3, tzinfo=UTC)) == 2
+    assert backfills.kept_ids(storage) == [new.backfill_id]
+    assert not backfills.is_cancelled(storage, stopped.backfill_id)
 
 
 def test_the_sensor_leaves_a_backfill_to_the_terminal_that_works_on_it(
