@@ -168,6 +168,10 @@ ORIENTATION = [
     copied("wide_pixels.webm", Film(aspect=Fraction(4, 3)),
            Shown(Fraction(25), all_of(12), (128, 64)),
            "-c:v", "libvpx-vp9", "-b:v", "2M", "-deadline", "realtime"),
+    film("wide_pixels_mirrored_90_10_bits.mp4", Film(
+        turn=1, flip=True, matrix=_matrix("mirrored_90"), aspect=Fraction(4, 3), count=6,
+        codec="libx265", pixel_format="yuv420p10le"),
+        Shown(Fraction(25), all_of(6), (96, 86))),
     film("wide_pixels_turned.mp4", Film(turn=1, matrix=_matrix("90"), aspect=Fraction(4, 3)),
          Shown(Fraction(25), all_of(12), (96, 86))),
     film("odd_size.mp4", Film(size=(97, 65), pixel_format="yuv444p"),

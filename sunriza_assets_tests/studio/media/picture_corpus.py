@@ -84,9 +84,10 @@ def sixteen_bits(channels: int) -> bytes:
     """A PNG of 16 bits, which Pillow cannot write."""
     import zlib
 
-    values = np.asarray(TEST.convert("L") if channels == 1 else TEST).astype(">u2") * 257
+    stored = {1: TEST.convert("L"), 2: TEST.convert("LA"), 3: TEST}[channels]
+    values = np.asarray(stored).astype(">u2") * 257
     rows = b"".join(b"\0" + row.tobytes() for row in values.reshape(SIZE[1], -1))
-    head = struct.pack(">IIBBBBB", *SIZE, 16, 0 if channels == 1 else 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", *SIZE, 16, {1: 0, 2: 4, 3: 2}[channels], 0, 0, 0)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     chunks = (
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -153,6 +154,10 @@ GOOD = [
     saved("grey.jpg", TEST.convert("L"), Seen(255), quality=95),
     saved("cmyk.jpg", TEST.convert("CMYK"), Seen(10), quality=95),
     *(saved(f"held_{i}.jpg", stored(i), Seen(), quality=95, exif=exif(i)) for i in range(1, 9)),
+    *(saved(f"cmyk_held_{i}.jpg", stored(i).convert("CMYK"), Seen(10), quality=95, exif=exif(i))
+      for i in (5, 6)),
+    saved("two_pictures_held_6.jpg", stored(6), Seen(), format="MPO", quality=95, exif=exif(6),
+          save_all=True, append_images=[BIG]),
     saved("held_0.jpg", TEST, Seen(), quality=95, exif=exif(0)),
     saved("held_9.jpg", TEST, Seen(), quality=95, exif=exif(9)),
     saved("held_6.png", stored(6), Seen(), exif=exif(6)),
@@ -172,6 +177,7 @@ GOOD = [
     saved("grey_alpha.png", transparent().convert("LA"), Seen(255)),
     raw("sixteen_bits.png", sixteen_bits(3), Seen(1)),
     raw("sixteen_bits_grey.png", sixteen_bits(1), Seen(255)),
+    raw("sixteen_bits_grey_alpha.png", sixteen_bits(2), Seen(255)),
     saved("animated.png", TEST, Seen(1), save_all=True, append_images=[TEST.rotate(180)]),
     saved("lossy.webp", TEST, Seen(12), quality=95),
     saved("lossless.webp", TEST, Seen(1), lossless=True),
@@ -181,6 +187,8 @@ GOOD = [
     saved("plain.avif", TEST, Seen(8), quality=95),
     saved("alpha.avif", transparent(), Seen(8), quality=95),
     PictureCase("plain.heic", lambda path: _heic(path, quality=95), Seen(10)),
+    PictureCase("held_8.heic", lambda path: _heic(path, stored(8), quality=95, exif=exif(8)),
+                Seen(10)),
     PictureCase("alpha.heic", lambda path: _heic(path, transparent(), quality=95), Seen(10)),
     saved("named_wrongly.png", TEST, Seen(), format="JPEG", quality=95),
     raw("junk_behind.jpg", encoded(TEST, "JPEG", quality=95) + b"\0" * 99, Seen()),
