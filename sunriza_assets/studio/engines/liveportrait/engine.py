@@ -29,6 +29,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     place,
     shrinking_batches,
 )
+from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -175,12 +176,16 @@ class LivePortraitEngine:
             FaceError: the portrait shows no face or several.
         """
         ready = self._portrait(portrait, parameters)
+        retargeting = self._machine().retargeting
         keypoints = viseme_keypoints(
-            ready, self._machine().retargeting, stitching=parameters.flag_stitching
+            ready,
+            retargeting,
+            stitching=parameters.flag_stitching,
+            worn=worn_motion(ready, parameters, retargeting, closed=False),
         )
         if self._placement.dtype == torch.float16:
             self._rehearse(ready, keypoints[:1])
-        return cells_of(ready, list(self._frames(ready, keypoints)))
+        return cells_of(ready, list(self._frames(ready, keypoints)), parameters)
 
     def _machine(self) -> _Machine:
         with self._loading:

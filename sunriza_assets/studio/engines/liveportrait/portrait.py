@@ -51,6 +51,12 @@ class Portrait:
         right, left = (self.mesh[index, :2] for index in OUTER_EYE_CORNERS)
         return float(np.linalg.norm(left - right))
 
+    @property
+    def iod_in_keypoints(self) -> float:
+        """The same in the units of canonical keypoints."""
+        pixels = float(np.sqrt(abs(np.linalg.det(self.to_shown[:, :2]))))
+        return self.iod / pixels / float(self.motion.scale[0, 0])
+
 
 def prepare_portrait(
     picture: Image,

@@ -16,6 +16,7 @@ from sunriza_assets.studio.engines.liveportrait.driving import (
     eye_offsets,
     lip_offsets,
 )
+from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
@@ -37,8 +38,9 @@ _NEIGHBOURS: Final = 6
 class Transfer:
     """What a portrait does under a motion.
 
-    Eyes driven by their opening and lips closed at the start are laid over the motion, after the
-    gain: a wanted opening is a place to arrive at, and 1.7 times the way there would miss it.
+    Eyes driven by their opening, lips closed at the start and an emotion are laid over the motion,
+    after the gain: a wanted opening is a place to arrive at, and 1.7 times the way there would miss
+    it.
     """
 
     def __init__(
@@ -54,10 +56,16 @@ class Transfer:
         held = (*(LIPS if parameters.lips == "still" else ()), *(EYES if by_ratio else ()))
         moved = self._moved(portrait, timing, parameters, retargeting, held)
         keypoints, gains = exaggerated(x_s, moved, parameters.driving_multiplier)
+        closed = _lips_shut(parameters, portrait.ratios)
+        worn = worn_motion(portrait, parameters, retargeting, closed=closed)
         if by_ratio and timing.ratios is not None:
-            wanted = timing.ratios.eyes[:, :1]
+            wanted = timing.ratios.eyes[:, :1] * (1.0 if worn is None else worn.openness)
             keypoints = keypoints + eye_offsets(x_s, portrait.ratios, wanted, frames, retargeting)
-        if _lips_shut(parameters, portrait.ratios):
+        if worn is not None:
+            keypoints = keypoints + worn.expression + worn.lips
+            if not by_ratio:
+                keypoints = keypoints + worn.eyes_at(timing.ratios)
+        if closed and not (worn is not None and worn.sets_lips):
             shut = torch.zeros(1, 1)
             keypoints = keypoints + lip_offsets(x_s, portrait.ratios, shut, 1, retargeting)
         self.keypoints: Tensor = keypoints
@@ -65,7 +73,7 @@ class Transfer:
         self.facts: dict[str, Any] = {
             "limited_share": round(float((gains < 0.98 * parameters.driving_multiplier).mean()), 4),
             "eyes": "by opening" if by_ratio else "by motion",
-            "lips_closed": _lips_shut(parameters, portrait.ratios),
+            "lips_closed": closed,
         }
         self._still = self._moved(
             portrait, timing, parameters, retargeting, tuple(range(KEYPOINTS))

@@ -16,13 +16,16 @@ from torch import Tensor
 from sunriza_assets.studio.engines.base import Image, VisemeCells
 from sunriza_assets.studio.engines.liveportrait.anatomy import LIPS, LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.liveportrait.driving import lip_offsets, stitched
+from sunriza_assets.studio.engines.liveportrait.emotions import WornMotion
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
+from sunriza_assets.studio.engines.mesh.emotions import worn_face
 from sunriza_assets.studio.engines.mesh.visemes import shaped
-from sunriza_assets.studio.face.topology import LIPS_OUTER, MOUTH_CORNERS
+from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS, MOUTH_CORNERS
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
 
 __all__ = ["cells_of", "mouth_roi", "viseme_keypoints"]
 
@@ -32,8 +35,18 @@ _ROLLED: Final = 0.04
 """How far lips that are rolled in entirely go over each other, IOD."""
 
 
-def viseme_keypoints(portrait: Portrait, retargeting: Retargeting, *, stitching: bool) -> Tensor:
-    """(12, 21, 3) keypoints of the portrait at rest in each viseme, in the order of the atlas."""
+def viseme_keypoints(
+    portrait: Portrait,
+    retargeting: Retargeting,
+    *,
+    stitching: bool,
+    worn: WornMotion | None = None,
+) -> Tensor:
+    """(12, 21, 3) keypoints of the portrait at rest in each viseme, in the order of the atlas.
+
+    An emotion that is worn lies over each as it does over the idle; only how far lips part while
+    they speak is the viseme's own affair.
+    """
     motion = portrait.motion
     poses = []
     for shape in VISEMES.values():
@@ -44,13 +57,21 @@ def viseme_keypoints(portrait: Portrait, retargeting: Retargeting, *, stitching:
             x_d = x_d + lip_offsets(motion.keypoints, portrait.ratios, asked, 1, retargeting)
             if stitching:
                 x_d = stitched(motion.keypoints, x_d, retargeting)
+        if worn is not None:
+            x_d = x_d + worn.expression + worn.eyes
+            x_d = x_d + worn.lips if shape is None else x_d
         poses.append(x_d)
     return torch.cat(poses)
 
 
-def mouth_roi(portrait: Portrait) -> tuple[Roi, NDArray[np.float64]]:
+def mouth_roi(
+    portrait: Portrait, parameters: RenderParameters = DEFAULTS
+) -> tuple[Roi, NDArray[np.float64]]:
     """The cells' place in what is shown, and the outer lips (12, 20, 2) of each viseme there."""
-    lips = np.stack([shaped(portrait.mesh, shape)[LIPS_OUTER, :2] for shape in VISEMES.values()])
+    mesh = portrait.mesh[:MESH_POINTS]
+    worn = worn_face(mesh, parameters)
+    rest = mesh if worn is None else worn.rest(mesh)
+    lips = np.stack([shaped(rest, shape)[LIPS_OUTER, :2] for shape in VISEMES.values()])
     margin = _MARGIN * portrait.iod
     low = np.floor(lips.min(axis=(0, 1)) - margin)
     high = np.ceil(lips.max(axis=(0, 1)) + margin)
@@ -59,9 +80,11 @@ def mouth_roi(portrait: Portrait) -> tuple[Roi, NDArray[np.float64]]:
     return Roi(left, top, right - left, bottom - top), lips
 
 
-def cells_of(portrait: Portrait, frames: list[Image]) -> VisemeCells:
+def cells_of(
+    portrait: Portrait, frames: list[Image], parameters: RenderParameters = DEFAULTS
+) -> VisemeCells:
     """Cut the mouth out of what is shown (12 pictures, in the order of the atlas)."""
-    roi, lips = mouth_roi(portrait)
+    roi, lips = mouth_roi(portrait, parameters)
     rows, columns = slice(roi.y, roi.y + roi.h), slice(roi.x, roi.x + roi.w)
     cells = {name: frame[rows, columns].copy() for name, frame in zip(VISEMES, frames, strict=True)}
     return VisemeCells(cells, roi, lips - [roi.x, roi.y], iod=portrait.iod)
@@ -81,13 +104,7 @@ def _shaped_lips(portrait: Portrait, shape: LipShape) -> Motion:
     exp = motion.exp.clone()
     across = motion.kp[0, lips, 0]
     exp[0, lips, 0] += (shape.width - 1) * (across - across.mean())
-    unit = _iod_in_keypoints(portrait)
+    unit = portrait.iod_in_keypoints
     exp[0, LOWER_LIP, 1] -= (shape.tuck + _ROLLED * shape.roll / 2) * unit
     exp[0, UPPER_LIP, 1] += _ROLLED * shape.roll / 2 * unit
     return Motion(motion.scale, motion.rotation, exp, motion.t, motion.kp)
-
-
-def _iod_in_keypoints(portrait: Portrait) -> float:
-    """The distance of the outer eye corners in the units of canonical keypoints."""
-    pixels = float(np.sqrt(abs(np.linalg.det(portrait.to_shown[:, :2]))))
-    return portrait.iod / pixels / float(portrait.motion.scale[0, 0])

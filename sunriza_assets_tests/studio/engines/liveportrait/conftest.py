@@ -1,15 +1,23 @@
 """Networks with stand-in weights and the inputs of the recorded runs, made once."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sunriza_assets.studio.engines.liveportrait.driving import Ratios
+from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping
+from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, rotation_matrices
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.engines.liveportrait.reader import to_input
+from sunriza_assets.studio.media.picture import read_picture
+from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 
 
@@ -46,6 +54,29 @@ def warped(modules: Modules, volume: Tensor, keypoints: dict[str, Tensor]) -> di
         source = fast.prepare(volume, keypoints["source"])
         out = fast(source, torch.cat([keypoints[case] for case in "ABC"]))
     return dict(zip("ABC", out.split(1), strict=True))
+
+
+@pytest.fixture(scope="package")
+def portrait(models_root: Path, sample: Sample) -> Portrait:
+    """The sample's face with a recorded motion; there is nothing in it to paint from."""
+    found = recorded.arrays("motion.npz")
+    image = read_picture(sample.portrait)
+    face = FaceReader(models_root).portrait(image)
+    angles = [torch.from_numpy(found[f"motion/src/{a}"][:1, 0]) for a in ("pitch", "yaw", "roll")]
+    named = {
+        name: torch.from_numpy(found[f"motion/src/{name}"][:1])
+        for name in ("scale", "exp", "t", "kp")
+    }
+    eyes, lip = face.ratios()
+    return Portrait(
+        motion=Motion(rotation=rotation_matrices(*angles), **named),
+        ratios=Ratios(torch.from_numpy(eyes[None]), torch.from_numpy(lip[None])),
+        source=None,  # type: ignore[arg-type]
+        paste=None,
+        mesh=face.mesh,
+        to_shown=np.array([[120.0, 30.0, 250.0], [-30.0, 120.0, 200.0]]),
+        size=(512, 512),
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Timing and transfer: what a template's motion becomes on a portrait, without painting it."""
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,16 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
-from sunriza_assets.studio.engines.liveportrait.driving import Ratios
-from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
-from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, rotation_matrices
+from sunriza_assets.studio.engines.liveportrait.keypoints import rotation_matrices
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.engines.liveportrait.template import made_template, motion_in
 from sunriza_assets.studio.engines.liveportrait.timing import plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer, exaggerated
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
-from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets.studio.parameters import RenderParameters
-from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 
 RATE = Fraction(25)
@@ -64,29 +59,6 @@ def template() -> MotionTemplate:
         source_sha256="0" * 64,
         neutral_frame=REST,
         facts={},
-    )
-
-
-@pytest.fixture(scope="module")
-def portrait(models_root: Path, sample: Sample) -> Portrait:
-    """The sample's face with a recorded motion; there is nothing in it to paint from."""
-    found = recorded.arrays("motion.npz")
-    image = read_picture(sample.portrait)
-    face = FaceReader(models_root).portrait(image)
-    angles = [torch.from_numpy(found[f"motion/src/{a}"][:1, 0]) for a in ("pitch", "yaw", "roll")]
-    named = {
-        name: torch.from_numpy(found[f"motion/src/{name}"][:1])
-        for name in ("scale", "exp", "t", "kp")
-    }
-    eyes, lip = face.ratios()
-    return Portrait(
-        motion=Motion(rotation=rotation_matrices(*angles), **named),
-        ratios=Ratios(torch.from_numpy(eyes[None]), torch.from_numpy(lip[None])),
-        source=None,  # type: ignore[arg-type]
-        paste=None,
-        mesh=face.mesh,
-        to_shown=np.array([[120.0, 30.0, 250.0], [-30.0, 120.0, 200.0]]),
-        size=(512, 512),
     )
 
 
