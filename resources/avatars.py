@@ -5,7 +5,6 @@ thing; both pass the contract suite in `sunriza_assets_tests/resources`. A docum
 app: whatever a store writes goes into `dynamics.basic`, and everything else stays as it was.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 from resources.document import AvatarDocument
 from sunriza_assets.errors import AvatarError
 
-__all__ = ["AvatarStore", "Change", "Cursor", "Page", "Throttle", "no_such_avatar"]
+__all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -175,27 +174,6 @@ class AvatarStore(Protocol):
             Whether anything had to be written.
         """
         ...
-
-
-class Throttle:
-    """At most one report of progress a second and avatar."""
-
-    def __init__(self, every_s: float = 1.0) -> None:
-        self._every_s = every_s
-        self._told: dict[str, float] = {}
-
-    def may_tell(self, avatar_id: str) -> bool:
-        """Whether enough time has passed; if so, it starts anew."""
-        now = time.monotonic()
-        last = self._told.get(avatar_id)
-        if last is not None and now - last < self._every_s:
-            return False
-        self._told[avatar_id] = now
-        return True
-
-    def forget(self, avatar_id: str) -> None:
-        """Let the next report through: a new run has begun."""
-        self._told.pop(avatar_id, None)
 
 
 def no_such_avatar(avatar_id: str) -> AvatarError:

@@ -14,7 +14,6 @@ by the clients' own `updatedAt` instead, which phones set by clocks of their own
 `status == pending`, which the app sets without touching `updatedAt`; see `changes`.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,7 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
 from resources import ownership
-from resources.avatars import Change, Cursor, Page, Throttle, no_such_avatar
+from resources.avatars import Change, Cursor, Page, no_such_avatar
 from resources.document import (
     DYNAMICS_ID,
     AvatarDocument,
@@ -34,6 +33,7 @@ from resources.document import (
 from resources.firestore_stream import StreamPlace, update_time_text
 from resources.google_errors import google_errors, patiently
 from resources.instants import epoch_ms, now
+from resources.owned_avatars import OwnedAvatars
 from resources.ownership import Step
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError, StoreError
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FirestoreAvatars"]
 
-_log = logging.getLogger(__name__)
-
-_PROGRESS_PATIENCE_S: Final = 2.0
 _READS_PER_CHANGE: Final = 5
 _BATCH: Final = 300
 _TIMEOUT_S: Final = 15.0
@@ -59,7 +56,7 @@ _CONFLICTS: Final = (
 )
 
 
-class FirestoreAvatars:
+class FirestoreAvatars(OwnedAvatars):
     """`AvatarStore` in a Firestore database.
 
     Args:
@@ -68,9 +65,9 @@ class FirestoreAvatars:
     """
 
     def __init__(self, client: "Client", collection: str = "avatars") -> None:
+        super().__init__()
         self._client = client
         self._collection = collection
-        self._throttle = Throttle()
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
@@ -128,85 +125,14 @@ class FirestoreAvatars:
         with google_errors(self._collection):
             return self._with_records(self._by_id(after_id, limit))
 
-    def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
-        """Make a run the owner; see `AvatarStore.claim`."""
-        self._throttle.forget(avatar_id)
-        document, _ = self._take(
-            avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
-        )
-        return document.as_claimed()
-
-    def progress(
-        self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
-    ) -> None:
-        """Tell how far the owning run is; more than once a second is dropped."""
-        if not self._throttle.may_tell(avatar_id):
-            return
-        try:
-            self._take(
-                avatar_id,
-                lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
-                patience_s=_PROGRESS_PATIENCE_S,
-            )
-        except StoreError as problem:  # no reason to stop a run that gets on
-            _log.warning("Progress could not be told: %s", problem)
-
-    def publish(
-        self,
-        avatar_id: str,
-        run_id: str,
-        *,
-        version: str,
-        results: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        overridden: Mapping[str, Any],
-    ) -> AvatarDocument:
-        """Put new results in place; see `AvatarStore.publish`."""
-        return self._take(
-            avatar_id,
-            lambda document: ownership.publish(
-                document,
-                run_id,
-                now(),
-                version=version,
-                results=results,
-                parameters=parameters,
-                overridden=overridden,
-            ),
-        )[0]
-
-    def fail(
-        self,
-        avatar_id: str,
-        run_id: str,
-        *,
-        code: str,
-        message: str,
-        asked_for: str | None = None,
-    ) -> bool:
-        """Status `error`, if the run still owns the avatar."""
-        document, _ = self._take(
-            avatar_id,
-            lambda document: ownership.fail(
-                document, run_id, now(), code=code, message=message, asked_for=asked_for
-            ),
-        )
-        if ownership.has_failed(document, run_id, code=code, message=message):
-            return True
-        self.settle(avatar_id)
-        return False
-
-    def settle(self, avatar_id: str) -> bool:
-        """Put right what a client's stale copy has changed."""
-        return self._take(avatar_id, lambda document: ownership.settle(document, now()))[1]
-
     def _take(
         self,
         avatar_id: str,
         decide: Callable[[AvatarDocument], Step | None],
+        *,
         patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
-        """Apply a step by compare-and-swap; the document after it, and whether there was one."""
+        """Apply a step by compare-and-swap; see `OwnedAvatars._take`."""
         checked_avatar_id(avatar_id)
 
         def attempt() -> tuple[AvatarDocument, bool]:

@@ -8,7 +8,6 @@ People may edit a document by hand at any time; a broken one is a problem of tha
 """
 
 import json
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from stat import S_ISREG
 from typing import Any, Final
 
 from resources import ownership
-from resources.avatars import Change, Cursor, Page, Throttle, no_such_avatar
+from resources.avatars import Change, Cursor, Page, no_such_avatar
 from resources.document import (
     AvatarDocument,
     checked_avatar_id,
@@ -28,27 +27,26 @@ from resources.document import (
 )
 from resources.home import Home
 from resources.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
+from resources.owned_avatars import OwnedAvatars
 from resources.ownership import Step
 from resources.record import RunRecord
 from resources.stamped import next_time, write_bytes
-from sunriza_assets.atomic import lock, store_errors
+from sunriza_assets.atomic import LOCK_PATIENCE_S, lock, store_errors
 from sunriza_assets.errors import AvatarError, StoreError
 
 __all__ = ["LocalAvatars"]
-
-_log = logging.getLogger(__name__)
 
 _MAX_BYTES: Final = 1 << 20  # Firestore's limit for a document
 # Kernels stamp files with a coarse clock, at most 10 ms behind the precise one (CONFIG_HZ=100).
 _SETTLING_NS: Final = 20_000_000
 
 
-class LocalAvatars:
+class LocalAvatars(OwnedAvatars):
     """`AvatarStore` in a folder."""
 
     def __init__(self, home: Home) -> None:
+        super().__init__()
         self._folder = home.avatars
-        self._throttle = Throttle()
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
@@ -99,81 +97,14 @@ class LocalAvatars:
         found = sorted(stem for stem, _ in self._scan() if stem > after_id)
         return [self._change(stem) for stem in found[:limit]]
 
-    def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
-        """Make a run the owner; see `AvatarStore.claim`."""
-        self._throttle.forget(avatar_id)
-        document, _ = self._take(
-            avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
-        )
-        return document.as_claimed()
-
-    def progress(
-        self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
-    ) -> None:
-        """Tell how far the owning run is; more than once a second is dropped."""
-        if not self._throttle.may_tell(avatar_id):
-            return
-        try:
-            self._take(
-                avatar_id,
-                lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
-            )
-        except StoreError as problem:  # no reason to stop a run that gets on
-            _log.warning("Progress could not be told: %s", problem)
-
-    def publish(
-        self,
-        avatar_id: str,
-        run_id: str,
-        *,
-        version: str,
-        results: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        overridden: Mapping[str, Any],
-    ) -> AvatarDocument:
-        """Put new results in place; see `AvatarStore.publish`."""
-        return self._take(
-            avatar_id,
-            lambda document: ownership.publish(
-                document,
-                run_id,
-                now(),
-                version=version,
-                results=results,
-                parameters=parameters,
-                overridden=overridden,
-            ),
-        )[0]
-
-    def fail(
-        self,
-        avatar_id: str,
-        run_id: str,
-        *,
-        code: str,
-        message: str,
-        asked_for: str | None = None,
-    ) -> bool:
-        """Status `error`, if the run still owns the avatar."""
-        document, _ = self._take(
-            avatar_id,
-            lambda document: ownership.fail(
-                document, run_id, now(), code=code, message=message, asked_for=asked_for
-            ),
-        )
-        if ownership.has_failed(document, run_id, code=code, message=message):
-            return True
-        self.settle(avatar_id)  # the run may have died between the record and the document
-        return False
-
-    def settle(self, avatar_id: str) -> bool:
-        """Put right what a stale copy or a killed process has left behind."""
-        return self._take(avatar_id, lambda document: ownership.settle(document, now()))[1]
-
     def _take(
-        self, avatar_id: str, decide: Callable[[AvatarDocument], Step | None]
+        self,
+        avatar_id: str,
+        decide: Callable[[AvatarDocument], Step | None],
+        *,
+        patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
-        """Apply a step under the avatar's lock; the document after it, and whether there was one.
+        """Apply a step under the avatar's lock; see `OwnedAvatars._take`.
 
         The record goes first: a process killed in between leaves a document that shows less than
         is true, which every later step puts right.
@@ -181,7 +112,7 @@ class LocalAvatars:
         path = self._path(avatar_id)
         if not path.is_file():
             raise no_such_avatar(avatar_id)
-        with self._locked(avatar_id):
+        with self._locked(avatar_id, patience_s):
             document = self._read(avatar_id)
             step = decide(document)
             if step is None:
@@ -241,8 +172,9 @@ class LocalAvatars:
     def _record_path(self, avatar_id: str) -> Path:
         return self._folder / ".server" / f"{checked_avatar_id(avatar_id)}.json"
 
-    def _locked(self, avatar_id: str) -> Any:
-        return lock(self._folder / ".locks" / f"{avatar_id}.lock")
+    def _locked(self, avatar_id: str, patience_s: float | None = None) -> Any:
+        patience = LOCK_PATIENCE_S if patience_s is None else patience_s
+        return lock(self._folder / ".locks" / f"{avatar_id}.lock", patience_s=patience)
 
 
 def _load(path: Path) -> tuple[dict[str, Any], os.stat_result]:
@@ -278,12 +210,6 @@ def _stamp(stat: os.stat_result) -> int:
 def _json(data: Mapping[str, Any]) -> bytes:
     text = json.dumps(data, indent=2, ensure_ascii=False, default=_json_word)
     return (text + "\n").encode("utf-8", "surrogatepass")  # as json.loads reads bytes
-
-
-def _instantrfc3339(value: object) -> str:
-    if isinstance(value, datetime):
-        return instant_text(value)
-    raise TypeError(f"{type(value).__name__} has no place in a document")
 
 
 def _json_word(value: object) -> str:

@@ -16,7 +16,15 @@ from filelock import FileLock, Timeout
 
 from sunriza_assets.errors import StoreError
 
-__all__ = ["lock", "make_folder", "part_path", "replaced", "replacing", "store_errors"]
+__all__ = [
+    "LOCK_PATIENCE_S",
+    "lock",
+    "make_folder",
+    "part_path",
+    "replaced",
+    "replacing",
+    "store_errors",
+]
 
 LOCK_PATIENCE_S: Final = 60.0
 """How long a lock is waited for."""
@@ -74,20 +82,20 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, *, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """Hold a lock file, its folder made where missing; the kernel frees it when its holder dies.
 
     Raises:
-        StoreError: somebody else has held it for a minute.
+        StoreError: somebody else has held it for so long.
     """
     make_folder(path.parent)
     with store_errors("lock", path):
-        holding = FileLock(path, timeout=LOCK_PATIENCE_S, poll_interval=0.01)
+        holding = FileLock(path, timeout=patience_s, poll_interval=0.01)
         try:
             holding.acquire()
         except Timeout as late:
             raise StoreError(
-                f"Another process has held this lock for {LOCK_PATIENCE_S:.0f} s",
+                f"Another process has held this lock for {patience_s:.0f} s",
                 where=path,
                 remedy="End the process that hangs and try again.",
                 code="locked",

@@ -10,7 +10,7 @@ from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud import firestore
 from google.cloud.firestore_v1 import types
 
-from resources import avatars_firestore, google_errors
+from resources import google_errors, owned_avatars
 from resources.avatars import Cursor
 from resources.avatars_firestore import FirestoreAvatars
 from sunriza_assets.errors import StoreError
@@ -290,7 +290,7 @@ class TestFaults:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(avatars_firestore, "_PROGRESS_PATIENCE_S", 0.2)
+        monkeypatch.setattr(owned_avatars, "_PROGRESS_PATIENCE_S", 0.2)
         avatars.merge("anna", INPUTS)
         avatars.claim("anna", "run-1")
         own_server.fail("Commit", times=1000)

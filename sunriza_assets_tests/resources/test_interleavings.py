@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from resources.avatars import Throttle
 from resources.avatars_firestore import FirestoreAvatars
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
+from resources.owned_avatars import Throttle
 from resources.publication import KEEP_REPLACED
 from resources.storage_firebase import FirebaseStorage
 from resources.storage_local import LocalStorage
