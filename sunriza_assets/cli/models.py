@@ -69,7 +69,7 @@ def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
 
     root = Home.from_environment().models
     if family == "liveportrait":
-        from sunriza_assets.studio.engines.liveportrait.weights import pull_weights
+        from sunriza_assets.studio.engines.liveportrait.pulling import pull_weights
 
         return list(pull_weights(root, source=source))
     from sunriza_assets.studio.face.model_store import ModelStore

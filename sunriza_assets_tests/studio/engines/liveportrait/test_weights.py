@@ -19,15 +19,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sunriza_assets.errors import ModelError
-from sunriza_assets.studio.engines.liveportrait import weights
+from sunriza_assets.studio.engines.liveportrait import pulling, weights
 from sunriza_assets.studio.engines.liveportrait.checkpoints import read_state, read_states
 from sunriza_assets.studio.engines.liveportrait.manifest import manifest
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.pulling import pull_weights
 from sunriza_assets.studio.engines.liveportrait.seeded import seeded_state
 from sunriza_assets.studio.engines.liveportrait.weights import (
     WEIGHT_FILES,
     landmarker_path,
-    pull_weights,
     recorded_hashes,
     weight_entries,
     weight_path,
@@ -67,6 +67,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def only_small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "WEIGHT_FILES", SMALL)
+    monkeypatch.setattr(pulling, "WEIGHT_FILES", SMALL)
 
 
 def _same(state: Any, wanted: dict[str, Tensor]) -> bool:
