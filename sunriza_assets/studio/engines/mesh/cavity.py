@@ -34,6 +34,8 @@ _TONGUE: Final = np.array([0.74, 0.45, 0.44], dtype=np.float32)
 _IVORY: Final = np.array([1.0, 0.965, 0.905], dtype=np.float32)
 _WHITE: Final = 0.86
 """Brightness of teeth as a share of the skin's."""
+_WHITEST: Final = 218.0
+"""Brightest that teeth are in any face, grey levels."""
 _TINT: Final = 0.4
 """How much of the skin's colour the teeth have: the light's share of it."""
 _COLOURFUL: Final = 0.2
@@ -62,16 +64,21 @@ class Palette:
     """Exponents of the shade inside, which has come through flesh."""
 
     @classmethod
-    def of(cls, skin: Plane) -> "Palette":
-        """Mixed for a face with `skin` (3,); as colourful as that is, grey in a grey photo."""
+    def of(cls, skin: Plane, *, teeth: Plane | None = None) -> "Palette":
+        """Mixed for a face with `skin` (3,); as colourful as that is, grey in a grey photo.
+
+        Args:
+            skin: its colour.
+            teeth: (3,) the colour of the teeth that the photo shows, None where it shows none.
+        """
         brightest = max(float(skin.max()), 1.0)
         colour = min(1.0, colourfulness(skin) / _COLOURFUL) ** 0.5
-        white = min(_WHITE * brightest + 10.0, 200.0)
+        white = min(_WHITE * brightest + 10.0, _WHITEST)
         ivory = _IVORY * (skin / brightest) ** _TINT
         return cls(
             cavity=skin * _muted(_CAVITY, colour),
             tongue=skin * _muted(_TONGUE, colour),
-            teeth=white * _muted(ivory, colour),
+            teeth=white * _muted(ivory, colour) if teeth is None else teeth,
             shade=_muted(_FLESH_LIGHT, colour),
         )
 
@@ -103,9 +110,9 @@ class Inside:
 
     def light(self, palette: Palette) -> Plane:
         """(h, w, 3) how much light falls in: little through a slit or between protruding lips."""
-        open_ = 0.62 + 0.38 * rise(self.gap, 0.01, 0.10)
+        open_ = 0.74 + 0.26 * rise(self.gap, 0.01, 0.10)
         near_lips = np.minimum(self.below_upper, self.above_lower) / 0.045
-        shade = (0.62 + 0.38 * smoothstep(near_lips)) * open_
+        shade = (0.70 + 0.30 * smoothstep(near_lips)) * open_
         shade = shade * (1.0 - 0.6 * self.pursed)
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 

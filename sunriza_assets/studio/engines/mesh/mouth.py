@@ -112,10 +112,11 @@ class MouthPainter:
         self._centre = skull_centre(points)
         self._rest_gap = lip_gap(points[:, :2])
         self.skin = skin_around_mouth(picture, points)
-        self._palette = Palette.of(self.skin)
         self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
         self._shows_teeth = self.opening > OPEN_PHOTO
+        teeth = _brightest_between_lips(picture, self._points) if self._shows_teeth else None
+        self._palette = Palette.of(self.skin, teeth=teeth)
 
     def lip_sources(self, head: HeadMotion, points: NDArray[Any]) -> Array:
         """Where the lips are read from, as offsets from the portrait's mesh, (468, 3) pixels.
@@ -250,6 +251,17 @@ class MouthPainter:
         reach = np.minimum(_OWN_TEETH * bow(place) / self._iod, most)
         cover = rise(reach - gap.inside.below_upper, -0.008, 0.008)
         return np.asarray(canvas + cover[:, :, None] * (own - canvas), dtype=np.float32)
+
+
+def _brightest_between_lips(picture: Image, points: Array) -> Plane:
+    """(3,) colour of the brighter half of what a photo shows in the middle of its open mouth."""
+    down = np.linspace(0.15, 0.75, 9)[:, None, None]
+    middle = slice(3, 8)
+    upper, lower = points[UPPER_RIM[middle], :2], points[LOWER_RIM[middle], :2]
+    places = (upper * (1.0 - down) + lower * down - 0.5).astype(np.float32)
+    colours = read_at(picture, places).reshape(-1, 3).astype(np.float32)
+    brighter = colours[np.argsort(colours.sum(axis=1))[len(colours) // 2 :]]
+    return np.asarray(np.median(brighter, axis=0), dtype=np.float32)
 
 
 def _box_around(
