@@ -31,10 +31,14 @@ _MASTERED = (
 )
 
 
+_PATTERNS = ("testsrc2", "smptehdbars", "color=0x902010", "color=0x10a0f0")
+
+
 @pytest.mark.parametrize(
-    ("transfer", "mastered"), [(PQ, ""), (PQ, _MASTERED), (HLG, "")], ids=["pq", "mastered", "hlg"]
+    ("transfer", "mastered", "pattern"),
+    [(transfer, "", pattern) for transfer in (PQ, HLG) for pattern in _PATTERNS]
+    + [(PQ, _MASTERED, "smptehdbars")],
 )
-@pytest.mark.parametrize("pattern", ["testsrc2", "smptehdbars", "color=0x902010", "color=0x10a0f0"])
 def test_mean_luma_of_hdr_is_the_references(
     tmp_path: Path, transfer: str, mastered: str, pattern: str
 ) -> None:
