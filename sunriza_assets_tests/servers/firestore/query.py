@@ -1,11 +1,11 @@
 """Structured queries: filters, orders, cursors and limits over one collection."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sortedcontainers import SortedKeyList
-
+from sunriza_assets_tests.servers.firestore.index import NAME
+from sunriza_assets_tests.servers.firestore.store import Store
 from sunriza_assets_tests.servers.firestore.values import (
     Document,
     SortKey,
@@ -17,10 +17,6 @@ from sunriza_assets_tests.servers.firestore.values import (
     type_of,
 )
 
-if TYPE_CHECKING:
-    from sunriza_assets_tests.servers.firestore.store import Store
-
-NAME = "__name__"
 LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, NOT_EQUAL, CONTAINS, IN, CONTAINS_ANY, NOT_IN = (
     range(1, 11)
 )
@@ -33,43 +29,7 @@ class UnsupportedError(Exception):
     """A query that this server does not know."""
 
 
-class Index:
-    """Documents of a collection by one field and then by name, those without the field left out."""
-
-    def __init__(self, path: Sequence[str]) -> None:
-        self._path = list(path)
-        self._entries = SortedKeyList(key=lambda entry: entry[0])
-
-    def fill(self, documents: Iterable[Document]) -> None:
-        """Take in many documents."""
-        self._entries.update(
-            (key, document) for document in documents if (key := self._key(document)) is not None
-        )
-
-    def replace(self, before: Document | None, after: Document | None) -> None:
-        """Follow a change of one document."""
-        if before is not None and (key := self._key(before)) is not None:
-            at = self._entries.bisect_key_left(key)
-            del self._entries[at]
-        if after is not None and (key := self._key(after)) is not None:
-            self._entries.add((key, after))
-
-    def walk(self, low: SortKey | None, high: SortKey | None, *, back: bool) -> Iterator[Document]:
-        """Documents whose value lies in [low, high], both None where there is no bound."""
-        minimum = None if low is None else (low,)
-        # A name key is never greater than this, so the whole of `high` is inside.
-        maximum = None if high is None else (high, (b"\xff" * 8,))
-        for _, document in self._entries.irange_key(minimum, maximum, reverse=back):
-            yield document
-
-    def _key(self, document: Document) -> tuple[SortKey, ...] | None:
-        if self._path == [NAME]:
-            return ((6, name_key(document.name)), ())
-        value = get_field(document, self._path)
-        return None if value is None else (sort_key(value), name_key(document.name))
-
-
-def run(store: "Store", parent: str, query: Any) -> list[Document]:
+def run(store: Store, parent: str, query: Any) -> list[Document]:
     """The documents that a structured query asks for, projected where it says so."""
     if len(query.from_) != 1 or query.from_[0].all_descendants or query.HasField("find_nearest"):
         raise UnsupportedError("only queries over one collection are known")
@@ -178,7 +138,7 @@ def _orders(query: Any, filters: list[Any]) -> list[tuple[list[str], bool]]:
 
 
 def _candidates(
-    store: "Store", collection: str, filters: list[Any], orders: list[tuple[list[str], bool]],
+    store: Store, collection: str, filters: list[Any], orders: list[tuple[list[str], bool]],
     query: Any,
 ) -> Iterator[Document]:  # fmt: skip
     """Documents from the index that serves the query best."""

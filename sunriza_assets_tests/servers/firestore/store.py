@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from google.cloud.firestore_v1 import types
 
-from sunriza_assets_tests.servers.firestore.query import Index
+from sunriza_assets_tests.servers.firestore.index import Index
 from sunriza_assets_tests.servers.firestore.values import (
     Document,
     delete_field,
