@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.instance.config import PoolGranularity
 
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
@@ -84,6 +85,16 @@ def test_a_failed_avatar_is_told_listed_and_makes_the_exit_code(desk: Desk, tmp_
     (backfill,) = desk.run("backfill", "--list")["backfills"]
     assert (backfill["backfill"], backfill["failed"]) == (told["backfill"], 1)
     assert desk.run("backfill", "--cancel", "20200101-000000-abcdef", code=2)["error"]
+
+
+def test_init_limits_the_pool_and_nobody_widens_it_by_the_way(desk: Desk) -> None:
+    assert desk.run("deploy", "init", "--gpus", "3")["gpu_pool"] == 3
+    desk.run("backfill", "--list")
+    with dg.DagsterInstance.get() as instance:
+        limits = instance.event_log_storage.get_pool_limits()
+        settings = instance.get_concurrency_config().pool_config
+    assert [(pool.name, pool.limit, pool.from_default) for pool in limits] == [("gpu", 3, False)]
+    assert settings.pool_granularity == PoolGranularity.OP
 
 
 @pytest.mark.slow

@@ -27,6 +27,13 @@ HEAVY = [
     "skimage",
     "matplotlib",
     "pyarrow",
+    # Executors and far-away engines that are not in use.
+    "celery",
+    "dagster_celery",
+    "dagster_k8s",
+    "dagster_postgres",
+    "kubernetes",
+    "modal",
 ]
 
 
