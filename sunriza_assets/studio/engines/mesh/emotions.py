@@ -34,7 +34,9 @@ Array = NDArray[np.float64]
 
 _CHEEKS: Final = (50, 101, 118, 280, 330, 347)
 _WINGS: Final = (48, 64, 98, 129, 278, 294, 327, 358)
-_NOSE: Final = (NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
+_NASION: Final = 168
+"""Where the nose meets the forehead."""
+_NOSE: Final = (NOSE_BASE, 1, 4, 5, 195, 197, 6, _NASION)
 """Tip and bridge of the nose, from its base upwards."""
 _BEND: Final = 1.5
 """Exponent with which a smile grows from the middle of the mouth to its corners."""
@@ -116,7 +118,7 @@ class _FaceFrame:
     def of(cls, mesh: Array) -> "_FaceFrame":
         right = mesh[EYE_CONTOURS[1]].mean(axis=0) - mesh[EYE_CONTOURS[0]].mean(axis=0)
         right /= np.linalg.norm(right)
-        down = mesh[CHIN] - mesh[168]
+        down = mesh[CHIN] - mesh[_NASION]
         down -= (down @ right) * right
         return cls(right, down / np.linalg.norm(down), eye_distance(mesh))
 
