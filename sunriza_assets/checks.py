@@ -21,7 +21,7 @@ from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.partitions import AVATARS
 
-__all__ = ["CHECKS", "idle_problems"]
+__all__ = ["CHECKS", "idle_problems", "loop_problems"]
 
 
 def _checking(
@@ -126,17 +126,39 @@ def idle_loops(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
     """The step from the last frame to the first is no larger than the idle's ordinary steps."""
+    problems, told = loop_problems(idle_video)
+    return _verdict(context, stores, problems, told)
+
+
+def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
+    """Where an idle jumps as it starts over, and its seam figures.
+
+    Motion is held to the 95th percentile of its ordinary steps, curve by curve as the engine
+    planned it; pixels may exceed theirs by what encoding adds.
+
+    Args:
+        idle_video: the folder with idle.mp4 and idle.json.
+    """
     from sunriza_assets.studio.media.frames import read_frames
     from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
 
     sheet = IdleSheet.beside(idle_video).content
     if not sheet["parameters"]["loop"]:
-        return _verdict(context, stores, [], {"looped": False})
+        return [], {"looped": False}
+    planned = sheet["facts"].get("loop", {}).get("seam", {})
+    problems = [
+        f"its {name} jumps where it loops ({ratio:.2f} times an ordinary step)"
+        for name, ratio in planned.items()
+        if not ratio <= 1.0
+    ]
     ratio = seam_ratio(read_frames(idle_video / "idle.mp4"))
-    problems = []
-    if ratio > MAX_SEAM_RATIO:
+    if not ratio <= MAX_SEAM_RATIO:
         problems.append(f"it jumps where it loops ({ratio:.2f} times an ordinary step)")
-    return _verdict(context, stores, problems, {"looped": True, "seam_ratio": round(ratio, 3)})
+    return problems, {
+        "looped": True,
+        "seam_ratio": round(ratio, 3),
+        **{f"seam_{name}": ratio for name, ratio in planned.items()},
+    }
 
 
 @_checking("mask", "idle_video")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from resources.avatars_local import LocalAvatars
-from sunriza_assets.checks import idle_problems
+from sunriza_assets.checks import idle_problems, loop_problems
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.studio.media.conform import conform
 from sunriza_assets.studio.media.encode import encode
@@ -98,6 +98,33 @@ def test_an_idle_that_breaks_its_promises_is_not_published(
     problems, told = idle_problems(tmp_path)
     assert [said.partition(":")[0] for said in problems] == ([problem] if problem else [])
     assert told["mean_ssim"] == (0.96 if problem == "ssim" else 0.99)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there_and_back", "head", "said"),
+    [
+        (True, True, 0.8, []),
+        (True, True, 1.4, ["its rotation jumps"]),
+        (True, False, 0.8, ["it jumps"]),
+        (False, False, 1.4, []),
+    ],
+)
+def test_an_idle_that_jumps_is_not_published(
+    tmp_path: Path, wanted: bool, there_and_back: bool, head: float, said: list[str]
+) -> None:
+    """In what its engine planned or in what was encoded; one that shall not loop may."""
+    steps = np.arange(40)
+    grey = 60 + 3 * (np.minimum(steps, 40 - steps) if there_and_back else steps)
+    frames = (np.full((64, 64, 3), level, np.uint8) for level in grey)
+    encode(frames, tmp_path / "idle.mp4", rate=Fraction(25))
+    sheet = {
+        "parameters": {"loop": wanted},
+        "facts": {"loop": {"seam": {"rotation": head, "closure": 0.5}}},
+    }
+    (tmp_path / "idle.json").write_text(json.dumps(sheet))
+    problems, told = loop_problems(tmp_path)
+    assert [problem.partition(" where")[0] for problem in problems] == said
+    assert told.get("seam_rotation") == (head if wanted else None)
 
 
 def test_atlas_mask_and_roi_belong_together(
