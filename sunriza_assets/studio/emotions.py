@@ -10,10 +10,7 @@ on portraits at full strength.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from sunriza_assets.studio.parameters import RenderParameters
+from typing import Final
 
 __all__ = ["EMOTIONS", "Emotion", "emotion_of"]
 
@@ -98,9 +95,7 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
 """Name -> what it takes; None changes nothing."""
 
 
-def emotion_of(parameters: "RenderParameters") -> tuple[Emotion, float] | None:
+def emotion_of(name: str, strength: float) -> tuple[Emotion, float] | None:
     """The emotion asked for and its strength (0-1); None where nothing is to be changed."""
-    emotion = EMOTIONS[parameters.emotion]
-    if emotion is None or parameters.emotion_strength == 0.0:
-        return None
-    return emotion, parameters.emotion_strength
+    emotion = EMOTIONS[name]
+    return None if emotion is None or strength == 0.0 else (emotion, strength)

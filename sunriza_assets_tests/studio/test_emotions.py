@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sunriza_assets.config import IdleConfig
 from sunriza_assets.studio.emotions import EMOTIONS, Emotion, emotion_of
-from sunriza_assets.studio.parameters import CHOICES, RenderParameters, resolve
+from sunriza_assets.studio.parameters import CHOICES, RenderParameters
 
 FELT = [emotion for emotion in EMOTIONS.values() if emotion]
 
@@ -23,9 +23,9 @@ def test_every_emotion_can_be_asked_for() -> None:
 
 
 def test_neutral_and_no_strength_ask_for_nothing() -> None:
-    assert emotion_of(resolve()) is None
-    assert emotion_of(resolve({"emotion": "happy", "emotion_strength": 0})) is None
-    assert emotion_of(resolve({"emotion": "happy"})) == (EMOTIONS["happy"], 1.0)
+    assert emotion_of("neutral", 1.0) is None
+    assert emotion_of("happy", 0.0) is None
+    assert emotion_of("happy", 1.0) == (EMOTIONS["happy"], 1.0)
 
 
 def test_emotions_are_told_apart_and_stay_within_a_face() -> None:

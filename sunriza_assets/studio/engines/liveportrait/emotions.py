@@ -92,7 +92,7 @@ def worn_motion(
         retargeting: the perceptrons.
         closed: start from closed lips, whatever the portrait's are.
     """
-    asked = emotion_of(parameters)
+    asked = emotion_of(parameters.emotion, parameters.emotion_strength)
     if asked is None:
         return None
     emotion, strength = asked

@@ -89,7 +89,7 @@ class WornFace:
 
 def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
     """What the emotion in the parameters does to a portrait's mesh (468, 3); None if nothing."""
-    asked = emotion_of(parameters)
+    asked = emotion_of(parameters.emotion, parameters.emotion_strength)
     if asked is None:
         return None
     emotion, strength = asked
