@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
@@ -37,6 +38,7 @@ from sunriza_assets.errors import AvatarError, StoreError
 __all__ = ["LocalAvatars"]
 
 _MAX_BYTES: Final = 1 << 20  # Firestore's limit for a document
+_SUFFIX: Final = ".json"
 # Kernels stamp files with a coarse clock, at most 10 ms behind the precise one (CONFIG_HZ=100).
 _SETTLING_NS: Final = 20_000_000
 
@@ -94,8 +96,8 @@ class LocalAvatars(OwnedAvatars):
 
     def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
         """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
-        found = sorted(stem for stem, _ in self._scan() if stem > after_id)
-        return [self._change(stem) for stem in found[:limit]]
+        page = islice((stem for stem in self._stems(after_id) if self._is_document(stem)), limit)
+        return [self._change(stem) for stem in page]
 
     def _take(
         self,
@@ -151,6 +153,18 @@ class LocalAvatars(OwnedAvatars):
         write_bytes(
             path, content, mtime_ns=next_time(None if former is None else nanoseconds(former))
         )
+
+    def _stems(self, after_id: str) -> list[str]:
+        """File stems after this one, in order; a walk round a large folder looks at few files."""
+        if not self._folder.is_dir():
+            return []
+        with store_errors("read", self._folder), os.scandir(self._folder) as entries:
+            names = [entry.name for entry in entries]
+        stems = (one[: -len(_SUFFIX)] for one in names if one.endswith(_SUFFIX) and one[0] != ".")
+        return sorted(stem for stem in stems if stem > after_id)
+
+    def _is_document(self, stem: str) -> bool:
+        return (self._folder / f"{stem}{_SUFFIX}").is_file()
 
     def _scan(self) -> Iterator[tuple[str, int]]:
         """(file stem, time stamp) of every document, in no order."""
