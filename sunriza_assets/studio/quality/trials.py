@@ -25,6 +25,7 @@ from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.seam import seam_ratio
@@ -44,6 +45,8 @@ _COMPARED_EVERY: Final = 3
 _SHOWN: Final = 8
 """Frames on a contact sheet."""
 _CELL: Final = 180
+_FACE_SHOWN: Final = 3.0
+"""Side of the square that a contact sheet shows of each frame, IOD."""
 _STATIC: Final = 0.03
 """Landmark error of the first frame, held, from which on a clip moves enough to beat it, IOD."""
 _PERSON: Final = 0.02
@@ -114,7 +117,7 @@ class Bench:
             seen = look(read_frames(idle), self._eyes, clip.template.rate)
             following = _compared(clip, seen)
             found = _against_truth(clip, portrait, idle, seen)
-            sheet = _sheet(clip, idle)
+            sheet = _sheet(clip, idle, seen)
         return Trial(
             f"{clip.name} itself", _followed(following) | found, sheet, _curves(clip, seen)
         )
@@ -134,7 +137,7 @@ class Bench:
                 "background difference, grey levels": self._background(rig, idle),
                 "folded triangles, permille": float(rendering.facts["folded_permille"]),
             }
-            sheet = _sheet(clip, idle)
+            sheet = _sheet(clip, idle, seen)
         return Trial(f"{name} by {clip.name}", found, sheet, _curves(clip, seen))
 
     def loop_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
@@ -253,15 +256,27 @@ def _curves(clip: Clip, seen: Signals) -> Curves:
     return {name: (getattr(clip.seen, name), getattr(seen, name)) for name in names}
 
 
-def _sheet(clip: Clip, idle: Path) -> Image:
-    """The driver's frames above the output's."""
+def _sheet(clip: Clip, idle: Path, seen: Signals) -> Image:
+    """The driver's faces above the output's."""
     count = clip.template.frame_count
+    rows = ((clip.file, _around_face(clip.seen)), (idle, _around_face(seen)))
+    shown = (
+        frame[window]
+        for file, window in rows
+        for frame in _picked(read_frames(file), count, _SHOWN)
+    )
+    return contact_sheet(shown, columns=_SHOWN, cell_width=_CELL)
 
-    def both() -> Iterator[Image]:
-        yield from _picked(read_frames(clip.file), count, _SHOWN)
-        yield from _picked(read_frames(idle), count, _SHOWN)
 
-    return contact_sheet(both(), columns=_SHOWN, cell_width=_CELL)
+def _around_face(seen: Signals) -> tuple[slice, slice]:
+    """Rows and columns of a square around a face, as far as it moves; smaller at a picture's edge.
+
+    Whole pictures would show a sceptic nothing where the face is a small part of them.
+    """
+    x, y = np.median(seen.points[:, :MESH_POINTS, :2].mean(axis=1), axis=0)
+    half = 0.5 * _FACE_SHOWN * seen.iod
+    low_x, low_y = (max(0, round(middle - half)) for middle in (x, y))
+    return slice(low_y, round(y + half)), slice(low_x, round(x + half))
 
 
 def _picked(frames: Iterator[Image], count: int, shown: int) -> Iterator[Image]:
