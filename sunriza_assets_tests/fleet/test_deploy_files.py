@@ -9,12 +9,12 @@ import venv
 from importlib.metadata import requires, version
 from pathlib import Path
 
-import onnxruntime
 import pytest
 import yaml
 
 from sunriza_assets.cli import COMMANDS
 from sunriza_assets.instance import shipped_settings
+from sunriza_assets.studio.face.onnx import onnxruntime
 from sunriza_assets_tests.fleet.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"

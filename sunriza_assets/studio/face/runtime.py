@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import ModelError
+from sunriza_assets.studio.face.onnx import onnxruntime
 
 __all__ = ["CPU", "CUDA", "Graph", "has_nvidia_gpu", "usable_provider"]
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from sunriza_assets.studio.face.convert.check import TOLERANCE, check_graph
 from sunriza_assets.studio.face.convert.source import Operator, SourceGraph, Tensor
 from sunriza_assets.studio.face.convert.translate import translate
 from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.onnx import onnxruntime
 
 SAME, VALID = 0, 1
 

@@ -1,6 +1,8 @@
 """Loading graphs: which provider, and that falling back is said aloud."""
 
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,3 +81,17 @@ def test_the_catalogue_loads_no_heavy_library() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_library_keeps_to_itself(models: ModelStore, tmp_path: Path) -> None:
+    """Where onnxruntime may report, it leaves an identifier of the machine in these folders."""
+    folders = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    for folder in folders.values():
+        Path(folder).mkdir()
+    program = (
+        "from pathlib import Path; from sunriza_assets.studio.face.runtime import Graph;"
+        f"Graph(Path({str(models.path('face_landmark'))!r}))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment | folders)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

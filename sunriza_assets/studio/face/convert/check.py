@@ -10,10 +10,10 @@ from importlib.resources import files
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import ModelError
+from sunriza_assets.studio.face.onnx import onnxruntime
 
 __all__ = ["check_graph", "synthetic_input", "thinned"]
 
