@@ -20,10 +20,10 @@ from sunriza_assets.assets import (
     reports,
     status,
 )
-from sunriza_assets.backfills import backfills
 from sunriza_assets.checks import CHECKS
 from sunriza_assets.executors import build_executor
 from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
+from sunriza_assets.operations.backfills import backfills
 from sunriza_assets.schedules import SCHEDULES
 from sunriza_assets.sensors import SENSORS
 

@@ -17,9 +17,9 @@ from resources.avatars import Change, Cursor
 from resources.document import AvatarDocument
 from resources.publication import tidy
 from resources.services import Stores
-from sunriza_assets import queue
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
+from sunriza_assets.operations import queue
 from sunriza_assets.partitions import AVATARS
 
 __all__ = ["SENSORS"]

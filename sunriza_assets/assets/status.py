@@ -12,7 +12,7 @@ from resources.step_watch import priced
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import PUBLISHING_ASSET
 from sunriza_assets.costs.stopwatch import Stopwatch
-from sunriza_assets.standing import everybody, standing_of
+from sunriza_assets.operations.standing import everybody, standing_of
 
 __all__ = ["avatar_status"]
 

@@ -104,7 +104,7 @@ def add_avatar(
 def list_avatars(failed: bool, as_json: bool) -> None:
     """List avatars: how they stand, since when, and why."""
     from resources.services import Stores
-    from sunriza_assets.standing import everybody
+    from sunriza_assets.operations.standing import everybody
 
     rows = [told_row(change) for change in everybody(Stores().avatars)]
     if failed:
@@ -128,7 +128,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
 
 def told_row(change: "Change") -> dict[str, Any]:
     """One avatar as `avatar list` tells it."""
-    from sunriza_assets.standing import standing_of
+    from sunriza_assets.operations.standing import standing_of
 
     document = change.document
     if document is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from resources.avatars import AvatarStore
     from resources.storage import MediaStorage
-    from sunriza_assets.backfills import Backfill
+    from sunriza_assets.operations.backfills import Backfill
 
 __all__ = ["backfill", "chosen_avatars", "work_through"]
 
@@ -73,7 +73,7 @@ def backfill(
     if len(named) != 1:
         raise click.UsageError(f"Say one of {', '.join(ways)}.")
     with _installation() as (instance, store, storage):
-        from sunriza_assets import backfills
+        from sunriza_assets.operations import backfills
 
         if listed:
             _show(_standings(instance, storage), as_json=as_json)
@@ -116,7 +116,7 @@ def chosen_avatars(
     Raises:
         AvatarError: an avatar that is named does not exist.
     """
-    from sunriza_assets.standing import everybody, standing_of
+    from sunriza_assets.operations.standing import everybody, standing_of
 
     named = list(dict.fromkeys(ids))
     for avatar_id in named:
@@ -144,9 +144,9 @@ def work_through(
 
     Before each avatar it looks whether somebody has cancelled the backfill.
     """
-    from sunriza_assets import backfills
     from sunriza_assets.cli.runs import AvatarRuns
-    from sunriza_assets.lost_runs import close_lost_runs, watched
+    from sunriza_assets.operations import backfills
+    from sunriza_assets.operations.lost_runs import close_lost_runs, watched
 
     close_lost_runs(instance)
     runs = AvatarRuns(instance)
@@ -213,7 +213,7 @@ def _look_on(
     quiet: bool,
 ) -> dict[str, Any]:
     """Show the progress of a queued backfill until it is over or somebody has enough."""
-    from sunriza_assets import backfills
+    from sunriza_assets.operations import backfills
 
     watch = backfills.Watch(instance, wanted)
     with _progress(quiet=quiet) as bar:
@@ -255,7 +255,7 @@ def _is_alone(instance: "dg.DagsterInstance") -> bool:
 
 
 def _standings(instance: "dg.DagsterInstance", storage: "MediaStorage") -> list[dict[str, Any]]:
-    from sunriza_assets import backfills
+    from sunriza_assets.operations import backfills
 
     rows = []
     for backfill_id in backfills.kept_ids(storage):

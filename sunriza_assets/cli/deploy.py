@@ -61,12 +61,12 @@ def prune(days: float, as_json: bool) -> None:
 
     from resources.home import Home
     from resources.services import Stores
-    from sunriza_assets import backfills
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
     from sunriza_assets.definitions import build_defs
     from sunriza_assets.instance import opened_instance
     from sunriza_assets.jobs import AVATAR_DYNAMICS
-    from sunriza_assets.pruning import prune as delete_old
+    from sunriza_assets.operations import backfills
+    from sunriza_assets.operations.pruning import prune as delete_old
 
     home = Home.from_environment()
     before = datetime.now(UTC) - timedelta(days=days)

@@ -63,7 +63,7 @@ def render_avatars(
     from resources.services import Stores
     from sunriza_assets.cli.runs import AvatarRuns
     from sunriza_assets.instance import opened_instance
-    from sunriza_assets.lost_runs import close_lost_runs, watched
+    from sunriza_assets.operations.lost_runs import close_lost_runs, watched
 
     columns = [
         TextColumn("{task.fields[avatar]}"),

@@ -16,7 +16,7 @@ from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
-from sunriza_assets.lost_runs import PROCESS_TAG
+from sunriza_assets.operations.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 

@@ -24,12 +24,12 @@ import yaml
 from resources.home import Home
 from resources.services import Stores
 from sunriza_assets.assets.status import avatar_status
-from sunriza_assets.backfills import Backfill, backfills, keep
 from sunriza_assets.cli.avatar import told_row
 from sunriza_assets.instance import shipped_settings
+from sunriza_assets.operations.backfills import Backfill, backfills, keep
+from sunriza_assets.operations.standing import everybody
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import avatar_changes, avatar_patrol, deleted_avatars
-from sunriza_assets.standing import everybody
 from sunriza_assets_tests.fleet.servers import postgres
 
 ASSET = dg.AssetKey("idle_video")

@@ -11,10 +11,10 @@ from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
 from resources.storage_local import LocalStorage
-from sunriza_assets import backfills, queue
-from sunriza_assets.backfills import BACKFILL_TAG, Backfill, Watch
 from sunriza_assets.errors import AvatarError
 from sunriza_assets.executors import EXECUTORS, build_executor
+from sunriza_assets.operations import backfills, queue
+from sunriza_assets.operations.backfills import BACKFILL_TAG, Backfill, Watch
 from sunriza_assets.sensors import avatar_changes
 
 STATUS = dg.DagsterRunStatus

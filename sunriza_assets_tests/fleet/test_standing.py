@@ -11,7 +11,7 @@ from resources.home import Home
 from resources.services import Stores
 from sunriza_assets.assets.status import avatar_status
 from sunriza_assets.cli.backfill import chosen_avatars
-from sunriza_assets.standing import standing_of
+from sunriza_assets.operations.standing import standing_of
 
 INPUTS: dict[str, Any] = {
     "training": {"heroImageUrl": "avatars/a/p.jpg", "heroVideoUrl": "avatars/a/v.mp4"}

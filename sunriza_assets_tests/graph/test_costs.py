@@ -25,7 +25,7 @@ from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.manifest import MANIFEST_NAME
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
-from sunriza_assets.lost_runs import close_lost_runs
+from sunriza_assets.operations.lost_runs import close_lost_runs
 from sunriza_assets_tests.graph.accounts import (
     BEHIND,
     MADE_ANEW,

@@ -24,10 +24,10 @@ import dagster as dg
 from resources.document import checked_avatar_id
 from resources.services import Stores
 from resources.storage import MediaStorage
-from sunriza_assets import queue
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
+from sunriza_assets.operations import queue
 from sunriza_assets.partitions import AVATARS
 
 __all__ = [

@@ -16,7 +16,7 @@ def main() -> None:
     # Imported only now: a watchdog that waits should cost next to nothing.
     import dagster as dg
 
-    from sunriza_assets.lost_runs import close_lost_runs
+    from sunriza_assets.operations.lost_runs import close_lost_runs
 
     with dg.DagsterInstance.get() as instance:
         close_lost_runs(instance)

@@ -55,7 +55,7 @@ def watched() -> Iterator[None]:
     """Have a small process look on, which closes this process's runs should it be killed."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     watchdog = Popen(
-        [sys.executable, "-m", "sunriza_assets.watchdog"],
+        [sys.executable, "-m", "sunriza_assets.operations.watchdog"],
         stdin=PIPE,
         stdout=DEVNULL,
         stderr=DEVNULL,
