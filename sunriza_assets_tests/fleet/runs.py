@@ -60,8 +60,12 @@ def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int:
 
 
 def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """Name of the Celery worker that has a run, before its @."""
-    task = instance.run_launcher.celery.AsyncResult(run.tags["dagster-celery/task_id"])
+    """Name of the Celery worker that has a run, before its @; None before it was launched."""
+    found = instance.get_run_by_id(run.run_id)
+    task_id = found.tags.get("dagster-celery/task_id") if found else None
+    if task_id is None:
+        return None
+    task = instance.run_launcher.celery.AsyncResult(task_id)
     return task.info["hostname"].partition("@")[0] if task.state == "STARTED" else None
 
 

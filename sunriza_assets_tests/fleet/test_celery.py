@@ -157,8 +157,7 @@ def test_runs_and_steps_go_to_the_queue_that_their_tags_name(
     start_worker(fleet, "cpu")
     dagster(fleet, "job", "launch", "-j", "refresh_reports")
     (reports,) = instance.get_runs(dg.RunsFilter(job_name="refresh_reports"))
-    took = lambda: worker_of(instance, reports)  # noqa: E731
-    wait_until("somebody took it", took, every_s=0.1)
+    wait_until("it is at work", lambda: worker_of(instance, reports) == "cpu", every_s=0.1)
     wait_until("reports are made", lambda: status(instance, reports).value == "SUCCESS")
 
     # Under the celery executor every step is a task of its own.
