@@ -20,6 +20,7 @@ from sunriza_assets_tests.fleet.servers import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+STARTED = dg.DagsterRunStatus.STARTED
 GPU_STEPS = ["motion_template", "idle_video"]
 
 
@@ -51,7 +52,8 @@ def test_a_killed_holder_gives_its_slot_back_and_is_tried_again(
     machine: Installation, instance: dg.DagsterInstance, clips: list[Sample]
 ) -> None:
     machine.add("killed", clips[3])
-    wait_until("it holds the slot", lambda: step_started(instance, "killed", "motion_template"))
+    extracts = lambda: step_started(instance, "killed", "motion_template")  # noqa: E731
+    wait_until("it holds the slot", extracts, every_s=0.1)
     run = run_of(instance, "killed")
     assert run
     assert instance.event_log_storage.get_concurrency_run_ids() == {run.run_id}
@@ -74,12 +76,14 @@ def test_terminate_ends_the_run_and_its_children_and_tells_the_document(
     machine: Installation, instance: dg.DagsterInstance, clips: list[Sample]
 ) -> None:
     add_avatar("terminated", clips[3].portrait, clips[3].clip)  # large: it works for a while
-    wait_until("it trims", lambda: step_started(instance, "terminated", "trimmed_video"))
+    began = lambda: (run := run_of(instance, "terminated")) and run.status is STARTED  # noqa: E731
+    wait_until("it is at work", began, every_s=0.1)
     run = run_of(instance, "terminated")
     assert run
-    children: list[psutil.Process] = []
     worker = psutil.Process(process_of(instance, run))
-    wait_until("it has a child", lambda: children.extend(worker.children(True)) or children)
+    children: list[psutil.Process] = []
+    decodes = lambda: children.extend(worker.children(True)) or children  # noqa: E731
+    wait_until("it has a child", decodes, every_s=0.02)
 
     instance.report_run_canceling(run)
     assert instance.run_launcher.terminate(run.run_id)
