@@ -23,7 +23,7 @@ SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liv
 test-slow: models ## The slow tests, but for the two sets below
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SLOW_APART))
 
-test-liveportrait: models ## LivePortrait painting whole frames: ten minutes and more on two cores
+test-liveportrait: models ## LivePortrait painting whole frames: six minutes on two busy cores
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
 test-fleet: models ## The fleet with its servers (apt-get install redis-server postgresql) and faults

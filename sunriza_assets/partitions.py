@@ -4,7 +4,10 @@ from typing import Final
 
 import dagster as dg
 
-__all__ = ["AVATARS"]
+__all__ = ["AVATARS", "AVATAR_TAG"]
 
 AVATARS: Final = dg.DynamicPartitionsDefinition(name="avatars")
 """Partition key = avatarId. Keys are added by the sensor and by `sunriza`."""
+
+AVATAR_TAG: Final = "dagster/partition"
+"""The tag by which Dagster says which partition, that is which avatar, a run is for."""

@@ -20,7 +20,7 @@ from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations import queue
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.partitions import AVATAR_TAG, AVATARS
 
 __all__ = ["SENSORS"]
 
@@ -150,7 +150,7 @@ def cancelled_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
 
 def _close(context: dg.RunStatusSensorContext, stores: Stores, code: str, message: str) -> None:
     run = context.dagster_run
-    avatar_id = run.tags.get("dagster/partition")
+    avatar_id = run.tags.get(AVATAR_TAG)
     if avatar_id is None:
         return
     try:
@@ -178,7 +178,7 @@ def _request(document: AvatarDocument) -> dg.RunRequest:
 
 def _is_waiting(instance: dg.DagsterInstance, document: AvatarDocument) -> bool:
     """Whether a run for these very inputs is asked for and has not started to read them."""
-    tags = {"dagster/partition": document.avatar_id, INPUTS_TAG: document.inputs_version}
+    tags = {AVATAR_TAG: document.avatar_id, INPUTS_TAG: document.inputs_version}
     filters = dg.RunsFilter(statuses=_WAITING, tags=tags)
     return instance.get_runs_count(filters) > 0
 
@@ -186,7 +186,7 @@ def _is_waiting(instance: dg.DagsterInstance, document: AvatarDocument) -> bool:
 def _unfinished(instance: dg.DagsterInstance, avatar_id: str) -> bool:
     filters = dg.RunsFilter(
         statuses=[*_WAITING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
-        tags={"dagster/partition": avatar_id},
+        tags={AVATAR_TAG: avatar_id},
     )
     return instance.get_runs_count(filters) > 0
 

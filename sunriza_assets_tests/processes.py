@@ -1,11 +1,31 @@
 """Watching other processes come and go."""
 
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import psutil
 
-__all__ = ["has_ended", "wait_for"]
+__all__ = ["ask_module", "has_ended", "wait_for"]
+
+
+def ask_module(name: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run `python -m name REQUEST` in a process of its own; the JSON object that it answers."""
+    told = subprocess.run(
+        [sys.executable, "-m", name, json.dumps(request)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    answer: Mapping[str, Any] = json.loads(told.stdout)
+    return answer
 
 
 def has_ended(process: psutil.Process) -> bool:

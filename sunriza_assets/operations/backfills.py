@@ -28,7 +28,7 @@ from sunriza_assets.config import launchpad_config
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations import queue
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.partitions import AVATAR_TAG, AVATARS
 
 __all__ = [
     "BACKFILL_TAG",
@@ -57,7 +57,6 @@ OVER: Final[frozenset[State]] = frozenset({"done", "failed", "cancelled"})
 """States that an avatar of a backfill does not leave by itself."""
 
 _FOLDER: Final = "backfills"
-_AVATAR_TAG: Final = "dagster/partition"
 _FINAL: Final[Mapping[dg.DagsterRunStatus, State]] = {
     dg.DagsterRunStatus.SUCCESS: "done",
     dg.DagsterRunStatus.FAILURE: "failed",
@@ -204,7 +203,7 @@ class Watch:
             # Times are the database's; a second of overlap reads a run twice and misses none.
             seen = record.update_timestamp - timedelta(seconds=1)
             self._seen = max(self._seen or seen, seen)
-            avatar_id = record.dagster_run.tags.get(_AVATAR_TAG, "")
+            avatar_id = record.dagster_run.tags.get(AVATAR_TAG, "")
             former = self._latest.get(avatar_id)
             state = _state(record.dagster_run)
             if former is None or state == "done" or _is_later(record, former):

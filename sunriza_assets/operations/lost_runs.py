@@ -17,6 +17,7 @@ import dagster as dg
 from resources.process_names import is_gone
 from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
+from sunriza_assets.partitions import AVATAR_TAG
 
 __all__ = ["PROCESS_TAG", "close_lost_runs", "watched"]
 
@@ -44,7 +45,7 @@ def close_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     for run in lost:
         instance.report_run_failed(run, "The process of this run was killed")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        avatar_id = run.tags.get("dagster/partition")
+        avatar_id = run.tags.get(AVATAR_TAG)
         if avatar_id is not None:
             _tell(avatar_id, run.run_id)
     return [run.run_id for run in lost]

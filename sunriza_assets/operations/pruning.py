@@ -14,12 +14,12 @@ import dagster as dg
 
 from resources.event_log import update_ledger
 from sunriza_assets.costs.ledger import Ledger
+from sunriza_assets.partitions import AVATAR_TAG
 
 __all__ = ["prune"]
 
 PAGE: Final = 500
 """Runs looked at at once."""
-_AVATAR_TAG: Final = "dagster/partition"
 _ENDED: Final = [
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
@@ -62,7 +62,7 @@ def _needless(
     while page := instance.get_run_records(filters, limit=PAGE, cursor=cursor):
         cursor = page[-1].dagster_run.run_id
         for record in page:
-            avatar_id = record.dagster_run.tags.get(_AVATAR_TAG)
+            avatar_id = record.dagster_run.tags.get(AVATAR_TAG)
             if avatar_id is None:  # of reports: their figures are made anew every time
                 yield record.dagster_run.run_id
                 continue
@@ -77,7 +77,7 @@ def _latest_whole(
     instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
 ) -> int | None:
     """Storage id of the avatar's latest successful run of all its assets, or None."""
-    filters = dg.RunsFilter(tags={_AVATAR_TAG: avatar_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
+    filters = dg.RunsFilter(tags={AVATAR_TAG: avatar_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
     for record in instance.get_run_records(filters):
         run = record.dagster_run
         if _made(run) >= whole or not _made(run):

@@ -5,13 +5,14 @@ python -m sunriza_assets_tests.fleet.modal_container '{"do": "identity", "engine
 
 import importlib.util
 import json
-import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from sunriza_assets_tests.processes import ask_module
 
 __all__ = ["APP", "call", "loaded_app", "main"]
 
@@ -31,18 +32,7 @@ def loaded_app() -> ModuleType:
 
 def call(request: dict[str, Any]) -> Mapping[str, Any]:
     """Take Modal's place: hand the request to a container and wait for its answer."""
-    told = subprocess.run(
-        [sys.executable, "-m", "sunriza_assets_tests.fleet.modal_container", json.dumps(request)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if told.returncode:
-        raise RuntimeError(told.stderr)
-    answer: Mapping[str, Any] = json.loads(told.stdout)
-    return answer
+    return ask_module("sunriza_assets_tests.fleet.modal_container", request)
 
 
 def main() -> None:

@@ -1,8 +1,5 @@
 """The remote engine with its far end in a process of its own, as a Modal container would be."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,24 +17,14 @@ from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.sample.clip import Sample
-from sunriza_assets_tests.fleet.conftest import ROOT
+from sunriza_assets_tests.processes import ask_module
 
 PARAMETERS = RenderParameters(stitching_retargeting_eyes_width=256, max_seconds=1.0, loop=False)
 
 
 def in_a_process(request: dict[str, Any]) -> Mapping[str, Any]:
     """What Modal does: the same entry point, the same arguments, another process."""
-    told = subprocess.run(
-        [sys.executable, "-m", "resources.far_end", json.dumps(request)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr
-    answer: Mapping[str, Any] = json.loads(told.stdout)
-    return answer
+    return ask_module("resources.far_end", request)
 
 
 @pytest.fixture
