@@ -59,7 +59,7 @@ VISEMES: Final[Mapping[str, LipShape | None]] = _fixed(
         "MBP": LipShape(opening=0.0, width=0.98, roll=0.45),
         "FV": LipShape(opening=0.06, width=1.0, upper_share=0.72, tuck=0.05),
         "L": LipShape(opening=0.14, width=0.94, upper_share=0.20, tongue="up"),
-        "WQ": LipShape(opening=0.03, width=0.62, upper_share=0.12, puff=1.25),
+        "WQ": LipShape(opening=0.035, width=0.58, upper_share=0.15, puff=1.25),
         "R": LipShape(opening=0.06, width=0.82, upper_share=0.30, puff=1.08),
         "CH": LipShape(opening=0.095, width=0.80, upper_share=0.42, puff=1.12, lower_teeth=True),
         "TH": LipShape(opening=0.085, width=1.0, upper_share=0.25, tongue="between"),

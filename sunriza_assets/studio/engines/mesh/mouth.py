@@ -27,7 +27,7 @@ from sunriza_assets.studio.engines.mesh.cavity import (
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.sampling import read_at
-from sunriza_assets.studio.engines.mesh.skin import deepened, skin_around_mouth, toned
+from sunriza_assets.studio.engines.mesh.skin import deepened, lip_colour, skin_around_mouth, toned
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
@@ -116,7 +116,7 @@ class MouthPainter:
         """Inner-lip opening of the portrait, IOD."""
         self._shows_teeth = self.opening > OPEN_PHOTO
         teeth = _brightest_between_lips(picture, self._points) if self._shows_teeth else None
-        self._palette = Palette.of(self.skin, teeth=teeth)
+        self._palette = Palette.of(self.skin, lip_colour(picture, points), teeth=teeth)
 
     def lip_sources(self, head: HeadMotion, points: NDArray[Any]) -> Array:
         """Where the lips are read from, as offsets from the portrait's mesh, (468, 3) pixels.
@@ -178,7 +178,7 @@ class MouthPainter:
             weight = float(rise(mouth.clip_opening, *_CLIP_ONSET))
             if mouth.texture is not None and mouth.clip_skin is not None and weight > 0.0:
                 clip = self._from_clip(gap, mouth.texture, mouth.clip_skin)
-                clip *= 0.7 + 0.3 * inside.light(self._palette)
+                clip *= inside.shadow(self._palette)
                 canvas += weight * (clip - canvas)
         return canvas if tongue_first else self._tongue(canvas, inside, mouth)
 
@@ -247,6 +247,7 @@ class MouthPainter:
         down = gap.inside.below_upper * self._iod  # pixels of the portrait
         places = np.dstack([x - along[1] * down - 0.5, y + along[0] * down - 0.5])
         own = read_at(self._picture, places.astype(np.float32)).astype(np.float32)
+        own *= gap.inside.let_in
         bow = np.polynomial.Polynomial.fit(knots, self._rest_gap, 4)  # no tooth follows the lip
         reach = np.minimum(_OWN_TEETH * bow(place) / self._iod, most)
         cover = rise(reach - gap.inside.below_upper, -0.008, 0.008)

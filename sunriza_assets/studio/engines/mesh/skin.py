@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
+from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 
-__all__ = ["colourfulness", "deepened", "skin_around_mouth", "toned"]
+__all__ = ["colourfulness", "deepened", "lip_colour", "skin_around_mouth", "toned"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -21,7 +23,7 @@ _WARMTH: Final = 0.97
 """Most blue that a tooth shows in daylight, as a share of its green."""
 _DAYLIGHT: Final = 0.8
 """Blue over green of skin in daylight; of candlelight or old varnish there is less."""
-_DEPTH: Final = 0.9
+_DEPTH: Final = 0.45
 """Exponent by which what is darker than a tooth is darkened further."""
 _TOOTH: Final = 0.8
 """Brightness from which on it is a tooth, share of the skin's."""
@@ -40,6 +42,13 @@ def skin_around_mouth(picture: Image, points: NDArray[Any]) -> Plane:
     if len(samples) == 0:
         return np.full(3, 128.0, np.float32)
     return np.asarray(np.median(samples, axis=0), dtype=np.float32)
+
+
+def lip_colour(picture: Image, points: NDArray[Any]) -> Plane:
+    """(3,) median RGB of the red of both lips, their edges and corners left out."""
+    red = np.concatenate([rows[1:-1, 2:-2].ravel() for rows in (UPPER_LIP, LOWER_LIP)])
+    places = (points[red, :2] - 0.5).astype(np.float32)[None]
+    return np.asarray(np.median(read_linearly_at(picture, places)[0], axis=0), dtype=np.float32)
 
 
 def colourfulness(skin: NDArray[Any]) -> float:

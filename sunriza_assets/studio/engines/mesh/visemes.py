@@ -36,7 +36,7 @@ _WIDE, _ROUND = 0.9, 0.65
 """Widths of the mouth from which on lips are rounded, and are so entirely."""
 _BULGE: Final = 0.4
 """How much rounder the opening of rounded lips is: the outline's exponent falls by this."""
-_STRAIGHTENED: Final = 0.6
+_STRAIGHTENED: Final = 0.85
 """Share of a smile's curve that rounding the lips takes away."""
 _SMILE: Final = 0.1
 """Opening of the photo's mouth, IOD, from which on it is a smile that stretches the lips thin."""
