@@ -151,8 +151,8 @@ class Bench:
         return Trial(f"{name} by {clip.name}, looped", {"seam after encoding": ratio}, sheet)
 
     def overlay_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
-        """The viseme cells of a portrait, laid over its idle with still lips."""
-        parameters = resolve({"lips": "still", "driving_multiplier": 1.0})
+        """Its viseme cells laid over a portrait's idle, at the parameters of every new avatar."""
+        parameters = RenderParameters()
         visemes = self._engine.visemes(portrait, parameters)
         rendering = self._engine.render(portrait, clip.template, parameters)
         found = {"cell to idle at the rim, grey levels": rim_difference(rendering, visemes)}

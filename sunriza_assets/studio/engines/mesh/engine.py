@@ -43,7 +43,7 @@ from sunriza_assets.studio.engines.mesh.extract import extract_motion
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
 from sunriza_assets.studio.engines.mesh.timing import plan_timing
 from sunriza_assets.studio.engines.mesh.transfer import Transfer
-from sunriza_assets.studio.engines.mesh.visemes import render_visemes, rim_weights
+from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes
 from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.model_store import ModelStore
@@ -52,7 +52,7 @@ from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["MeshEngine"]
 
-_VERSION: Final = "2"
+_VERSION: Final = "3"
 """Raise it when extraction or rendering changes what comes out."""
 
 
@@ -110,7 +110,7 @@ class MeshEngine:
             )
         rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
         timing = plan_timing(template, rig, parameters)
-        transfer = Transfer(rig, timing, parameters)
+        transfer = Transfer(rig, mouth_rim(rig), timing, parameters)
         facts: dict[str, Any] = {**timing.facts, **transfer.facts, "glasses": rig.has_glasses}
 
         def frames() -> Iterator[Image]:
@@ -131,7 +131,7 @@ class MeshEngine:
             rate=timing.rate,
             frame_count=len(transfer),
             frames=frames,
-            track=transfer.mouth_track(rim_weights(rig)),
+            track=transfer.track,
             facts=facts,
         )
 

@@ -29,7 +29,7 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 
 __all__ = ["extract_motion", "gaze_offsets"]
 
-TEXTURE_SHAPE: Final = (32, 64)
+TEXTURE_SHAPE: Final = (48, 96)
 """Rows and columns of a cut-out mouth."""
 _THUMBNAIL_WIDTH: Final = 32
 _PARTED: Final = 0.012

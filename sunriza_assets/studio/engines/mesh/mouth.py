@@ -247,7 +247,7 @@ class MouthPainter:
         down = gap.inside.below_upper * self._iod  # pixels of the portrait
         places = np.dstack([x - along[1] * down - 0.5, y + along[0] * down - 0.5])
         own = read_at(self._picture, places.astype(np.float32)).astype(np.float32)
-        own *= gap.inside.let_in
+        own *= np.float32(gap.inside.let_in) ** (0.5 * self._palette.shade)
         bow = np.polynomial.Polynomial.fit(knots, self._rest_gap, 4)  # no tooth follows the lip
         reach = np.minimum(_OWN_TEETH * bow(place) / self._iod, most)
         cover = rise(reach - gap.inside.below_upper, -0.008, 0.008)

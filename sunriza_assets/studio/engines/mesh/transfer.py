@@ -15,6 +15,7 @@ from sunriza_assets.studio.engines.mesh.lips import LipKeeper
 from sunriza_assets.studio.engines.mesh.mouth import OPEN_PHOTO, Mouth, lip_gap
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.engines.mesh.timing import Timing
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
@@ -83,12 +84,15 @@ class Transfer:
 
     Args:
         rig: the portrait.
+        rim: of its mouth.
         timing: a mesh template's motion over the frames to be rendered.
         parameters: gains, region and flags.
     """
 
-    def __init__(self, rig: PortraitRig, timing: Timing, parameters: RenderParameters) -> None:
-        self._rig = rig
+    def __init__(
+        self, rig: PortraitRig, rim: Rim, timing: Timing, parameters: RenderParameters
+    ) -> None:
+        self._rig, self._rim = rig, rim
         arrays = self._arrays = timing.arrays
         neutral = arrays["neutral"].astype(np.float64)
         gain, region = parameters.driving_multiplier, parameters.animation_region
@@ -115,6 +119,8 @@ class Transfer:
         closed = own_gap * _closed_share(rig, neutral, parameters)
         self._lips = LipKeeper(rig.mesh, closed=closed)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
+        self.track = np.stack([rim.track(self._free(frame)) for frame in range(len(self))])
+        """(T, 2, 3) how the skin around the mouth moves from rest."""
         folded = [self._folded(frame) for frame in range(0, len(self), _FOLDED_EVERY)]
         self.facts: dict[str, Any] = {
             "held_back_share_of_frames": {
@@ -129,11 +135,11 @@ class Transfer:
 
     def pose(self, frame: int) -> Pose:
         """Everything about one frame."""
-        arrays, rig, head = self._arrays, self._rig, self._heads[frame]
+        arrays = self._arrays
         textures = arrays["mouth_texture"]
         return Pose(
-            points=head.apply(rig.mesh + self._offsets(frame), rig.centre),
-            head=head,
+            points=self._points(frame),
+            head=self._heads[frame],
             closure=(float(self._closure[frame, 0]), float(self._closure[frame, 1])),
             gaze=self._gaze[frame],
             mouth=Mouth(
@@ -143,25 +149,17 @@ class Transfer:
             ),
         )
 
-    def mouth_track(self, weights: NDArray[Any]) -> Array:
-        """(T, 2, 3) how the skin around the mouth moves from rest: the affine map nearest to it.
-
-        Affine and not a similarity, because a head that turns is foreshortened.
-
-        Args:
-            weights: (468,) what each vertex counts for, `visemes.rim_weights`.
-        """
-        used = np.flatnonzero(weights)
-        root = np.sqrt(weights[used])[:, None]
-        rest = np.column_stack([self._rig.rest[used, :2], np.ones(len(used))])
-        solve = np.linalg.pinv(root * rest)
-        poses = (self.pose(frame) for frame in range(len(self)))
-        return np.stack([(solve @ (root * pose.points[used, :2])).T for pose in poses])
-
     def _folded(self, frame: int) -> float:
-        head = self._heads[frame]
-        points = head.apply(self._rig.mesh + self._offsets(frame), self._rig.centre)
-        return self._rig.warp.folded(head, points)
+        return self._rig.warp.folded(self._heads[frame], self._points(frame))
+
+    def _points(self, frame: int) -> Array:
+        """(468, 3) the mesh, pixels."""
+        return self._rim.held(self._free(frame), self.track[frame])
+
+    def _free(self, frame: int) -> Array:
+        """(468, 3) the mesh before the skin around the mouth is held on its track."""
+        rig = self._rig
+        return self._heads[frame].apply(rig.mesh + self._offsets(frame), rig.centre)
 
     def _offsets(self, frame: int) -> Array:
         """(468, 3) what expression adds to the portrait's mesh in its own pose, pixels."""

@@ -18,13 +18,13 @@ from sunriza_assets.studio.engines.mesh.easing import rise
 from sunriza_assets.studio.engines.mesh.mouth import Mouth
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
-from sunriza_assets.studio.overlay.mask import draw_mask
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
 
-__all__ = ["render_visemes", "rim_weights", "shaped"]
+__all__ = ["mouth_rim", "render_visemes", "shaped"]
 
 Array = NDArray[np.float64]
 
@@ -56,8 +56,6 @@ _ROOM: Final = 0.52
 """Share of the way down to the chin that the lower lip falls at most; the rest is a chin's skin."""
 _MARGIN: Final = 0.22
 """What a cell shows around the lips, IOD."""
-_ELSEWHERE: Final = 0.01
-"""Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +95,10 @@ def render_visemes(rig: PortraitRig) -> VisemeCells:
     return VisemeCells(cells, roi, lips, iod=rig.iod)
 
 
-def rim_weights(rig: PortraitRig) -> Array:
-    """(468,) how much each vertex of a portrait lies where cell and idle are mixed, 0-1.
-
-    That is where they must agree: inside the rim only the cell is seen, outside it only the idle.
-    """
+def mouth_rim(rig: PortraitRig) -> Rim:
+    """Where the viseme cells of a portrait and its idle are mixed."""
     roi, lips = _place(rig, (_spoken(rig, shape) for shape in VISEMES.values()))
-    opacity = draw_mask(lips, (roi.w, roi.h), rig.iod).astype(np.float64) / 255.0
-    column, row = np.floor(rig.rest[:, :2] - [roi.x, roi.y]).astype(int).T
-    inside = (column >= 0) & (column < roi.w) & (row >= 0) & (row < roi.h)
-    weights = np.zeros(MESH_POINTS)
-    seen = opacity[row[inside], column[inside]]
-    weights[inside] = np.maximum(4.0 * seen * (1.0 - seen), _ELSEWHERE)
-    return weights
+    return Rim(rig.rest, roi, lips, rig.iod)
 
 
 def _spoken(rig: PortraitRig, shape: LipShape | None) -> Array:

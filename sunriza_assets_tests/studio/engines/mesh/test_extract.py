@@ -37,7 +37,7 @@ def test_arrays_have_their_shapes(template: MotionTemplate) -> None:
         "closure": (150, 2),
         "gaze": (150, 2, 2),
         "mouth_opening": (150,),
-        "mouth_texture": (150, 32, 64, 3),
+        "mouth_texture": (150, 48, 96, 3),
         "skin": (3,),
     }
     assert template.frame_count == 150

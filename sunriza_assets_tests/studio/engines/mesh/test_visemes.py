@@ -13,7 +13,7 @@ from sunriza_assets.studio.engines.base import Image, VisemeCells
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.mouth import lip_gap
 from sunriza_assets.studio.engines.mesh.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.visemes import render_visemes, rim_weights, shaped
+from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes, shaped
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.measures import mouth_aperture
@@ -134,7 +134,7 @@ def test_the_track_holds_the_rim_while_the_lips_move(
     engine: MeshEngine, rig: PortraitRig, portrait: Image, make_template: Templates
 ) -> None:
     """Where cell and idle are mixed, the track goes where the idle's skin goes."""
-    weights = rim_weights(rig)
+    weights = mouth_rim(rig).weights
     assert weights.shape == (468,)
     assert weights[LIPS_INNER].mean() < 0.05  # what only the cell shows
     assert weights[[10, 33, 263]].max() == 0.0  # what only the idle shows

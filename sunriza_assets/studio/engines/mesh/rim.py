@@ -1,0 +1,119 @@
+"""The skin around a mouth where viseme cell and idle are mixed, and how the two are kept together.
+
+An app lays a cell over the idle by one affine map a frame. Skin does not move affinely: heads have
+depth, jaws drop, cheeks follow. So the map is fitted where the two are mixed and nowhere else, and
+there the idle's mesh is held on the map. What is taken from the skin's motion is less than a viewer
+notices, a seam that swims in a face is not.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sunriza_assets.studio.engines.mesh.easing import knee
+from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
+from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
+from sunriza_assets.studio.overlay.mask import draw_mask
+from sunriza_assets.studio.overlay.roi import Roi
+
+__all__ = ["Rim"]
+
+Array = NDArray[np.float64]
+
+_ELSEWHERE: Final = 0.01
+"""Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
+_HELD: Final = 0.2
+"""Distance from the middle of the rim over which the hold on the mesh falls to 1/e, IOD."""
+_GIVES: Final = (0.16, 0.32)
+"""How far a vertex is moved by the hold, as a share of its distance from the lips: up to the first
+as far as it should be, never further than the second. Skin pushed across a lip would fold."""
+_FURTHEST: Final = 2.5
+"""Multiple of it beyond which nothing is held."""
+
+
+class Rim:
+    """Where cells and idle of one portrait meet.
+
+    Args:
+        rest: (468, 3) the portrait's mesh at rest, pixels.
+        roi: where the cells lie.
+        lips: (N, 20, 2) outer lips in all visemes, pixels of a cell.
+        iod: distance of the outer eye corners, pixels.
+    """
+
+    def __init__(self, rest: Array, roi: Roi, lips: Array, iod: float) -> None:
+        self._rest = rest[:, :2]
+        places = self._rest - [roi.x, roi.y]
+        self.weights = _weights(places, draw_mask(lips, (roi.w, roi.h), iod))
+        """(468,) how much each vertex lies where cell and idle are mixed, 0-1."""
+        self._hold = _hold(places, lips, (roi.w, roi.h), iod)[:, None]
+        self._room = np.maximum(_to_lips(self._rest), 1e-3 * iod)[:, None]
+        self._used = np.flatnonzero(self.weights)
+        self._root = np.sqrt(self.weights[self._used])[:, None]
+        affine = np.column_stack([self._rest[self._used], np.ones(len(self._used))])
+        self._solve = np.linalg.pinv(self._root * affine)
+
+    def track(self, points: Array) -> Array:
+        """(2, 3) the affine map nearest to how the rim has gone from rest to a frame's mesh.
+
+        Affine and not a similarity, because a head that turns is foreshortened.
+
+        Args:
+            points: (>= 468, 3) the frame's mesh, pixels.
+        """
+        return np.asarray((self._solve @ (self._root * points[self._used, :2])).T)
+
+    def held(self, points: Array, matrix: Array) -> Array:
+        """(468, 3) a frame's mesh `points` with the skin at the rim held on its track `matrix`."""
+        result = points.copy()
+        mapped = self._rest @ matrix[:, :2].T + matrix[:, 2]
+        shift = self._hold * (mapped - result[:, :2]) / self._room
+        size = np.maximum(np.linalg.norm(shift, axis=1, keepdims=True), 1e-9)
+        result[:, :2] += self._room * shift * (knee(size, *_GIVES) / size)
+        return result
+
+
+def _weights(places: Array, mask: NDArray[np.uint8]) -> Array:
+    """(468,) of vertices at `places` (468, 2), pixels of a cell with this mask."""
+    height, width = mask.shape
+    column, row = np.floor(places).astype(int).T
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    seen = mask[row[inside], column[inside]] / 255.0
+    weights = np.zeros(MESH_POINTS)
+    weights[inside] = np.maximum(4.0 * seen * (1.0 - seen), _ELSEWHERE)
+    return weights
+
+
+def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Array:
+    """(468,) how firmly each vertex is held: as a bell around the rim's middle; lips are free.
+
+    Args:
+        places: (468, 2) vertices at rest, pixels of a cell.
+        lips: (N, 20, 2) outer lips in all visemes, pixels of a cell.
+        size: (width, height) of a cell.
+        iod: distance of the outer eye corners, pixels.
+    """
+    pad = int(np.ceil(_FURTHEST * _HELD * iod))
+    width, height = size[0] + 2 * pad, size[1] + 2 * pad
+    covered = (draw_mask(lips + pad, (width, height), iod) > 127).astype(np.uint8)
+    apart = _to_other_side(covered) + _to_other_side(1 - covered)
+    column, row = np.floor(places + pad).astype(int).T
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    hold = np.zeros(MESH_POINTS)
+    hold[inside] = np.exp(-((apart[row[inside], column[inside]] / (_HELD * iod)) ** 2))
+    hold[np.union1d(UPPER_LIP, LOWER_LIP)] = 0.0
+    return hold
+
+
+def _to_lips(places: Array) -> Array:
+    """(468,) distance of each vertex from the outer edge of the lips, pixels."""
+    edge = places[LIPS_OUTER]
+    edge = np.concatenate([edge, (edge + np.roll(edge, 1, axis=0)) / 2.0])
+    return np.asarray(np.linalg.norm(places[:, None] - edge, axis=2).min(axis=1))
+
+
+def _to_other_side(side: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(h, w) distance from where `side` is one to where it is zero, pixels."""
+    return np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), dtype=np.float32)
