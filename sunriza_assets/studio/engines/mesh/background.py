@@ -6,6 +6,7 @@ picture back exactly at rest, whatever the quality of matte and plate; and a lin
 stays straight when the head moves, because only F and a are warped.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import cv2
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.easing import rise
+from sunriza_assets.studio.engines.mesh.sampling import read_at
+from sunriza_assets.studio.engines.mesh.warp import STILL, BackwardMap
 
 __all__ = ["Layers"]
 
@@ -30,6 +33,10 @@ _RIM: Final = 0.005
 no background to be left standing when the person moves."""
 _BAND: Final = 256
 """Rows that are mixed at a time."""
+_CELL: Final = 8
+"""Pixels along a square that is moved as a whole or left alone."""
+_STRIP: Final = 4
+"""Rows of such squares that are read at a time."""
 _MARGIN: Final = 0.018
 """Rim around the person that the plate is not taken from, share of the picture's longest side."""
 
@@ -64,6 +71,7 @@ class Layers:
                 self._plate = _painted_out(picture, alpha)
                 person -= _behind(self._plate, alpha)
         self._moving = np.dstack([person, alpha.astype(np.int16)])
+        self._occupied = _occupied(self._moving)
 
     @property
     def moving(self) -> NDArray[np.int16]:
@@ -71,14 +79,71 @@ class Layers:
         frame. The share may leave 0-255 where matte or plate are wrong: the sum is still right."""
         return self._moving
 
+    def paint(self, frame: Image, moved: BackwardMap) -> None:
+        """Lay the person, gone where the map says, over the plate, in place.
+
+        Args:
+            frame: (H, W, 3) the picture at rest; what does not change is left alone.
+            moved: where the frame's pixels come from.
+        """
+        for piece in self._changing(moved):
+            warped = read_at(self._moving, piece.sources)
+            frame[piece.window] = self.compose(warped, piece.window)
+
     def compose(self, warped: NDArray[np.int16], window: tuple[slice, slice]) -> Image:
-        """Lay warped (h, w, 4) `moving` over the plate in a window of the picture."""
-        person = np.ascontiguousarray(warped[:, :, :3])
+        """(h, w, 3) warped (h, w, 4) `moving` laid over the plate in a window of the picture."""
+        person = np.empty((*warped.shape[:2], 3), np.int16)
+        alpha = np.empty((*warped.shape[:2], 1), np.int16)
+        cv2.mixChannels([warped], [person, alpha], [0, 0, 1, 1, 2, 2, 3, 3])
         if self._plate is not None:
-            alpha = np.clip(warped[:, :, 3], 0, 255).astype(np.uint8)
-            if alpha.min() < 255:
-                person += _behind(self._plate[window], alpha)
+            matte = np.clip(alpha[:, :, 0], 0, 255).astype(np.uint8)
+            if matte.min() < 255:
+                cv2.add(person, _behind(self._plate[window], matte), dst=person)
         return np.clip(person, 0, 255).astype(np.uint8)
+
+    def _changing(self, moved: BackwardMap) -> Iterator[BackwardMap]:
+        """The parts of a map that change anything: where it moves and the person was or comes.
+        Elsewhere plate comes to where plate was, which stands still."""
+        height, width = moved.sources.shape[:2]
+        rows, columns = (_middles(length) for length in (height, width))
+        sources = moved.sources[rows[:, None], columns]
+        here = np.stack(np.meshgrid(columns + moved.x, rows + moved.y), axis=2)
+        changing = self._holds_person(sources)
+        changing |= self._holds_person(here)
+        changing[np.abs(sources - here).max(axis=2) <= STILL] = False
+        changing = _widened(changing)
+        for first in range(0, len(rows), _STRIP):
+            found = np.flatnonzero(changing[first : first + _STRIP].any(axis=0))
+            if len(found):
+                strip = slice(first * _CELL, (first + _STRIP) * _CELL)
+                yield moved.part(strip, slice(int(found[0]) * _CELL, (int(found[-1]) + 1) * _CELL))
+
+    def _holds_person(self, places: NDArray[Any]) -> NDArray[np.bool_]:
+        """(h, w) whether there is any of the person about places (h, w, 2)."""
+        height, width = self._occupied.shape
+        x = np.clip(places[..., 0] // _CELL, 0, width - 1).astype(np.intp)
+        y = np.clip(places[..., 1] // _CELL, 0, height - 1).astype(np.intp)
+        return np.asarray(self._occupied[y, x])
+
+
+def _occupied(moving: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Which squares of `_CELL` pixels, or their neighbours, hold anything of the person."""
+    anything = (moving != 0).any(axis=2)
+    height, width = anything.shape
+    padded = np.pad(anything, ((0, -height % _CELL), (0, -width % _CELL)))
+    squares = padded.reshape(len(padded) // _CELL, _CELL, -1, _CELL)
+    return _widened(np.asarray(squares.any(axis=(1, 3))))
+
+
+def _widened(squares: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The squares and their neighbours."""
+    around = np.ones((3, 3), np.uint8)
+    return np.asarray(cv2.dilate(squares.astype(np.uint8), around), dtype=np.bool_)
+
+
+def _middles(length: int) -> NDArray[np.intp]:
+    """Pixels in the middle of the squares along `length` pixels; the last one may be cut off."""
+    return np.minimum(np.arange(0, length, _CELL) + _CELL // 2, length - 1)
 
 
 def _behind(plate: Image, alpha: NDArray[np.uint8]) -> NDArray[np.int16]:

@@ -13,7 +13,6 @@ from sunriza_assets.studio.engines.mesh.glasses import find_rims
 from sunriza_assets.studio.engines.mesh.lids import Eye
 from sunriza_assets.studio.engines.mesh.mouth import Mouth, MouthPainter
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
-from sunriza_assets.studio.engines.mesh.sampling import read_at
 from sunriza_assets.studio.engines.mesh.topology import OVAL
 from sunriza_assets.studio.engines.mesh.warp import Warp
 from sunriza_assets.studio.face.topology import MESH_POINTS
@@ -106,18 +105,16 @@ class PortraitRig:
         if sources is None and not drawn:
             return self.image.copy()
         frame = self._crisp.copy()
-        if sources is None:
-            for window, eye in drawn:
-                frame[window] = eye
-        else:
+        for window, eye in drawn:  # where they stand, for what does not move is not read again
+            frame[window] = eye
+        if sources is not None:
             moving = self._layers.moving
             kept = [(window, moving[window].copy()) for window, _ in drawn]
             for window, eye in drawn:
                 moving[window][..., :3] = eye
-            warped = read_at(moving, sources.sources)
+            self._layers.paint(frame, sources)
             for window, content in kept:
                 moving[window] = content
-            frame[sources.window] = self._layers.compose(warped, sources.window)
         self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
         return frame
 

@@ -20,7 +20,7 @@ from sunriza_assets.studio.engines.mesh.surroundings import Surroundings
 from sunriza_assets.studio.engines.mesh.topology import FILLED_TRIANGLES, OVAL, rings_around
 from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 
-__all__ = ["BackwardMap", "Warp"]
+__all__ = ["STILL", "BackwardMap", "Warp"]
 
 Field = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ _FINEST_IOD: Final = 110.0
 _CELLS_PER_IOD: Final = 10.0
 _SLIVER: Final = 0.05
 """Square pixels that every triangle is thickened by, so that slivers do not throw pixels far."""
-_STILL: Final = 0.02
+STILL: Final = 0.02
 """Pixels of displacement that are not worth moving anything for."""
 _SEAM: Final = 0.12
 """Width of the cross-fade inside the oval, IOD."""
@@ -60,6 +60,10 @@ class BackwardMap:
         """Rows and columns of the frame that the map covers."""
         height, width = self.sources.shape[:2]
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+    def part(self, rows: slice, columns: slice) -> "BackwardMap":
+        """Some of its rows and columns."""
+        return BackwardMap(self.x + columns.start, self.y + rows.start, self.sources[rows, columns])
 
 
 class Warp:
@@ -142,7 +146,7 @@ class Warp:
     def _moving(self, around: Field, points: NDArray[Any]) -> tuple[slice, slice]:
         """Grid rows and columns that hold everything that moves."""
         pitch = self._step * self._cell
-        moving = np.abs(around).max(axis=2) > _STILL
+        moving = np.abs(around).max(axis=2) > STILL
         moving_rows = np.flatnonzero(moving.any(axis=1))
         moving_columns = np.flatnonzero(moving.any(axis=0))
         low = np.array([self._grid[1], self._grid[0]])
@@ -151,7 +155,7 @@ class Warp:
             low = np.array([moving_columns[0], moving_rows[0]])
             high = np.array([moving_columns[-1] + 1, moving_rows[-1] + 1])
         shifts = np.abs(points[:MESH_POINTS, :2] - self._rest[:, :2]).max(axis=1)
-        if shifts.max(initial=0.0) > _STILL:
+        if shifts.max(initial=0.0) > STILL:
             face = points[:MESH_POINTS, :2] / pitch
             low = np.minimum(low, np.floor(face.min(axis=0)))
             high = np.maximum(high, np.ceil(face.max(axis=0)))

@@ -77,6 +77,16 @@ def test_one_eye_closes_alone(rig: PortraitRig, independent: IndependentFaceMesh
     assert wink[0] < 0.6 * wink[1]
 
 
+def test_eyes_close_in_a_head_that_only_speaks(rig: PortraitRig) -> None:
+    """What moves is read anew; lids and irises that do not move with it are drawn all the same."""
+    points = rig.mesh.copy()
+    points[np.unique(LOWER_LIP[:, 1:-1]), 1] += 0.1 * rig.iod
+    blink, both = rig.draw(rig.mesh, closure=(1.0, 1.0)), rig.draw(points, closure=(1.0, 1.0))
+    for eye in rig.eyes:
+        np.testing.assert_array_equal(both[eye.window], blink[eye.window])
+    assert not np.array_equal(both, blink)
+
+
 def test_irises_follow_the_gaze(rig: PortraitRig, face_mesh: FaceMesh) -> None:
     def irises(x: float) -> NDArray[np.float32]:
         drawn = rig.draw(rig.mesh, gaze=np.array([[x, 0.0], [x, 0.0]]))
