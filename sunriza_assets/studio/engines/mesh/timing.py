@@ -57,6 +57,8 @@ _LONGEST_BLINK_S: Final = 0.4
 """Width of its upper part up to which a peak is a blink, seconds."""
 _TOP: Final = 0.4
 """Share of a peak's prominence that is its upper part."""
+_OPEN: Final = 0.03
+"""Opening of the clip's mouth from which on it shows its inside, IOD."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
 """Height of an open eye and width of an eye, IOD: they bring closure and gaze to its unit."""
@@ -84,7 +86,7 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     if unlike < SAME_MOMENT and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
-    arrays = _smoothed(arrays, template.rate)
+    arrays = _smoothed(arrays, template.rate) | {"mouth_texture": _mouths(arrays)}
     rate = parameters.output_rate(template.rate)
     mixture = resampling(template.frame_count, template.rate, rate)
     if parameters.loop:
@@ -133,7 +135,25 @@ def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.floa
     return np.asarray(found["peak_heights"], dtype=np.float64)
 
 
-def _smoothed(arrays: Arrays, rate: Fraction) -> Arrays:
+def _mouths(arrays: Arrays) -> NDArray[np.uint8]:
+    """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it never opens.
+
+    A mouth that is all but shut shows no inside that could be cut out, or mere lips. There the
+    nearest moment at which it was open lends its own: lips that part, and smoothed ones part a
+    little early, would bare darkness for a frame.
+    """
+    textures, openings = arrays["mouth_texture"], arrays["mouth_opening"]
+    open_ = np.flatnonzero(openings >= _OPEN)
+    if len(textures) == 0 or len(open_) == 0:
+        return textures[:0]
+    frames = np.arange(len(textures))
+    after = np.searchsorted(open_, frames).clip(max=len(open_) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(open_[after] - frames) <= np.abs(open_[before] - frames)
+    return np.asarray(textures[open_[np.where(nearer, after, before)]])
+
+
+def _smoothed(arrays: Arrays, rate: Fraction) -> dict[str, NDArray[Any]]:
     """The arrays without the landmarks' jitter."""
     return dict(arrays) | {
         name: smooth(arrays[name], rate, frames_at_30=frames).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Timing: what a clip's own eyes measure when they are shut."""
+"""Timing: what a clip's own eyes measure when they are shut, and the mouths it shows."""
 
 import numpy as np
 import pytest
@@ -40,3 +40,29 @@ def test_neither_squint_nor_stillness_tells(rig: PortraitRig, make_template: Tem
     still = shut(rig, make_template, np.zeros((FRAMES, 2)))
     assert shut(rig, make_template, np.stack([bump(0.6, 18)] * 2, axis=1)) == still
     assert shut(rig, make_template, np.stack([bump(0.4, 2)] * 2, axis=1)) == still
+
+
+def test_a_mouth_that_is_all_but_shut_shows_what_it_shows_when_open(
+    rig: PortraitRig, make_template: Templates
+) -> None:
+    """Between two words lips part by less than can be cut out: no frame of darkness in between."""
+    textures = np.zeros((FRAMES, 4, 6, 3), np.uint8)
+    opening = np.zeros(FRAMES)
+    opening[10:20], opening[21:30] = 0.2, 0.1
+    textures[10:20], textures[21:30] = 200, 100
+    template = make_template(FRAMES, mouth_texture=textures, mouth_opening=opening)
+    timed = plan_timing(template, rig, resolve({"loop": False})).arrays
+    assert timed["mouth_opening"][20] > 0.05  # smoothed, as the lips are
+    shown = timed["mouth_texture"][:, 0, 0, 0]
+    assert shown[20] in (100, 200)
+    assert shown[9] == shown[0] == 200
+    assert shown[30] == shown[-1] == 100
+
+
+def test_a_clip_without_an_open_mouth_has_none_to_show(
+    rig: PortraitRig, make_template: Templates
+) -> None:
+    textures = np.zeros((FRAMES, 4, 6, 3), np.uint8)
+    template = make_template(FRAMES, mouth_texture=textures)
+    timed = plan_timing(template, rig, resolve({"loop": False})).arrays
+    assert len(timed["mouth_texture"]) == 0
