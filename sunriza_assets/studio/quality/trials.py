@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.studio.engines.base import Image, Rendering
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import CHIN
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.base import Image, Progress, no_progress
-from sunriza_assets.studio.engines.mesh.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.visemes import shaped
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte

@@ -1,7 +1,9 @@
 """The CPU engine: one portrait photo, bent along a face mesh, blinks, speaks and turns its head.
 
 It needs no trained generator: landmarks drive an exact warp of the photo, eyelids and the inside of
-the mouth are drawn on top. Nothing here chooses what moves when; that is the template's.
+the mouth are drawn on top. `motion` goes from a clip to the mesh of every frame, `drawing` from a
+mesh to a picture; `visemes` shapes the mouth into the cells of the atlas, `rim` keeps cells and
+idle together, `emotions` is worn by both; `engine` joins all of it behind the engine protocol.
 
 Arrays of its motion template, T frames of the clip:
 

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from sunriza_assets.studio.emotions import Emotion, emotion_of
-from sunriza_assets.studio.engines.mesh.lids import WIDEST
-from sunriza_assets.studio.engines.mesh.lips import LipKeeper
-from sunriza_assets.studio.engines.mesh.mouth import lip_gap
+from sunriza_assets.studio.engines.mesh.lips import LipKeeper, lip_gap
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
@@ -69,7 +67,7 @@ class WornFace:
 
     def closures(self, closure: NDArray[Any]) -> Array:
         """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
-        return np.asarray(np.clip(1.0 - self.openness * (1.0 - closure), WIDEST, 1.0))
+        return np.asarray(1.0 - self.openness * (1.0 - closure))
 
     def over(self, offsets: Array) -> Array:
         """(468, 3) a frame's offsets with the emotion's laid over them.

@@ -39,10 +39,10 @@ from sunriza_assets.studio.engines.base import (
     VisemeCells,
     no_progress,
 )
-from sunriza_assets.studio.engines.mesh.extract import extract_motion
+from sunriza_assets.studio.engines.mesh.motion.extract import extract_motion
+from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
+from sunriza_assets.studio.engines.mesh.motion.transfer import Transfer
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
-from sunriza_assets.studio.engines.mesh.timing import plan_timing
-from sunriza_assets.studio.engines.mesh.transfer import Transfer
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes
 from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte

@@ -13,7 +13,7 @@ from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
-__all__ = ["LipKeeper"]
+__all__ = ["LipKeeper", "lip_gap"]
 
 Array = NDArray[np.float64]
 
@@ -27,6 +27,12 @@ _LEAST_ROOM: Final = 0.55
 """Share of its distance below the lower lip that skin keeps, however far the lip falls."""
 _PHILTRUM_SHARE: Final = 0.6
 """Largest upward pull between nose and mouth, as a share of the distance between them."""
+
+
+def lip_gap(points: NDArray[Any]) -> Array:
+    """(..., N, 2 or 3) landmarks -> (..., 11) distances of the inner rims, corner to corner."""
+    apart = points[..., LOWER_LIP[-1], :] - points[..., UPPER_LIP[-1], :]
+    return np.asarray(np.linalg.norm(apart, axis=-1))
 
 
 class LipKeeper:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.emotions import worn_face
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.landmarks import PASSES, PRESENT, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import VisemeCells
+from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.easing import rise
-from sunriza_assets.studio.engines.mesh.mouth import Mouth
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS

@@ -10,8 +10,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte

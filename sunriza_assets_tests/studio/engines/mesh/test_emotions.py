@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.emotions import EMOTIONS
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.emotions import WornFace, worn_face
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.lips import LipKeeper
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import EYE_CONTOURS, OVAL, SKULL
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, head_angles, mouth_aperture

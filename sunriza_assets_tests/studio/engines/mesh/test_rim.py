@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim

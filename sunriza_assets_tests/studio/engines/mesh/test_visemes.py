@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sunriza_assets.studio.engines.base import Image, VisemeCells
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.mouth import lip_gap
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.lips import lip_gap
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes, shaped
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh

@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from sunriza_assets.studio.engines.mesh.reference import SAME_MOMENT, matching_frame, relative_to
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.motion.reference import (
+    SAME_MOMENT,
+    matching_frame,
+    relative_to,
+)
 from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
 from sunriza_assets.studio.motion.loop import plan_loop
 from sunriza_assets.studio.motion.resample import resampling

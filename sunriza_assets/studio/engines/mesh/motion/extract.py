@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.engines.base import Image, Progress
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_linearly_at
+from sunriza_assets.studio.engines.mesh.drawing.skin import skin_around_mouth
 from sunriza_assets.studio.engines.mesh.pose import eye_distance, split
-from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
-from sunriza_assets.studio.engines.mesh.skin import skin_around_mouth
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
 from sunriza_assets.studio.face.landmarks import FaceLandmarks, FaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, mouth_aperture

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.engines.mesh.drawing.surroundings import Surroundings
 from sunriza_assets.studio.engines.mesh.easing import smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
-from sunriza_assets.studio.engines.mesh.surroundings import Surroundings
 from sunriza_assets.studio.engines.mesh.topology import FILLED_TRIANGLES, OVAL, rings_around
 from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 

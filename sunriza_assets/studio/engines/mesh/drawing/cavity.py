@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.engines.mesh.drawing.skin import colourfulness
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
-from sunriza_assets.studio.engines.mesh.skin import colourfulness
 
 __all__ = [
     "Inside",

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.background import Layers
+from sunriza_assets.studio.engines.mesh.drawing.background import Layers
+from sunriza_assets.studio.engines.mesh.drawing.glasses import find_rims
+from sunriza_assets.studio.engines.mesh.drawing.lids import Eye
+from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth, MouthPainter
+from sunriza_assets.studio.engines.mesh.drawing.warp import Warp
 from sunriza_assets.studio.engines.mesh.emotions import WornFace
-from sunriza_assets.studio.engines.mesh.glasses import find_rims
-from sunriza_assets.studio.engines.mesh.lids import Eye
-from sunriza_assets.studio.engines.mesh.mouth import Mouth, MouthPainter
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.topology import OVAL
-from sunriza_assets.studio.engines.mesh.warp import Warp
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
 __all__ = ["PortraitRig"]

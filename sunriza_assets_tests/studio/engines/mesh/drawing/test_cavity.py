@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.cavity import (
+from sunriza_assets.studio.engines.mesh.drawing.cavity import (
     Inside,
     Palette,
     paint_cavity,
     paint_tongue,
     paint_upper_teeth,
 )
-from sunriza_assets.studio.engines.mesh.skin import colourfulness
+from sunriza_assets.studio.engines.mesh.drawing.skin import colourfulness
 
 SKIN = np.array([220.0, 175.0, 150.0], np.float32)
 LIPS = np.array([190.0, 110.0, 105.0], np.float32)

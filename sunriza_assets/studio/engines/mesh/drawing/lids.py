@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_at
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
-from sunriza_assets.studio.engines.mesh.sampling import read_at
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIDS, UPPER_LIDS
 from sunriza_assets.studio.face.topology import (
     IRIS_CENTRES,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.timing import plan_timing
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.parameters import resolve
 from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
 

@@ -7,16 +7,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh import limits
+from sunriza_assets.studio.engines.mesh.drawing.lids import WIDEST
+from sunriza_assets.studio.engines.mesh.drawing.mouth import OPEN_PHOTO, Mouth
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.easing import rise
-from sunriza_assets.studio.engines.mesh.heads import plan_heads
-from sunriza_assets.studio.engines.mesh.lids import WIDEST
-from sunriza_assets.studio.engines.mesh.lips import LipKeeper
-from sunriza_assets.studio.engines.mesh.mouth import OPEN_PHOTO, Mouth, lip_gap
+from sunriza_assets.studio.engines.mesh.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.engines.mesh.motion import limits
+from sunriza_assets.studio.engines.mesh.motion.heads import plan_heads
+from sunriza_assets.studio.engines.mesh.motion.timing import Timing
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.rim import Rim
-from sunriza_assets.studio.engines.mesh.timing import Timing
 from sunriza_assets.studio.engines.mesh.topology import (
     CHIN,
     EYE_CONTOURS,

@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.glasses import find_rims
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.drawing.glasses import find_rims
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import UPPER_LIDS
 
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_at
+from sunriza_assets.studio.engines.mesh.drawing.warp import STILL, BackwardMap
 from sunriza_assets.studio.engines.mesh.easing import rise
-from sunriza_assets.studio.engines.mesh.sampling import read_at
-from sunriza_assets.studio.engines.mesh.warp import STILL, BackwardMap
 
 __all__ = ["Layers"]
 

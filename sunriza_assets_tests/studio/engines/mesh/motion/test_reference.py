@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sunriza_assets.studio.engines.mesh.pose import eye_distance, skull_centre, split
-from sunriza_assets.studio.engines.mesh.reference import (
+from sunriza_assets.studio.engines.mesh.motion.reference import (
     SAME_MOMENT,
     matching_frame,
     relative_to,
 )
+from sunriza_assets.studio.engines.mesh.pose import eye_distance, skull_centre, split
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
 
 T = 9

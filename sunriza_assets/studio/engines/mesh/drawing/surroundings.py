@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_linearly_at
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
-from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
 from sunriza_assets.studio.engines.mesh.topology import CHIN, OVAL
 
 __all__ = ["Surroundings"]

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
+from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion
-from sunriza_assets.studio.engines.mesh.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh

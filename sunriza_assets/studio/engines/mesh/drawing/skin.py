@@ -5,8 +5,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_linearly_at
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
-from sunriza_assets.studio.engines.mesh.sampling import read_linearly_at
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 
 __all__ = ["colourfulness", "deepened", "lip_colour", "skin_around_mouth", "toned"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from sunriza_assets.studio.engines.mesh.cavity import (
+from sunriza_assets.studio.engines.mesh.drawing.cavity import (
     Inside,
     Palette,
     paint_cavity,
@@ -24,14 +24,20 @@ from sunriza_assets.studio.engines.mesh.cavity import (
     paint_tongue,
     paint_upper_teeth,
 )
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_at
+from sunriza_assets.studio.engines.mesh.drawing.skin import (
+    deepened,
+    lip_colour,
+    skin_around_mouth,
+    toned,
+)
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
+from sunriza_assets.studio.engines.mesh.lips import lip_gap
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
-from sunriza_assets.studio.engines.mesh.sampling import read_at
-from sunriza_assets.studio.engines.mesh.skin import deepened, lip_colour, skin_around_mouth, toned
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
-__all__ = ["OPEN_PHOTO", "Mouth", "MouthPainter", "lip_gap"]
+__all__ = ["OPEN_PHOTO", "Mouth", "MouthPainter"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -89,12 +95,6 @@ class _Gap:
     inside: Inside
     iod: float
     """IOD of the frame in pixels, as far as the head's size goes."""
-
-
-def lip_gap(points: NDArray[Any]) -> Array:
-    """(..., N, 2 or 3) landmarks -> (..., 11) distances of the inner rims, corner to corner."""
-    apart = points[..., LOWER_RIM, :] - points[..., UPPER_RIM, :]
-    return np.asarray(np.linalg.norm(apart, axis=-1))
 
 
 class MouthPainter:

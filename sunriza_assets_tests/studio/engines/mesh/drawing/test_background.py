@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.background import Layers
-from sunriza_assets.studio.engines.mesh.sampling import read_at
-from sunriza_assets.studio.engines.mesh.warp import BackwardMap
+from sunriza_assets.studio.engines.mesh.drawing.background import Layers
+from sunriza_assets.studio.engines.mesh.drawing.sampling import read_at
+from sunriza_assets.studio.engines.mesh.drawing.warp import BackwardMap
 
 EVERYWHERE = (slice(None), slice(None))
 
