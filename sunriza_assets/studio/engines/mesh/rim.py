@@ -24,13 +24,15 @@ Array = NDArray[np.float64]
 
 _ELSEWHERE: Final = 0.01
 """Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
-_HELD: Final = 0.2
-"""Distance from the middle of the rim over which the hold on the mesh falls to 1/e, IOD."""
+_HELD: Final = 0.1
+_LET_GO: Final = 0.2
+"""Distance from the middle of the rim up to which the mesh is held, and over which the hold then
+falls to 1/e, IOD."""
 _GIVES: Final = (0.16, 0.32)
 """How far a vertex is moved by the hold, as a share of its distance from the lips: up to the first
 as far as it should be, never further than the second. Skin pushed across a lip would fold."""
-_FURTHEST: Final = 2.5
-"""Multiple of it beyond which nothing is held."""
+_FURTHEST: Final = 0.6
+"""Distance beyond which nothing is held, IOD."""
 
 
 class Rim:
@@ -65,11 +67,20 @@ class Rim:
         """
         return np.asarray((self._solve @ (self._root * points[self._used, :2])).T)
 
-    def held(self, points: Array, matrix: Array) -> Array:
-        """(468, 3) a frame's mesh `points` with the skin at the rim held on its track `matrix`."""
+    def held(self, points: Array, matrix: Array, firmness: float) -> Array:
+        """A frame's mesh with the skin at the rim held on its track.
+
+        Args:
+            points: (468, 3) pixels.
+            matrix: (2, 3) from `track`.
+            firmness: 0 lets the skin go where it goes, 1 holds it.
+
+        Returns:
+            (468, 3) a new mesh; depths as they were.
+        """
         result = points.copy()
         mapped = self._rest @ matrix[:, :2].T + matrix[:, 2]
-        shift = self._hold * (mapped - result[:, :2]) / self._room
+        shift = firmness * self._hold * (mapped - result[:, :2]) / self._room
         size = np.maximum(np.linalg.norm(shift, axis=1, keepdims=True), 1e-9)
         result[:, :2] += self._room * shift * (knee(size, *_GIVES) / size)
         return result
@@ -87,7 +98,7 @@ def _weights(places: Array, mask: NDArray[np.uint8]) -> Array:
 
 
 def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Array:
-    """(468,) how firmly each vertex is held: as a bell around the rim's middle; lips are free.
+    """(468,) how firmly each vertex is held, 0-1: entirely along the rim, lips not at all.
 
     Args:
         places: (468, 2) vertices at rest, pixels of a cell.
@@ -95,14 +106,15 @@ def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Arra
         size: (width, height) of a cell.
         iod: distance of the outer eye corners, pixels.
     """
-    pad = int(np.ceil(_FURTHEST * _HELD * iod))
+    pad = int(np.ceil(_FURTHEST * iod))
     width, height = size[0] + 2 * pad, size[1] + 2 * pad
     covered = (draw_mask(lips + pad, (width, height), iod) > 127).astype(np.uint8)
     apart = _to_other_side(covered) + _to_other_side(1 - covered)
     column, row = np.floor(places + pad).astype(int).T
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     hold = np.zeros(MESH_POINTS)
-    hold[inside] = np.exp(-((apart[row[inside], column[inside]] / (_HELD * iod)) ** 2))
+    beyond = np.maximum(apart[row[inside], column[inside]] / iod - _HELD, 0.0)
+    hold[inside] = np.exp(-((beyond / _LET_GO) ** 2))
     hold[np.union1d(UPPER_LIP, LOWER_LIP)] = 0.0
     return hold
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.engines.mesh.easing import knee
 
-__all__ = ["Limit", "limited"]
+__all__ = ["EXAGGERATED", "Limit", "limited"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ _OUTLINE_FOLLOWS: Final = (0.4, 0.6, 0.8)
 mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
 _LID_GAIN_SHARE: Final = 0.25
 """How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
+_FIRMNESS: Final = (0.5, 1.0)
+"""How firmly the skin around the mouth is held on its track at gain one, where the clip's own
+motion is wanted back, and where motion is exaggerated and takes the skin far off it."""
 _FOLDED_EVERY: Final = 10
 """Frames from one to the next that is looked at for folds."""
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
@@ -119,6 +122,7 @@ class Transfer:
         closed = own_gap * _closed_share(rig, neutral, parameters)
         self._lips = LipKeeper(rig.mesh, closed=closed)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
+        self._firmness = float(np.interp(gain, (1.0, limits.EXAGGERATED), _FIRMNESS))
         self.track = np.stack([rim.track(self._free(frame)) for frame in range(len(self))])
         """(T, 2, 3) how the skin around the mouth moves from rest."""
         folded = [self._folded(frame) for frame in range(0, len(self), _FOLDED_EVERY)]
@@ -154,7 +158,7 @@ class Transfer:
 
     def _points(self, frame: int) -> Array:
         """(468, 3) the mesh, pixels."""
-        return self._rim.held(self._free(frame), self.track[frame])
+        return self._rim.held(self._free(frame), self.track[frame], self._firmness)
 
     def _free(self, frame: int) -> Array:
         """(468, 3) the mesh before the skin around the mouth is held on its track."""
