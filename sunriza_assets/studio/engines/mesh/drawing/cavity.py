@@ -35,9 +35,10 @@ _TONGUE_REACH: Final = 0.14
 """How far a resting tongue is seen above the lower lip, IOD; in a narrower mouth, half of it."""
 _WET: Final = 14.0
 """What the light mirrored by a wet tongue adds, grey levels."""
-_CONTACT: Final = 0.25
+_CONTACT: Final = (0.25, 0.5)
 _CONTACT_REACH: Final = 0.03
-"""Light that is left right behind a lip, and how far behind it there is more, IOD."""
+"""Light that is left right behind a lip, of a narrow mouth and of a wide one, and how far behind
+it there is more, IOD."""
 _CORNERS: Final = 0.22
 _CORNERS_BEGIN: Final = (0.3, 0.8)
 """Light that is left at the corners, and where on the way to them it falls off: cheeks shade the
@@ -138,8 +139,9 @@ class Inside:
         It parts teeth from lips. Where lips are pale and teeth bright, nothing else does.
         """
         shade = 1.0 - (1.0 - _CORNERS) * rise(self.side, *_CORNERS_BEGIN)
+        least = _CONTACT[0] + (_CONTACT[1] - _CONTACT[0]) * rise(self.gap, 0.08, 0.20)
         for distance in (self.below_upper, self.above_lower):
-            shade = shade * (_CONTACT + (1.0 - _CONTACT) * smoothstep(distance / _CONTACT_REACH))
+            shade = shade * (least + (1.0 - least) * smoothstep(distance / _CONTACT_REACH))
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     @property

@@ -45,11 +45,12 @@ def palette() -> Palette:
 
 
 def test_shadows_fall_next_to_lips_and_at_the_corners(palette: Palette) -> None:
-    shadow = luma(mouth(0.2).shadow(palette))
+    shadow, wider = (luma(mouth(opening).shadow(palette)) for opening in (0.08, 0.25))
     assert shadow.max() == pytest.approx(1.0)
     middle = COLUMNS // 2
     assert shadow[0, middle] < 0.5
     assert shadow[-1, middle] < 0.5
+    assert shadow[0, middle] < 0.7 * wider[0, middle] < 0.7
     assert shadow[ROWS // 2, 0] < 0.4
     assert (np.diff(shadow[: ROWS // 2, middle]) >= 0).all()
     assert (np.diff(shadow[ROWS // 2, middle:]) <= 0).all()
