@@ -88,7 +88,7 @@ class RenderParameters:
     loop_seconds: float | None = None
     """Wanted loop length in seconds, 3-10; None lets the engine choose the best."""
     lips: Literal["clip", "still"] = "clip"
-    """clip: lips follow the clip; still: they rest, for visemes laid over them."""
+    """clip: lips follow the clip; still: they rest."""
     emotion: Feeling = "neutral"
     """What the portrait feels all along, whatever the clip does on top; see `studio.emotions`."""
     emotion_strength: float = 1.0
