@@ -21,6 +21,7 @@ from typing import Any
 import dagster as dg
 
 from resources.home import Home
+from resources.media_server import link
 from resources.scratch import discard, new_folder
 from resources.step_watch import priced, step_watch, stop_step
 from resources.storage import MediaStorage, StoredObject
@@ -57,6 +58,7 @@ class MediaIOManager(dg.IOManager):
             {
                 "size_bytes": dg.MetadataValue.int(size),
                 "files": dg.MetadataValue.json([item.url for item in stored]),
+                **({"open": dg.MetadataValue.url(link(stored[0].url))} if len(stored) == 1 else {}),
                 **priced(watch.record()),
             }
         )

@@ -64,7 +64,7 @@ def describe_stores() -> str:
     Raises:
         StoreError: it cannot be reached, or the rights do not suffice.
     """
-    if _kind() == "firebase":
+    if store_kind() == "firebase":
         from resources.firebase import Firebase, FirebaseSettings
 
         return Firebase(FirebaseSettings.from_environment(os.environ)).describe()
@@ -85,7 +85,7 @@ def _opened(settings: tuple[tuple[str, str], ...], process: int, home: Home) -> 
     del process  # part of the key only
     from resources.public_download import PublicDownload
 
-    if _kind() == "firebase":
+    if store_kind() == "firebase":
         from resources.firebase import Firebase, FirebaseSettings
 
         firebase = Firebase(FirebaseSettings.from_environment(dict(settings)))
@@ -98,7 +98,12 @@ def _opened(settings: tuple[tuple[str, str], ...], process: int, home: Home) -> 
     return OpenStores(LocalAvatars(home), LocalStorage(home, downloads), shared=False)
 
 
-def _kind() -> str:
+def store_kind() -> str:
+    """SUNRIZA_STORE: `local` (default) or `firebase`.
+
+    Raises:
+        StoreError: it is neither.
+    """
     kind = os.environ.get("SUNRIZA_STORE") or "local"
     if kind not in STORE_KINDS:
         raise StoreError(

@@ -1,6 +1,7 @@
 """Watching other processes come and go."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["ask_module", "has_ended", "wait_for"]
+__all__ = ["ask_module", "free_port", "has_ended", "wait_for"]
 
 
 def ask_module(name: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -26,6 +27,13 @@ def ask_module(name: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
     assert told.returncode == 0, told.stderr
     answer: Mapping[str, Any] = json.loads(told.stdout)
     return answer
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -10,6 +10,7 @@ import dagster as dg
 from resources.engines import models_of
 from resources.home import Home
 from resources.media_io import run_behind
+from resources.media_server import link
 from resources.provenance import input_files, steps_behind
 from resources.publication import FILES, publish_avatar
 from resources.services import ProgressBoard, Stores
@@ -80,10 +81,11 @@ def published_avatar(
                 parameters=RenderParameters(**sheet["parameters"]).to_document(),
                 overridden=sheet["overridden"],
             )
-        urls = {name: url for name, url in document.basic.items() if name.endswith("Url")}
+        urls = {name: url for name, url in sorted(document.basic.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
             metadata={
-                **{name: _link(url) for name, url in sorted(urls.items())},
+                **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
+                "files": dg.MetadataValue.json(list(urls.values())),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
                 "document": dg.MetadataValue.json(document.plain["dynamics"]["basic"]),
                 **books.told(),
@@ -180,7 +182,3 @@ def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in forecast.items()
         if name in ("eta_s", "expected_cost", "estimate_basis", "estimate_clip_frames")
     }
-
-
-def _link(url: str) -> dg.MetadataValue:
-    return dg.MetadataValue.url(url)

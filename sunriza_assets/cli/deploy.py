@@ -89,11 +89,19 @@ def prune(days: float, as_json: bool) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port of the UI.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the UI.")
 def dev(port: int, host: str) -> None:
-    """Start the Dagster UI and daemon on this home; the sensor renders whatever is added."""
+    """Start the Dagster UI and daemon on this home; the sensor renders whatever is added.
+
+    The port after the UI's opens the local store's files, for the links in the UI.
+    """
     from resources.home import Home
+    from resources.media_server import ADDRESS_VARIABLE, start_beside
+    from resources.stores import store_kind
     from sunriza_assets.instance import prepare_instance
 
     prepare_instance(Home.from_environment())
+    if store_kind() == "local":
+        os.environ[ADDRESS_VARIABLE] = f"http://localhost:{port + 1}"
+        start_beside(port + 1)
     # This process becomes Dagster's, so that Ctrl-C and a supervisor's signals reach it.
     dagster = Path(sys.executable).with_name("dagster")
     arguments = [str(dagster), "dev", "-m", "sunriza_assets.definitions"]

@@ -145,9 +145,7 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         if key is None:
             continue
         metadata = {name: _plain(value) for name, value in event.materialization.metadata.items()}
-        urls = metadata.pop("files", None)
-        if urls is None:
-            urls = [value for name, value in sorted(metadata.items()) if name.endswith("Url")]
+        urls = metadata.pop("files", [])
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),
             "cache": metadata.get("cache"),

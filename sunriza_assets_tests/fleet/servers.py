@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["Child", "Redis", "free_port", "postgres", "wait_until", "wait_until_none"]
+from sunriza_assets_tests.processes import free_port
+
+__all__ = ["Child", "Redis", "postgres", "wait_until", "wait_until_none"]
 
 PATIENCE_S = 90.0
 
@@ -79,13 +81,6 @@ def wait_until_none(
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience_s:.0f} s in vain: {what} ({seen!r})")
         time.sleep(every_s)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Redis:

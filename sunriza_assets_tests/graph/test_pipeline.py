@@ -211,6 +211,23 @@ def test_previews_are_small_and_inline(installation: Installation, first: dict[s
         assert len(text) < 70_000, name
 
 
+def test_the_page_and_what_the_app_reads_are_linked(
+    installation: Installation, first: dict[str, Any]
+) -> None:
+    """By addresses that a browser follows from the UI, which is served over HTTP."""
+    for asset, entry, file in (
+        ("preview_page", "open", "preview.html"),
+        ("published_avatar", "idleVideoUrl", "idle.mp4"),
+    ):
+        event = installation.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None
+        assert event.asset_materialization is not None
+        value = event.asset_materialization.metadata[entry]
+        assert isinstance(value, dg.UrlMetadataValue)
+        assert value.url.startswith("http://localhost:3001/")
+        assert value.url.endswith(f"/{file}")
+
+
 def test_a_missing_upstream_is_named(installation: Installation) -> None:
     add_avatar("fresh", installation.sample.portrait, installation.sample.clip)
     result = installation.runs.render("fresh", only=["mask"])

@@ -1,0 +1,121 @@
+"""The local store to look at: its objects over HTTP on this machine's loopback, read-only.
+
+A browser follows no `file:` link from a page that came over HTTP, so the Dagster UI could name what
+was made but not open it. `sunriza dev` starts this server beside the UI, and links in metadata lead
+here; a bucket's objects have addresses of their own.
+
+    python -m resources.media_server 3001
+
+What lies in the store came from outside. So a page gets an origin of its own that can read nothing
+here, and requests that name another host than this machine are refused: a page elsewhere cannot
+have its own name lead here and read along.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+from resources.home import Home
+from resources.storage import content_type_of
+from resources.storage_local import LocalStorage
+from sunriza_assets.errors import StoreError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["ADDRESS_VARIABLE", "application", "link", "start_beside"]
+
+ADDRESS_VARIABLE: Final = "SUNRIZA_MEDIA_URL"
+_ADDRESS: Final = "http://localhost:3001"
+"""Beside the UI's usual port, so that links of runs without a UI are good once there is one."""
+_HOSTS: Final = ("localhost", "127.0.0.1")
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_LIFELESS: Final = ("video/", "image/jpeg", "image/png", "image/webp")
+"""What runs no script; a browser plays no video from an origin that may not even read it."""
+_SANDBOX: Final = {
+    "Content-Security-Policy": (
+        "sandbox allow-scripts; default-src 'self' data: blob: 'unsafe-inline'"
+    )
+}
+
+
+def link(url: str) -> str:
+    """Where a person's browser finds a stored object.
+
+    Args:
+        url: as `StoredObject.url` has it.
+
+    Returns:
+        Below SUNRIZA_MEDIA_URL (default http://localhost:3001) for an object of the local store;
+        any other address as it is.
+    """
+    own = Home.from_environment().storage.as_uri() + "/"
+    if not url.startswith(own):
+        return url
+    address = os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
+    return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
+
+
+def application(home: Home) -> "Starlette":
+    """GET and HEAD of every object of a home, in ranges, too; 404 for what is none."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, PlainTextResponse, Response
+    from starlette.routing import Route
+
+    storage = LocalStorage(home)
+
+    def answer(request: Request) -> Response:
+        try:
+            path = storage.fetch(request.path_params["name"], home.cache)
+        except StoreError as error:
+            return PlainTextResponse(error.message, 404, _HEADERS)
+        kind = content_type_of(path.name)
+        headers = _HEADERS if kind.startswith(_LIFELESS) else _HEADERS | _SANDBOX
+        return FileResponse(path, headers=headers, media_type=kind)
+
+    def no_icon(_: Request) -> Response:
+        return Response(status_code=204)  # browsers ask unasked, and tell the console of a 404
+
+    return Starlette(
+        routes=[Route("/favicon.ico", no_icon), Route("/{name:path}", answer)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(_HOSTS))],
+    )
+
+
+def start_beside(port: int) -> None:
+    """Start the server for as long as this process lives, whatever program it becomes.
+
+    The server holds the reading end of a pipe whose writing end nobody but this process has, and
+    leaves once that is closed: by the end of this process, kill -9 included.
+    """
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # kept over exec; children started later do not get it
+    subprocess.Popen([sys.executable, "-m", __name__, str(port)], stdin=reading)
+    os.close(reading)
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    served = application(Home.from_environment())
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
