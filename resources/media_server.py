@@ -105,7 +105,7 @@ def start_beside(port: int) -> None:
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # unbuffered: this thread holds no lock when Ctrl-C comes first
     os._exit(0)
 
 

@@ -86,7 +86,7 @@ def hosted(home: Home) -> Iterator[Host]:
 def answers(port: int) -> bool:
     try:
         return asked(port, "/").status > 0
-    except ConnectionRefusedError:
+    except ConnectionError:
         return False
 
 
@@ -174,3 +174,22 @@ def test_the_server_ends_with_the_process_it_stands_beside(home: Home) -> None:
         host.process.send_signal(signal.SIGKILL)
         host.process.wait()
         wait_for(lambda: not answers(host.port), seconds=20)
+
+
+def test_ctrl_c_ends_it_without_a_word(home: Home) -> None:
+    reading, writing = os.pipe()
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resources.media_server", str(port)],
+        env={**os.environ, "SUNRIZA_HOME": str(home.root)},
+        stdin=reading,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: answers(port))
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[1] == b""
+    finally:
+        process.kill()
+        os.close(reading)
+        os.close(writing)
