@@ -104,11 +104,8 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_that_is_held_is_waited_for_and_then_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_that_is_held_is_waited_for_and_then_named(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    monkeypatch.setattr("sunriza_assets.atomic.LOCK_PATIENCE_S", 0.05)
-    with lock(path), pytest.raises(StoreError) as caught, lock(path):
+    with lock(path), pytest.raises(StoreError) as caught, lock(path, patience_s=0.05):
         pass
     assert caught.value.code == "store.locked"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -95,11 +94,9 @@ def test_cancelling_ends_the_decoder_and_leaves_no_temporary_file(
             for child in psutil.Process(run.pid).children(recursive=True)
             if "media.worker" in " ".join(child.cmdline())
         ]
-        began = time.monotonic()
-        run.send_signal(end)
-        wait_for(lambda: all(has_ended(decoder) for decoder in decoders))
         assert decoders
-        assert time.monotonic() - began <= 2
+        run.send_signal(end)
+        wait_for(lambda: all(has_ended(decoder) for decoder in decoders), seconds=10)
     finally:
         run.wait(60)
     assert not any(scratch.glob("*/.*.part"))

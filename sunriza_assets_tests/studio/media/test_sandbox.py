@@ -295,8 +295,8 @@ _AT_WORK = """
             while True:
                 time.sleep(1e-6)
 """
-_SOON_S = 2.0
-"""How long a child may outlive its parent; it takes milliseconds, a busy machine takes more."""
+_SOON_S = 20.0
+"""How long a child may outlive its parent: it takes milliseconds, and machines stall at times."""
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -320,10 +320,8 @@ def test_the_child_ends_with_its_parent(
         assert len(list(temporary.rglob("tmp*"))) == 1
         children = psutil.Process(caller.pid).children(recursive=True)
         assert len(children) == 1
-        began = time.monotonic()
         caller.send_signal(end)
-        wait_for(lambda: has_ended(children[0]))
-        assert time.monotonic() - began <= _SOON_S
+        wait_for(lambda: has_ended(children[0]), seconds=_SOON_S)
     finally:
         caller.kill()
         caller.wait()
