@@ -13,12 +13,13 @@ from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 
-__all__ = ["LipKeeper", "lip_gap"]
+__all__ = ["SEAM", "LipKeeper", "lip_gap"]
 
 Array = NDArray[np.float64]
 
-_SEAM: Final = 0.28
-"""Lips that close meet this share of their gap below the upper rim: mostly the jaw rises."""
+SEAM: Final = 0.72
+"""Where lips that close meet, from the lower rim (0) to the upper (1): mostly the jaw rises. Where
+a photo shows teeth, their edge says more, see `MouthPainter.seam`."""
 _ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
 """How much of its inner rim's correction each row of a lip takes, outermost first."""
 _CLOSING_REACH: Final = 0.35
@@ -42,15 +43,18 @@ class LipKeeper:
         mesh: (468, 3) the portrait at rest, pixels.
         closed: (11,) share of the portrait's own gap to take away in every frame, column by
             column; 0 leaves the portrait's mouth as it is, 1 closes it.
+        seam: where they meet, from the lower rim (0) to the upper (1).
     """
 
-    def __init__(self, mesh: Array, *, closed: NDArray[Any] | float = 0.0) -> None:
+    def __init__(
+        self, mesh: Array, *, closed: NDArray[Any] | float = 0.0, seam: float = SEAM
+    ) -> None:
         self._mesh = mesh
         self._iod = eye_distance(mesh)
         across = mesh[LOWER_LIP[0, -1], :2] - mesh[LOWER_LIP[0, 0], :2]
         self._down = np.array([-across[1], across[0]]) / np.linalg.norm(across)
         self._gap = self._height(LOWER_LIP[-1]) - self._height(UPPER_LIP[-1])
-        self._closing = self._closing_offsets(np.maximum(self._gap, 0.0) * closed)
+        self._closing = self._closing_offsets(np.maximum(self._gap, 0.0) * closed, seam)
         philtrum = self._height(UPPER_LIP[:1, 5]) - self._height(np.array([NOSE_BASE]))
         self._pull_limit = max(_PHILTRUM_SHARE * float(philtrum[0]), 1e-3)
         heights = self._height(np.arange(MESH_POINTS))
@@ -119,13 +123,13 @@ class LipKeeper:
     def _height(self, vertices: NDArray[np.intp]) -> Array:
         return np.asarray(self._mesh[vertices, :2] @ self._down)
 
-    def _closing_offsets(self, taken: Array) -> Array:
+    def _closing_offsets(self, taken: Array, seam: float) -> Array:
         """(468, 3) offsets that narrow the gap by `taken` (11,) pixels, skin around following."""
         offsets = np.zeros((MESH_POINTS, 3))
         if taken.max() <= 0.0:
             return offsets
         sources, shifts = [], []
-        for rows, share in ((UPPER_LIP, _SEAM), (LOWER_LIP, _SEAM - 1.0)):
+        for rows, share in ((UPPER_LIP, 1.0 - seam), (LOWER_LIP, -seam)):
             shift = share * taken[:, None] * self._down
             for row in rows:
                 offsets[row, :2] = shift

@@ -17,6 +17,7 @@ from sunriza_assets.studio.engines.base import VisemeCells
 from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
 from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.easing import rise
+from sunriza_assets.studio.engines.mesh.lips import SEAM
 from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
@@ -28,10 +29,11 @@ __all__ = ["mouth_rim", "render_visemes", "shaped"]
 
 Array = NDArray[np.float64]
 
-_SEAM: Final = 0.72
-"""Where closed lips meet, from the lower rim (0) to the upper (1): the lower lip moves more."""
 _UPPER_ARCH, _LOWER_ARCH = 1.7, 2.2
 """Exponents of the opening's outline: a bow above, a bowl below."""
+_AS_WIDE: Final = (0.3, 1.2)
+"""Opening over the photo's own over which the upper lip, which only closing brings down, stays up
+and the jaw falls instead."""
 _WIDE, _ROUND = 0.9, 0.65
 """Widths of the mouth from which on lips are rounded, and are so entirely."""
 _BULGE: Final = 0.4
@@ -41,7 +43,9 @@ _STRAIGHTENED: Final = 0.85
 _SMILE: Final = 0.1
 """Opening of the photo's mouth, IOD, from which on it is a smile that stretches the lips thin."""
 _RELAXED: Final = 0.35
-"""How much thicker lips thinned by a smile become when they are rounded."""
+_THINNED: Final = (0.14, 0.09)
+"""How much thicker lips thinned by a smile become when they are rounded, and from which thickness
+of the lower lip on they count as thinned, IOD."""
 _ROLLED: Final = 0.55
 """Share of the lips' thickness that disappears when they are rolled in entirely."""
 _SKIN_REACH: Final = (0.6, 0.85)
@@ -108,18 +112,19 @@ def _spoken(rig: PortraitRig, shape: LipShape | None) -> Array:
     takes along finds its place in the idle again on the way to the cell's rim.
     """
     if rig.worn is None or shape is None:
-        return shaped(rig.rest, shape)
-    result = shaped(rig.rest - rig.worn.parting, shape)
+        return shaped(rig.rest, shape, seam=rig.mouth.seam)
+    result = shaped(rig.rest - rig.worn.parting, shape, seam=rig.mouth.seam)
     apart = np.linalg.norm(rig.rest[:, None, :2] - rig.rest[LIPS_OUTER, :2], axis=2).min(axis=1)
     return result + rise(apart / rig.iod, 0.0, _MARGIN)[:, None] * rig.worn.parting
 
 
-def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
+def shaped(mesh: NDArray[Any], shape: LipShape | None, *, seam: float = SEAM) -> Array:
     """The portrait's mesh with its lips in a shape.
 
     Args:
         mesh: (>= 468, 3) the portrait at rest, pixels.
         shape: the viseme, None for the lips as they are.
+        seam: where the lips meet when they close, from the lower rim (0) to the upper (1).
 
     Returns:
         (468, 3) mesh; z as it was.
@@ -133,7 +138,7 @@ def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
     upper, lower = local[UPPER_LIP], local[LOWER_LIP]
     moved = local.copy()
     room = _ROOM * max(float(local[CHIN, 1] - lower[0, :, 1].max()), 0.0)
-    moved[UPPER_LIP], moved[LOWER_LIP] = _lips(upper, lower, shape, unit, room)
+    moved[UPPER_LIP], moved[LOWER_LIP] = _lips(upper, lower, shape, unit, room, seam)
     lips = np.unique(np.concatenate([UPPER_LIP.ravel(), LOWER_LIP.ravel()]))
     skin = np.setdiff1d(np.arange(MESH_POINTS), lips)
     moved[skin] += _skin_follows(local, moved, skin)
@@ -142,7 +147,7 @@ def shaped(mesh: NDArray[Any], shape: LipShape | None) -> Array:
 
 
 def _lips(
-    upper: Array, lower: Array, shape: LipShape, unit: float, room: float
+    upper: Array, lower: Array, shape: LipShape, unit: float, room: float, meet: float
 ) -> tuple[Array, Array]:
     """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them.
 
@@ -152,18 +157,22 @@ def _lips(
         shape: the shape.
         unit: one IOD in half mouth widths.
         room: how far the lower lip may fall.
+        meet: where the lips meet, from the lower rim (0) to the upper (1).
     """
-    seam = _SEAM * upper[-1] + (1.0 - _SEAM) * lower[-1]
+    gap = min(shape.opening * unit, room / (1.0 - shape.upper_share))
+    parted = float((lower[-1] - upper[-1])[:, 1].max())
+    meet = meet + (SEAM - meet) * float(rise(gap / max(parted, 1e-6), *_AS_WIDE))
+    seam = meet * upper[-1] + (1.0 - meet) * lower[-1]
     half = max(float(np.abs(seam[:, 0]).max()), 1e-6)
     x = np.clip(np.abs(seam[:, 0]) / half, 0.0, 1.0)
     rounded = float(rise(shape.width, _WIDE, _ROUND))
     middle = float(seam[:, 1].mean())
     line = middle + (1.0 - _STRAIGHTENED * rounded) * (seam[:, 1] - middle)
-    gap = min(shape.opening * unit, room / (1.0 - shape.upper_share))
     bulge = 1.0 - _BULGE * rounded
     up = shape.upper_share * gap * (1.0 - x**_UPPER_ARCH) ** bulge
     down = (1.0 - shape.upper_share) * gap * (1.0 - x**_LOWER_ARCH) ** bulge
-    stretched = float(rise((lower[-1] - upper[-1])[:, 1].max() / unit, 0.0, _SMILE))
+    stretched = float(rise(parted / unit, 0.0, _SMILE))
+    stretched *= float(rise((lower[0] - lower[-1])[:, 1].max() / unit, *_THINNED))
     thick = shape.puff * (1.0 - _ROLLED * shape.roll) * (1.0 + _RELAXED * rounded * stretched)
     tuck = shape.tuck * unit * (1.0 - x**_LOWER_ARCH)
     depth = np.linspace(1.0, 0.0, len(lower))[:, None]  # outer edge 1, inner rim 0
@@ -191,7 +200,8 @@ def _skin_follows(local: Array, moved: Array, skin: NDArray[np.intp]) -> Array:
     reach = np.clip(_GAUSSIAN_SLOPE * furthest / _STEEPEST, *_SKIN_REACH)
     fade = np.exp(-((apart.min(axis=1) / reach) ** 2))
     nose, lip = local[NOSE_BASE, 1], local[edge, 1].min()
-    fade *= rise(local[skin, 1], nose, 0.3 * nose + 0.7 * lip)
+    beside = rise(np.abs(local[skin, 0]), 0.6, 1.1)
+    fade *= rise(local[skin, 1], nose, (1.0 - beside) * (0.3 * nose + 0.7 * lip) + beside * 0.25)
     return np.asarray(shift * fade[:, None])
 
 

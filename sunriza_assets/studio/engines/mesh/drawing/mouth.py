@@ -5,8 +5,10 @@ the gap between the inner lip rims of the *frame* is filled anew:
 
 * photo closed, and the template brings the clip's mouth: that, toned to the portrait's light;
 * photo closed, nothing to borrow: a painted cavity with tongue and teeth;
-* photo shows teeth: its own, which hang from the upper lip and never stretch, before a painted
-  cavity. (Teeth of the clip behind teeth of the photo would be two rows of upper teeth.)
+* photo shows teeth: its own. The upper ones belong to the skull: a lip that comes down covers them,
+  one that rises takes them along, for nobody has seen what is above. What is below their edge goes
+  with the lower lip. Between both is a painted cavity. (Teeth of the clip behind teeth of the
+  photo would be two rows of upper teeth.)
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ from sunriza_assets.studio.engines.mesh.drawing.skin import (
     toned,
 )
 from sunriza_assets.studio.engines.mesh.easing import rise, smoothstep
-from sunriza_assets.studio.engines.mesh.lips import lip_gap
+from sunriza_assets.studio.engines.mesh.lips import SEAM, lip_gap
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance, skull_centre
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
@@ -61,8 +63,27 @@ _PURSED: Final = (0.05, 0.40)
 """Narrowing of the mouth over which it counts as pursed."""
 _SEAM_INSET: Final = 0.016
 """How far the line between closed lips, which no parted lip has, is stepped over, IOD."""
-_OWN_TEETH: Final = 0.84
-"""Share of the photo's own opening that is teeth; what is below is shadow and lip."""
+_OWN_TEETH: Final = (0.25, 0.84)
+"""Share of the photo's own opening that the upper teeth take up, least and most; what is below is
+shadow and lip even where that is as bright as they are."""
+_TOOTH: Final = 0.65
+"""Whiteness down to which it is still a tooth, share of the whitest in its column."""
+_LIP_OVER_TEETH: Final = 0.025
+_LIP_DESCENDS: Final = 0.08
+"""How far above the edge of the upper teeth closed lips meet, and how far an upper lip that a
+smile has drawn up comes down at most, IOD."""
+_FRINGE: Final = 0.014
+"""How much of the photo's teeth has crept over the rim of its lips, IOD: closed lips show none."""
+_TOUCHING: Final = (0.004, 0.03)
+"""Opening over which lips that a photo shows parted cease to touch, IOD: till then there is a line
+between them, which the photo does not have."""
+_LINE: Final = 0.35
+_LINE_WIDTH: Final = 0.008
+"""How much light is left in its middle, and from there to where it is 1/e as dark, IOD."""
+_CORNERS: Final = (0.9, 1.0)
+"""Where on the way to the corners of the mouth it ends: they touch in the photo, too."""
+_TWO_ROWS: Final = (0.3, 0.5)
+"""Share of the photo's opening below the upper teeth from which on there is more than shadow."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +111,9 @@ class _Gap:
     window: tuple[slice, slice]
     column: Plane
     """0 at the left corner, 1 at the right."""
+    place: Plane
+    """Where along the photo's own rims, in vertices: these belong to the skull, but no tooth is
+    looked for beyond the corners of a mouth that has widened."""
     growth: Plane
     """Opening beyond the photo's own in this column, IOD."""
     inside: Inside
@@ -117,19 +141,24 @@ class MouthPainter:
         self._shows_teeth = self.opening > OPEN_PHOTO
         teeth = _brightest_between_lips(picture, self._points) if self._shows_teeth else None
         self._palette = Palette.of(self.skin, lip_colour(picture, points), teeth=teeth)
+        self._teeth_end = _end_of_upper_teeth(picture, self._points) if self._shows_teeth else 0.0
+        descent = np.clip(self._teeth_end * self.opening - _LIP_OVER_TEETH, 0.0, _LIP_DESCENDS)
+        self.seam = 1.0 - float(descent) / self.opening if self._shows_teeth else SEAM
+        """Where the lips meet when they close, from the lower rim (0) to the upper (1)."""
 
     def lip_sources(self, head: HeadMotion, points: NDArray[Any]) -> Array:
         """Where the lips are read from, as offsets from the portrait's mesh, (468, 3) pixels.
 
         Parting lips have no seam: the dark line between them must not follow either, so the rims
-        are read a little further out the wider they part.
+        are read a little further out the wider they part. Nor do closing lips show what of the
+        photo's teeth lies on their rims.
         """
         offsets = np.zeros((MESH_POINTS, 3))
-        if self._shows_teeth:
-            return offsets
-        apart = rise(self._growth(head, points), *_ONSET)[:, None]
+        growth = self._growth(head, points)
+        apart = rise(-growth if self._shows_teeth else growth, *_ONSET)[:, None]
+        share = _FRINGE if self._shows_teeth else _SEAM_INSET
         down = self._points[LOWER_LIP[0, 5], :2] - self._points[UPPER_LIP[0, 5], :2]
-        inset = _SEAM_INSET * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
+        inset = share * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
         for row, share in ((-1, 1.0), (-2, 0.5)):
             offsets[UPPER_LIP[row, 1:-1], :2] = -share * apart[1:-1] * inset
             offsets[LOWER_LIP[row, 1:-1], :2] = share * apart[1:-1] * inset
@@ -152,8 +181,11 @@ class MouthPainter:
         soft = max(1.0 / gap.iod, 0.016)
         covered = np.clip(inside.below_upper / soft + 0.35, 0.0, 1.0)
         covered *= np.clip(inside.above_lower / soft + 0.35, 0.0, 1.0)
-        growth = np.abs(gap.growth) if self._shows_teeth else gap.growth
-        covered *= rise(growth, *_ONSET)
+        if self._shows_teeth:
+            covered *= rise(np.abs(gap.growth).max(), *_ONSET)
+            canvas, covered = self._touching(canvas, covered, gap)
+        else:
+            covered *= rise(gap.growth, *_ONSET)
         view = frame[gap.window]
         mixed = view + covered[:, :, None] * (canvas - view)
         view[...] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
@@ -171,7 +203,9 @@ class MouthPainter:
             most = 0.55 * inside.gap
         if self._shows_teeth:
             canvas *= inside.light(self._palette)
-            canvas = self._own_teeth(canvas, gap, head, most)
+            below = float(rise(1.0 - self._teeth_end, *_TWO_ROWS))
+            below *= 1.0 - max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
+            canvas = self._own_inside(canvas, gap, most, below=below)
         else:
             canvas = paint_upper_teeth(canvas, inside, self._palette, most=most)
             canvas *= inside.light(self._palette)
@@ -220,7 +254,11 @@ class MouthPainter:
             roundness=float(rise(iod * growth[4:7].mean() / width, *_ROUND)),
             pursed=float(rise(1.0 - width / np.ptp(rest[:, 0]), *_PURSED)),
         )
-        return _Gap(box, column, _along(upper[:, 0], growth, at), inside, iod)
+        knots = np.arange(len(upper), dtype=np.float64)
+        fixed = np.interp(at, np.maximum.accumulate(rest[:, 0]), knots) - knots.mean()
+        place = 10.0 * column - knots.mean()
+        place = np.where(np.abs(fixed) < np.abs(place), fixed, place) + knots.mean()
+        return _Gap(box, column, place, _along(upper[:, 0], growth, at), inside, iod)
 
     def _from_clip(self, gap: _Gap, texture: Image, clip_skin: NDArray[Any]) -> Plane:
         """(h, w, 3) the clip's mouth fitted into the gap, in the portrait's light."""
@@ -237,21 +275,77 @@ class MouthPainter:
         read = read_at(inner, places)
         return np.asarray(read * shade[:, :, None], dtype=np.float32)
 
-    def _own_teeth(self, canvas: Plane, gap: _Gap, head: HeadMotion, most: Plane | float) -> Plane:
-        """Hang what the photo shows between its lips from the frame's upper lip."""
-        place = gap.column * (len(UPPER_RIM) - 1)
-        knots = np.arange(len(UPPER_RIM))
-        x, y = (np.interp(place, knots, self._points[UPPER_RIM, axis]) for axis in (0, 1))
-        along = self._points[UPPER_RIM[-1], :2] - self._points[UPPER_RIM[0], :2]
+    def _own_inside(self, canvas: Plane, gap: _Gap, most: Plane | float, *, below: float) -> Plane:
+        """Lay what the photo shows between its lips over `canvas`.
+
+        Args:
+            canvas: (h, w, 3) what is behind it.
+            gap: where.
+            most: how far below the upper lip its teeth may reach, IOD.
+            below: 0-1 how much is seen of what is below the upper teeth.
+        """
+        inside, place = gap.inside, gap.place
+        bow = np.polynomial.Polynomial.fit(np.arange(11), self._rest_gap / self._iod, 4)
+        opened = np.maximum(bow(place), 0.0)  # no tooth follows the lip's own outline
+        reach = self._teeth_end * opened
+        light = np.asarray(inside.let_in ** (0.5 * self._palette.shade), dtype=np.float32)
+        from_upper = np.maximum(inside.below_upper, inside.below_root)
+        for rim, down, spare, share in (
+            (LOWER_RIM, -inside.above_lower, opened - reach - inside.above_lower, below),
+            (UPPER_RIM, from_upper, np.minimum(reach - from_upper, most - inside.below_upper), 1.0),
+        ):
+            cover = share * rise(spare, -0.008, 0.008)
+            own = light * self._photo_at(rim, place, down)
+            canvas = canvas + cover[:, :, None] * (own - canvas)
+        return np.asarray(canvas, dtype=np.float32)
+
+    def _touching(self, canvas: Plane, covered: Plane, gap: _Gap) -> tuple[Plane, Plane]:
+        """Where lips touch that the photo shows parted: those lips and the line between them.
+
+        A warp cannot bring them together without a trace of the teeth that were there.
+
+        Returns:
+            The canvas with it, and how much of the canvas is seen, now beyond the rims, too.
+        """
+        inside = gap.inside
+        touching = (1.0 - rise(inside.gap, *_TOUCHING)) * rise(-gap.growth, *_ONSET)
+        touching *= 1.0 - rise(inside.side, *_CORNERS)
+        off = 0.5 * (inside.below_upper - inside.above_lower)  # from the line, down
+        upper = self._photo_at(UPPER_RIM, gap.place, np.minimum(off, 0.0) - _FRINGE)
+        lower = self._photo_at(LOWER_RIM, gap.place, np.maximum(off, 0.0) + _FRINGE)
+        lips = np.where(off[:, :, None] < 0.0, upper, lower)
+        line = 1.0 - (1.0 - _LINE) * np.exp(-((off / _LINE_WIDTH) ** 2))
+        lips = lips * line[:, :, None] ** self._palette.shade
+        canvas = canvas + touching[:, :, None] * (lips - canvas)
+        around = touching * (1.0 - rise(np.abs(off), _FRINGE, 2.0 * _FRINGE))
+        return np.asarray(canvas, dtype=np.float32), np.maximum(covered, around)
+
+    def _photo_at(self, rim: NDArray[np.intp], place: Plane, down: Plane) -> Plane:
+        """(h, w, 3) the photo `down` IOD below places (in vertices) along one of its rims."""
+        knots = np.arange(len(rim))
+        x, y = (np.interp(place, knots, self._points[rim, axis]) for axis in (0, 1))
+        along = self._points[rim[-1], :2] - self._points[rim[0], :2]
         along = along / max(float(np.linalg.norm(along)), 1e-6)
-        down = gap.inside.below_upper * self._iod  # pixels of the portrait
+        down = down * self._iod
         places = np.dstack([x - along[1] * down - 0.5, y + along[0] * down - 0.5])
-        own = read_at(self._picture, places.astype(np.float32)).astype(np.float32)
-        own *= np.float32(gap.inside.let_in) ** (0.5 * self._palette.shade)
-        bow = np.polynomial.Polynomial.fit(knots, self._rest_gap, 4)  # no tooth follows the lip
-        reach = np.minimum(_OWN_TEETH * bow(place) / self._iod, most)
-        cover = rise(reach - gap.inside.below_upper, -0.008, 0.008)
-        return np.asarray(canvas + cover[:, :, None] * (own - canvas), dtype=np.float32)
+        return np.asarray(read_at(self._picture, places.astype(np.float32)), dtype=np.float32)
+
+
+def _end_of_upper_teeth(picture: Image, points: Array) -> float:
+    """Where the upper teeth end in an open mouth, as a share of its opening: in the middle.
+
+    Teeth are white: their least channel is far above that of lips and of tongues, and above all of
+    a cavity. In a grey picture it is the dark line below them that ends them.
+    """
+    down = np.linspace(0.1, 1.0, 46)
+    middle = slice(3, 8)
+    upper, lower = points[UPPER_RIM[middle], :2], points[LOWER_RIM[middle], :2]
+    places = upper + down[:, None, None] * (lower - upper) - 0.5
+    white = np.median(read_at(picture, places.astype(np.float32)).min(axis=2), axis=1)
+    top = int(white[: len(down) * 2 // 3].argmax())
+    ended = np.flatnonzero(white[top:] < _TOOTH * white[top])
+    end = down[top + ended[0]] if len(ended) else 1.0
+    return float(np.clip(end, *_OWN_TEETH))
 
 
 def _brightest_between_lips(picture: Image, points: Array) -> Plane:

@@ -120,7 +120,7 @@ class Transfer:
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
         own_gap = 1.0 if rig.worn is None else 1.0 - rig.worn.lips_set
         closed = own_gap * _closed_share(rig, neutral, parameters)
-        self._lips = LipKeeper(rig.mesh, closed=closed)
+        self._lips = LipKeeper(rig.mesh, closed=closed, seam=rig.mouth.seam)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
         self._firmness = float(np.interp(gain, (1.0, limits.EXAGGERATED), _FIRMNESS))
         self.track = np.stack([rim.track(self._free(frame)) for frame in range(len(self))])
