@@ -5,10 +5,8 @@ the gap between the inner lip rims of the *frame* is filled anew:
 
 * photo closed, and the template brings the clip's mouth: that, toned to the portrait's light;
 * photo closed, nothing to borrow: a painted cavity with tongue and teeth;
-* photo shows teeth: its own. The upper ones belong to the skull: a lip that comes down covers them,
-  one that rises takes them along, for nobody has seen what is above. What is below their edge goes
-  with the lower lip. Between both is a painted cavity. (Teeth of the clip behind teeth of the
-  photo would be two rows of upper teeth.)
+* photo shows teeth: its own before a painted cavity, see `photo_mouth`. (Teeth of the clip behind
+  teeth of the photo would be two rows of upper teeth.)
 """
 
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from sunriza_assets.studio.engines.mesh.drawing.cavity import (
     paint_tongue,
     paint_upper_teeth,
 )
+from sunriza_assets.studio.engines.mesh.drawing.photo_mouth import FRINGE, PhotoMouth
 from sunriza_assets.studio.engines.mesh.drawing.sampling import read_at
 from sunriza_assets.studio.engines.mesh.drawing.skin import (
     deepened,
@@ -63,27 +62,6 @@ _PURSED: Final = (0.05, 0.40)
 """Narrowing of the mouth over which it counts as pursed."""
 _SEAM_INSET: Final = 0.016
 """How far the line between closed lips, which no parted lip has, is stepped over, IOD."""
-_OWN_TEETH: Final = (0.25, 0.84)
-"""Share of the photo's own opening that the upper teeth take up, least and most; what is below is
-shadow and lip even where that is as bright as they are."""
-_TOOTH: Final = 0.65
-"""Whiteness down to which it is still a tooth, share of the whitest in its column."""
-_LIP_OVER_TEETH: Final = 0.025
-_LIP_DESCENDS: Final = 0.08
-"""How far above the edge of the upper teeth closed lips meet, and how far an upper lip that a
-smile has drawn up comes down at most, IOD."""
-_FRINGE: Final = 0.014
-"""How much of the photo's teeth has crept over the rim of its lips, IOD: closed lips show none."""
-_TOUCHING: Final = (0.004, 0.03)
-"""Opening over which lips that a photo shows parted cease to touch, IOD: till then there is a line
-between them, which the photo does not have."""
-_LINE: Final = 0.35
-_LINE_WIDTH: Final = 0.008
-"""How much light is left in its middle, and from there to where it is 1/e as dark, IOD."""
-_CORNERS: Final = (0.9, 1.0)
-"""Where on the way to the corners of the mouth it ends: they touch in the photo, too."""
-_TWO_ROWS: Final = (0.3, 0.5)
-"""Share of the photo's opening below the upper teeth from which on there is more than shadow."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +116,17 @@ class MouthPainter:
         self.skin = skin_around_mouth(picture, points)
         self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
-        self._shows_teeth = self.opening > OPEN_PHOTO
-        teeth = _brightest_between_lips(picture, self._points) if self._shows_teeth else None
-        self._palette = Palette.of(self.skin, lip_colour(picture, points), teeth=teeth)
-        self._teeth_end = _end_of_upper_teeth(picture, self._points) if self._shows_teeth else 0.0
-        descent = np.clip(self._teeth_end * self.opening - _LIP_OVER_TEETH, 0.0, _LIP_DESCENDS)
-        self.seam = 1.0 - float(descent) / self.opening if self._shows_teeth else SEAM
+        self._photo = PhotoMouth(points, picture) if self.opening > OPEN_PHOTO else None
+        self._palette = Palette.of(
+            self.skin,
+            lip_colour(picture, points),
+            teeth=self._photo.tooth_colour if self._photo else None,
+        )
+
+    @property
+    def seam(self) -> float:
         """Where the lips meet when they close, from the lower rim (0) to the upper (1)."""
+        return self._photo.seam if self._photo else SEAM
 
     def lip_sources(self, head: HeadMotion, points: NDArray[Any]) -> Array:
         """Where the lips are read from, as offsets from the portrait's mesh, (468, 3) pixels.
@@ -155,10 +137,10 @@ class MouthPainter:
         """
         offsets = np.zeros((MESH_POINTS, 3))
         growth = self._growth(head, points)
-        apart = rise(-growth if self._shows_teeth else growth, *_ONSET)[:, None]
-        share = _FRINGE if self._shows_teeth else _SEAM_INSET
+        apart = rise(-growth if self._photo else growth, *_ONSET)[:, None]
+        reach = FRINGE if self._photo else _SEAM_INSET
         down = self._points[LOWER_LIP[0, 5], :2] - self._points[UPPER_LIP[0, 5], :2]
-        inset = share * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
+        inset = reach * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
         for row, share in ((-1, 1.0), (-2, 0.5)):
             offsets[UPPER_LIP[row, 1:-1], :2] = -share * apart[1:-1] * inset
             offsets[LOWER_LIP[row, 1:-1], :2] = share * apart[1:-1] * inset
@@ -177,20 +159,23 @@ class MouthPainter:
         if gap is None:
             return
         inside = gap.inside
-        canvas = self._teeth_and_tongue(gap, head, mouth)
+        canvas = self._teeth_and_tongue(gap, mouth)
         soft = max(1.0 / gap.iod, 0.016)
         covered = np.clip(inside.below_upper / soft + 0.35, 0.0, 1.0)
         covered *= np.clip(inside.above_lower / soft + 0.35, 0.0, 1.0)
-        if self._shows_teeth:
+        if self._photo:
             covered *= rise(np.abs(gap.growth).max(), *_ONSET)
-            canvas, covered = self._touching(canvas, covered, gap)
+            shut = rise(-gap.growth, *_ONSET)
+            canvas, covered = self._photo.close_over(
+                canvas, covered, inside, gap.place, self._palette, shut=shut
+            )
         else:
             covered *= rise(gap.growth, *_ONSET)
         view = frame[gap.window]
         mixed = view + covered[:, :, None] * (canvas - view)
         view[...] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
-    def _teeth_and_tongue(self, gap: _Gap, head: HeadMotion, mouth: Mouth) -> Plane:
+    def _teeth_and_tongue(self, gap: _Gap, mouth: Mouth) -> Plane:
         """(h, w, 3) everything between the lips, from back to front."""
         inside = gap.inside
         canvas = paint_cavity(inside, self._palette)
@@ -201,11 +186,12 @@ class MouthPainter:
         if mouth.lower_teeth > 0.0:
             canvas = paint_lower_teeth(canvas, inside, self._palette, share=mouth.lower_teeth)
             most = 0.55 * inside.gap
-        if self._shows_teeth:
+        if self._photo:
             canvas *= inside.light(self._palette)
-            below = float(rise(1.0 - self._teeth_end, *_TWO_ROWS))
-            below *= 1.0 - max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
-            canvas = self._own_inside(canvas, gap, most, below=below)
+            hidden = max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
+            canvas = self._photo.lay_over(
+                canvas, inside, gap.place, self._palette, most=most, below=1.0 - hidden
+            )
         else:
             canvas = paint_upper_teeth(canvas, inside, self._palette, most=most)
             canvas *= inside.light(self._palette)
@@ -228,7 +214,7 @@ class MouthPainter:
 
     def _gap(self, head: HeadMotion, points: NDArray[Any], shape: tuple[int, ...]) -> _Gap | None:
         growth = self._growth(head, points)
-        if (np.abs(growth) if self._shows_teeth else growth).max() <= _ONSET[0]:
+        if (np.abs(growth) if self._photo else growth).max() <= _ONSET[0]:
             return None
         iod = self._iod * head.scale
         upper, lower = points[UPPER_RIM, :2], points[LOWER_RIM, :2]
@@ -274,89 +260,6 @@ class MouthPainter:
         inner = deepened(toned(texture, clip_skin, self.skin), self.skin, self._palette.shade)
         read = read_at(inner, places)
         return np.asarray(read * shade[:, :, None], dtype=np.float32)
-
-    def _own_inside(self, canvas: Plane, gap: _Gap, most: Plane | float, *, below: float) -> Plane:
-        """Lay what the photo shows between its lips over `canvas`.
-
-        Args:
-            canvas: (h, w, 3) what is behind it.
-            gap: where.
-            most: how far below the upper lip its teeth may reach, IOD.
-            below: 0-1 how much is seen of what is below the upper teeth.
-        """
-        inside, place = gap.inside, gap.place
-        bow = np.polynomial.Polynomial.fit(np.arange(11), self._rest_gap / self._iod, 4)
-        opened = np.maximum(bow(place), 0.0)  # no tooth follows the lip's own outline
-        reach = self._teeth_end * opened
-        light = np.asarray(inside.let_in ** (0.5 * self._palette.shade), dtype=np.float32)
-        from_upper = np.maximum(inside.below_upper, inside.below_root)
-        for rim, down, spare, share in (
-            (LOWER_RIM, -inside.above_lower, opened - reach - inside.above_lower, below),
-            (UPPER_RIM, from_upper, np.minimum(reach - from_upper, most - inside.below_upper), 1.0),
-        ):
-            cover = share * rise(spare, -0.008, 0.008)
-            own = light * self._photo_at(rim, place, down)
-            canvas = canvas + cover[:, :, None] * (own - canvas)
-        return np.asarray(canvas, dtype=np.float32)
-
-    def _touching(self, canvas: Plane, covered: Plane, gap: _Gap) -> tuple[Plane, Plane]:
-        """Where lips touch that the photo shows parted: those lips and the line between them.
-
-        A warp cannot bring them together without a trace of the teeth that were there.
-
-        Returns:
-            The canvas with it, and how much of the canvas is seen, now beyond the rims, too.
-        """
-        inside = gap.inside
-        touching = (1.0 - rise(inside.gap, *_TOUCHING)) * rise(-gap.growth, *_ONSET)
-        touching *= 1.0 - rise(inside.side, *_CORNERS)
-        off = 0.5 * (inside.below_upper - inside.above_lower)  # from the line, down
-        upper = self._photo_at(UPPER_RIM, gap.place, np.minimum(off, 0.0) - _FRINGE)
-        lower = self._photo_at(LOWER_RIM, gap.place, np.maximum(off, 0.0) + _FRINGE)
-        lips = np.where(off[:, :, None] < 0.0, upper, lower)
-        line = 1.0 - (1.0 - _LINE) * np.exp(-((off / _LINE_WIDTH) ** 2))
-        lips = lips * line[:, :, None] ** self._palette.shade
-        canvas = canvas + touching[:, :, None] * (lips - canvas)
-        around = touching * (1.0 - rise(np.abs(off), _FRINGE, 2.0 * _FRINGE))
-        return np.asarray(canvas, dtype=np.float32), np.maximum(covered, around)
-
-    def _photo_at(self, rim: NDArray[np.intp], place: Plane, down: Plane) -> Plane:
-        """(h, w, 3) the photo `down` IOD below places (in vertices) along one of its rims."""
-        knots = np.arange(len(rim))
-        x, y = (np.interp(place, knots, self._points[rim, axis]) for axis in (0, 1))
-        along = self._points[rim[-1], :2] - self._points[rim[0], :2]
-        along = along / max(float(np.linalg.norm(along)), 1e-6)
-        down = down * self._iod
-        places = np.dstack([x - along[1] * down - 0.5, y + along[0] * down - 0.5])
-        return np.asarray(read_at(self._picture, places.astype(np.float32)), dtype=np.float32)
-
-
-def _end_of_upper_teeth(picture: Image, points: Array) -> float:
-    """Where the upper teeth end in an open mouth, as a share of its opening: in the middle.
-
-    Teeth are white: their least channel is far above that of lips and of tongues, and above all of
-    a cavity. In a grey picture it is the dark line below them that ends them.
-    """
-    down = np.linspace(0.1, 1.0, 46)
-    middle = slice(3, 8)
-    upper, lower = points[UPPER_RIM[middle], :2], points[LOWER_RIM[middle], :2]
-    places = upper + down[:, None, None] * (lower - upper) - 0.5
-    white = np.median(read_at(picture, places.astype(np.float32)).min(axis=2), axis=1)
-    top = int(white[: len(down) * 2 // 3].argmax())
-    ended = np.flatnonzero(white[top:] < _TOOTH * white[top])
-    end = down[top + ended[0]] if len(ended) else 1.0
-    return float(np.clip(end, *_OWN_TEETH))
-
-
-def _brightest_between_lips(picture: Image, points: Array) -> Plane:
-    """(3,) colour of the brighter half of what a photo shows in the middle of its open mouth."""
-    down = np.linspace(0.15, 0.75, 9)[:, None, None]
-    middle = slice(3, 8)
-    upper, lower = points[UPPER_RIM[middle], :2], points[LOWER_RIM[middle], :2]
-    places = (upper * (1.0 - down) + lower * down - 0.5).astype(np.float32)
-    colours = read_at(picture, places).reshape(-1, 3).astype(np.float32)
-    brighter = colours[np.argsort(colours.sum(axis=1))[len(colours) // 2 :]]
-    return np.asarray(np.median(brighter, axis=0), dtype=np.float32)
 
 
 def _box_around(
