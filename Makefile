@@ -15,8 +15,8 @@ help: ## Say what there is
 demo: .venv/.installed ## Make the avatar `demo` and show what it cost
 	$(BIN)/sunriza demo
 
-test: models ## The everyday tests
-	$(BIN)/python -m pytest
+test: models ## The everyday tests, two files at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liveportrait
 
