@@ -6,7 +6,8 @@ picture back exactly at rest, whatever the quality of matte and plate; and a lin
 stays straight when the head moves, because only F and a are warped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import cv2
@@ -75,9 +76,26 @@ class Layers:
 
     @property
     def moving(self) -> NDArray[np.int16]:
-        """(H, W, 4) the person's share of the colour, and the matte 0-255; edited in place for a
-        frame. The share may leave 0-255 where matte or plate are wrong: the sum is still right."""
+        """(H, W, 4) the person's share of the colour, and the matte 0-255. The share may leave
+        0-255 where matte or plate are wrong: the sum is still right."""
         return self._moving
+
+    @contextmanager
+    def showing(self, parts: Iterable[tuple[tuple[slice, slice], Image]]) -> Iterator[None]:
+        """For a moment, parts of the picture look otherwise: (window, its content (h, w, 3))."""
+        kept = []
+        for window, content in parts:
+            moving = self._moving[window]
+            kept.append((window, moving.copy()))
+            moving[..., :3] = content
+            if self._plate is not None:
+                alpha = np.ascontiguousarray(moving[..., 3]).astype(np.uint8)
+                moving[..., :3] -= _behind(self._plate[window], alpha)
+        try:
+            yield
+        finally:
+            for window, moving in reversed(kept):
+                self._moving[window] = moving
 
     def paint(self, frame: Image, moved: BackwardMap) -> None:
         """Lay the person, gone where the map says, over the plate, in place.

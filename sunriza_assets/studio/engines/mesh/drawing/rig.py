@@ -108,13 +108,8 @@ class PortraitRig:
         for window, eye in drawn:  # where they stand, for what does not move is not read again
             frame[window] = eye
         if sources is not None:
-            moving = self._layers.moving
-            kept = [(window, moving[window].copy()) for window, _ in drawn]
-            for window, eye in drawn:
-                moving[window][..., :3] = eye
-            self._layers.paint(frame, sources)
-            for window, content in kept:
-                moving[window] = content
+            with self._layers.showing(drawn):
+                self._layers.paint(frame, sources)
         self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
         return frame
 

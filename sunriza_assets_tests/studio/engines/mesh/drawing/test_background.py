@@ -24,6 +24,25 @@ def test_at_rest_the_layers_are_the_picture(picture: Image, matte: np.ndarray) -
     assert np.array_equal(layers.compose(layers.moving, EVERYWHERE), picture)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    arrays.arrays(np.uint8, (24, 32, 3)),
+    arrays.arrays(np.uint8, (8, 12, 3)),
+    arrays.arrays(np.float32, (24, 32), elements=st.floats(0, 1, width=32)),
+)
+def test_what_is_shown_for_a_moment_is_shown_as_it_is(
+    picture: Image, part: Image, matte: np.ndarray
+) -> None:
+    """Where the matte doubts that it is the person, too: an eye next to a bright wall."""
+    layers, window = Layers(picture, matte), (slice(5, 13), slice(9, 21))
+    before = layers.moving.copy()
+    changed = picture.copy()
+    changed[window] = part
+    with layers.showing([(window, part)]):
+        assert np.array_equal(layers.compose(layers.moving, EVERYWHERE), changed)
+    assert np.array_equal(layers.moving, before)
+
+
 def test_without_a_matte_there_is_one_layer(portrait: Image) -> None:
     layers = Layers(portrait, None)
     assert np.array_equal(layers.compose(layers.moving, EVERYWHERE), portrait)
