@@ -73,6 +73,9 @@ class IdleConfig(_Layer):
         description="neutral, happy, sad, angry, surprised, fearful or disgusted, all along.",
     )
     emotion_strength: float | None = Field(None, description="How much of it is worn, 0-1 (1).")
+    denoise: float | None = Field(
+        None, description="How much of the portrait's grain is smoothed at least, 0-20 (0)."
+    )
 
 
 def launchpad_config(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,7 +15,11 @@ from sunriza_assets.assets.told import data_version, previewed, sha256_of
 from sunriza_assets.config import IdleConfig, TemplateConfig
 from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.studio.parameters import overridden, resolve
+from sunriza_assets.studio.parameters import RenderParameters, overridden, resolve
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.engines.base import Rendering
+    from sunriza_assets.studio.media.encode import VideoWriter
 
 __all__ = ["idle_video", "motion_template"]
 
@@ -111,6 +115,7 @@ def idle_video(
     """
     from sunriza_assets.studio.media.encode import idle_writer
     from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.grain import as_little_as_will_do
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
 
@@ -123,15 +128,22 @@ def idle_video(
         with step.watch.stage("load"):
             choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
-        with step.watch.stage("plan", gpu=True):
-            rendering = choice.engine.render(portrait, template, parameters)
         folder = step.folder / "idle"
         folder.mkdir()
         video = folder / "idle.mp4"
-        frames = step.watch.iterate("render", rendering.frames(), gpu=True)
-        with step.watch.stage("encode"), idle_writer(video, rate=rendering.rate) as writer:
-            for frame in counted(frames, rendering.frame_count, step.progress):
-                writer.write(frame)
+
+        def make(parameters: RenderParameters) -> "tuple[Rendering, VideoWriter]":
+            with step.watch.stage("plan", gpu=True):
+                rendering = choice.engine.render(portrait, template, parameters)
+            frames = step.watch.iterate("render", rendering.frames(), gpu=True)
+            with step.watch.stage("encode"), idle_writer(video, rate=rendering.rate) as writer:
+                for frame in counted(frames, rendering.frame_count, step.progress):
+                    writer.write(frame)
+            return rendering, writer
+
+        (rendering, writer), parameters = as_little_as_will_do(
+            parameters, make, context.log.warning
+        )
         info, quality = writer.info, writer.quality.to_dict()
         sheet = {
             "engine": choice.engine.name,

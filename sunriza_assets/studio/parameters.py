@@ -25,6 +25,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "scale_multiplier": (0.0, 2.0),
     "stitching_retargeting_eyes_width": (256, 4096),
     "emotion_strength": (0.0, 1.0),
+    "denoise": (0.0, 20.0),
     "fps": (1, 60),
     "loop_seconds": (3.0, 10.0),
     "max_seconds": (1.0, 10.0),
@@ -93,6 +94,9 @@ class RenderParameters:
     """What the portrait feels all along, whatever the clip does on top; see `studio.emotions`."""
     emotion_strength: float = 1.0
     """How much of the emotion is worn, 0-1; the driving multiplier leaves it alone."""
+    denoise: float = 0.0
+    """How strongly the portrait's grain is smoothed before it moves, 0-20 grey levels; at least
+    so, and more where the idle could not be encoded within its limits otherwise."""
     max_seconds: float = 10.0
     """Seconds of the clip used, from its start, 1-10."""
     engine: Literal["auto", "mesh", "liveportrait"] = "auto"

@@ -228,6 +228,26 @@ def test_the_page_and_what_the_app_reads_are_linked(
         assert value.url.endswith(f"/{file}")
 
 
+def test_a_grainy_portrait_is_smoothed_and_not_refused(
+    installation: Installation, first: dict[str, Any], tmp_path: Path
+) -> None:
+    """What bends with a face is new in every frame: its grain would not fit into the file."""
+    portrait = np.asarray(Image.open(installation.sample.portrait).convert("RGB")).astype(float)
+    grain = np.random.default_rng(0).normal(0.0, 14.0, portrait.shape)
+    grainy = tmp_path / "grainy.png"
+    Image.fromarray(np.clip(portrait + grain, 0, 255).astype(np.uint8)).save(grainy)
+    add_avatar("grainy", grainy, installation.sample.clip)
+    assets = ["hero_image", "hero_video", "trimmed_video", "motion_template", "idle_video", "atlas"]
+    made = installation.runs.render("grainy", only=assets)
+    assert made["error"] is None
+    told = made["assets"]["idle_video"]["metadata"]
+    assert told["parameters"]["denoise"] > 0
+    assert told["quality"]["mean_ssim"] >= 0.97
+    assert told["quality"]["size_bytes"] <= told["quality"]["budget_bytes"]
+    sharp = first["assets"]["idle_video"]["metadata"]
+    assert sharp["parameters"]["denoise"] == 0, "what fits is left alone"
+
+
 def test_a_missing_upstream_is_named(installation: Installation) -> None:
     add_avatar("fresh", installation.sample.portrait, installation.sample.clip)
     result = installation.runs.render("fresh", only=["mask"])

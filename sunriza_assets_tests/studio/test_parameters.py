@@ -33,6 +33,7 @@ valid = st.fixed_dictionaries(
         "lips": st.sampled_from(CHOICES["lips"]),
         "emotion": st.sampled_from(CHOICES["emotion"]),
         "emotion_strength": st.floats(0, 1),
+        "denoise": st.floats(0, 20),
         "max_seconds": st.floats(1, 10),
         "engine": st.sampled_from(CHOICES["engine"]),
     },
@@ -58,6 +59,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "lips": "clip",
         "emotion": "neutral",
         "emotion_strength": 1.0,
+        "denoise": 0.0,
         "max_seconds": 10.0,
         "engine": "auto",
     }
@@ -158,6 +160,7 @@ def test_text_from_a_command_line_is_read(name: str, text: str, value: object) -
         {"animation_region": "nose"},
         {"emotion": "hungry"},
         {"emotion_strength": 1.5},
+        {"denoise": 21},
         {"engine": 3},
         {"fps": 0},
         {"fps": "fast"},

@@ -43,6 +43,10 @@ _SOUND_BITS: Final = 128_000
 _ENDLESS_S: Final = 3600
 _COMPARED: Final = 5
 """One frame of so many is compared with what was encoded of it."""
+_ENOUGH: Final = 10
+_HOPELESS: Final = 0.005
+"""After so many comparisons a mean that much too low is given up on: later frames have less of the
+rate left than the first."""
 if TYPE_CHECKING:
     from sunriza_assets.studio.media.quality import Likeness
 
@@ -66,7 +70,7 @@ def encode(
 
     Raises:
         MediaError: `no_frames`; `unsupported`: an odd size or frames that differ in size;
-            `not_playable`: it is too large or too unlike the frames to be published.
+            `too_detailed`: it is too large or too unlike the frames to be published.
     """
     with idle_writer(path, rate=rate, crf=crf, encoder=encoder) as writer:
         for frame in frames:
@@ -230,6 +234,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         for packet in packets:
             if self._likeness is not None:
                 self._likeness.encoded(packet)
+                if self._likeness.compared >= _ENOUGH:
+                    self._refuse([_unlike(self._likeness, MIN_SSIM - _HOPELESS)])
             container.mux(packet)
 
     def _judge(self) -> None:
@@ -242,17 +248,21 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             mean_ssim=round(likeness.mean, 5) if likeness is not None else None,
             lowest_ssim=round(likeness.lowest, 5) if likeness is not None else None,
         )
-        problems = []
-        if likeness is not None and likeness.mean < MIN_SSIM:
-            problems.append(f"its likeness is {likeness.mean:.3f}, below {MIN_SSIM}")
-        if likeness is not None and self.info.size_bytes > budget:
-            problems.append(f"it has {self.info.size_bytes} bytes, more than {budget}")
-        if problems:
+        if likeness is not None:
+            large = f"it has {self.info.size_bytes} bytes, more than {budget}"
+            self._refuse(
+                [_unlike(likeness, MIN_SSIM), large if self.info.size_bytes > budget else None]
+            )
+
+    def _refuse(self, problems: list[str | None]) -> None:
+        """Raise for the problems that there are."""
+        found = [problem for problem in problems if problem]
+        if found:
             raise MediaError(
-                f"The clip may not be published: {'; '.join(problems)}",
+                f"The clip may not be published: {'; '.join(found)}",
                 where=self._path,
                 remedy="Choose a smaller size or a picture with less grain.",
-                code="not_playable",
+                code="too_detailed",
             )
 
     def _open(self, width: int, height: int) -> None:
@@ -274,6 +284,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             from sunriza_assets.studio.media.quality import Likeness  # OpenCV: not for the child
 
             self._likeness = Likeness(self._stream.codec_context.extradata, _COMPARED)
+
+
+def _unlike(likeness: "Likeness", least: float) -> str | None:
+    return (
+        f"its likeness is {likeness.mean:.3f}, below {MIN_SSIM}" if likeness.mean < least else None
+    )
 
 
 class _Sound:

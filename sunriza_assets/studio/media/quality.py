@@ -55,6 +55,11 @@ class Likeness:
                 self._scores.append(ssim(wanted, _stored_luma(frame)))
 
     @property
+    def compared(self) -> int:
+        """Frames compared so far."""
+        return len(self._scores)
+
+    @property
     def mean(self) -> float:
         """Mean SSIM of the frames compared."""
         return float(np.mean(self._scores)) if self._scores else 0.0

@@ -5,6 +5,7 @@ Four kinds. *Self*: a clip drives its own first frame, so that the clip is the r
 that every new avatar gets. *Overlay*: its visemes over its idle.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
+from sunriza_assets.studio.media.grain import as_little_as_will_do
 from sunriza_assets.studio.media.seam import seam_ratio
 from sunriza_assets.studio.media.sheet import contact_sheet
 from sunriza_assets.studio.motion.template import MotionTemplate
@@ -53,6 +55,7 @@ _PERSON: Final = 0.02
 """Matte below which a pixel is background."""
 _CLEAR_OF_PERSON: Final = 0.35
 """Distance from the person at which nothing may change, IOD."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,9 +166,12 @@ class Bench:
     def _render(
         self, portrait: Image, clip: Clip, parameters: RenderParameters, idle: Path
     ) -> Rendering:
-        rendering = self._engine.render(portrait, clip.template, parameters)
-        encode(rendering.frames(), idle, rate=rendering.rate, encoder="libx264")
-        return rendering
+        def make(parameters: RenderParameters) -> Rendering:
+            rendering = self._engine.render(portrait, clip.template, parameters)
+            encode(rendering.frames(), idle, rate=rendering.rate, encoder="libx264")
+            return rendering
+
+        return as_little_as_will_do(parameters, make, _log.warning)[0]
 
     def _background(self, rig: PortraitRig, idle: Path) -> float | None:
         """Mean change of what is clear of the person and above the chin; None if nothing is."""

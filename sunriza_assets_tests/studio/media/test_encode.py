@@ -118,7 +118,7 @@ def test_what_cannot_be_alike_and_small_is_refused(tmp_path: Path) -> None:
     noise = (dice.integers(0, 255, (512, 512, 3)).astype(np.uint8) for _ in range(30))
     with pytest.raises(MediaError, match=r"likeness is 0\.\d+, below 0\.97") as refusal:
         encode(noise, tmp_path / "n.mp4", rate=RATE)
-    assert refusal.value.code == "media.not_playable"
+    assert refusal.value.code == "media.too_detailed"
     assert not list(tmp_path.iterdir())
 
 
@@ -179,3 +179,21 @@ def test_one_frame_given_twice_is_two_frames(tmp_path: Path) -> None:
         writer.write_frame(frame)
         writer.write_frame(frame)
     assert [number_of(frame) for frame in read_frames(tmp_path / "a.mp4")] == [3, 3]
+
+
+def test_what_is_hopeless_is_given_up_early(tmp_path: Path) -> None:
+    """Rendering goes on while it is encoded; it is begun anew from a smoother portrait sooner."""
+    dice = np.random.default_rng(0)
+    given = 0
+
+    def noise() -> Iterator[np.ndarray]:
+        nonlocal given
+        for _ in range(300):
+            given += 1
+            yield dice.integers(0, 255, (128, 128, 3)).astype(np.uint8)
+
+    with pytest.raises(MediaError) as refusal:
+        encode(noise(), tmp_path / "n.mp4", rate=RATE, encoder="libx264")
+    assert refusal.value.code == "media.too_detailed"
+    assert given < 150
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.landmarks import PASSES, PRESENT, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.topology import MESH_POINTS
+from sunriza_assets.studio.media.grain import without_grain
 from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["prepare_rig"]
@@ -42,10 +43,11 @@ def prepare_rig(
         scale = matrix[0, 0]
         landmarks = landmarks * scale
         landmarks[:, :2] += matrix[:, 2]
+    person = matte.matte(image)
     return PortraitRig(
-        image,
+        without_grain(image, parameters.denoise, where=person),  # what stands still costs nothing
         landmarks,
-        matte=matte.matte(image),
+        matte=person,
         stitched=parameters.flag_stitching,
         worn=worn_face(landmarks[:MESH_POINTS], parameters),
     )
