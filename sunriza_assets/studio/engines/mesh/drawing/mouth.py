@@ -51,6 +51,8 @@ OPEN_PHOTO: Final = 0.06
 """Inner-lip opening, IOD, from which on a photo counts as showing teeth."""
 _ONSET: Final = (0.006, 0.030)
 """Opening beyond the photo's own over which the interior appears, IOD."""
+_CHANGE_SEEN: Final = (0.003, 0.010)
+"""The same for what replaces the photo's own open mouth, with which it begins."""
 _CLIP_ONSET: Final = (0.010, 0.035)
 """Opening of the clip's mouth over which its picture comes to be trusted, IOD."""
 _ROUND: Final = (0.30, 0.60)
@@ -164,7 +166,7 @@ class MouthPainter:
         covered = np.clip(inside.below_upper / soft + 0.35, 0.0, 1.0)
         covered *= np.clip(inside.above_lower / soft + 0.35, 0.0, 1.0)
         if self._photo:
-            covered *= rise(np.abs(gap.growth).max(), *_ONSET)
+            covered *= rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
             shut = rise(-gap.growth, *_ONSET)
             canvas, covered = self._photo.close_over(
                 canvas, covered, inside, gap.place, self._palette, shut=shut
@@ -190,7 +192,13 @@ class MouthPainter:
             canvas *= inside.light(self._palette)
             hidden = max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
             canvas = self._photo.lay_over(
-                canvas, inside, gap.place, self._palette, most=most, below=1.0 - hidden
+                canvas,
+                inside,
+                gap.place,
+                self._palette,
+                changed=float(rise(np.abs(gap.growth).max(), *_ONSET)),
+                most=most,
+                below=1.0 - hidden,
             )
         else:
             canvas = paint_upper_teeth(canvas, inside, self._palette, most=most)
@@ -214,7 +222,7 @@ class MouthPainter:
 
     def _gap(self, head: HeadMotion, points: NDArray[Any], shape: tuple[int, ...]) -> _Gap | None:
         growth = self._growth(head, points)
-        if (np.abs(growth) if self._photo else growth).max() <= _ONSET[0]:
+        if (np.abs(growth) if self._photo else growth).max() <= _CHANGE_SEEN[0]:
             return None
         iod = self._iod * head.scale
         upper, lower = points[UPPER_RIM, :2], points[LOWER_RIM, :2]

@@ -85,6 +85,7 @@ class PhotoMouth:
         place: Plane,
         palette: Palette,
         *,
+        changed: float,
         most: Plane | float,
         below: float,
     ) -> Plane:
@@ -95,6 +96,8 @@ class PhotoMouth:
             inside: the same pixels in the mouth's coordinates.
             place: (h, w) where along the photo's rims each is, 0-10.
             palette: the mouth's colours.
+            changed: 0 the lips are parted as in the photo, and all between them goes with the upper
+                one; 1 they are not, and teeth and jaw go their own ways.
             most: how far below the upper lip the upper teeth may reach, IOD.
             below: 0-1 how much is seen of what is below them.
 
@@ -102,9 +105,10 @@ class PhotoMouth:
             (h, w, 3) float32.
         """
         opened = np.maximum(self._opening(place), 0.0)
-        teeth = self._teeth_end * opened
+        teeth = (1.0 - changed * (1.0 - self._teeth_end)) * opened
         light = np.asarray(inside.let_in ** (0.5 * palette.shade), dtype=np.float32)
-        from_root = np.maximum(inside.below_upper, inside.below_root)
+        descent = np.maximum(inside.below_root - inside.below_upper, 0.0)
+        from_root = inside.below_upper + changed * descent
         below *= float(rise(1.0 - self._teeth_end, *_TWO_ROWS))
         for rim, down, spare, share in (
             (self._lower, -inside.above_lower, opened - teeth - inside.above_lower, below),

@@ -56,6 +56,9 @@ _OUTLINE_FOLLOWS: Final = (0.4, 0.6, 0.8)
 mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
 _LID_GAIN_SHARE: Final = 0.25
 """How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
+_OPEN_ALREADY: Final = (0.06, 0.14)
+"""Opening of the portrait's lips, IOD, over which their motion is exaggerated less and at last not
+at all: of a smile an exaggerated word makes a laugh, and takes the lips further than any cell."""
 _FIRMNESS: Final = (0.5, 1.0)
 """How firmly the skin around the mouth is held on its track at gain one, where the clip's own
 motion is wanted back, and where motion is exaggerated and takes the skin far off it."""
@@ -108,7 +111,10 @@ class Transfer:
             scale_share=parameters.scale_multiplier,
         )
         face_gain = gain if region in ("all", "exp", "lip") else 0.0
-        lips, held["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, face_gain)
+        lip_gain = min(face_gain, 1.0) + max(face_gain - 1.0, 0.0) * (
+            1.0 - float(rise(rig.mouth.opening, *_OPEN_ALREADY))
+        )
+        lips, held["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, lip_gain)
         brows, held["brows"] = _region_factors(arrays, _BROWS, limits.BROWS, face_gain)
         self._factors = np.stack([brows, lips], axis=1)
         self._lower, self._kept = _vertex_weights(rig.mesh, rig.iod, parameters)
