@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from sunriza_assets.errors import EngineError, FaceError
 from sunriza_assets.studio.engines.base import Engine, Image, Rendering
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.portrait import CROP_SIZE
+from sunriza_assets.studio.engines.mesh.portrait import CROP_SIZE, prepare_rig
 from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
+from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.measures import (
     blink_frames,
     eye_apertures,
     head_angles,
     mouth_aperture,
 )
+from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 
@@ -226,6 +228,40 @@ def test_a_face_crop_need_not_be_searched(
     with pytest.raises(FaceError):
         blank = np.full((128, 128, 3), 127, np.uint8)
         engine.render(blank, make_template(frames=1), plain(flag_do_crop=False))
+
+
+def test_grain_goes_from_the_person_and_stays_in_the_background(
+    portrait: Image, face_mesh: FaceMesh, models: ModelStore
+) -> None:
+    matte = PersonMatte(models)
+    noise = np.random.default_rng(0).normal(0.0, 6.0, portrait.shape)
+    grainy = np.clip(portrait + noise, 0, 255).astype(np.uint8)
+    before, after = (
+        prepare_rig(grainy, resolve({"denoise": strength}), face_mesh, matte).image
+        for strength in (0.0, 6.0)
+    )
+    np.testing.assert_array_equal(before, grainy)
+    apart, person = np.abs(after.astype(int) - grainy).mean(axis=2), matte.matte(grainy)
+    assert apart[person < 0.001].max() == 0
+    assert apart[person > 0.99].mean() > 1.0
+
+
+def test_a_smile_is_not_exaggerated_into_a_laugh(
+    engine: MeshEngine, portrait: Image, make_template: Templates, face_mesh: FaceMesh
+) -> None:
+    """The astronaut's lips are parted; closed lips take the whole gain."""
+    expression = np.zeros((4, 468, 3))
+    expression[2:, np.unique(LOWER_LIP[:, 1:-1]), 1] = 0.08
+    template = make_template(4, expression=expression)
+
+    def opened(gain: float) -> float:
+        said = resolve({"driving_multiplier": gain, "loop": False})
+        frames = list(engine.render(portrait, template, said).frames())
+        seen = [mouth_aperture(face_mesh.portrait(frames[at]).points) for at in (0, 3)]
+        return float(seen[1] - seen[0])
+
+    assert opened(1.0) > 0.02
+    assert opened(1.7) < 1.4 * opened(1.0)
 
 
 def test_the_track_follows_the_mouth(
