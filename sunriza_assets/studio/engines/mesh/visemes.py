@@ -55,6 +55,11 @@ _STEEPEST: Final = 0.7
 """Slope of the skin's displacement up to which it is pressed together and does not fold."""
 _GAUSSIAN_SLOPE: Final = 0.86
 """Steepest slope of exp(-x x)."""
+_BESIDE_NOSE: Final = (0.6, 1.1)
+"""Distance from the middle at which skin is under the nose, and from which on beside it."""
+_CHEEKS_WHOLE: Final = 0.25
+"""Height below the corners of the mouth from which on skin beside the nose takes its whole share: a
+fold from the nose to there bends and has no kink."""
 _SKIN_POWER: Final = 3.0
 _ROOM: Final = 0.52
 """Share of the way down to the chin that the lower lip falls at most; the rest is a chin's skin."""
@@ -200,8 +205,9 @@ def _skin_follows(local: Array, moved: Array, skin: NDArray[np.intp]) -> Array:
     reach = np.clip(_GAUSSIAN_SLOPE * furthest / _STEEPEST, *_SKIN_REACH)
     fade = np.exp(-((apart.min(axis=1) / reach) ** 2))
     nose, lip = local[NOSE_BASE, 1], local[edge, 1].min()
-    beside = rise(np.abs(local[skin, 0]), 0.6, 1.1)
-    fade *= rise(local[skin, 1], nose, (1.0 - beside) * (0.3 * nose + 0.7 * lip) + beside * 0.25)
+    beside = rise(np.abs(local[skin, 0]), *_BESIDE_NOSE)
+    whole = (1.0 - beside) * (0.3 * nose + 0.7 * lip) + beside * _CHEEKS_WHOLE
+    fade *= rise(local[skin, 1], nose, whole)
     return np.asarray(shift * fade[:, None])
 
 
