@@ -111,9 +111,12 @@ class Transfer:
             scale_share=parameters.scale_multiplier,
         )
         face_gain = gain if region in ("all", "exp", "lip") else 0.0
-        lip_gain = min(face_gain, 1.0) + max(face_gain - 1.0, 0.0) * (
-            1.0 - float(rise(rig.mouth.opening, *_OPEN_ALREADY))
-        )
+        own_gap = 1.0 if rig.worn is None else 1.0 - rig.worn.lips_set
+        closed = own_gap * _closed_share(rig, neutral, parameters)
+        self._lips = LipKeeper(rig.mesh, closed=closed, seam=rig.mouth.seam)
+        opening = rig.mouth.opening * float(1.0 - closed[4:7].mean())
+        exaggerated = 1.0 - float(rise(opening, *_OPEN_ALREADY))
+        lip_gain = min(face_gain, 1.0) + exaggerated * max(face_gain - 1.0, 0.0)
         lips, held["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, lip_gain)
         brows, held["brows"] = _region_factors(arrays, _BROWS, limits.BROWS, face_gain)
         self._factors = np.stack([brows, lips], axis=1)
@@ -124,9 +127,6 @@ class Transfer:
         if rig.worn is not None:
             self._closure = rig.worn.closures(self._closure)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
-        own_gap = 1.0 if rig.worn is None else 1.0 - rig.worn.lips_set
-        closed = own_gap * _closed_share(rig, neutral, parameters)
-        self._lips = LipKeeper(rig.mesh, closed=closed, seam=rig.mouth.seam)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
         self._firmness = float(np.interp(gain, (1.0, limits.EXAGGERATED), _FIRMNESS))
         self.track = np.stack([rim.track(self._free(frame)) for frame in range(len(self))])
