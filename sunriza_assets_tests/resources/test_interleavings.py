@@ -1,5 +1,6 @@
 """Runs, sensors, clients and readers in random order: nothing dangles, is lost or doubled."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +48,8 @@ __all__ = [
 ]
 
 EVERYDAY = range(6)
+ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "300"))
+"""A hundred take half a minute on a quiet machine; CI has half an hour for everything."""
 AT_ONCE = timedelta(seconds=-1)
 """Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
 
@@ -83,7 +86,7 @@ def test_on_files(
         ).play()
 
 
-@pytest.mark.parametrize("seeds", plays(500))
+@pytest.mark.parametrize("seeds", plays(ON_FIREBASE))
 def test_on_firebase(
     avatars: FirestoreAvatars,
     storage: FirebaseStorage,
