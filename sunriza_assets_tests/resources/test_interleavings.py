@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 EVERYDAY = range(6)
-ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "300"))
+ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "200"))
 """A hundred take half a minute on a quiet machine; CI has half an hour for everything."""
 AT_ONCE = timedelta(seconds=-1)
 """Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
