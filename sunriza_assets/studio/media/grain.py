@@ -1,9 +1,9 @@
 """Grain that must go: a portrait whose finest detail cannot be moved and still be encoded.
 
-Grain that stands still costs an encoder nothing. Grain that is bent along with a face is new in
-every frame, and one frame of it costs as much as a second of talking: of a sharp, slightly grainy
-press photo an idle within its budget would resemble its frames by 0.96 instead of 0.97. So
-whatever cannot be afforded is taken out of the portrait before it moves, as little as will do.
+Grain that stands still costs an encoder next to nothing. Grain that is bent along with a face is
+new in every frame: of a sharp, slightly grainy press photo an idle within its budget would resemble
+its frames by 0.96 instead of 0.97. So whatever cannot be afforded is taken out of the portrait
+before it moves, as little as will do (docs/decisions/grain-is-smoothed.md).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Made = TypeVar("Made")
 TOO_DETAILED: Final = "media.too_detailed"
 """Code of the error that frames have which cannot be encoded within the limits of the gate."""
 STRENGTHS: Final = (0.0, 3.0, 6.0, 12.0, 20.0)
-"""What is tried, one after the other; each takes away twice the grain of the one before."""
+"""What is tried, one after the other; each is for about twice the grain of the one before."""
 _PATCH: Final = 5
 _SEARCH: Final = 11
 """Sides of the patches compared and of the square they are looked for in, pixels."""
