@@ -27,7 +27,6 @@ from sunriza_assets.errors import StoreError
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
-    from google.cloud.firestore import Client as FirestoreClient
     from google.cloud.storage import Client as StorageClient
 
 __all__ = ["Firebase", "FirebaseSettings"]
@@ -98,7 +97,9 @@ class Firebase:
     """
 
     def __init__(self, settings: FirebaseSettings) -> None:
-        from google.cloud import firestore, storage
+        from google.cloud import storage
+
+        from resources.firestore_client import FirestoreClient
 
         credentials, own_project = _credentials(settings)
         project = settings.project or own_project
@@ -112,7 +113,7 @@ class Firebase:
         self._project = project
         self._bucket = settings.bucket or f"{project}.firebasestorage.app"
         with google_errors(project):
-            self._firestore: FirestoreClient = firestore.Client(
+            self._firestore = FirestoreClient(
                 project=project, credentials=credentials, database=settings.database
             )
             self._storage: StorageClient = storage.Client(project=project, credentials=credentials)

@@ -10,6 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from resources.avatars_firestore import FirestoreAvatars
+from resources.firestore_client import FirestoreClient
 from sunriza_assets_tests.servers.firestore.server import FirestoreServer
 
 _GIVEN = os.environ.get("FIRESTORE_EMULATOR_HOST")
@@ -54,7 +55,7 @@ def firestore_client(
     """A client of a project of its own, so that tests do not meet."""
     if firestore_server is not None:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_server.host)
-    client = firestore.Client(
+    client = FirestoreClient(
         project=f"test-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials()
     )
     yield client
