@@ -1,5 +1,6 @@
 """The gRPC service `google.firestore.v1.Firestore` over a `Store`, with faults on demand."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from sunriza_assets_tests.servers.firestore import query as queries
 from sunriza_assets_tests.servers.firestore.store import RefusedError, Store
 
 _SERVICE = "google.firestore.v1.Firestore"
+_PORTS = range(20_000, 32_000)
+"""Below those that connections go out from, so that none takes it while a server restarts."""
 
 
 @dataclass
@@ -64,10 +67,11 @@ class FirestoreServer:
         server.add_generic_rpc_handlers((self._handlers(),))
         deadline = time.monotonic() + 10
         while True:
+            port = self.port or secrets.choice(_PORTS)
             try:
-                self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+                self.port = server.add_insecure_port(f"127.0.0.1:{port}")
                 break
-            except RuntimeError:  # the port of a server that was stopped is not free at once
+            except RuntimeError:  # taken, or of a server that was stopped and not free at once
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
