@@ -66,8 +66,8 @@ class LoopPlan:
     asked_s: float | None
     """Length asked for, seconds; None where the best was wanted."""
 
-    def facts(self, rate: Fraction) -> dict[str, Any]:
-        """What is worth telling about it: JSON values."""
+    def facts(self, rate: Fraction, steady: Mapping[str, NDArray[Any]] = _NONE) -> dict[str, Any]:
+        """What is worth telling about it, and about its seam in these arrays: JSON values."""
         return {
             "start_s": round(float(self.start / rate), 4),
             "seconds": round(float(self.frame_count / rate), 4),
@@ -76,6 +76,7 @@ class LoopPlan:
             "distance": round(self.distance, 4),
             "glide_speed": round(self.glide_speed, 4),
             "asked_seconds": self.asked_s,
+            "seam": {name: round(ratio, 4) for name, ratio in self.seam_ratios(steady).items()},
         }
 
     def seam_ratios(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, float]:

@@ -81,8 +81,7 @@ def plan_timing(template: MotionTemplate, parameters: RenderParameters) -> Timin
             steady=steady,
         )
         mixture = plan.mixture.after(mixture)
-        seam = {name: round(ratio, 4) for name, ratio in plan.seam_ratios(steady).items()}
-        facts["loop"] = {**plan.facts(rate), "seam": seam}
+        facts["loop"] = plan.facts(rate, steady)
     timed_ratios = None
     if ratios is not None:
         eyes, lip = (

@@ -103,8 +103,7 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
             steady=steady,
         )
         mixture = plan.mixture.after(mixture)
-        seam = {name: round(ratio, 4) for name, ratio in plan.seam_ratios(steady).items()}
-        facts["loop"] = {**plan.facts(rate), "seam": seam}
+        facts["loop"] = plan.facts(rate, steady)
     timed = dict(arrays)
     for name in _PER_FRAME:
         if len(arrays[name]):
