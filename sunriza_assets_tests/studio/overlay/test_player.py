@@ -99,12 +99,28 @@ LOOK = f"""(() => {{
 }})()"""  # fmt: skip
 
 
-@needs_chromium
-def test_frames_advance_and_each_is_the_one_it_says(page: Page) -> None:
+def assert_frames_are_what_they_say(page: Page) -> None:
     looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
     assert len({look[0] for look in looks}) > 6
     for frame, bar, *_ in looks:
         assert bar == pytest.approx(bar_place(frame), abs=2.0)
+
+
+@needs_chromium
+def test_frames_advance_and_each_is_the_one_it_says(page: Page) -> None:
+    assert_frames_are_what_they_say(page)
+
+
+@needs_chromium
+def test_a_page_that_is_told_late_still_says_which_frame_it_shows(folder: Path) -> None:
+    with open_page((folder / "preview.html").as_uri()) as page:
+        page.wait_for("document.querySelector('canvas').dataset.frame")
+        page.evaluate("""
+          const tell = video.requestVideoFrameCallback.bind(video);
+          video.requestVideoFrameCallback = (told) =>
+            tell((...what) => setTimeout(() => told(...what), 60));
+        """)
+        assert_frames_are_what_they_say(page)
 
 
 AWHILE = "new Promise((done) => setTimeout(() => done(true), 130))"
