@@ -101,7 +101,7 @@ LOOK = f"""(() => {{
 
 def assert_frames_are_what_they_say(page: Page) -> None:
     looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
-    assert len({look[0] for look in looks}) > 6
+    assert len({look[0] for look in looks}) > 3
     for frame, bar, *_ in looks:
         assert bar == pytest.approx(bar_place(frame), abs=2.0)
 
@@ -134,7 +134,7 @@ def test_the_mouth_follows_the_head(page: Page, folder: Path) -> None:
     y, x = np.mgrid[: ROI.h, : ROI.w] + 0.5
     middle = np.array([(mask * x).sum(), (mask * y).sum()]) / mask.sum() + [ROI.x, ROI.y]
     press(page, "AI")
-    page.evaluate("new Promise((done) => setTimeout(() => done(true), 400))")
+    page.wait_for("presence === 1")
     looks = [page.evaluate(LOOK) for _ in range(12) if page.evaluate(AWHILE)]
     press(page, "AI")
     assert np.ptp([look[3] for look in looks]) > 8, "the head stood still: nothing was tested"
@@ -149,20 +149,39 @@ def test_it_is_the_idle_alone_while_it_is_silent(page: Page) -> None:
     assert page.evaluate(LOOK)[4] < 5
 
 
+SPEAK = """
+  document.querySelector('input[type=text]').value = 'Papa, we fly!';
+  document.querySelector('form').requestSubmit();
+"""
+
+
 @needs_chromium
-def test_a_sentence_is_spoken_viseme_by_viseme(page: Page) -> None:
-    page.evaluate("""
-      window.heard = [];
-      new MutationObserver(() => {
-        const now = document.querySelector('canvas').dataset.viseme;
-        if (heard[heard.length - 1] !== now) heard.push(now);
-      }).observe(document.querySelector('canvas'), { attributeFilter: ['data-viseme'] });
-      document.querySelector('input[type=text]').value = 'Papa, we fly!';
-      document.querySelector('form').requestSubmit();
-    """)
-    page.wait_for("heard.length > 3 && heard[heard.length - 1] === ''")
-    heard = [viseme for viseme in page.evaluate("heard") if viseme not in ("", "Rest")]
-    assert heard == ["MBP", "AI", "MBP", "AI", "WQ", "E", "FV", "L", "E"]
+def test_a_sentence_is_spoken_viseme_by_viseme(folder: Path) -> None:
+    """By a clock of the test's own: a page that is held up rightly leaves shapes out."""
+    with open_page((folder / "preview.html").as_uri()) as page:
+        page.wait_for("document.querySelector('canvas').dataset.frame")
+        heard = page.evaluate(f"""(() => {{
+          let now = performance.now();
+          performance.now = () => now;
+          window.requestAnimationFrame = () => 0;
+          {SPEAK}
+          const heard = [];
+          for (let k = 0; k < 300; k++, now += 16) {{
+            draw(now);
+            const shape = document.querySelector('canvas').dataset.viseme;
+            if (heard[heard.length - 1] !== shape) heard.push(shape);
+          }}
+          return heard;
+        }})()""")
+    spoken = [viseme for viseme in heard if viseme not in ("", "Rest")]
+    assert spoken == ["MBP", "AI", "MBP", "AI", "WQ", "E", "FV", "L", "E"]
+    assert heard[-1] == ""
+
+
+@needs_chromium
+def test_speech_begins_when_it_is_asked_for_and_ends_by_itself(page: Page) -> None:
+    assert page.evaluate(f"{SPEAK} saying !== null")
+    page.wait_for("saying === null && document.querySelector('canvas').dataset.viseme === ''")
 
 
 @needs_chromium
