@@ -14,6 +14,7 @@ from resources import google_errors, owned_avatars
 from resources.avatars import Cursor
 from resources.avatars_firestore import FirestoreAvatars
 from sunriza_assets.errors import StoreError
+from sunriza_assets_tests.processes import wait_for
 from sunriza_assets_tests.resources.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
@@ -246,10 +247,11 @@ class TestFaults:
         self, avatars: FirestoreAvatars, client: App, own_server: FirestoreServer
     ) -> None:
         avatars.merge("anna", INPUTS)
-        own_server.fail("Commit", status=None, delay_s=0.3)
+        own_server.fail("Commit", status=None, delay_s=1.5)
+        own_server.calls.clear()
         claiming = threading.Thread(target=avatars.claim, args=("anna", "run-1"))
         claiming.start()
-        time.sleep(0.1)
+        wait_for(lambda: "Commit" in own_server.calls)
         client.save("anna", {"avatarImageUrl": "https://example.com/new.jpg"})
         claiming.join()
         document = avatars.get("anna")

@@ -14,6 +14,7 @@ import pytest
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import AvatarError, StoreError
+from sunriza_assets_tests.processes import wait_for
 from sunriza_assets_tests.resources.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
@@ -148,10 +149,10 @@ def test_a_document_from_the_future_does_not_hide_the_present(
 def test_equal_times_across_a_page_border(avatars: LocalAvatars, client: Editor) -> None:
     for name in ("a", "b", "c", "d", "e"):
         client.replace(name, INPUTS)
-    later = time.time_ns() + 400_000_000  # ahead of the change time, so that it counts
+    later = time.time_ns() + 1_500_000_000  # ahead of the change time, so that it counts
     for name in ("a", "b", "c", "d", "e"):
         os.utime(client.path(name), ns=(later, later))
-    time.sleep(0.5)
+    wait_for(lambda: time.time_ns() > later)
     found, _ = all_changes(avatars, page=2)
     assert [change.avatar_id for change in found] == ["a", "b", "c", "d", "e"]
     assert len({change.document.update_time for change in found if change.document}) == 1
