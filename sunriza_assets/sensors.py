@@ -9,12 +9,14 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
 from resources.avatars import Change, Cursor
 from resources.document import AvatarDocument
+from resources.instants import now
 from resources.publication import tidy
 from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
@@ -30,10 +32,16 @@ KNOWN_PAGE: Final = 500
 """Partitions per tick whose documents are looked for: 100,000 take seventeen hours."""
 INPUTS_TAG: Final = "sunriza/inputs"
 """Run tag: the version of the inputs that the run was asked for."""
-_WAITING: Final = [
+_LATEST: Final = 20
+"""Runs for the same inputs of an avatar that are looked at."""
+_TOLD_WITHIN: Final = timedelta(minutes=2)
+"""How long a run that has ended may take until the document says so."""
+_UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 
 
@@ -89,7 +97,7 @@ def _asking_for_runs(
         if change.document.unsettled:  # a client saved a stale copy over what a run had written
             with _one_document(context, change.avatar_id):
                 stores.avatars.settle(change.avatar_id)
-        if change.document.needs_run and not _is_waiting(context.instance, change.document):
+        if change.document.needs_run and not _is_asked_for(context.instance, change.document):
             requests.append(_request(change.document))
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
@@ -176,18 +184,26 @@ def _request(document: AvatarDocument) -> dg.RunRequest:
     )
 
 
-def _is_waiting(instance: dg.DagsterInstance, document: AvatarDocument) -> bool:
-    """Whether a run for these very inputs is asked for and has not started to read them."""
+def _is_asked_for(instance: dg.DagsterInstance, document: AvatarDocument) -> bool:
+    """Whether a run for these very inputs is on its way to claim the avatar.
+
+    The keys of requests keep a sensor from asking twice, not two sensors from asking once each. A
+    run claims seconds after it has started; and of one that was cancelled or killed before that,
+    the document is told by `cancelled_runs` or `failed_runs`, which come round a little later.
+    """
     tags = {AVATAR_TAG: document.avatar_id, INPUTS_TAG: document.inputs_version}
-    filters = dg.RunsFilter(statuses=_WAITING, tags=tags)
-    return instance.get_runs_count(filters) > 0
+    latest = instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LATEST)
+    claimed = {document.record.run_id, *document.record.earlier}
+    lately = now() - _TOLD_WITHIN
+    return any(
+        one.dagster_run.run_id not in claimed
+        and (not one.dagster_run.is_finished or one.update_timestamp > lately)
+        for one in latest
+    )
 
 
 def _unfinished(instance: dg.DagsterInstance, avatar_id: str) -> bool:
-    filters = dg.RunsFilter(
-        statuses=[*_WAITING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
-        tags={AVATAR_TAG: avatar_id},
-    )
+    filters = dg.RunsFilter(statuses=_UNFINISHED, tags={AVATAR_TAG: avatar_id})
     return instance.get_runs_count(filters) > 0
 
 

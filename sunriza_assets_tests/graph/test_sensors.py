@@ -1,6 +1,7 @@
 """Sensors on a real instance and real documents: what starts a run and what does not."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -146,6 +147,67 @@ def test_the_patrol_finds_what_the_stream_has_passed(
         found += asked(result)
         cursor = result.cursor
     assert set(found) == set(names)
+
+
+def patrolled(instance: dg.DagsterInstance) -> list[str | None]:
+    """Whom the patrol asks for, which does not know what the stream has asked for."""
+    context = dg.build_sensor_context(instance=instance, resources={"stores": Stores()})
+    result = avatar_patrol(context)
+    assert isinstance(result, dg.SensorResult)
+    return asked(result)
+
+
+def run_for(
+    avatars: LocalAvatars, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> dg.DagsterRun:
+    """A run for ada as she is, as a sensor asks for it."""
+    tags = {"dagster/partition": "ada", sensors.INPUTS_TAG: avatars.get("ada").inputs_version}
+    return instance.create_run_for_job(_job(), status=status, tags=tags)
+
+
+@pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
+def test_who_has_been_asked_for_is_not_asked_for_again(
+    home: Home, instance: dg.DagsterInstance, status: str
+) -> None:
+    """A run that has started claims its avatar seconds later."""
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    run_for(avatars, instance, dg.DagsterRunStatus[status])
+    assert asked(tick(instance)) == []
+    assert patrolled(instance) == []
+
+
+@pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
+def test_a_run_that_ends_before_its_claim_is_not_made_up_for_before_that_is_told(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    run_for(avatars, instance, dg.DagsterRunStatus[status])
+    assert patrolled(instance) == []
+    monkeypatch.setattr(sensors, "_TOLD_WITHIN", timedelta(0))
+    assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
+
+
+@pytest.mark.parametrize("status", ["STARTED", "CANCELED", "SUCCESS"])
+def test_a_request_after_the_claim_is_a_new_one(
+    home: Home, instance: dg.DagsterInstance, status: str
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    run = run_for(avatars, instance, dg.DagsterRunStatus[status])
+    avatars.claim("ada", run.run_id)
+    assert patrolled(instance) == []
+    avatars.merge("ada", {"dynamics": {"basic": {"status": "pending"}}})
+    assert patrolled(instance) == ["ada"]
+
+
+def test_a_run_for_other_inputs_does_not_count(home: Home, instance: dg.DagsterInstance) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document())
+    run_for(avatars, instance, dg.DagsterRunStatus.STARTED)
+    avatars.merge("ada", document("b"))
+    assert patrolled(instance) == ["ada"]
 
 
 def test_a_deleted_avatar_leaves_once_nothing_runs(
