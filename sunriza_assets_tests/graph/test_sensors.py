@@ -35,11 +35,15 @@ def document(clip: str = "a") -> dict[str, object]:
     }
 
 
-def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+def tick(
+    instance: dg.DagsterInstance,
+    cursor: str | None = None,
+    sensor: dg.SensorDefinition = avatar_changes,
+) -> dg.SensorResult:
     context = dg.build_sensor_context(
         instance=instance, cursor=cursor, resources={"stores": Stores()}
     )
-    result = avatar_changes(context)
+    result = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -139,11 +143,7 @@ def test_the_patrol_finds_what_the_stream_has_passed(
     found: list[str | None] = []
     cursor: str | None = None
     for _ in range(3):
-        context = dg.build_sensor_context(
-            instance=instance, cursor=cursor, resources={"stores": Stores()}
-        )
-        result = avatar_patrol(context)
-        assert isinstance(result, dg.SensorResult)
+        result = tick(instance, cursor, avatar_patrol)
         found += asked(result)
         cursor = result.cursor
     assert set(found) == set(names)
@@ -151,10 +151,7 @@ def test_the_patrol_finds_what_the_stream_has_passed(
 
 def patrolled(instance: dg.DagsterInstance) -> list[str | None]:
     """Whom the patrol asks for, which does not know what the stream has asked for."""
-    context = dg.build_sensor_context(instance=instance, resources={"stores": Stores()})
-    result = avatar_patrol(context)
-    assert isinstance(result, dg.SensorResult)
-    return asked(result)
+    return asked(tick(instance, sensor=avatar_patrol))
 
 
 def run_for(
@@ -219,14 +216,11 @@ def test_a_deleted_avatar_leaves_once_nothing_runs(
     run = instance.create_run_for_job(
         _job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
     )
-    context = dg.build_sensor_context(instance=instance, resources={"stores": Stores()})
-    result = deleted_avatars(context)
-    assert isinstance(result, dg.SensorResult)
+    result = tick(instance, sensor=deleted_avatars)
     (request,) = result.dynamic_partitions_requests or []
     assert request.partition_keys == ["bob"]
     instance.delete_run(run.run_id)
-    result = deleted_avatars(context)
-    assert isinstance(result, dg.SensorResult)
+    result = tick(instance, sensor=deleted_avatars)
     (request,) = result.dynamic_partitions_requests or []
     assert request.partition_keys == ["bob", "eve"]
 
@@ -240,11 +234,7 @@ def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
     gone: list[str] = []
     cursor: str | None = None
     for _ in range(4):
-        context = dg.build_sensor_context(
-            instance=instance, cursor=cursor, resources={"stores": Stores()}
-        )
-        result = deleted_avatars(context)
-        assert isinstance(result, dg.SensorResult)
+        result = tick(instance, cursor, deleted_avatars)
         cursor = result.cursor
         for request in result.dynamic_partitions_requests or []:
             gone += request.partition_keys
