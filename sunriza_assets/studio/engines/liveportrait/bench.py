@@ -32,6 +32,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     device_name,
     pick_device,
     place,
+    precision_note,
 )
 from sunriza_assets.studio.engines.liveportrait.driving import stitched
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -82,7 +83,8 @@ def measure(
         report: told what is being done.
 
     Returns:
-        JSON values: `device`, `precision`, `batch`, `matmul_tflops`, `stages` (name -> `ms` a
+        JSON values: `device`, `precision`, `precision_note` where it is not the one asked for,
+        `batch`, `matmul_tflops`, `stages` (name -> `ms` a
         frame, and `gflop`, `tflops` where a network runs), `frame_ms`, `frames_per_second`,
         `network_ms`, `network_tflops`, `share_of_matmul`, `memory_mb`, and with a baseline
         `baseline` (`stages`, `frame_ms`), `ratio` and `difference`: `max` and `mean` between both
@@ -93,7 +95,9 @@ def measure(
         EngineError: there is no such device.
     """
     where = pick_device(device)
-    placement = place(where, precision)
+    placement, note = place(where, precision), precision_note(where, precision)
+    if note is not None:
+        report(f"Note: {note}")
     count = batch or BATCH[where.type]
     repeats = rounds or _ROUNDS[where.type]
     report("Making stand-in weights")
@@ -108,6 +112,8 @@ def measure(
             way.run(count=turn > 0)
     rate = matmul_rate(where, placement.dtype)
     result = _told(batched, rate, placement, count)
+    if note is not None:
+        result["precision_note"] = note
     if loop is not None:
         result |= _compared(batched, loop)
     return result

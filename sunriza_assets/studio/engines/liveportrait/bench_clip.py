@@ -28,6 +28,7 @@ _CLIP: Final = (720, 1280)
 """Rows and columns of the clip."""
 _PORTRAIT_SIDE: Final = 1280
 _RATE: Final = Fraction(30)
+_PRECISION: Final = ("precision", "precision_note")
 _WARM_UP_FRAMES: Final = 16
 """As many as the motion extractor reads at a time."""
 
@@ -52,7 +53,8 @@ def measure_clip(
         report: told what is being done.
 
     Returns:
-        JSON values: `device`, `encoder`, `frames`, `extract_s`, `plan_s`, `render_s` (encoding
+        JSON values: `device`, `precision`, `precision_note` where it is not the one asked for,
+        `encoder`, `frames`, `extract_s`, `plan_s`, `render_s` (encoding
         goes on meanwhile), `frames_per_second` of the whole, `gpu_memory_mb` with a GPU.
 
     Raises:
@@ -88,6 +90,7 @@ def measure_clip(
     done = time.perf_counter()
     result: dict[str, Any] = {
         "device": device_name(where),
+        **{name: rendering.facts[name] for name in _PRECISION if name in rendering.facts},
         "encoder": pick_encoder(*rendering.size),
         "frames": rendering.frame_count,
         "extract_s": round(extracted - start, 3),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.errors import EngineError
+from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "device_name",
     "pick_device",
     "place",
+    "precision_note",
     "shrinking_batches",
 ]
 
@@ -59,11 +61,25 @@ def place(device: torch.device, precision: Precision = "auto") -> Placement:
     """A device and the precision of its convolutions.
 
     `auto` is float16 on a GPU, whose eleven bits of mantissa keep batches equal to single frames
-    where bfloat16's eight do not, and float32 on a CPU.
+    where bfloat16's eight do not, and float32 on a CPU. A half precision that the device has no
+    instructions for is replaced by float32, which is both more exact and many times faster there;
+    a warning is logged, and `precision_note` says the same.
     """
     if precision == "auto":
         precision = "float16" if device.type == "cuda" else "float32"
+    note = precision_note(device, precision)
+    if note is not None:
+        _log.warning("%s", note)
+        precision = "float32"
     return Placement(device, _TYPES[precision])
+
+
+def precision_note(device: torch.device, precision: Precision) -> str | None:
+    """Why `place` puts float32 in the place of a precision, for facts and reports; None if not."""
+    if precision == "auto" or computes_natively(device, _TYPES[precision]):
+        return None
+    kind = "GPU" if device.type == "cuda" else "CPU"
+    return f"this {kind} has no {precision} instructions: float32 is used"
 
 
 def device_name(device: torch.device) -> str:

@@ -27,6 +27,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     device_name,
     pick_device,
     place,
+    precision_note,
     shrinking_batches,
 )
 from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
@@ -90,7 +91,8 @@ class LivePortraitEngine:
         Args:
             models_root: the models folder.
             device: cpu or cuda; None takes a CUDA device where there is one.
-            precision: of the painting networks' convolutions; see `device.place`.
+            precision: of the painting networks' convolutions; see `device.place`, which replaces a
+                precision that the device has no instructions for.
             batch: poses painted at once; None takes what suits the device.
             modules: networks to use instead of those in the models folder.
 
@@ -103,7 +105,9 @@ class LivePortraitEngine:
         if modules is None:
             for net in NETS:
                 weight_path(models_root, net)
-        self._placement = place(pick_device(device), precision)
+        where = pick_device(device)
+        self._placement = place(where, precision)
+        self._precision_note = precision_note(where, precision)
         self._batch = batch or BATCH[self._placement.device.type]
         self._faces = FaceReader(models_root)
         self._loading = threading.Lock()
@@ -164,6 +168,7 @@ class LivePortraitEngine:
                 "pasted_back": ready.paste is not None,
                 "device": device_name(placement.device),
                 "precision": str(placement.dtype).removeprefix("torch."),
+                **({"precision_note": self._precision_note} if self._precision_note else {}),
                 "batch": self._machine().painter.batch,
                 "estimated_seconds": round(seconds * count, 1),
             },

@@ -12,6 +12,7 @@ same on every machine.
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -67,9 +68,16 @@ def standard_numbers(name: str, count: int) -> NDArray[np.float64]:
     return np.asarray((fields - _FIELD_MEAN) / math.sqrt(_FIELD_VARIANCE))
 
 
-def seeded_state(net: str) -> dict[str, Tensor]:
-    """The whole state dict of one network (a key of `manifest()`), float32 on the CPU."""
-    shapes = manifest()[net]
+def seeded_state(
+    net: str, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Tensor]:
+    """The whole state dict of one network, float32 on the CPU.
+
+    Args:
+        net: a key of `manifest()`.
+        shapes: of a network with other sizes; None takes the manifest's.
+    """
+    shapes = manifest()[net] if shapes is None else shapes
     state = {key: torch.from_numpy(_tensor(net, key, shape)) for key, shape in shapes.items()}
     for key, tensor in list(state.items()):
         if key.endswith(".weight_orig"):

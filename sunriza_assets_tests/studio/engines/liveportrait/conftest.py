@@ -28,6 +28,12 @@ def modules() -> Iterator[Modules]:
 
 
 @pytest.fixture(scope="package")
+def narrow() -> Modules:
+    """Networks whose W and G have a few channels: a twentieth of the work, on any processor."""
+    return Modules.narrow()
+
+
+@pytest.fixture(scope="package")
 def volume(modules: Modules) -> Tensor:
     """(1, 32, 16, 64, 64) features of the formula picture `source`."""
     with torch.inference_mode():

@@ -1,17 +1,28 @@
 """Devices and precisions; running out of memory halves the batch and goes on."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sunriza_assets.errors import EngineError
+from sunriza_assets.studio.engines.liveportrait import device
+from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.device import (
+    Precision,
     Readback,
     pick_device,
     place,
+    precision_note,
     shrinking_batches,
 )
+
+CPU = torch.device("cpu")
 
 
 @given(count=st.integers(0, 60), size=st.integers(1, 16), room=st.integers(1, 16))
@@ -56,11 +67,48 @@ def test_unknown_devices(name: str) -> None:
         pick_device(name)
 
 
-def test_precisions() -> None:
-    assert pick_device("cpu") == torch.device("cpu")
-    assert place(torch.device("cpu")).dtype == torch.float32
-    assert place(torch.device("cuda")).dtype == torch.float16
-    assert place(torch.device("cuda"), "bfloat16").dtype == torch.bfloat16
+def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    assert pick_device("cpu") == CPU
+    assert place(CPU).dtype == torch.float32
+    assert place(gpu).dtype == torch.float16
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    assert place(gpu, "bfloat16").dtype == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert place(gpu, "bfloat16").dtype == torch.float32
+    assert "GPU has no bfloat16" in (precision_note(gpu, "bfloat16") or "")
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_what_every_machine_computes_is_never_replaced(precision: Precision) -> None:
+    assert computes_natively(CPU, torch.float32)
+    assert precision_note(CPU, precision) is None
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_missing_instructions_are_replaced_aloud(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device, "computes_natively", lambda _device, _type: False)
+    assert place(CPU, precision).dtype == torch.float32
+    assert f"no {precision} instructions" in caplog.text
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="limits of x86 instructions")
+@pytest.mark.parametrize("limit", ["AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"])
+def test_limits_of_onednn_count(limit: str) -> None:
+    """Under the last two oneDNN accepts bfloat16, and is slower with it than with float32."""
+    code = (
+        "import torch\n"
+        "from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively\n"
+        "print([computes_natively(torch.device('cpu'), dtype)"
+        " for dtype in (torch.float32, torch.bfloat16, torch.float16)])"
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": limit}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "[True, False, False]"
 
 
 def test_a_tensor_that_is_here_already_needs_no_journey() -> None:

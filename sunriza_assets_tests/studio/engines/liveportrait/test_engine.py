@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.errors import EngineError, FaceError, MediaError, ModelError
+from sunriza_assets.studio.engines.liveportrait import device as device_module
 from sunriza_assets.studio.engines.liveportrait import engine as engine_module
 from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -52,8 +53,8 @@ def portrait(sample: Sample) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def engine(models_root: Path, modules: Modules) -> LivePortraitEngine:
-    return LivePortraitEngine(models_root, device="cpu", precision="bfloat16", modules=modules)
+def engine(models_root: Path, narrow: Modules) -> LivePortraitEngine:
+    return LivePortraitEngine(models_root, device="cpu", modules=narrow)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,8 @@ def test_frames_are_painted_into_an_untouched_portrait(
     assert rendering.size == portrait.shape[1::-1]
     assert (rendering.rate, rendering.frame_count) == (25, FRAMES)
     assert rendering.track.shape == (FRAMES, 2, 3)
-    assert rendering.facts["precision"] == "bfloat16"
+    assert rendering.facts["precision"] == "float32"
+    assert "precision_note" not in rendering.facts
     assert rendering.facts["estimated_seconds"] > 0
     frames = rendering.frames()
     frame = next(frames)
@@ -210,12 +212,25 @@ def test_float16_that_overflows_becomes_bfloat16_for_good(
         self.overflows_in = torch.float16
 
     monkeypatch.setattr(_Numberer, "__init__", overflowing)
+    monkeypatch.setattr(device_module, "computes_natively", lambda _device, _type: True)
     made = numbering(precision="float16")
     with caplog.at_level(logging.WARNING):
         rendering = made.render(portrait, template, FOLLOWED)
     assert rendering.facts["precision"] == "bfloat16"
     assert "overflows" in caplog.text
     assert len(list(rendering.frames())) == FRAMES
+
+
+def test_a_precision_without_instructions_is_replaced_and_told(
+    numbering: Callable[..., LivePortraitEngine],
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_module, "computes_natively", lambda _, t: t == torch.float32)
+    rendering = numbering(precision="bfloat16").render(portrait, template, FOLLOWED)
+    assert rendering.facts["precision"] == "float32"
+    assert "no bfloat16 instructions" in rendering.facts["precision_note"]
 
 
 def test_numbers_that_are_not_finite_are_an_error(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.fast import sampling, wide
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     Convolution,
@@ -31,6 +32,7 @@ from sunriza_assets.studio.engines.liveportrait.networks.warping import (
     identity_grid,
     sample_volume,
 )
+from sunriza_assets.studio.engines.liveportrait.painter import Painter
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 
 EXACT = Placement(torch.device("cpu"), torch.float32)
@@ -167,6 +169,9 @@ def test_painting(modules: Modules, warped: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not computes_natively(HALF.device, HALF.dtype), reason="no bfloat16 instructions: an hour"
+)
 def test_painting_in_bfloat16_is_near(
     modules: Modules, volume: Tensor, keypoints: dict[str, Tensor]
 ) -> None:
@@ -177,3 +182,16 @@ def test_painting_in_bfloat16_is_near(
     off = (image[:, :, ::8, ::8] - wanted).abs()
     assert off.mean() < 0.012  # measured 0.007; a picture without any motion is off by 0.18
     assert off.max() < 0.15
+
+
+def test_narrow_networks_are_rewritten_exactly_too(narrow: Modules, volume: Tensor) -> None:
+    """One pose through all of W and G, plain and rewritten, in a second on any processor."""
+    source, pose = (
+        torch.randn(1, 21, 3, generator=torch.Generator().manual_seed(n)) / 4 for n in (1, 2)
+    )
+    features = narrow.warping(volume, pose, source)
+    wanted = narrow.generator(features).permute(0, 2, 3, 1)
+    painter = Painter(narrow, EXACT, 1)
+    prepared = painter.prepare(volume, source)
+    assert (painter.warp(prepared, pose) - features).abs().max() < 1e-4
+    assert (painter.paint(features) - wanted).abs().max() < 1e-4

@@ -15,7 +15,6 @@ What changes against `networks.warping`, all exact:
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -37,7 +36,6 @@ from sunriza_assets.studio.engines.liveportrait.fast.wide import (
 from sunriza_assets.studio.engines.liveportrait.networks.appearance import FEATURE_SHAPE
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.networks.warping import (
-    COMPRESSED,
     MOTIONS,
     THIRD_SLOPE,
     WarpingModule,
@@ -48,8 +46,6 @@ from sunriza_assets.studio.engines.liveportrait.networks.warping import (
 __all__ = ["FastWarping", "WarpSource"]
 
 _DEPTH, _HEIGHT, _WIDTH = FEATURE_SHAPE[1:]
-_DEFORMED: Final = MOTIONS * COMPRESSED
-_INPUTS: Final = padded(KEYPOINTS + _DEFORMED)
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,8 @@ class FastWarping:
         """Take over the weights of a loaded warping module."""
         dense = reference.dense_motion_network
         encoder, decoder = dense.hourglass.encoder, dense.hourglass.decoder
-        inputs = torch.tensor(_input_order())
+        self._compressed = len(dense.compress.weight)
+        inputs = torch.tensor(_input_order(self._compressed))
         geometry = Placement(placement.device, torch.float32)
         compress_weight, compress_bias = fold_norm(dense.compress, dense.norm)
         self._compress_weight = geometry.put(compress_weight.flatten(1))
@@ -90,7 +87,7 @@ class FastWarping:
             for block in decoder.blocks()
         ]
         weight, bias = fold_norm(decoder.conv, decoder.norm)
-        above = weight.shape[1] - MOTIONS * (COMPRESSED + 1)
+        above = weight.shape[1] - MOTIONS * (self._compressed + 1)
         order = torch.cat([torch.arange(above), above + inputs])
         self._mix = Convolution(weight[:, order], bias, placement)
         self._mask = mask_convolution(dense.mask.weight, bias_of(dense.mask), _DEPTH, placement)
@@ -146,15 +143,13 @@ class FastWarping:
 
     def _inputs(self, source: WarpSource, driving: Tensor, shift: Tensor) -> Tensor:
         """(B, 112, 16, 64, 64): 21 heat maps, 4 of the background, 21 x 4 shifted, 3 of zeros."""
-        count = len(driving)
+        used = KEYPOINTS + MOTIONS * self._compressed
         inputs = driving.new_zeros(
-            (count, _DEPTH, _HEIGHT, _WIDTH, _INPUTS), dtype=self._placement.dtype
+            (len(driving), _DEPTH, _HEIGHT, _WIDTH, padded(used)), dtype=self._placement.dtype
         )
-        heat, features, _ = inputs.split(
-            (KEYPOINTS, _DEFORMED, _INPUTS - KEYPOINTS - _DEFORMED), dim=-1
-        )
+        heat, features = inputs[..., :KEYPOINTS], inputs[..., KEYPOINTS:used]
         heat.copy_(heat_maps(driving, (_DEPTH, _HEIGHT, _WIDTH)) - source.heat)
-        motions = features.unflatten(-1, (MOTIONS, COMPRESSED))
+        motions = features.unflatten(-1, (MOTIONS, self._compressed))
         motions[..., 0, :] = source.background
         motions[..., 1:, :] = shifted_volumes(source.compressed, shift)
         return inputs.permute(0, 4, 1, 2, 3)
@@ -170,12 +165,13 @@ class FastWarping:
         return self._mix(x).relu_()
 
 
-def _input_order() -> list[int]:
+def _input_order(compressed: int) -> list[int]:
     """Channel of the published hourglass input that each of ours is.
 
-    There, motion k holds channels 5 k .. 5 k + 4: its heat map, then its four shifted features.
+    There, motion k holds channels 5 k .. 5 k + 4: its heat map, then its four shifted features;
+    four is `compressed`.
     """
-    step = COMPRESSED + 1
+    step = compressed + 1
     heat = [step * k for k in range(1, MOTIONS)]
     features = [step * k + j for k in range(MOTIONS) for j in range(1, step)]
     return heat + features

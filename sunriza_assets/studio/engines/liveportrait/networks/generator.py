@@ -5,21 +5,39 @@ Every block is normalised and then modulated, pixel by pixel, by what the featur
 normalisation (arXiv 1802.05957) with the vectors that training left behind.
 """
 
+from dataclasses import dataclass
 from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MIDDLE_BLOCKS", "SPADE_EPSILON", "SPADE_SLOPE", "SpadeGenerator", "SpectralConv2d"]
+__all__ = [
+    "MIDDLE_BLOCKS",
+    "SPADE_EPSILON",
+    "SPADE_SLOPE",
+    "GeneratorSizes",
+    "SpadeGenerator",
+    "SpectralConv2d",
+]
 
 MIDDLE_BLOCKS: Final = 6
 SPADE_EPSILON: Final = 1e-5
 """Added to the variance of instance norm."""
 SPADE_SLOPE: Final = 0.2
 """Of the leaky rectifiers."""
-_FEATURES: Final = 256
-_HIDDEN: Final = 128
+
+
+@dataclass(frozen=True)
+class GeneratorSizes:
+    """How wide G is; the defaults are those of the published weights."""
+
+    features: int = 256
+    """Channels of what it paints from."""
+    hidden: int = 128
+    """Channels between a modulation's two convolutions."""
+    channels: int = 512
+    """Channels of the middle blocks, a multiple of 128."""
 
 
 class SpectralConv2d(nn.Module):
@@ -50,11 +68,12 @@ class SpectralConv2d(nn.Module):
 class Spade(nn.Module):
     """Instance norm without parameters of its own; scale and shift are painted by the features."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, sizes: GeneratorSizes) -> None:
         super().__init__()
-        self.mlp_shared = nn.Sequential(nn.Conv2d(_FEATURES, _HIDDEN, 3, padding=1), nn.ReLU())
-        self.mlp_gamma = nn.Conv2d(_HIDDEN, channels, 3, padding=1)
-        self.mlp_beta = nn.Conv2d(_HIDDEN, channels, 3, padding=1)
+        first = nn.Conv2d(sizes.features, sizes.hidden, 3, padding=1)
+        self.mlp_shared = nn.Sequential(first, nn.ReLU())
+        self.mlp_gamma = nn.Conv2d(sizes.hidden, channels, 3, padding=1)
+        self.mlp_beta = nn.Conv2d(sizes.hidden, channels, 3, padding=1)
 
     @property
     def first(self) -> nn.Conv2d:
@@ -71,17 +90,17 @@ class Spade(nn.Module):
 class SpadeBlock(nn.Module):
     """Two modulated convolutions added to the input, or to a modulated 1x1 of it."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, sizes: GeneratorSizes) -> None:
         super().__init__()
         self.widens = channels_in != channels_out
         between = min(channels_in, channels_out)
         self.conv_0 = SpectralConv2d(channels_in, between, 3, bias=True)
         self.conv_1 = SpectralConv2d(between, channels_out, 3, bias=True)
-        self.norm_0 = Spade(channels_in)
-        self.norm_1 = Spade(between)
+        self.norm_0 = Spade(channels_in, sizes)
+        self.norm_1 = Spade(between, sizes)
         if self.widens:
             self.conv_s = SpectralConv2d(channels_in, channels_out, 1, bias=False)
-            self.norm_s = Spade(channels_in)
+            self.norm_s = Spade(channels_in, sizes)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """(B, channels_in, H, W) and (B, 256, 64, 64) -> (B, channels_out, H, W)."""
@@ -92,16 +111,17 @@ class SpadeBlock(nn.Module):
 
 
 class SpadeGenerator(nn.Module):
-    """55 M parameters, 892 GFLOP."""
+    """55 M parameters, 892 GFLOP in the published sizes."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: GeneratorSizes = GeneratorSizes()) -> None:
         super().__init__()
-        self.fc = nn.Conv2d(_FEATURES, 512, 3, padding=1)
+        wide, medium, slim = sizes.channels, sizes.channels // 2, sizes.channels // 8
+        self.fc = nn.Conv2d(sizes.features, wide, 3, padding=1)
         for index in range(MIDDLE_BLOCKS):
-            self.add_module(f"G_middle_{index}", SpadeBlock(512, 512))
-        self.up_0 = SpadeBlock(512, 256)
-        self.up_1 = SpadeBlock(256, 64)
-        self.conv_img = nn.Sequential(nn.Conv2d(64, 12, 3, padding=1), nn.PixelShuffle(2))
+            self.add_module(f"G_middle_{index}", SpadeBlock(wide, wide, sizes))
+        self.up_0 = SpadeBlock(wide, medium, sizes)
+        self.up_1 = SpadeBlock(medium, slim, sizes)
+        self.conv_img = nn.Sequential(nn.Conv2d(slim, 12, 3, padding=1), nn.PixelShuffle(2))
 
     @property
     def painter(self) -> nn.Conv2d:

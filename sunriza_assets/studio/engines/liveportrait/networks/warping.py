@@ -6,6 +6,8 @@ the first cell to 1 at the middle of the last. Volumes are nevertheless sampled 
 trained with that mismatch, so sampling at the identity grid is not the identity, and must not be.
 """
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple, cast
 
 import torch
@@ -22,6 +24,7 @@ __all__ = [
     "MOTIONS",
     "THIRD_SLOPE",
     "WarpingModule",
+    "WarpingSizes",
     "axis_coordinates",
     "identity_grid",
     "sample_volume",
@@ -34,9 +37,32 @@ MOTIONS: Final = KEYPOINTS + 1
 HEAT_VARIANCE: Final = 0.01
 """Of the Gaussian around each keypoint, normalised units squared."""
 THIRD_SLOPE: Final = 0.01
-_WIDTHS: Final = (64, 128, 256, 512, 1024)
 _HALVE: Final = (1, 2, 2)
 """Depth is kept all the way through the hourglass."""
+
+
+@dataclass(frozen=True)
+class WarpingSizes:
+    """How wide W is; the defaults are those of the published weights."""
+
+    compressed: int = COMPRESSED
+    """Channels of the features that the motion network looks at."""
+    hourglass: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    """Channels of the encoder's levels, fine to coarse, multiples of 32."""
+    kernel: int = 7
+    """Side of the mask's and the occlusion's kernels, odd."""
+    features: int = 256
+    """Channels of what comes out."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels that go into the hourglass: a heat map and features for each motion."""
+        return MOTIONS * (self.compressed + 1)
+
+    @property
+    def outputs(self) -> int:
+        """Channels that come out of the hourglass."""
+        return self.hourglass[0] // 2 + self.inputs
 
 
 def axis_coordinates(count: int, *, like: Tensor) -> Tensor:
@@ -59,11 +85,11 @@ def sample_volume(volume: Tensor, grid: Tensor) -> Tensor:
 
 
 class _Encoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, sizes: WarpingSizes) -> None:
         super().__init__()
-        channels = (MOTIONS * (COMPRESSED + 1), *_WIDTHS)
+        channels = (sizes.inputs, *sizes.hourglass)
         self.down_blocks = nn.ModuleList(
-            ConvNorm3d(narrow, wide) for narrow, wide in zip(channels, _WIDTHS, strict=False)
+            ConvNorm3d(above, below) for above, below in pairwise(channels)
         )
 
     def blocks(self) -> list[ConvNorm3d]:
@@ -80,16 +106,15 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, sizes: WarpingSizes) -> None:
         super().__init__()
         self.up_blocks = nn.ModuleList()
         skipped = 0
-        for wide in reversed(_WIDTHS):
+        for wide in reversed(sizes.hourglass):
             self.up_blocks.append(ConvNorm3d(wide + skipped, wide // 2))
             skipped = wide // 2
-        channels = _WIDTHS[0] // 2 + MOTIONS * (COMPRESSED + 1)
-        self.conv = nn.Conv3d(channels, channels, 3, padding=1)
-        self.norm = nn.BatchNorm3d(channels)
+        self.conv = nn.Conv3d(sizes.outputs, sizes.outputs, 3, padding=1)
+        self.norm = nn.BatchNorm3d(sizes.outputs)
 
     def blocks(self) -> list[ConvNorm3d]:
         """The five levels, coarse to fine."""
@@ -104,10 +129,10 @@ class _Decoder(nn.Module):
 
 
 class _Hourglass(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, sizes: WarpingSizes) -> None:
         super().__init__()
-        self.encoder = _Encoder()
-        self.decoder = _Decoder()
+        self.encoder = _Encoder(sizes)
+        self.decoder = _Decoder(sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 110, 16, 64, 64) -> (B, 142, 16, 64, 64)."""
@@ -127,14 +152,14 @@ class DenseMotion(NamedTuple):
 class _DenseMotionNetwork(nn.Module):
     """Mixes 22 rigid shifts, one per keypoint and one of nothing, into one field."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: WarpingSizes) -> None:
         super().__init__()
-        channels = _WIDTHS[0] // 2 + MOTIONS * (COMPRESSED + 1)
-        self.hourglass = _Hourglass()
-        self.mask = nn.Conv3d(channels, MOTIONS, 7, padding=3)
-        self.compress = nn.Conv3d(FEATURE_SHAPE[0], COMPRESSED, 1)
-        self.norm = nn.BatchNorm3d(COMPRESSED)
-        self.occlusion = nn.Conv2d(channels * FEATURE_SHAPE[1], 1, 7, padding=3)
+        self.hourglass = _Hourglass(sizes)
+        kernel, reach = sizes.kernel, sizes.kernel // 2
+        self.mask = nn.Conv3d(sizes.outputs, MOTIONS, kernel, padding=reach)
+        self.compress = nn.Conv3d(FEATURE_SHAPE[0], sizes.compressed, 1)
+        self.norm = nn.BatchNorm3d(sizes.compressed)
+        self.occlusion = nn.Conv2d(sizes.outputs * FEATURE_SHAPE[1], 1, kernel, padding=reach)
 
     def forward(self, volume: Tensor, driving: Tensor, source: Tensor) -> DenseMotion:
         grids = self._grids(driving, source)
@@ -171,13 +196,13 @@ class _DenseMotionNetwork(nn.Module):
 
 
 class WarpingModule(nn.Module):
-    """46 M parameters, 342 GFLOP."""
+    """46 M parameters, 342 GFLOP in the published sizes."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: WarpingSizes = WarpingSizes()) -> None:
         super().__init__()
-        self.dense_motion_network = _DenseMotionNetwork()
-        self.third = ConvNorm2d(FEATURE_SHAPE[0] * FEATURE_SHAPE[1], 256)
-        self.fourth = nn.Conv2d(256, 256, 1)
+        self.dense_motion_network = _DenseMotionNetwork(sizes)
+        self.third = ConvNorm2d(FEATURE_SHAPE[0] * FEATURE_SHAPE[1], sizes.features)
+        self.fourth = nn.Conv2d(sizes.features, sizes.features, 1)
 
     def forward(self, volume: Tensor, driving: Tensor, source: Tensor) -> Tensor:
         """Warp.
