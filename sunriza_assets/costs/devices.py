@@ -4,8 +4,6 @@ Names are the maker's own (`AMD EPYC`, `Tesla T4`); `prices` finds the entry of 
 them. Nothing here loads torch: a process that has not loaded it has not used it.
 """
 
-import math
-import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from typing import Any, Final, Literal
 __all__ = ["Device", "accelerator", "cpu", "loaded_cuda"]
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
-_CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +31,6 @@ class Device:
 def cpu() -> Device:
     """The CPU of this machine."""
     return Device(_cpu_model(), "cpu")
-
-
-def core_count() -> int:
-    """Cores that this process may use: affinity, and the container's quota where there is one."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux knows affinity
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP_QUOTA.read_text().split()
-        if quota != "max":
-            cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2 here: no quota
-        pass
-    return cores
 
 
 def accelerator() -> Device | None:

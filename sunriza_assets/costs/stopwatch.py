@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar
 
-from sunriza_assets.costs.devices import Device, accelerator, core_count, cpu, loaded_cuda
+from sunriza_assets.cores import core_count
+from sunriza_assets.costs.devices import Device, accelerator, cpu, loaded_cuda
 from sunriza_assets.costs.memory import PeakMemory
 from sunriza_assets.costs.record import CacheState, StepRecord
 

@@ -4,7 +4,6 @@ The container is chosen by `sniff` and forced on FFmpeg, the bytes come through 
 object, and every wish for another file or address is refused. FFmpeg's errors become named ones.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from sunriza_assets.cores import core_count
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.boxes import read_layout
 from sunriza_assets.studio.media.ebml import ebml_overrun
@@ -211,7 +211,7 @@ def _choose_streams(path: Path, container: InputContainer, container_name: str) 
             code="unsupported",
         )
     video.thread_type = "AUTO"
-    video.codec_context.thread_count = min(_DECODER_THREADS, os.cpu_count() or 1)
+    video.codec_context.thread_count = min(_DECODER_THREADS, core_count())
     audio = next((s for s in container.streams.audio if _is_usual_sound(s)), None)
     return Source(path, container, container_name, video, audio)
 
