@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import ModelError
+from sunriza_assets.studio.capture_gate import GATE
 from sunriza_assets.studio.face.onnx import onnxruntime
 
 __all__ = ["CPU", "CUDA", "Graph", "has_nvidia_gpu", "usable_provider"]
@@ -40,7 +41,8 @@ class Graph:
             ModelError: the file cannot be loaded.
         """
         usable, fault = usable_provider()
-        self._session = _open(path, threads, provider or usable)
+        with GATE.using() if (provider or usable) == CUDA else contextlib.nullcontext():
+            self._session = _open(path, threads, provider or usable)
         self.provider: str = self._session.get_providers()[0]
         """The provider that the graph really runs on."""
         if provider is None and self.provider != usable:
@@ -53,7 +55,9 @@ class Graph:
     def run(self, *inputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; inputs in the order of the catalogue, shaped as in the source model."""
         feed = dict(zip(self._inputs, inputs, strict=True))
-        return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+        with GATE.using() if self.provider == CUDA else contextlib.nullcontext():
+            answers = self._session.run(self._outputs, feed)
+        return dict(zip(self._outputs, answers, strict=True))
 
 
 def has_nvidia_gpu() -> bool:

@@ -25,9 +25,12 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.budget import MIN_SSIM, byte_budget
 from sunriza_assets.studio.media.encoder import (
     CRF,
+    IDLE_THREADS,
+    THREADS,
     Encoder,
     Settings,
     add_video,
+    encoding,
     pick_encoder,
     to_yuv,
 )
@@ -41,13 +44,14 @@ __all__ = ["Quality", "VideoWriter", "encode", "idle_writer"]
 _SOUND_BITS: Final = 128_000
 """Bits per second of AAC: nothing is heard of it, the sound is kept for people."""
 _ENDLESS_S: Final = 3600
-_COMPARED: Final = 5
-"""One frame of so many is compared with what was encoded of it."""
-_ENOUGH: Final = 10
+_COMPARED_PER_S: Final = 3
+"""Frames of a second that are compared with what was encoded of them. Neighbouring frames are about
+equally like (docs/media.md has the figures), and each comparison costs as much as encoding one."""
 _HOPELESS: Final = 0.005
-"""After so many comparisons a mean that much too low is given up on: later frames have less of the
-rate left than the first."""
+"""After ten comparisons a mean that much too low is given up on: later frames have less of the rate
+left than the first."""
 if TYPE_CHECKING:
+    from sunriza_assets.studio.media.grading import Grader
     from sunriza_assets.studio.media.quality import Likeness
 
 
@@ -107,6 +111,10 @@ class Quality:
     """Structural similarity of its luma to the frames given, if it was measured."""
     lowest_ssim: float | None
     """The same of the worst frame measured."""
+    compared_frames: int = 0
+    """How many frames were measured."""
+    compared_every: int = 0
+    """One frame of so many was; 0 if none."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -150,13 +158,16 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._path = path
         self._part = part_path(path)
         self._rate = rate
-        self._settings = Settings(rate, crf, key_frame_s, preset, capped=published)
+        threads = IDLE_THREADS if published else THREADS
+        self._settings = Settings(rate, crf, key_frame_s, preset, capped=published, threads=threads)
         self._wanted: Encoder = encoder
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._count = 0
         self._sound = _Sound(sound) if sound is not None else None
         self._published = published
+        self._every = max(1, round(rate / _COMPARED_PER_S))
+        self._grader: Grader | None = None
         self._likeness: Likeness | None = None
         self._encoder = ""
 
@@ -187,6 +198,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 with writing(self._path):
                     self._finish()
         finally:
+            if self._grader is not None:
+                self._grader.stop()
             self._part.unlink(missing_ok=True)
 
     def _encode(self, frame: VideoFrame) -> None:
@@ -200,12 +213,17 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             )
         frame.pts, frame.time_base = self._count, 1 / self._rate
         frame.pict_type = 0  # the encoder's choice, not the source's
-        if self._likeness is not None:
-            self._likeness.given(self._count, frame)
-        self._mux(container, stream.encode(frame))
+        if self._grader is not None:
+            self._grader.given(self._count, frame)
+        self._mux(container, self._through(stream, frame))
         self._count += 1
         if self._sound is not None:
             self._sound.write(container, self._count / self._rate)
+
+    def _through(self, stream: VideoStream, frame: VideoFrame | None) -> list[Packet]:
+        """What the encoder has ready after one more frame; None ends the clip."""
+        with encoding(self._encoder):
+            return stream.encode(frame)
 
     def _opened(self) -> tuple[OutputContainer, VideoStream]:
         if self._container is None or self._stream is None:
@@ -214,9 +232,10 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def _finish(self) -> None:
         container, stream = self._opened()
-        self._mux(container, stream.encode(None))
-        if self._likeness is not None:
-            self._likeness.encoded(None)
+        self._mux(container, self._through(stream, None))
+        if self._grader is not None:
+            self._likeness = self._grader.finish()
+            self._give_up_early(self._grader)
         if self._sound is not None:
             self._sound.finish(container)
         container.close()
@@ -232,11 +251,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def _mux(self, container: OutputContainer, packets: list[Packet]) -> None:
         for packet in packets:
-            if self._likeness is not None:
-                self._likeness.encoded(packet)
-                if self._likeness.compared >= _ENOUGH:
-                    self._refuse([_unlike(self._likeness, MIN_SSIM - _HOPELESS)])
+            if self._grader is not None:
+                self._grader.encoded(packet)
+                self._give_up_early(self._grader)
             container.mux(packet)
+
+    def _give_up_early(self, grader: "Grader") -> None:
+        if grader.given_up.is_set():
+            self._refuse([_unlike(grader.likeness, MIN_SSIM - _HOPELESS)])
 
     def _judge(self) -> None:
         """Refuse to hand out what would not be published."""
@@ -247,6 +269,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             budget_bytes=budget,
             mean_ssim=round(likeness.mean, 5) if likeness is not None else None,
             lowest_ssim=round(likeness.lowest, 5) if likeness is not None else None,
+            compared_frames=likeness.compared if likeness is not None else 0,
+            compared_every=self._every if likeness is not None else 0,
         )
         if likeness is not None:
             large = f"it has {self.info.size_bytes} bytes, more than {budget}"
@@ -279,11 +303,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stream = add_video(self._container, name, (width, height), self._settings)
         if self._sound is not None:
             self._sound.open(self._container)
-        self._container.start_encoding()  # opens the encoder, which then has its parameter sets
+        with encoding(name):
+            self._container.start_encoding()  # opens the encoder, which then has its parameter sets
         if self._published:
-            from sunriza_assets.studio.media.quality import Likeness  # OpenCV: not for the child
+            from sunriza_assets.studio.media.grading import Grader  # OpenCV: not for the child
 
-            self._likeness = Likeness(self._stream.codec_context.extradata, _COMPARED)
+            self._grader = Grader(
+                self._stream.codec_context.extradata, self._every, MIN_SSIM - _HOPELESS
+            )
 
 
 def _unlike(likeness: "Likeness", least: float) -> str | None:

@@ -6,6 +6,7 @@ edit list and the first frame is on the screen after one packet.
 """
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -21,9 +22,20 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.capture_gate import GATE
 from sunriza_assets.studio.media.budget import byte_budget
 
-__all__ = ["CRF", "Encoder", "Settings", "add_video", "pick_encoder", "to_yuv"]
+__all__ = [
+    "CRF",
+    "IDLE_THREADS",
+    "THREADS",
+    "Encoder",
+    "Settings",
+    "add_video",
+    "encoding",
+    "pick_encoder",
+    "to_yuv",
+]
 
 Encoder = Literal["auto", "libx264", "h264_nvenc"]
 
@@ -34,8 +46,11 @@ _HEADROOM: Final = 0.58
 _BUFFER_S: Final = 2.0
 """Room for the first frame: were it squeezed, later ones would be sharper and the loop would blink.
 With this much, noise of a second or more still stays below the ceiling."""
-_THREADS: Final = 4
-"""Fixed: x264's output depends on it, and equal frames shall give equal bytes on any machine."""
+THREADS: Final = 4
+"""Of x264 for clips on the way to a motion template, whose bytes its cache goes by."""
+IDLE_THREADS: Final = 8
+"""Of x264 for an idle. Both are fixed whatever cores there are: x264's output depends on them, and
+equal frames shall give equal bytes on any machine."""
 _AVCOL_BT709: Final = 1
 _log = logging.getLogger(__name__)
 
@@ -54,6 +69,8 @@ class Settings:
     """How long x264 searches."""
     capped: bool = False
     """Whether the rate is held below the budget of a published clip."""
+    threads: int = THREADS
+    """Of x264."""
 
 
 def pick_encoder(width: int, height: int) -> Literal["libx264", "h264_nvenc"]:
@@ -88,12 +105,17 @@ def add_video(
     context.sample_aspect_ratio = Fraction(1)
     options = _x264(settings) if encoder == "libx264" else _nvenc(settings)
     if encoder == "libx264":
-        context.thread_count = _THREADS
+        context.thread_count = settings.threads
     if settings.capped:
         most = round(8 * byte_budget(size, Fraction(1)) * _HEADROOM)
         options |= {"maxrate": str(most), "bufsize": str(round(_BUFFER_S * most))}
     stream.options = dict(options)
     return stream
+
+
+def encoding(encoder: str) -> AbstractContextManager[object]:
+    """To be held around every call of an encoder: NVENC's keep clear of CUDA graph captures."""
+    return GATE.using() if encoder == "h264_nvenc" else nullcontext()
 
 
 def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
@@ -149,7 +171,10 @@ def _nvenc_works(width: int, height: int) -> bool:
     frame = to_yuv(np.full((height, width, 3), 128, np.uint8))
     settings = Settings(Fraction(25), capped=True)
     try:
-        with av.open("null", "w", format="null") as container:
+        with (
+            encoding("h264_nvenc"),
+            av.open("null", "w", format="null") as container,
+        ):
             stream = add_video(container, "h264_nvenc", (width, height), settings)
             packets = 0
             for i in range(3):

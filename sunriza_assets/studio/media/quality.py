@@ -4,7 +4,7 @@ Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibilit
 similarity", IEEE TIP 13(4), 2004: Gaussian window of 11 pixels with sigma 1.5, K1 0.01, K2 0.03.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -16,10 +16,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from sunriza_assets.cores import core_count
 from sunriza_assets.studio.media.frames import read_frames
 
 __all__ = ["Likeness", "likeness", "luma", "ssim"]
 
+_DECODERS: Final = 4
+"""Threads that decode at most; their number does not change what comes out."""
 _C1: Final = (0.01 * 255) ** 2
 _C2: Final = (0.03 * 255) ** 2
 _BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -28,7 +31,8 @@ _BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 class Likeness:
     """Decodes what an encoder writes while it does, and compares some frames with their source.
 
-    Keeps the luma of those frames only that are still inside the encoder.
+    Keeps those frames only that are still inside the encoder. `given` and `encoded` may be called
+    by different threads.
 
     Args:
         extradata: the encoder's parameter sets.
@@ -38,21 +42,27 @@ class Likeness:
     def __init__(self, extradata: bytes | None, every: int) -> None:
         self._decoder = VideoCodecContext.create("h264", "r")
         self._decoder.extradata = extradata
+        self._decoder.thread_type = "FRAME"
+        self._decoder.thread_count = min(_DECODERS, core_count())
         self._every = every
-        self._waiting: dict[int, NDArray[np.float32]] = {}
+        self._waiting: dict[int, VideoFrame] = {}
         self._scores: list[float] = []
 
     def given(self, number: int, frame: VideoFrame) -> None:
         """A frame goes into the encoder."""
         if number % self._every == 0:
-            self._waiting[number] = _stored_luma(frame)
+            self._waiting[number] = frame
 
-    def encoded(self, packet: Packet | None) -> None:
-        """A packet came out; None at the end. To be called before it is written."""
+    def encoded(self, packet: Packet | None) -> Iterator[int]:
+        """Decode a packet that came out, None at the end; after each comparison, how many so far.
+
+        To be called before the packet is written, which changes it.
+        """
         for frame in self._decoder.decode(packet):
             wanted = self._waiting.pop(frame.pts, None) if frame.pts is not None else None
             if wanted is not None:
-                self._scores.append(ssim(wanted, _stored_luma(frame)))
+                self._scores.append(ssim(_stored_luma(wanted), _stored_luma(frame)))
+                yield len(self._scores)
 
     @property
     def compared(self) -> int:
@@ -95,7 +105,7 @@ def ssim(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """Mean SSIM of two (H, W) lumas, 0-255; 1 for equal pictures."""
     mean_a, mean_b = _blur(first), _blur(second)
     squares, product = mean_a * mean_a + mean_b * mean_b, mean_a * mean_b
-    variance = _blur(first * first) + _blur(second * second) - squares
+    variance = _blur(first * first + second * second) - squares
     covariance = _blur(first * second) - product
     numerator = (2 * product + _C1) * (2 * covariance + _C2)
     return float(np.mean(numerator / ((squares + _C1) * (variance + _C2))))
