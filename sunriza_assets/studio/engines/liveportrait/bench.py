@@ -25,10 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sunriza_assets.studio.engines.base import Image
 from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare
+from sunriza_assets.studio.engines.liveportrait.cuda import Readback
 from sunriza_assets.studio.engines.liveportrait.device import (
     BATCH,
     Precision,
-    Readback,
     device_name,
     pick_device,
     place,

@@ -1,12 +1,10 @@
-"""Where the networks run, in which precision, and what happens when memory runs out."""
+"""Where the networks run, and in which precision."""
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from dataclasses import replace
+from typing import Final, Literal
 
 import torch
-from torch import Tensor
 
 from sunriza_assets.errors import EngineError
 from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
@@ -15,15 +13,13 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placemen
 __all__ = [
     "BATCH",
     "Precision",
-    "Readback",
     "device_name",
     "pick_device",
     "place",
     "precision_note",
-    "shrinking_batches",
+    "wider",
 ]
 
-T = TypeVar("T")
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 BATCH: Final = {"cuda": 8, "cpu": 1}
@@ -82,70 +78,21 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
     return f"this {kind} has no {precision} instructions: float32 is used"
 
 
+def wider(placement: Placement) -> Placement | None:
+    """The same place in a precision that overflows later; None where there is none.
+
+    bfloat16 reaches as far as float32 and comes after float16, where the device has instructions
+    for it.
+    """
+    if placement.dtype == torch.float32:
+        return None
+    brain = torch.bfloat16
+    fits = placement.dtype == torch.float16 and computes_natively(placement.device, brain)
+    return replace(placement, dtype=brain if fits else torch.float32)
+
+
 def device_name(device: torch.device) -> str:
     """What the device calls itself."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"CPU, {torch.get_num_threads()} threads"
-
-
-def shrinking_batches(
-    count: int, size: int, work: Callable[[slice], T], shrink: Callable[[int], None]
-) -> Iterator[tuple[slice, T]]:
-    """Work through `count` items in batches; where memory runs out, go on with half the size.
-
-    Args:
-        count: items in all.
-        size: items of a batch at first.
-        work: called with the items of each batch.
-        shrink: called with the new size, to let go of what was made for the old one.
-
-    Yields:
-        Each batch and its result.
-
-    Raises:
-        EngineError: there is not memory enough for a single item.
-    """
-    start = 0
-    while start < count:
-        batch = slice(start, min(start + size, count))
-        try:
-            result = work(batch)
-        except torch.OutOfMemoryError as error:
-            if size == 1:
-                raise EngineError(
-                    "The device has not memory enough for a single frame",
-                    remedy="Close what else uses the GPU, or set engine=mesh.",
-                    code="out_of_memory",
-                ) from error
-            size = max(1, size // 2)
-            _log.warning("Out of device memory: going on with batches of %d", size)
-            shrink(size)
-            continue
-        yield batch, result
-        start = batch.stop
-
-
-@dataclass(frozen=True)
-class Readback:
-    """A tensor on its way to the host."""
-
-    _host: Tensor
-    _arrived: torch.cuda.Event | None
-
-    @classmethod
-    def of(cls, tensor: Tensor) -> "Readback":
-        """Start the journey; from a GPU into pinned memory, without anybody waiting."""
-        if not tensor.is_cuda:
-            return cls(tensor, None)
-        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        host.copy_(tensor, non_blocking=True)
-        arrived = torch.cuda.Event()
-        arrived.record()
-        return cls(host, arrived)
-
-    def wait(self) -> Tensor:
-        """The tensor on the host."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        return self._host

@@ -6,8 +6,9 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -20,21 +21,23 @@ from sunriza_assets.studio.engines.base import (
     VisemeCells,
     no_progress,
 )
+from sunriza_assets.studio.engines.liveportrait.cuda import Readback, current, in_turn
 from sunriza_assets.studio.engines.liveportrait.device import (
     BATCH,
     Precision,
-    Readback,
     device_name,
     pick_device,
     place,
     precision_note,
-    shrinking_batches,
+    wider,
 )
 from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit
 from sunriza_assets.studio.engines.liveportrait.manifest import NETS
+from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches, within_memory
 from sunriza_assets.studio.engines.liveportrait.modules import Modules, Retargeting
 from sunriza_assets.studio.engines.liveportrait.painter import Painter
 from sunriza_assets.studio.engines.liveportrait.pipeline import ahead
@@ -65,6 +68,17 @@ class _Machine:
     painter: Painter
     retargeting: Retargeting
     placement: Placement
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch on its way to the host."""
+
+    batch: slice
+    machine: _Machine
+    """What painted it."""
+    shown: Readback
+    finite: Readback
 
 
 class LivePortraitEngine:
@@ -143,35 +157,34 @@ class LivePortraitEngine:
     ) -> Rendering:
         """Plan the idle of a portrait; the frames are made when `Rendering.frames()` is walked.
 
-        One frame is painted while planning: it shows whether the precision will do, and how long
-        all of them will take (`estimated_seconds` in the facts).
+        One batch is painted while planning: it shows whether memory and precision will do, and how
+        long all frames will take (`estimated_seconds` in the facts). Where a later frame needs a
+        smaller batch or a wider precision, the facts say so once the frames have been walked.
 
         Raises:
             FaceError: the portrait shows no face or several.
-            EngineError: the template is another engine's.
+            EngineError: the template is another engine's; `out_of_memory`: not one frame fits;
+                `not_finite`: even float32 overflows.
         """
         timing = plan_timing(template, parameters)
         ready = self._portrait(portrait, parameters)
         transfer = Transfer(ready, timing, parameters, self._machine().retargeting)
         seconds = self._rehearse(ready, transfer.keypoints[:1])
         count = len(transfer.keypoints)
-        placement = self._machine().placement
+        facts = {
+            **timing.facts,
+            **transfer.facts,
+            "pasted_back": ready.paste is not None,
+            **self._facts(),
+            "estimated_seconds": round(seconds * count, 1),
+        }
         return Rendering(
             size=ready.size,
             rate=timing.rate,
             frame_count=count,
-            frames=lambda: self._frames(ready, transfer.keypoints),
+            frames=lambda: self._frames(ready, transfer.keypoints, facts),
             track=transfer.mouth_track(),
-            facts={
-                **timing.facts,
-                **transfer.facts,
-                "pasted_back": ready.paste is not None,
-                "device": device_name(placement.device),
-                "precision": str(placement.dtype).removeprefix("torch."),
-                **({"precision_note": self._precision_note} if self._precision_note else {}),
-                "batch": self._machine().painter.batch,
-                "estimated_seconds": round(seconds * count, 1),
-            },
+            facts=facts,
         )
 
     def visemes(self, portrait: Image, parameters: RenderParameters) -> VisemeCells:
@@ -188,9 +201,7 @@ class LivePortraitEngine:
             stitching=parameters.flag_stitching,
             worn=worn_motion(ready, parameters, retargeting, closed=False),
         )
-        if self._placement.dtype == torch.float16:
-            self._rehearse(ready, keypoints[:1])
-        return cells_of(ready, list(self._frames(ready, keypoints)), parameters)
+        return cells_of(ready, list(self._frames(ready, keypoints, {})), parameters)
 
     def _machine(self) -> _Machine:
         with self._loading:
@@ -199,88 +210,166 @@ class LivePortraitEngine:
             return self._loaded
 
     def _load(self, placement: Placement) -> _Machine:
+        """The networks on their device, in a precision that their weights fit."""
+        while True:
+            try:
+                return within_memory(
+                    placement.device,
+                    partial(self._made, placement),
+                    size=lambda: 1,
+                    shrink=lambda _: None,
+                )
+            except Unfit as error:
+                placement = self._widened(placement, str(error))
+
+    def _made(self, placement: Placement) -> _Machine:
         modules = self._given or Modules.load(self._root)
-        return _Machine(
-            reader=Reader(modules, placement.device),
-            painter=Painter(modules, placement, self._batch),
-            retargeting=modules.retargeting,
-            placement=placement,
-        )
+        with current(placement.device), in_turn(placement.device):
+            return _Machine(
+                reader=Reader(modules, placement.device),
+                painter=Painter(modules, placement, self._batch),
+                retargeting=modules.retargeting,
+                placement=placement,
+            )
+
+    def _widen(self, machine: _Machine) -> None:
+        """Make the painting networks anew, for good, in a precision that overflows later.
+
+        Nothing is done where another thread has widened them since.
+        """
+        with self._loading:
+            if self._loaded is not machine:
+                return
+            placement = self._widened(machine.placement, "numbers that are not finite")
+            with self._painting:
+                self._batch = machine.painter.batch
+                machine.painter.release()
+            self._loaded = None
+            self._loaded = self._load(placement)
+
+    def _widened(self, placement: Placement, why: str) -> Placement:
+        """The next wider precision, which is told of.
+
+        Raises:
+            EngineError: `not_finite`: there is none.
+        """
+        following = wider(placement)
+        if following is None:
+            raise _not_finite()
+        before, after = _name(placement.dtype), _name(following.dtype)
+        self._precision_note = f"{before} overflows with these weights: {after} is used"
+        _log.warning("%s (%s)", self._precision_note, why)
+        self._placement = following
+        return following
+
+    def _facts(self) -> dict[str, Any]:
+        """Where and how precisely frames are painted now."""
+        machine = self._machine()
+        note = self._precision_note
+        return {
+            "device": device_name(machine.placement.device),
+            "precision": _name(machine.placement.dtype),
+            **({} if note is None else {"precision_note": note}),
+            "batch": machine.painter.batch,
+        }
+
+    def _shrink(self, batch: int) -> None:
+        machine = self._machine()
+        with self._painting:
+            machine.painter.resize(batch)
+
+    def _size(self) -> int:
+        return self._machine().painter.batch
 
     def _portrait(self, picture: Image, parameters: RenderParameters) -> Portrait:
         machine = self._machine()
-        with self._painting:
-            return prepare_portrait(
-                picture,
-                parameters,
-                self._faces,
-                machine.reader,
-                machine.painter,
-                machine.placement.device,
-            )
+        device = machine.placement.device
+
+        def prepared() -> Portrait:
+            with self._painting, current(device):
+                return prepare_portrait(
+                    picture, parameters, self._faces, machine.reader, machine.painter, device
+                )
+
+        return within_memory(device, prepared, self._size, self._shrink)
 
     def _rehearse(self, portrait: Portrait, keypoints: Tensor) -> float:
-        """Paint one pose for its own sake; seconds that a frame takes.
+        """Paint one pose for its own sake, a whole batch on a GPU; seconds that a frame takes."""
+        while True:
+            machine = self._machine()
+            seconds = within_memory(
+                machine.placement.device,
+                partial(self._timed, machine, portrait, keypoints),
+                self._size,
+                self._shrink,
+            )
+            if seconds is not None:
+                return seconds
+            self._widen(machine)
 
-        Where float16 overflows, the networks are made again in bfloat16, for good.
-        """
-        for _ in range(2):
+    def _timed(self, machine: _Machine, portrait: Portrait, keypoints: Tensor) -> float | None:
+        """Seconds that a frame takes; None where it overflows."""
+        on_gpu = machine.placement.device.type == "cuda"
+        with self._painting:
+            if on_gpu:
+                machine.painter(portrait.source, keypoints)  # captured on its first run
+            start = time.perf_counter()
+            painted = machine.painter(portrait.source, keypoints)
+            finite = bool(painted.finite.item())
+            seconds = time.perf_counter() - start
+        return seconds / (machine.painter.batch if on_gpu else 1) if finite else None
+
+    def _frames(
+        self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
+    ) -> Iterator[Image]:
+        """All frames, painted ahead of whoever takes them; `facts` are brought up to date."""
+        return ahead(self._painted(portrait, keypoints, facts), self._batch, name="paint")
+
+    def _painted(
+        self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
+    ) -> Iterator[Image]:
+        device = self._placement.device
+
+        def paint(batch: slice) -> _Flight:
             machine = self._machine()
             with self._painting:
-                if machine.placement.device.type == "cuda":
-                    machine.painter(portrait.source, keypoints)  # captured on its first run
-                start = time.perf_counter()
-                painted = machine.painter(portrait.source, keypoints)
-                finite = bool(painted.finite.item())
-                seconds = time.perf_counter() - start
-            if finite:
-                filled = machine.painter.batch if machine.placement.device.type == "cuda" else 1
-                return seconds / filled
-            if machine.placement.dtype != torch.float16:
-                break
-            _log.warning("float16 overflows with these weights: going on in bfloat16")
-            with self._loading:
-                self._placement = place(machine.placement.device, "bfloat16")
-                self._loaded = self._load(self._placement)
-        raise _not_finite()
+                painted = machine.painter(portrait.source, keypoints[batch])
+                with current(device), in_turn(device):
+                    shown = painted.pictures
+                    if portrait.paste is not None:
+                        shown = portrait.paste.regions(shown)
+                    return _Flight(batch, machine, Readback.of(shown), Readback.of(painted.finite))
 
-    def _frames(self, portrait: Portrait, keypoints: Tensor) -> Iterator[Image]:
-        """All frames, painted ahead of whoever takes them."""
-        return ahead(self._painted(portrait, keypoints), self._batch, name="paint")
-
-    def _painted(self, portrait: Portrait, keypoints: Tensor) -> Iterator[Image]:
-        painter = self._machine().painter
-
-        def paint(batch: slice) -> tuple[Readback, Readback]:
-            with self._painting:
-                painted = painter(portrait.source, keypoints[batch])
-                shown = painted.pictures
-                if portrait.paste is not None:
-                    shown = portrait.paste.regions(shown)
-                return Readback.of(shown), Readback.of(painted.finite)
-
-        flying: deque[tuple[Readback, Readback]] = deque()
-        batches = shrinking_batches(len(keypoints), painter.batch, paint, painter.resize)
-        for _, readback in batches:
-            flying.append(readback)
-            if len(flying) > _IN_FLIGHT[self._placement.device.type]:
-                yield from _landed(portrait, *flying.popleft())
+        flying: deque[_Flight] = deque()
+        batches = shrinking_batches(len(keypoints), device, paint, self._size, self._shrink)
+        for _, flight in batches:
+            flying.append(flight)
+            if len(flying) > _IN_FLIGHT[device.type]:
+                yield from self._landed(portrait, keypoints, facts, flying.popleft())
         while flying:
-            yield from _landed(portrait, *flying.popleft())
+            yield from self._landed(portrait, keypoints, facts, flying.popleft())
+        facts.update(self._facts())
+
+    def _landed(
+        self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any], flight: _Flight
+    ) -> Iterator[Image]:
+        """A batch's frames, on the host; painted anew in a wider precision if they overflew."""
+        pictures = flight.shown.wait().numpy()
+        if not flight.finite.wait().item():
+            self._widen(flight.machine)
+            yield from self._painted(portrait, keypoints[flight.batch], facts)
+            return
+        for picture in pictures:
+            yield picture.copy() if portrait.paste is None else portrait.paste.frame(picture)
 
 
-def _landed(portrait: Portrait, shown: Readback, finite: Readback) -> Iterator[Image]:
-    """A batch's frames, on the host."""
-    pictures = shown.wait().numpy()
-    if not finite.wait().item():
-        raise _not_finite()
-    for picture in pictures:
-        yield picture.copy() if portrait.paste is None else portrait.paste.frame(picture)
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _not_finite() -> EngineError:
     return EngineError(
-        "The networks gave numbers that are not finite",
-        remedy="Check the weight files with `sunriza doctor`; else use precision float32.",
+        "The networks give numbers that are not finite, even in float32",
+        remedy="Check the weight files with `sunriza doctor`.",
         code="not_finite",
     )

@@ -7,8 +7,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from sunriza_assets.studio.engines.liveportrait.cuda import Capture, current, give_back, in_turn
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.fast.generator import FastGenerator
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import Watch
 from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping, WarpSource
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
@@ -18,8 +20,6 @@ __all__ = ["PAINTED_SIZE", "Painted", "Painter"]
 
 PAINTED_SIZE: Final = 512
 """Side of what the generator paints, pixels."""
-_WARM_UPS: Final = 2
-"""Runs before a capture: libraries choose their algorithms and get their workspace in them."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Painted:
     pictures: Tensor
     """(n, 512, 512, 3) uint8 RGB."""
     finite: Tensor
-    """() bool: false when half precision has overflown somewhere."""
+    """() bool: false when half precision has overflown somewhere, see `fast.overflow`."""
 
 
 class Painter:
@@ -55,41 +55,43 @@ class Painter:
         self._generator = FastGenerator(modules.generator, placement)
         self._placement, self._device = placement, placement.device
         self._fixed = placement.device.type == "cuda" if fixed is None else fixed
-        self._graph: _Graph | None = None
+        self._captured: _Captured | None = None
         self.batch = batch
 
     def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
         """A portrait's features (1, 32, 16, 64, 64) and keypoints (1, 21, 3), ready to be moved."""
-        with torch.inference_mode():
+        with torch.inference_mode(), current(self._device), in_turn(self._device):
             return self._warping.prepare(volume.to(self._device), keypoints.to(self._device))
 
     def resize(self, batch: int) -> None:
-        """From now on this many poses at a time; the old batch's memory is given back."""
-        self.batch = batch
-        self._graph = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        """From now on this many poses at a time; the old batch's memory is given back.
+
+        A batch never grows: several threads that ran out of memory one after the other may each ask
+        for half of what they saw.
+        """
+        self.batch = min(batch, self.batch)
+        self.release()
+
+    def release(self) -> None:
+        """Give the memory of the captured graph back; the next call captures anew."""
+        self._captured = None
+        give_back(self._device)
 
     def __call__(self, source: WarpSource, driving: Tensor) -> Painted:
-        """Paint up to `batch` poses.
+        """Paint some poses, at most `batch` at once.
 
         Args:
             source: from `prepare`.
-            driving: (n, 21, 3) float32 keypoints, 1 <= n <= batch.
+            driving: (n, 21, 3) float32 keypoints, n >= 1.
         """
-        count = len(driving)
-        with torch.inference_mode():
-            if not self._fixed:
-                return self._paint(source, driving.to(self._device, non_blocking=True))
-            spare = driving[-1:].expand(self.batch - count, KEYPOINTS, 3)
-            whole = torch.cat([driving, spare])
-            if self._device.type == "cuda":
-                if self._graph is None:
-                    self._graph = _Graph(self._paint, source, whole.to(self._device))
-                painted = self._graph(source, whole)
-            else:
-                painted = self._paint(source, whole)
-            return Painted(painted.pictures[:count].clone(), painted.finite.clone())
+        with torch.inference_mode(), current(self._device):
+            parts = [self._painted(source, part) for part in driving.split(self.batch)]
+            if len(parts) == 1:
+                return parts[0]
+            return Painted(
+                torch.cat([part.pictures for part in parts]),
+                torch.stack([part.finite for part in parts]).all(),
+            )
 
     def warp(self, source: WarpSource, driving: Tensor) -> Tensor:
         """W alone: (n, 21, 3) -> (n, 256, 64, 64)."""
@@ -101,12 +103,30 @@ class Painter:
         with torch.inference_mode():
             return self._generator(self._placement.put(features)).float()
 
+    def _painted(self, source: WarpSource, driving: Tensor) -> Painted:
+        """Paint 1 <= n <= `batch` poses."""
+        if not self._fixed:
+            with in_turn(self._device):
+                return self._paint(source, driving.to(self._device, non_blocking=True))
+        count = len(driving)
+        spare = driving[-1:].expand(self.batch - count, KEYPOINTS, 3)
+        whole = torch.cat([driving, spare])
+        if self._device.type != "cuda":
+            painted = self._paint(source, whole)
+        else:
+            if self._captured is None:
+                self._captured = _Captured(self._paint, source, whole.to(self._device))
+            with in_turn(self._device):
+                painted = self._captured(source, whole)
+        return Painted(painted.pictures[:count].clone(), painted.finite.clone())
+
     def _paint(self, source: WarpSource, driving: Tensor) -> Painted:
-        pictures = self._generator(self._warping(source, driving))
-        return Painted(to_bytes(pictures), pictures.isfinite().all())
+        watch = Watch()
+        pictures = self._generator(self._warping(source, driving, watch), watch)
+        return Painted(to_bytes(pictures), watch.finite())
 
 
-class _Graph:
+class _Captured:
     """One captured run of the painter, and the buffers it reads and writes."""
 
     def __init__(
@@ -115,24 +135,10 @@ class _Graph:
         source: WarpSource,
         driving: Tensor,
     ) -> None:
-        self._source = WarpSource(
-            *(getattr(source, field.name).clone() for field in fields(WarpSource))
-        )
-        self._shown = source
+        copies = (getattr(source, field.name).clone() for field in fields(WarpSource))
+        self._source, self._shown = WarpSource(*copies), source
         self._driving = driving.clone()
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=True, deterministic=False, allow_tf32=False
-        ):
-            aside = torch.cuda.Stream()
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                for _ in range(_WARM_UPS):
-                    paint(self._source, self._driving)
-            torch.cuda.current_stream().wait_stream(aside)
-            torch.cuda.empty_cache()  # a graph takes memory of its own, not what warming up left
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._painted = paint(self._source, self._driving)
+        self._capture = Capture(driving.device, lambda: paint(self._source, self._driving))
 
     def __call__(self, source: WarpSource, driving: Tensor) -> Painted:
         """Replay; what comes back is overwritten by the next call."""
@@ -141,5 +147,4 @@ class _Graph:
                 getattr(self._source, field.name).copy_(getattr(source, field.name))
             self._shown = source
         self._driving.copy_(driving, non_blocking=True)
-        self._graph.replay()
-        return self._painted
+        return self._capture.replay()

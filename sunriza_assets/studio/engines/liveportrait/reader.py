@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import cv2
 import numpy as np
@@ -9,11 +10,16 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.engines.liveportrait.cuda import current, in_turn
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, motion_of
+from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.networks.appearance import CROP_SIZE
 
 __all__ = ["Reader", "shrunk", "to_input"]
+
+_MOST: Final = 64
+"""Crops read at once at most: a gigabyte of activations."""
 
 
 def to_input(crops: Iterable[Image]) -> Tensor:
@@ -30,20 +36,35 @@ class Reader:
     """
 
     def __init__(self, modules: Modules, device: torch.device) -> None:
+        self._most = _MOST
         self._appearance = modules.appearance.to(device)
         self._motion = modules.motion.to(device)
         self._device = device
 
     def features(self, crop: Image) -> Tensor:
         """(256, 256, 3) crop of a portrait -> (1, 32, 16, 64, 64) on the device."""
-        with _exactly():
+        with _exactly(self._device):
             volume: Tensor = self._appearance(to_input([crop]).to(self._device))
             return volume.contiguous()
 
     def motion(self, crops: Iterable[Image]) -> Motion:
-        """(256, 256, 3) crops -> the motion of each."""
-        with _exactly():
+        """(256, 256, 3) crops -> the motion of each; fewer at a time after memory ran out."""
+        seen = list(crops)
+        parts = shrinking_batches(
+            len(seen),
+            self._device,
+            lambda part: self._read(seen[part]),
+            lambda: self._most,
+            self._shrink,
+        )
+        return Motion.joined([motion for _, motion in parts])
+
+    def _read(self, crops: list[Image]) -> Motion:
+        with _exactly(self._device):
             return motion_of(self._motion(to_input(crops).to(self._device, non_blocking=True)))
+
+    def _shrink(self, most: int) -> None:
+        self._most = most
 
 
 def shrunk(crop: Image, *, averaging: bool) -> Image:
@@ -53,10 +74,12 @@ def shrunk(crop: Image, *, averaging: bool) -> Image:
 
 
 @contextmanager
-def _exactly() -> Iterator[None]:
-    """No gradients, and no rounding to ten bits in what is called float32 (TF32)."""
+def _exactly(device: torch.device) -> Iterator[None]:
+    """No gradients, no rounding to ten bits in what is called float32 (TF32), no capture."""
     with (
         torch.inference_mode(),
+        current(device),
+        in_turn(device),
         torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=False, allow_tf32=False
         ),

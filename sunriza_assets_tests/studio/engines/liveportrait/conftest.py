@@ -21,6 +21,15 @@ from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Test files run two at a time: threads that wait for each other would burn the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="package")
 def modules() -> Iterator[Modules]:
     """All networks, seeded: half a gigabyte, given back when this package's tests are done."""

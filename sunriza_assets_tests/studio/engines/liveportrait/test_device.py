@@ -1,4 +1,4 @@
-"""Devices and precisions; running out of memory halves the batch and goes on."""
+"""Devices and precisions."""
 
 import os
 import platform
@@ -7,58 +7,20 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sunriza_assets.errors import EngineError
 from sunriza_assets.studio.engines.liveportrait import device
 from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.device import (
     Precision,
-    Readback,
     pick_device,
     place,
     precision_note,
-    shrinking_batches,
+    wider,
 )
+from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 
 CPU = torch.device("cpu")
-
-
-@given(count=st.integers(0, 60), size=st.integers(1, 16), room=st.integers(1, 16))
-def test_whatever_fits_is_done_once_and_in_order(count: int, size: int, room: int) -> None:
-    sizes: list[int] = []
-
-    def work(batch: slice) -> list[int]:
-        items = list(range(count))[batch]
-        if len(items) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return items
-
-    done = [
-        item for _, items in shrinking_batches(count, size, work, sizes.append) for item in items
-    ]
-    assert done == list(range(count))
-    assert sizes == sorted(sizes, reverse=True)
-    for before, after in zip([size, *sizes], sizes, strict=False):
-        assert after == max(1, before // 2)
-
-
-def test_no_room_for_one_is_an_error_that_says_so() -> None:
-    def work(_: slice) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(EngineError, match="single frame") as caught:
-        list(shrinking_batches(3, 4, work, lambda _: None))
-    assert caught.value.code == "engine.out_of_memory"
-
-
-def test_other_errors_pass() -> None:
-    def work(_: slice) -> None:
-        raise RuntimeError("a bug")
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        list(shrinking_batches(3, 4, work, lambda _: None))
 
 
 @pytest.mark.parametrize("name", ["quantum", "meta", "cuda:99"])
@@ -111,6 +73,12 @@ def test_limits_of_onednn_count(limit: str) -> None:
     assert told.stdout.strip() == "[True, False, False]"
 
 
-def test_a_tensor_that_is_here_already_needs_no_journey() -> None:
-    tensor = torch.arange(6).reshape(2, 3)
-    assert Readback.of(tensor).wait() is tensor
+def test_what_comes_after_an_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    half, brain = Placement(CPU, torch.float16), Placement(CPU, torch.bfloat16)
+    exact = Placement(CPU, torch.float32)
+    monkeypatch.setattr(device, "computes_natively", lambda _device, _type: True)
+    assert wider(half) == brain
+    monkeypatch.setattr(device, "computes_natively", lambda _device, _type: False)
+    assert wider(half) == exact
+    assert wider(brain) == exact
+    assert wider(exact) is None

@@ -19,11 +19,12 @@ from torch import Tensor
 from sunriza_assets.errors import EngineError, FaceError, MediaError, ModelError
 from sunriza_assets.studio.engines.liveportrait import device as device_module
 from sunriza_assets.studio.engines.liveportrait import engine as engine_module
+from sunriza_assets.studio.engines.liveportrait.cuda import Readback
 from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.networks.appearance import FEATURE_SHAPE
-from sunriza_assets.studio.engines.liveportrait.painter import Painted
+from sunriza_assets.studio.engines.liveportrait.painter import Painted, Painter
 from sunriza_assets.studio.engines.liveportrait.portrait import fitted
 from sunriza_assets.studio.engines.liveportrait.reader import Reader
 from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratios_in
@@ -34,6 +35,7 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.sample.clip import Sample
+from sunriza_assets_tests.studio.engines.liveportrait.test_overflow import injected
 
 FRAMES = 8
 FOLLOWED = RenderParameters(loop=False, driving_multiplier=1.0, scale_multiplier=1.0)
@@ -74,23 +76,45 @@ class _Numberer:
         self.batch = batch
         self.placement = placement
         self.room = batch
+        self.whole = False
+        self.fails_preparing = 0
         self.painted = 0
         self.overflows_in = torch.float64
+        self.overflows_from = 0
 
     def prepare(self, volume: Tensor, keypoints: Tensor) -> Any:
         self.painted = 0
+        if self.fails_preparing:
+            self.fails_preparing -= 1
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
         return None
 
     def resize(self, batch: int) -> None:
         self.batch = batch
 
+    def release(self) -> None:
+        pass
+
     def __call__(self, source: Any, driving: Tensor) -> Painted:
-        if len(driving) > self.room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+        if (self.batch if self.whole else len(driving)) > self.room:
+            try:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            except RuntimeError:  # what the end of a capture makes of it
+                raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
         numbers = torch.arange(self.painted, self.painted + len(driving))
         self.painted += len(driving)
         pictures = numbers.to(torch.uint8)[:, None, None, None].expand(-1, 512, 512, 3)
-        return Painted(pictures, torch.tensor(self.placement.dtype != self.overflows_in))
+        overflown = self.placement.dtype == self.overflows_in
+        return Painted(pictures, torch.tensor(not overflown or self.painted <= self.overflows_from))
+
+
+class _Overflowing(Painter):
+    """Paints with weights that overflow wherever the precision is float16."""
+
+    def __init__(self, modules: Modules, placement: Placement, batch: int) -> None:
+        if placement.dtype == torch.float16:
+            modules = injected(modules, "mask", 3e38)
+        super().__init__(modules, Placement(placement.device, torch.float32), batch)
 
 
 class _QuickReader(Reader):
@@ -196,6 +220,100 @@ def test_running_out_of_memory_halves_the_batch(
     assert np.array_equal(np.diff(numbers), np.ones(FRAMES - 1))
     assert painter.batch == 2
     assert "batches of 2" in caplog.text
+
+
+def test_the_rehearsal_halves_the_batch_that_a_graph_is_captured_with(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    """On a GPU one pose is painted with the whole batch: the first call is what fails."""
+    made = numbering(batch=8)
+    painter: Any = made._machine().painter
+    painter.whole, painter.room = True, 2
+    rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
+    assert rendering.facts["batch"] == 2
+    assert len(list(rendering.frames())) == FRAMES
+
+
+def test_planning_that_runs_out_of_memory_is_done_again(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    made = numbering(batch=8)
+    painter: Any = made._machine().painter
+    painter.fails_preparing = 2
+    assert made.render(portrait, template, FOLLOWED).facts["batch"] == 2
+    painter.fails_preparing = 5
+    with pytest.raises(EngineError, match="single frame") as caught:
+        made.render(portrait, template, FOLLOWED)
+    assert caught.value.code == "engine.out_of_memory"
+
+
+def test_no_memory_for_one_frame_is_a_named_error(
+    numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
+) -> None:
+    made = numbering(batch=4)
+    rendering = made.render(portrait, template, FOLLOWED)
+    painter: Any = made._machine().painter
+    painter.room = 0
+    with pytest.raises(EngineError, match="single frame") as caught:
+        list(rendering.frames())
+    assert caught.value.code == "engine.out_of_memory"
+    with pytest.raises(EngineError, match="single frame"):
+        made.render(portrait, template, FOLLOWED)
+
+
+def test_pinned_memory_that_runs_out_halves_the_batch(
+    numbering: Callable[..., LivePortraitEngine],
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = Readback.of
+
+    def failing(tensor: Tensor) -> Readback:
+        if tensor.ndim == 4 and len(tensor) > 2:
+            raise RuntimeError("CUDA error: out of memory")  # cudaHostAlloc's
+        return of(tensor)
+
+    monkeypatch.setattr(Readback, "of", failing)
+    made = numbering(batch=8)
+    rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
+    assert len(list(rendering.frames())) == FRAMES
+    assert rendering.facts["batch"] == 2, "told once the frames are there"
+
+
+def test_frames_that_overflow_are_painted_anew_in_a_wider_precision(
+    numbering: Callable[..., LivePortraitEngine],
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pose may overflow that the rehearsed one did not come near to."""
+    monkeypatch.setattr(device_module, "computes_natively", lambda _device, _type: True)
+    made = numbering(precision="float16", batch=3)
+    rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
+    painter: Any = made._machine().painter
+    painter.overflows_in, painter.overflows_from = torch.float16, 1 + 3
+    numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
+    assert numbers == [1, 2, 3, 0, 1, 2, 3, 4], "the new painter counts from nought"
+    assert rendering.facts["precision"] == "bfloat16"
+    assert rendering.facts["precision_note"].startswith("float16 overflows")
+
+
+def test_without_bfloat16_float32_follows_float16(
+    models_root: Path,
+    narrow: Modules,
+    template: MotionTemplate,
+    portrait: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """W and G really overflow here: the float16 of this engine is a float32 with huge weights."""
+    monkeypatch.setattr(engine_module, "Painter", _Overflowing)
+    native = lambda _, dtype: dtype != torch.bfloat16  # noqa: E731
+    monkeypatch.setattr(device_module, "computes_natively", native)
+    made = LivePortraitEngine(models_root, device="cpu", precision="float16", modules=narrow)
+    rendering = made.render(portrait, template, FOLLOWED)
+    assert rendering.facts["precision"] == "float32"
+    assert "float32 is used" in rendering.facts["precision_note"]
 
 
 def test_float16_that_overflows_becomes_bfloat16_for_good(

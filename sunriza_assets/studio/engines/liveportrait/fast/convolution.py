@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit
+
 __all__ = [
     "LANES",
     "Convolution",
@@ -50,6 +52,17 @@ class Placement:
     def put(self, tensor: Tensor) -> Tensor:
         """The tensor there, in that precision, in the order of axes of this placement."""
         return self.lay(tensor.detach().to(self.device, self.dtype))
+
+    def put_weights(self, tensor: Tensor) -> Tensor:
+        """As `put`.
+
+        Raises:
+            Unfit: numbers that are finite are so no longer in that precision.
+        """
+        put = self.put(tensor)
+        if self.dtype != torch.float32 and not put.isfinite().all():
+            raise Unfit(f"Weights of up to {float(tensor.abs().max()):.3g} overflow {self.dtype}")
+        return put
 
     def lay(self, tensor: Tensor) -> Tensor:
         """The tensor with channels last, if so they lie here and it has four or five axes."""
@@ -96,9 +109,12 @@ class Convolution:
             weight: (channels_out, channels_in, k, k) or (channels_out, channels_in, k, k, k).
             bias: (channels_out,) or None.
             placement: where it will run.
+
+        Raises:
+            Unfit: the weights overflow in the placement's precision.
         """
-        self._weight = placement.put(pad_channels(pad_channels(weight, 0), 1))
-        self._bias = None if bias is None else placement.put(pad_channels(bias, 0))
+        self._weight = placement.put_weights(pad_channels(pad_channels(weight, 0), 1))
+        self._bias = None if bias is None else placement.put_weights(pad_channels(bias, 0))
         self._padding = [size // 2 for size in weight.shape[2:]]
         self._convolve = functional.conv2d if weight.ndim == 4 else functional.conv3d
 
@@ -136,8 +152,8 @@ class UpsampledConvolution:
         for axis, factor in enumerate(factors, start=2):
             collected = _collect(collected, axis, factor)
         collected = pad_channels(pad_channels(collected.float(), 0), 1)
-        self._weight = placement.put(collected.transpose(0, 1))
-        self._bias = placement.put(pad_channels(bias, 0))
+        self._weight = placement.put_weights(collected.transpose(0, 1))
+        self._bias = placement.put_weights(pad_channels(bias, 0))
         self._stride = list(factors)
         transposed = (functional.conv_transpose2d, functional.conv_transpose3d)
         self._convolve = transposed[len(factors) - 2]

@@ -12,6 +12,7 @@ What changes against `networks.generator`, all exact:
 The middle blocks, whose errors everything behind them multiplies, are placed for exactness.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -24,6 +25,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     UpsampledConvolution,
     bias_of,
 )
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import unwatched
 from sunriza_assets.studio.engines.liveportrait.networks.generator import (
     SPADE_EPSILON,
     SPADE_SLOPE,
@@ -59,8 +61,13 @@ class FastGenerator:
         self._paint = Convolution(painter.weight[order], bias_of(painter)[order], placement)
         self._colours = colours
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type."""
+    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = unwatched) -> Tensor:
+        """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type.
+
+        `watch` is shown the pixels before the sigmoid. What overflows anywhere on the way arrives
+        there: instance norms spread it over a whole channel, and nothing hides it, for the
+        rectifiers of the main path are leaky.
+        """
         seen = self._inside.lay(features)
         x = self._first(seen)
         for block in self._middle:
@@ -69,7 +76,7 @@ class FastGenerator:
         for up in self._up:
             x = up(x, features)
         painted = self._paint(functional.leaky_relu_(x, SPADE_SLOPE))
-        return self._shuffled(painted).sigmoid()
+        return self._shuffled(watch(painted)).sigmoid()
 
     def _shuffled(self, painted: Tensor) -> Tensor:
         """(B, padded 12, H, W) channels (dy, dx, colour) -> (B, 2 H, 2 W, 3)."""

@@ -46,7 +46,7 @@ class SlicedMask:
         self._taps, self._outputs = weight.shape[2], len(weight)
         by_tap = weight.permute(2, 0, 1, 3, 4).flatten(0, 1)  # all outputs of a tap, tap by tap
         self._flat = Convolution(by_tap, None, placement)
-        self._bias = placement.put(bias).float()
+        self._bias = placement.put_weights(bias).float()
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, 144, D, H, W) channels last -> (B, D, H, W, 22) float32."""
@@ -135,8 +135,8 @@ class OcclusionConvolution:
         self._size = weight.shape[-1]
         taps = weight[0].unflatten(0, (-1, depth)).flatten(2)
         taps = taps.flip(2)  # `fold` scatters where a convolution gathers
-        self._taps = placement.put(pad_channels(taps.permute(1, 0, 2), 1))
-        self._bias = placement.put(bias).float()
+        self._taps = placement.put_weights(pad_channels(taps.permute(1, 0, 2), 1))
+        self._bias = placement.put_weights(bias).float()
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, 144, D, H, W) channels last -> (B, 1, H, W) float32."""

@@ -1,0 +1,101 @@
+"""Numbers that are not finite are noticed before a later step makes a plausible picture of them."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
+from sunriza_assets.studio.engines.liveportrait.fast.convolution import Convolution, Placement
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit, Watch
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.painter import Painted, Painter
+
+CPU = torch.device("cpu")
+EXACT, HALF = Placement(CPU, torch.float32), Placement(CPU, torch.float16)
+
+INJECTIONS: dict[str, Callable[[Modules], nn.Module]] = {
+    "first level": lambda m: m.warping.dense_motion_network.hourglass.encoder.blocks()[0].norm,
+    "coarsest level": lambda m: m.warping.dense_motion_network.hourglass.encoder.blocks()[4].norm,
+    "last level": lambda m: m.warping.dense_motion_network.hourglass.decoder.blocks()[4].norm,
+    "mask": lambda m: m.warping.dense_motion_network.mask,
+    "occlusion": lambda m: m.warping.dense_motion_network.occlusion,
+    "features": lambda m: m.warping.fourth,
+    "middle block": lambda m: m.generator.middle_blocks()[2].norm_0.mlp_gamma,
+    "pixels": lambda m: m.generator.painter,
+}
+"""Layer -> what is multiplied so that it overflows."""
+
+
+def injected(modules: Modules, layer: str, factor: float) -> Modules:
+    """The same networks with one layer's outputs so many times larger."""
+    changed = replace(
+        modules, warping=deepcopy(modules.warping), generator=deepcopy(modules.generator)
+    )
+    with torch.inference_mode():
+        for parameter in INJECTIONS[layer](changed).parameters():
+            parameter.mul_(factor)
+    return changed
+
+
+def _painted(modules: Modules, placement: Placement, keypoints: dict[str, Tensor]) -> Painted:
+    painter = Painter(modules, placement, 1)
+    volume = torch.randn(1, 32, 16, 64, 64, generator=torch.Generator().manual_seed(1)) / 2
+    return painter(painter.prepare(volume, keypoints["source"]), keypoints["A"])
+
+
+def test_a_watch() -> None:
+    watch = Watch()
+    with pytest.raises(ValueError, match="Nothing"):
+        watch.finite()
+    ones = torch.full((3000,), 65504.0, dtype=torch.float16)
+    assert watch(ones) is ones
+    assert watch.finite(), "the sum of large numbers is none that overflows"
+    watch(torch.tensor([1.0, float("-inf")]))
+    watch(ones)
+    assert not watch.finite()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_each_kind_is_seen(value: float) -> None:
+    x = torch.ones(2, 3, 4)
+    x[1, 2, 3] = value
+    watch = Watch()
+    watch(x)
+    assert not watch.finite()
+
+
+def test_opposite_infinities_do_not_cancel() -> None:
+    watch = Watch()
+    watch(torch.tensor([float("inf"), float("-inf")]))
+    assert not watch.finite()
+
+
+def test_a_picture_without_overflow_is_finite(narrow: Modules, keypoints: Any) -> None:
+    assert _painted(narrow, EXACT, keypoints).finite
+
+
+@pytest.mark.parametrize("layer", INJECTIONS)
+def test_an_overflow_in_any_layer_is_noticed(narrow: Modules, keypoints: Any, layer: str) -> None:
+    """In float32 and beyond its range, which every processor has; half precision does the same."""
+    assert not _painted(injected(narrow, layer, 3e38), EXACT, keypoints).finite
+
+
+@pytest.mark.skipif(
+    not computes_natively(CPU, torch.float16), reason="float16 in plain loops takes minutes"
+)
+def test_half_precision_really_overflows(narrow: Modules, keypoints: Any) -> None:
+    changed = injected(narrow, "last level", 1e5)
+    assert not _painted(changed, HALF, keypoints).finite
+    assert _painted(changed, EXACT, keypoints).finite
+
+
+def test_weights_that_overflow_are_refused() -> None:
+    weight = torch.full((4, 4, 3, 3), -70000.0)
+    with pytest.raises(Unfit, match="7e\\+04"):
+        Convolution(weight, None, HALF)
+    Convolution(weight, None, EXACT)
