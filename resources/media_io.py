@@ -91,7 +91,9 @@ class MediaIOManager(dg.IOManager):
         """Store the files of a run, then make them current."""
         version = f"{folder}/{run_id}"
         files = sorted(obj.iterdir()) if obj.is_dir() else [obj]
-        stored = [self._storage.put(file, f"{version}/{file.name}") for file in files]
+        stored = [
+            self._storage.put(file, f"{version}/{file.name}", private=True) for file in files
+        ]
         listing = {
             "kind": "folder" if obj.is_dir() else "file",
             "files": [
@@ -130,7 +132,7 @@ class MediaIOManager(dg.IOManager):
         try:
             file = scratch / Path(name).name
             file.write_text(json.dumps(content, indent=1))
-            self._storage.put(file, name, content_type="application/json")
+            self._storage.put(file, name, content_type="application/json", private=True)
         finally:
             discard(self._home, file)
 

@@ -73,7 +73,7 @@ class TemplateCache:
                 f"Motion template cannot be kept: {error.strerror}", where=path
             ) from error
         if self._shared is not None:
-            self._shared.put(path, _object_name(key))
+            self._shared.put(path, _object_name(key), private=True)
         return path
 
     def seconds(self, key: str) -> float | None:
