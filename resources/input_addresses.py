@@ -7,7 +7,7 @@ else is one and the same refusal, whether the object exists or not.
 
     avatars/<own id>/…                     read, except `dynamics/`, which holds what runs publish
     avatars/<other id>/…, users/…          read by a download URL with one of the object's tokens
-    pipeline/…, cache/…                    never read: this system's own files, which are no inputs
+    pipeline/…, cache/…, remote/…          never read: this system's own files, which are no inputs
 """
 
 import hmac
@@ -40,7 +40,7 @@ _API_HOSTS: Final = frozenset(
 )
 _API_PATH: Final = re.compile(r"/(?:(?:upload|download)/)?storage/v1/b/([^/]*)/o/(.*)")
 _FIREBASE_PATH: Final = re.compile(r"/v0/b/([^/]*)/o/(.*)")
-_OWN_FILES: Final = ("pipeline", "cache")
+_OWN_FILES: Final = ("pipeline", "cache", "remote", "backfills")
 _MAX_SHOWN: Final = 120
 
 

@@ -377,9 +377,7 @@ class MediaStorageContract:
         self, storage: MediaStorage, tmp_path: Path
     ) -> None:
         with pytest.raises(StoreError) as caught:
-            storage.resolve(
-                "avatars/anna/images/a.jpg", tmp_path, avatar_id="anna", max_bytes=1000
-            )
+            storage.resolve("avatars/anna/images/a.jpg", tmp_path, avatar_id="anna", max_bytes=1000)
         assert caught.value.code == "store.missing"
 
     def test_a_reader_never_sees_half_an_object(

@@ -111,9 +111,7 @@ def test_no_link_leads_out(storage: MediaStorage, home: Home) -> None:
     for name in ("folder/key", "file"):
         for operation in (
             lambda name=name: storage.fetch(name, home.cache),
-            lambda name=name: storage.resolve(
-                name, home.cache, avatar_id="anna", max_bytes=100
-            ),
+            lambda name=name: storage.resolve(name, home.cache, avatar_id="anna", max_bytes=100),
             lambda name=name: storage.put(secret / "key", name),
             lambda name=name: storage.delete(name),
         ):
