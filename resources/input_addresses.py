@@ -2,8 +2,8 @@
 
 A document is written by a client, and this system reads the bucket with rights on all of it. So a
 name alone opens nothing but what lies in the avatar's own folder. Any other object is read only by
-its download URL, whose token proves that whoever wrote the document was given the object. Everything
-else is one and the same refusal, whether the object exists or not.
+its download URL, whose token proves that whoever wrote the document was given the object. All else
+is one and the same refusal, whether the object exists or not.
 
     avatars/<own id>/…                     read, except `dynamics/`, which holds what runs publish
     avatars/<other id>/…, users/…          read by a download URL with one of the object's tokens
@@ -101,7 +101,7 @@ def is_own_input(name: str, avatar_id: str) -> bool:
 
 def is_open_by_token(name: str) -> bool:
     """Whether a document may name an object of somebody else's at all, given its token."""
-    return _is_name(name) and name.split("/")[0] not in _OWN_FILES
+    return _is_name(name) and name.split("/", maxsplit=1)[0] not in _OWN_FILES
 
 
 def has_token(token: str | None, tokens: Iterable[str]) -> bool:
@@ -124,7 +124,7 @@ def input_refused(url: str) -> StoreError:
 
 
 def without_query(url: str) -> str:
-    """An address for people to read: without its query, which may hold a token, and not too long."""
+    """An address for people to read: without its query, which may hold a token; shortened."""
     plain = url.partition("?")[0]
     return plain if len(plain) <= _MAX_SHOWN else f"{plain[: _MAX_SHOWN - 3]}..."
 
@@ -134,9 +134,9 @@ def _named(
 ) -> Iterable[tuple[str, str]]:
     """(bucket, object name), both percent-encoded, as each form would read an address."""
     path = parts.path
-    if own_host or host in (_FIREBASE_HOST, bucket.lower()):
-        if match := _FIREBASE_PATH.fullmatch(path):
-            yield match[1], match[2]
+    is_firebase = own_host or host in (_FIREBASE_HOST, bucket.lower())
+    if is_firebase and (match := _FIREBASE_PATH.fullmatch(path)):
+        yield match[1], match[2]
     if (own_host or host in _API_HOSTS) and (match := _API_PATH.fullmatch(path)):
         yield match[1], match[2]
     if own_host or host in _BUCKET_FIRST:
