@@ -83,6 +83,17 @@ class TemplateCache:
         except (OSError, ValueError, KeyError, TypeError):  # a note, not a result
             return None
 
+    def discard(self, key: str) -> None:
+        """Delete an entry here and in the shared bucket; there need not be one.
+
+        Other machines keep what they have fetched until their caches are emptied.
+        """
+        path = self._path(key)
+        for file in (path, path.with_suffix(".json")):
+            file.unlink(missing_ok=True)
+        if self._shared is not None:
+            self._shared.delete(_object_name(key))
+
     def file(self, key: str) -> Path:
         """Where the entry lies on this machine."""
         return self._path(key)

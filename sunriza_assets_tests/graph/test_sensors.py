@@ -9,7 +9,7 @@ import pytest
 
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
-from resources.services import Stores
+from resources.services import Stores, Templates
 from sunriza_assets import sensors
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
@@ -41,7 +41,7 @@ def tick(
     sensor: dg.SensorDefinition = avatar_changes,
 ) -> dg.SensorResult:
     context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"stores": Stores()}
+        instance=instance, cursor=cursor, resources={"stores": Stores(), "templates": Templates()}
     )
     result = sensor(context)
     assert isinstance(result, dg.SensorResult)
@@ -216,13 +216,13 @@ def test_a_deleted_avatar_leaves_once_nothing_runs(
     run = instance.create_run_for_job(
         _job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
     )
-    result = tick(instance, sensor=deleted_avatars)
-    (request,) = result.dynamic_partitions_requests or []
-    assert request.partition_keys == ["bob"]
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada", "eve"]
+    assert avatars.retired(9) == ["eve"], "nobody makes her anew while her run is at work"
     instance.delete_run(run.run_id)
-    result = tick(instance, sensor=deleted_avatars)
-    (request,) = result.dynamic_partitions_requests or []
-    assert request.partition_keys == ["bob", "eve"]
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada"]
+    assert avatars.retired(9) == []
 
 
 def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
@@ -231,17 +231,25 @@ def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
     monkeypatch.setattr(sensors, "KNOWN_PAGE", 2)
     LocalAvatars(home).merge("b", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["d", "b", "a", "c", "e"])
-    gone: list[str] = []
+    left: list[list[str]] = []
     cursor: str | None = None
     for _ in range(4):
-        result = tick(instance, cursor, deleted_avatars)
-        cursor = result.cursor
-        for request in result.dynamic_partitions_requests or []:
-            gone += request.partition_keys
-            for key in request.partition_keys:
-                instance.delete_dynamic_partition(AVATARS.name or "", key)
-    assert gone == ["d", "a", "c", "e"]
-    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["b"]
+        cursor = tick(instance, cursor, deleted_avatars).cursor
+        left.append(list(instance.get_dynamic_partitions(AVATARS.name or "")))
+    assert left == [["b", "a", "c", "e"], ["b", "e"], ["b"], ["b"]]
+
+
+def test_what_a_tick_has_no_time_to_purge_the_next_one_does(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.add_dynamic_partitions(AVATARS.name or "", ["a", "b", "c"])
+    monkeypatch.setattr(sensors, "PURGE_S", -1.0)
+    result = tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["a", "b", "c"]
+    monkeypatch.undo()
+    monkeypatch.setenv("SUNRIZA_HOME", str(home.root))
+    tick(instance, result.cursor, deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == []
 
 
 def _job() -> dg.JobDefinition:
