@@ -37,7 +37,7 @@ _TAKEN: Final = (
 _PURGING: Final = (
     "deleted",
     "The former avatar of this id is being deleted",
-    "Try again in some minutes.",
+    "Try again in some minutes; `sunriza avatar remove` finishes it at once.",
 )
 
 

@@ -9,7 +9,7 @@ can be told what a lost answer to a conditional write means.
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -124,12 +124,18 @@ class FirebaseStorage:
 
     def fetch(self, name: str, folder: Path) -> Path:
         """Download an object into `folder`, under its own last name."""
+        return self._download(name, folder)
+
+    def _download(
+        self, name: str, folder: Path, admits: Callable[["Blob"], bool] = lambda _: True
+    ) -> Path:
+        """Download the version of an object that was asked about, and none that replaces it."""
         path = folder / Path(checked_object_name(name)).name
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
 
         def download() -> None:
             blob = self._blob(name)
-            if blob is None:
+            if blob is None or not admits(blob):
                 raise no_such_object(name)
             blob.download_to_filename(
                 str(beside),
@@ -220,15 +226,20 @@ class FirebaseStorage:
         is_own = is_own_input(name, avatar_id)
         if not is_own and not (address.token and is_open_by_token(name)):
             raise input_refused(url)
-        blob = self._blob(name)
-        if not is_own and (blob is None or not has_token(address.token, _tokens(blob))):
-            raise input_refused(url)
-        if blob is None:
-            raise no_such_object(name)
-        stored = self._object(blob)
-        if stored.size > max_bytes:
-            raise too_large(stored, max_bytes)
-        return self.fetch(name, folder)
+
+        def admits(blob: "Blob") -> bool:
+            if not is_own and not has_token(address.token, _tokens(blob)):
+                return False
+            if int(blob.size or 0) > max_bytes:
+                raise too_large(self._object(blob), max_bytes)
+            return True
+
+        try:
+            return self._download(name, folder, admits)
+        except StoreError as error:
+            if error.code == "store.missing" and not is_own:
+                raise input_refused(url) from None  # an object that is not there, or not his
+            raise
 
     def _blob(self, name: str) -> "Blob | None":
         checked_object_name(name)

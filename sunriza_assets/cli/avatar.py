@@ -1,24 +1,25 @@
 """`sunriza avatar`: add, list and show avatars in whichever store is configured."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+from sunriza_assets.cli.removal import remove
 
 if TYPE_CHECKING:
     from resources.avatars import Change
 
 __all__ = ["add_avatar", "avatar", "told_row"]
 
-_MANY: Final = 10_000
-"""More removals than are ever under way at once."""
-
 
 @click.group()
 def avatar() -> None:
     """Add, list, show and remove avatars."""
+
+
+avatar.add_command(remove)
 
 
 @avatar.command()
@@ -193,49 +194,6 @@ def show(avatar_id: str, as_json: bool) -> None:
     from rich.pretty import Pretty
 
     Console().print(Pretty(content, expand_all=True))
-
-
-@avatar.command()
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@as_json
-def remove(ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Remove avatars for good: documents, uploads, results, records.
-
-    A removal that was interrupted goes on when the command is given again, or by a sensor.
-    """
-    from resources.home import Home
-    from resources.services import Stores, Templates
-    from sunriza_assets.instance import opened_instance
-    from sunriza_assets.operations.purge import purge
-    from sunriza_assets.partitions import AVATARS
-
-    stores = Stores()
-    told = {}
-    with opened_instance(Home.from_environment()) as instance:
-        known = stores.avatars.present(ids) | set(stores.avatars.retired(_MANY))
-        for avatar_id in ids:
-            if avatar_id not in known and not instance.has_dynamic_partition(
-                AVATARS.name or "", avatar_id
-            ):
-                stores.avatars.get(avatar_id)  # says that there is none
-        if not yes and not as_json:
-            click.confirm(f"Remove {', '.join(ids)} with all files?", abort=True)
-        for avatar_id in ids:
-            purged = purge(instance, stores, Templates(), avatar_id, remove=True)
-            is_over = purged is not None and purged.is_over
-            told[avatar_id] = {
-                "state": "removed" if is_over else "waiting",
-                "objects": purged.objects if purged else 0,
-                "templates": purged.templates if purged else 0,
-            }
-    if as_json:
-        print_json({"avatars": told})
-        return
-    for avatar_id, facts in told.items():
-        waits = "its document is removed; the rest goes when its run has ended (remove it again)"
-        done = f"removed, {facts['objects']} objects and {facts['templates']} motion templates"
-        click.echo(f"{avatar_id}: {done if facts['state'] == 'removed' else waits}")
 
 
 def _suffix(path: Path) -> str:

@@ -235,6 +235,36 @@ def test_the_command_asks_and_names_what_is_not_there(
     assert LocalAvatars(home).present(["ada"]) == set()
 
 
+def test_what_former_versions_left_of_deleted_avatars_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They took the partition away and nothing else."""
+    monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    monkeypatch.delenv("SUNRIZA_STORE", raising=False)
+    stores, file = Stores(), tmp_path / "file"
+    file.write_bytes(b"x")
+    for avatar_id in ("ada", "bob", "eve"):
+        stores.avatars.merge(avatar_id, {"userId": "alice"})
+        stores.avatars.claim(avatar_id, "run")
+        stores.storage.put(file, f"avatars/{avatar_id}/images/a.jpg")
+        stores.storage.put(file, f"pipeline/{avatar_id}/mask/x")
+    for avatar_id in ("ada", "bob"):
+        (tmp_path / "avatars" / f"{avatar_id}.json").unlink()
+    one = CliRunner().invoke(sunriza, ["avatar", "remove", "bob", "--yes"])
+    assert "bob: removed, 2 objects" in one.output
+    all_of_them = CliRunner().invoke(sunriza, ["avatar", "remove", "--orphans", "--yes"])
+    assert all_of_them.output == "ada: removed, 2 objects and 0 motion templates\n"
+    again = CliRunner().invoke(sunriza, ["avatar", "remove", "--orphans", "--yes"])
+    assert again.output == "nothing to remove\n"
+    assert {one.name for one in stores.storage.list("")} == {
+        "avatars/eve/images/a.jpg",
+        "pipeline/eve/mask/x",
+    }
+    stores.avatars.merge("ada", {"userId": "bob"})
+    assert CliRunner().invoke(sunriza, ["avatar", "remove", "--yes"]).exit_code != 0
+
+
 def _job() -> dg.JobDefinition:
     @dg.op
     def nothing() -> None:

@@ -163,6 +163,32 @@ class TestInputs:
             url = f"{plain}&token=first,second"
             storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=9)
 
+    def test_a_token_opens_no_version_that_takes_the_objects_place(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+    ) -> None:
+        """Its owner replaces it between the look at its tokens and the download."""
+        url = storage.put(file(b"shared"), self.NAME).url
+        own_bucket_server.fail("GET", "/download/", status=None, delay_s=0.4)
+        answers: list[object] = []
+
+        def read() -> None:
+            try:
+                path = storage.resolve(url, tmp_path / "down", avatar_id="anna", max_bytes=9)
+                answers.append(path.read_bytes())
+            except StoreError as error:
+                answers.append(error.code)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        time.sleep(0.15)
+        storage.put(file(b"private"), self.NAME)
+        reader.join()
+        assert answers[0] in (b"shared", "store.refused")
+
     @pytest.mark.parametrize("folder", ["pipeline", "cache"])
     def test_no_token_opens_this_systems_own_files(
         self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path, folder: str
