@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
 
@@ -23,7 +23,7 @@ from resources.services import Stores, Templates
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations import queue
-from sunriza_assets.operations.purge import purge
+from sunriza_assets.operations.purge import Absences, are_too_many, purge
 from sunriza_assets.partitions import AVATAR_TAG, AVATARS
 
 __all__ = ["SENSORS"]
@@ -34,6 +34,8 @@ KNOWN_PAGE: Final = 500
 """Partitions per tick whose documents are looked for: 100,000 take seventeen hours."""
 PURGE_S: Final = 20.0
 """After how long no further purge begins in a tick, which has 60 s."""
+GONE_FOR: Final = timedelta(minutes=10)
+"""How long a document has to be gone before its avatar is purged."""
 INPUTS_TAG: Final = "sunriza/inputs"
 """Run tag: the version of the inputs that the run was asked for."""
 _LATEST: Final = 20
@@ -123,23 +125,33 @@ def deleted_avatars(
     from there: asking for every document in every tick would be the dearest thing that a large
     collection does. What a tick has no time to purge, the next one finds in the same page.
     """
-    begun = stores.avatars.retired(KNOWN_PAGE)
+    walk, begun = Absences.from_cursor(context.cursor), stores.avatars.retired(KNOWN_PAGE)
     known = context.instance.event_log_storage.get_paginated_dynamic_partitions(
-        AVATARS.name or "", limit=KNOWN_PAGE, ascending=True, cursor=context.cursor or None
+        AVATARS.name or "", limit=KNOWN_PAGE, ascending=True, cursor=walk.page or None
     )
-    gone = sorted(set(known.results) - stores.avatars.present(known.results) - set(begun))
-    deadline, purged, left = time.monotonic() + PURGE_S, 0, 0
-    for avatar_id in (*begun, *gone):
+    present = stores.avatars.present(known.results)
+    gone = set(known.results) - present - set(begun)
+    if are_too_many(len(gone), len(known.results)):
+        context.log.error(
+            "%s of %s documents are gone: is this the right store? Nothing is purged; "
+            "`sunriza avatar remove --orphans` does it where they were deleted on purpose",
+            len(gone), len(known.results),
+        )  # fmt: skip
+        gone = set()
+    walk = walk.seen(present, gone, now())
+    deadline, purged, left = time.monotonic() + PURGE_S, set[str](), 0
+    for avatar_id in (*begun, *walk.deleted(gone, now(), GONE_FOR)):
         if time.monotonic() > deadline:
             left += 1
             continue
         with _one_document(context, avatar_id):
             result = purge(context.instance, stores, templates, avatar_id)
-            purged += result is not None and result.is_over
-    cursor = known.cursor if known.has_more else ""
+            if result is not None and result.is_over:
+                purged.add(avatar_id)
+    page = walk.page if left else known.cursor if known.has_more else ""
     return dg.SensorResult(
-        cursor=context.cursor if left else cursor,
-        skip_reason=f"looked at {len(known.results)} avatars, {purged} purged, {left} left",
+        cursor=replace(walk.without(purged), page=page).to_cursor(),
+        skip_reason=f"looked at {len(known.results)} avatars, {len(purged)} purged, {left} left",
     )
 
 

@@ -11,8 +11,11 @@ by `AvatarStore.retired` and gone on with. What is kept: the event log, the ledg
 of its runs, which hold durations, prices and hashes.
 """
 
+import json
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import dagster as dg
@@ -25,8 +28,10 @@ from resources.template_cache import TemplateCache
 from resources.template_users import TemplateUsers
 from sunriza_assets.partitions import AVATAR_TAG, AVATARS
 
-__all__ = ["Purged", "prefixes_of", "purge", "unfinished_runs"]
+__all__ = ["Absences", "Purged", "are_too_many", "prefixes_of", "purge", "unfinished_runs"]
 
+_MOST_GONE: Final = 3
+_REMEMBERED: Final = timedelta(days=7)  # a walk round a hundred thousand avatars takes a day
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -64,6 +69,63 @@ class Purged:
     """Motion templates that were deleted."""
     is_over: bool
     """False while a run is still at work: nothing but the document was removed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """Where a walk round the partitions is, and which documents it has missed since when.
+
+    A document may be away for a moment: an editor puts a new file in its place, a folder is mounted
+    late. So it counts as deleted once it was missed twice, some time apart.
+    """
+
+    page: str
+    """Where Dagster's list of partitions goes on; empty for its beginning."""
+    missed: Mapping[str, str]
+    """When each document was missed first, RFC 3339."""
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None) -> "Absences":
+        """Read a sensor's cursor; former versions kept the page alone."""
+        try:
+            said = json.loads(cursor or "")
+            return cls(said["page"], said["missed"])
+        except (ValueError, KeyError, TypeError):
+            return cls(cursor or "", {})
+
+    def to_cursor(self) -> str:
+        """As the sensor keeps it."""
+        return json.dumps({"page": self.page, "missed": dict(self.missed)})
+
+    def seen(self, present: Collection[str], gone: Collection[str], now: datetime) -> "Absences":
+        """The absences after a look at some documents; those of a week ago are forgotten."""
+        oldest = now - _REMEMBERED
+        missed = {
+            name: since
+            for name, since in self.missed.items()
+            if name not in present and datetime.fromisoformat(since) > oldest
+        }
+        return Absences(self.page, {name: now.isoformat() for name in gone} | missed)
+
+    def without(self, purged: Collection[str]) -> "Absences":
+        """The absences but for those that were purged."""
+        left = {name: since for name, since in self.missed.items() if name not in purged}
+        return Absences(self.page, left)
+
+    def deleted(self, gone: Collection[str], now: datetime, grace: timedelta) -> list[str]:
+        """Those of the documents that have been gone for long enough, in order."""
+        return sorted(
+            name for name in gone if now - datetime.fromisoformat(self.missed[name]) >= grace
+        )
+
+
+def are_too_many(gone: int, known: int) -> bool:
+    """Whether so many documents are gone that the store is more likely the wrong one.
+
+    A folder that is not mounted and a database's name that was mistyped look like a deletion of
+    everything; nothing of that may be purged by itself.
+    """
+    return gone > max(_MOST_GONE, known // 2)
 
 
 def purge(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from resources.services import Stores, Templates
 from resources.storage_firebase import FirebaseStorage
 from resources.template_cache import TemplateCache
 from resources.template_users import TemplateUsers
+from sunriza_assets import sensors
 from sunriza_assets.cli import sunriza
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.errors import AvatarError, StoreError
@@ -55,8 +57,9 @@ __all__ = [
 
 @pytest.mark.slow
 def test_a_deleted_avatar_leaves_nothing_for_whoever_takes_its_id(
-    installation: Installation,
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
     stores, templates, sample = Stores(), Templates(), installation.sample
     for avatar_id in ("gone", "gone2"):
         add_avatar(avatar_id, sample.portrait, sample.clip)
