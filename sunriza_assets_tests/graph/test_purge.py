@@ -24,12 +24,15 @@ from resources.template_users import TemplateUsers
 from sunriza_assets import sensors
 from sunriza_assets.cli import sunriza
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.cli.runs import AvatarRuns
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets.instance import opened_instance
 from sunriza_assets.operations.purge import purge
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import deleted_avatars
+from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
+from sunriza_assets_tests.resources.avatar_store_contract import publication
 from sunriza_assets_tests.resources.firestore_fixtures import (
     avatars,
     firestore_client,
@@ -94,6 +97,33 @@ def test_a_deleted_avatar_leaves_nothing_for_whoever_takes_its_id(
         assert f"{avatar_id}: removed" in told.output
     assert not templates.cache.file(key).exists()
     assert not [one.name for one in stores.storage.list("") if "gone" in one.name]
+
+
+@pytest.mark.parametrize("only", [[], ["hero_image"]])
+def test_a_run_beside_the_record_of_another_owner_ends_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Sample, only: list[str]
+) -> None:
+    monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    monkeypatch.delenv("SUNRIZA_STORE", raising=False)
+    stores = Stores()
+    add_avatar("ada", sample.portrait, sample.clip)
+    stores.avatars.merge("ada", {"userId": "alice"})
+    stores.avatars.claim("ada", "run-1")
+    stores.avatars.publish("ada", "run-1", **publication(1))
+    path = tmp_path / "avatars" / "ada.json"
+    taken = json.loads(path.read_text()) | {"userId": "bob", "dynamics": {}}
+    path.unlink()
+    path.write_text(json.dumps(taken))
+    before = [one.name for one in stores.storage.list("")]
+    with opened_instance(Home.from_environment()) as opened:
+        result = AvatarRuns(opened).render("ada", only=only)
+    assert result["error"]["code"] == "avatar.owner"
+    told = dict(stores.avatars.get("ada").basic)
+    assert told.pop("error")["code"] == "avatar.owner"
+    assert told.keys() == {"status", "updatedAt"}
+    assert [one.name for one in stores.storage.list("")] == before
+    assert stores.avatars.get("ada").record.user_id == "alice"
 
 
 @pytest.mark.slow
