@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resources.document import AvatarDocument
-from sunriza_assets.errors import AvatarError
+from sunriza_assets.errors import AvatarError, ConflictError
 
-__all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar"]
+__all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar", "not_retired"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +77,12 @@ class AvatarStore(Protocol):
         ...
 
     def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
-        """Create the document or merge nested fields into it (what `sunriza avatar add` does)."""
+        """Create the document or merge nested fields into it (what `sunriza avatar add` does).
+
+        Raises:
+            AvatarError: it would be new, and another owner's record or an avatar that is being
+                deleted has this id.
+        """
         ...
 
     def changes(self, after: Cursor | None, limit: int) -> Page:
@@ -96,6 +101,46 @@ class AvatarStore(Protocol):
         """
         ...
 
+    def bind(self, avatar_id: str) -> AvatarDocument:
+        """The document, with the server's record of it bound to its owner.
+
+        Raises:
+            AvatarError: there is no such avatar; or the record belongs to another owner, or to an
+                avatar that is being deleted (the document tells so then).
+        """
+        ...
+
+    def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
+        """Make sure that a new document of a user may have this id; `merge` does it as well.
+
+        Raises:
+            AvatarError: another owner's record is there, or an avatar that is being deleted.
+        """
+        ...
+
+    def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
+        """Mark a deleted avatar's record, so that nobody makes or claims it before `forget`.
+
+        Args:
+            remove: delete the document as well; else one that exists keeps its avatar.
+
+        Returns:
+            Whether the avatar is to be purged; False where its document is there.
+        """
+        ...
+
+    def retired(self, limit: int) -> Sequence[str]:
+        """At most `limit` avatars that are marked by `retire` and not forgotten yet."""
+        ...
+
+    def forget(self, avatar_id: str) -> None:
+        """Remove all that the database keeps of a retired avatar: the record last, with the mark.
+
+        Raises:
+            ConflictError: the avatar is not retired.
+        """
+        ...
+
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner: status `generating`, startedAt, runId, progress 0; last error gone.
 
@@ -107,6 +152,7 @@ class AvatarStore(Protocol):
             has changed since: all steps of a run work with the same.
 
         Raises:
+            AvatarError: the record belongs to another owner, or to an avatar that is being deleted.
             ConflictError: another run has taken the avatar over from this one before.
         """
         ...
@@ -183,4 +229,13 @@ def no_such_avatar(avatar_id: str) -> AvatarError:
         where=avatar_id,
         remedy="Add it with `sunriza avatar add`.",
         code="missing",
+    )
+
+
+def not_retired(avatar_id: str) -> ConflictError:
+    """What every store says when it shall forget an avatar that nobody has deleted."""
+    return ConflictError(
+        "This avatar was not deleted, so nothing of it is forgotten",
+        where=avatar_id,
+        code="not_retired",
     )

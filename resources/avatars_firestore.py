@@ -2,6 +2,7 @@
 
     avatars/{id}                 the document; its app and this system both write to it
     avatars/{id}/server/basic    the server's own record of it, see `record.py`
+    retired_avatars/{id}         of an avatar that is being deleted, until nothing is left of it
 
 Every change is a compare-and-swap: both documents are read, the step is decided, and one commit
 writes both on condition that neither has changed (`update_time`), else it all begins anew. That is
@@ -30,12 +31,13 @@ from resources.document import (
     merged,
     new_document,
 )
+from resources.firestore_retirement import Retirement, read_record, record_of
 from resources.firestore_stream import StreamPlace, update_time_text
 from resources.google_errors import google_errors, patiently
 from resources.instants import epoch_ms, now
 from resources.owned_avatars import OwnedAvatars
+from resources.owners import may_take, refusal
 from resources.ownership import Step
-from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError, StoreError
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class FirestoreAvatars(OwnedAvatars):
         super().__init__()
         self._client = client
         self._collection = collection
+        self._retirement = Retirement(client)
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
@@ -95,17 +98,45 @@ class FirestoreAvatars(OwnedAvatars):
         def attempt() -> None:
             now_ms = epoch_ms(now())
             [snapshot] = self._get_all([reference], fields=["id"])
-            batch = self._client.batch()
-            if snapshot.exists:
-                batch.update(reference, _leaves(fields) | {"updatedAt": now_ms})
-            else:
+            if not snapshot.exists:
                 document = merged(new_document(avatar_id, now_ms), fields)
-                batch.create(reference, document | {"updatedAt": now_ms})
+                self._retirement.create(reference, document | {"updatedAt": now_ms})
+                return
+            batch = self._client.batch()
+            batch.update(reference, _leaves(fields) | {"updatedAt": now_ms})
             batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
 
         with google_errors(avatar_id):
             patiently(*_CONFLICTS)(attempt)
         return self.get(avatar_id)
+
+    def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
+        """Make sure that a new document may have this id; see `AvatarStore.check_free`."""
+        reference = self._reference(avatar_id)
+        records = {
+            one.reference.path: one for one in self._get_all([reference, record_of(reference)])
+        }
+        record = read_record(records[record_of(reference).path])
+        if not records[reference.path].exists and not may_take(record, user_id):
+            raise refusal(record, avatar_id)
+
+    def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
+        """Mark a deleted avatar's record; see `AvatarStore.retire`."""
+        with google_errors(avatar_id):
+            return patiently(*_CONFLICTS)(
+                self._retirement.retire, self._reference(avatar_id), remove=remove
+            )
+
+    def retired(self, limit: int) -> Sequence[str]:
+        """At most `limit` avatars that are being deleted."""
+        query = self._retirement.marks.order_by("__name__")
+        with google_errors(self._retirement.marks.id):
+            return [one.id for one in self._run(query, limit) if is_avatar_id(one.id)]
+
+    def forget(self, avatar_id: str) -> None:
+        """Remove all that lies below a retired avatar; see `AvatarStore.forget`."""
+        with google_errors(avatar_id):
+            patiently(*_CONFLICTS)(self._retirement.forget, self._reference(avatar_id))
 
     def changes(self, after: Cursor | None, limit: int) -> Page:
         """Documents whose `updatedAt` comes after the cursor's, and all that are `pending`.
@@ -184,12 +215,12 @@ class FirestoreAvatars(OwnedAvatars):
         found = {
             one.reference.path: one
             for one in self._client.get_all(
-                [reference, _record_of(reference)], retry=_NO_RETRY, timeout=_TIMEOUT_S
+                [reference, record_of(reference)], retry=_NO_RETRY, timeout=_TIMEOUT_S
             )
         }
         if not found[reference.path].exists:
             raise no_such_avatar(avatar_id)
-        return found[reference.path], found[_record_of(reference).path]
+        return found[reference.path], found[record_of(reference).path]
 
     def _since(self, place: "StreamPlace", limit: int) -> list["DocumentSnapshot"]:
         """The next documents by `updatedAt`; moves the place along."""
@@ -254,7 +285,7 @@ class FirestoreAvatars(OwnedAvatars):
         return patiently()(lambda: list(limited.stream(retry=_NO_RETRY, timeout=_TIMEOUT_S)))
 
     def _with_records(self, snapshots: Sequence["DocumentSnapshot"]) -> list[Change]:
-        references = [_record_of(one.reference) for one in snapshots if is_avatar_id(one.id)]
+        references = [record_of(one.reference) for one in snapshots if is_avatar_id(one.id)]
         records = {one.reference.parent.parent.id: one for one in self._get_all(references)}
         changes = []
         for one in snapshots:
@@ -295,12 +326,8 @@ def _document(snapshot: "DocumentSnapshot", record: "DocumentSnapshot") -> Avata
         avatar_id=snapshot.id,
         data=snapshot.to_dict() or {},
         update_time=update_time_text(snapshot.update_time),
-        record=RunRecord.from_dict((record.to_dict() if record.exists else None) or {}),
+        record=read_record(record),
     )
-
-
-def _record_of(reference: "DocumentReference") -> Any:
-    return reference.collection("server").document(DYNAMICS_ID)
 
 
 def _leaves(fields: Mapping[str, Any], *parents: str) -> dict[str, Any]:

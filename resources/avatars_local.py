@@ -2,6 +2,7 @@
 
     avatars/<id>.json           the document, the same shape as in Firestore, instants as RFC 3339
     avatars/.server/<id>.json   the server's own record of it, see `record.py`
+    avatars/.retired/<id>       of an avatar that is being deleted, until nothing is left of it
     avatars/.locks/<id>.lock    held for the moment of a change
 
 People may edit a document by hand at any time; a broken one is a problem of that avatar alone.
@@ -11,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -18,7 +20,7 @@ from stat import S_ISREG
 from typing import Any, Final
 
 from resources import ownership
-from resources.avatars import Change, Cursor, Page, no_such_avatar
+from resources.avatars import Change, Cursor, Page, no_such_avatar, not_retired
 from resources.document import (
     AvatarDocument,
     checked_avatar_id,
@@ -29,6 +31,7 @@ from resources.document import (
 from resources.home import Home
 from resources.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.owned_avatars import OwnedAvatars
+from resources.owners import may_take, owner_in, refusal
 from resources.ownership import Step
 from resources.record import RunRecord
 from resources.stamped import next_time, write_bytes
@@ -76,9 +79,57 @@ class LocalAvatars(OwnedAvatars):
             if path.is_file():
                 document = self._read(avatar_id)
                 data, former = document.data, document.update_time
+            else:
+                self._check_free(avatar_id, owner_in(fields))
             after = merged(data, fields) | {"updatedAt": now_ms}
             self._write(path, after, former)
             return self._read(avatar_id)
+
+    def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
+        """Make sure that a new document may have this id; see `AvatarStore.check_free`."""
+        with self._locked(avatar_id):
+            if not self._path(avatar_id).is_file():
+                self._check_free(avatar_id, user_id)
+
+    def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
+        """Mark a deleted avatar's record; see `AvatarStore.retire`.
+
+        The mark's file goes first, so that a process killed at any line leaves it to be found, and
+        the record is marked last: a document that exists beside a mark alone was not deleted.
+        """
+        path, mark = self._path(avatar_id), self._mark_path(avatar_id)
+        with self._locked(avatar_id):
+            record = self._record(avatar_id)
+            if path.is_file() and not remove:
+                if not record.purging:
+                    mark.unlink(missing_ok=True)
+                return record.purging
+            write_bytes(mark, b"")
+            with store_errors("delete", path):
+                path.unlink(missing_ok=True)
+            if not record.purging:
+                marked = replace(record, purging=True)
+                write_bytes(self._record_path(avatar_id), _json(marked.to_dict()))
+            return True
+
+    def retired(self, limit: int) -> Sequence[str]:
+        """At most `limit` avatars that are being deleted."""
+        folder = self._folder / ".retired"
+        if not folder.is_dir():
+            return []
+        with store_errors("read", folder):
+            names = sorted(path.name for path in folder.iterdir())
+            return [name for name in names if is_avatar_id(name)][:limit]
+
+    def forget(self, avatar_id: str) -> None:
+        """Remove a retired avatar's record, and then its mark; see `AvatarStore.forget`."""
+        with self._locked(avatar_id):
+            path = self._record_path(avatar_id)
+            if path.is_file() and not self._record(avatar_id).purging:
+                raise not_retired(avatar_id)
+            with store_errors("delete", path):
+                path.unlink(missing_ok=True)
+                self._mark_path(avatar_id).unlink(missing_ok=True)
 
     def changes(self, after: Cursor | None, limit: int) -> Page:
         """At most `limit` documents written after a cursor, in (update_time, id) order."""
@@ -129,14 +180,21 @@ class LocalAvatars(OwnedAvatars):
     def _read(self, avatar_id: str) -> AvatarDocument:
         path = self._path(avatar_id)
         data, stat = _load(path)
-        record_path = self._record_path(avatar_id)
-        stored = _load(record_path)[0] if record_path.is_file() else {}
         return AvatarDocument(
             avatar_id=avatar_id,
             data=data,
             update_time=rfc3339(_stamp(stat)),
-            record=RunRecord.from_dict(stored),
+            record=self._record(avatar_id),
         )
+
+    def _record(self, avatar_id: str) -> RunRecord:
+        path = self._record_path(avatar_id)
+        return RunRecord.from_dict(_load(path)[0] if path.is_file() else {})
+
+    def _check_free(self, avatar_id: str, user_id: str | None) -> None:
+        record = self._record(avatar_id)
+        if not may_take(record, user_id):
+            raise refusal(record, avatar_id)
 
     def _change(self, avatar_id: str) -> Change:
         try:
@@ -185,6 +243,9 @@ class LocalAvatars(OwnedAvatars):
 
     def _record_path(self, avatar_id: str) -> Path:
         return self._folder / ".server" / f"{checked_avatar_id(avatar_id)}.json"
+
+    def _mark_path(self, avatar_id: str) -> Path:
+        return self._folder / ".retired" / checked_avatar_id(avatar_id)
 
     def _locked(self, avatar_id: str, patience_s: float | None = None) -> Any:
         patience = LOCK_PATIENCE_S if patience_s is None else patience_s

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from resources.instants import as_instant, instant_text
+from resources.owners import is_foreign, owner_in, told_to_others, unbound
 from resources.record import RunRecord
 from sunriza_assets.errors import AvatarError
 
@@ -137,6 +138,16 @@ class AvatarDocument:
         )
 
     @property
+    def user_id(self) -> str | None:
+        """userId: whose avatar it is; None where the document does not say."""
+        return owner_in(self.data)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the record is another owner's, or of an avatar that is being deleted."""
+        return is_foreign(self)
+
+    @property
     def status(self) -> str | None:
         """dynamics.basic.status: pending, generating, ready, error, or None."""
         status = self.basic.get("status")
@@ -164,8 +175,11 @@ class AvatarDocument:
 
         Somebody asks for one (`pending`), or the inputs are not those that the last run claimed.
         Without being asked, no run starts for an avatar that lacks an input or whose owner has
-        switched `training.dynamicsEnabled` off, nor for results of the former system.
+        switched `training.dynamicsEnabled` off, nor for results of the former system. Beside the
+        record of another owner no run starts at all.
         """
+        if self.is_foreign:
+            return False
         if self.status == "pending":
             return True
         if not self.has_inputs or _map(self.data.get("training")).get("dynamicsEnabled") is False:
@@ -184,8 +198,14 @@ class AvatarDocument:
         the former system and have no record yet; `AvatarStore.settle` puts it right. Wishes and
         requests (`parameters`, `pending`) are the client's own and count as agreement.
         """
+        if self.is_foreign:
+            told = told_to_others(self)
+            leaks = (shows(self.record).keys() - told.keys()) & self.basic.keys()
+            return bool(leaks) or any(self.basic.get(key) != told[key] for key in told)
         if self.record.inputs_version is None:
             return self._has_foreign_results
+        if unbound(self):
+            return True
         if self.record.claims == 0 or (self.is_blank and self.record.state != "generating"):
             return False
         shown = shows(self.record)

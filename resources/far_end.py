@@ -84,7 +84,7 @@ class _Call:
 
     def put(self, file: Path) -> str:
         """Store a result; its object name."""
-        return self._storage.put(file, f"{self.request['into']}/{file.name}").name
+        return self._storage.put(file, f"{self.request['into']}/{file.name}", private=True).name
 
 
 def _identity(engine: "Engine", call: _Call) -> dict[str, Any]:

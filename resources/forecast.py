@@ -197,13 +197,13 @@ def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
 def _clip(instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction) -> _Clip:
     """What the avatar's last run has seen of the clip, if it is the same; else what it says."""
     if document.record.inputs.get("video") != document.hero_video_url:
-        return _looked_at(document.hero_video_url)
+        return _looked_at(document)
     hero, trimmed, template = (
         _latest(instance, document.avatar_id, asset)
         for asset in ("hero_video", "trimmed_video", "motion_template")
     )
     if not hero:
-        return _looked_at(document.hero_video_url)
+        return _looked_at(document)
     seconds, rate = Fraction(str(hero["duration_s"])), Fraction(hero["frame_rate"])
     # A clip that was trimmed to another length has another template.
     is_same = abs(trimmed.get("frame_count", 0) - _frames(seconds, rate, max_seconds)) <= 1
@@ -219,13 +219,15 @@ def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[st
     return {}
 
 
-def _looked_at(url: str) -> _Clip:
+def _looked_at(document: AvatarDocument) -> _Clip:
     """A clip that lies on this machine; no clip is fetched from elsewhere for a forecast."""
-    stores = open_stores()
+    stores, url = open_stores(), document.hero_video_url
     if stores.shared or url.startswith("https:"):
         return _USUAL
     with TemporaryDirectory(prefix="sunriza-") as folder:
-        clip = stores.storage.resolve(url, Path(folder), max_bytes=_MAX_CLIP_BYTES)
+        clip = stores.storage.resolve(
+            url, Path(folder), avatar_id=document.avatar_id, max_bytes=_MAX_CLIP_BYTES
+        )
         return _probed(clip, clip.stat().st_mtime_ns)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import dagster as dg
 
 from resources.home import Home
+from resources.logged_urls import logged_url
 from resources.media_server import link
 from resources.scratch import discard, new_folder
 from resources.step_watch import priced, step_watch, stop_step
@@ -57,8 +58,8 @@ class MediaIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "size_bytes": dg.MetadataValue.int(size),
-                "files": dg.MetadataValue.json([item.url for item in stored]),
-                **({"open": dg.MetadataValue.url(link(stored[0].url))} if len(stored) == 1 else {}),
+                "files": dg.MetadataValue.json([logged_url(item.url) for item in stored]),
+                **(_opened(stored[0]) if len(stored) == 1 else {}),
                 **priced(watch.record()),
             }
         )
@@ -91,7 +92,7 @@ class MediaIOManager(dg.IOManager):
         """Store the files of a run, then make them current."""
         version = f"{folder}/{run_id}"
         files = sorted(obj.iterdir()) if obj.is_dir() else [obj]
-        stored = [self._storage.put(file, f"{version}/{file.name}") for file in files]
+        stored = [self._storage.put(file, f"{version}/{file.name}", private=True) for file in files]
         listing = {
             "kind": "folder" if obj.is_dir() else "file",
             "files": [
@@ -130,7 +131,7 @@ class MediaIOManager(dg.IOManager):
         try:
             file = scratch / Path(name).name
             file.write_text(json.dumps(content, indent=1))
-            self._storage.put(file, name, content_type="application/json")
+            self._storage.put(file, name, content_type="application/json", private=True)
         finally:
             discard(self._home, file)
 
@@ -140,6 +141,11 @@ class MediaIOManager(dg.IOManager):
             run, _, file = item.name.removeprefix(f"{folder}/").partition("/")
             if file and run not in keep:
                 self._storage.delete(item.name)
+
+
+def _opened(stored: StoredObject) -> dict[str, Any]:
+    """A link for the Dagster UI."""
+    return {"open": dg.MetadataValue.url(link(logged_url(stored.url)))}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from resources import ownership
 from resources.document import AvatarDocument
 from resources.instants import now
 from resources.ownership import Step
-from sunriza_assets.errors import StoreError
+from sunriza_assets.errors import AvatarError, StoreError
 
 __all__ = ["OwnedAvatars", "Throttle"]
 
@@ -49,6 +49,15 @@ class OwnedAvatars(ABC):
 
     def __init__(self) -> None:
         self._throttle = Throttle()
+
+    def bind(self, avatar_id: str) -> AvatarDocument:
+        """Bind the record to the document's owner; see `AvatarStore.bind`."""
+        try:
+            return self._take(avatar_id, ownership.bind)[0]
+        except AvatarError as error:
+            if error.code != "avatar.missing":
+                self.settle(avatar_id)
+            raise
 
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""

@@ -13,10 +13,21 @@ from typing import Any, Final
 
 from resources.document import DYNAMICS_ID, AvatarDocument, shows
 from resources.instants import as_instant, epoch_ms
+from resources.owners import check_owner, told_to_others, unbound
 from resources.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
 from sunriza_assets.errors import ConflictError
 
-__all__ = ["Step", "applied", "claim", "fail", "has_failed", "progress", "publish", "settle"]
+__all__ = [
+    "Step",
+    "applied",
+    "bind",
+    "claim",
+    "fail",
+    "has_failed",
+    "progress",
+    "publish",
+    "settle",
+]
 
 # Everything a publication may bring. What the next one does not bring must go, or a document would
 # show the chunks of one version beside the idle of another.
@@ -79,8 +90,10 @@ def claim(
     """Make a run the owner; None when it is, or was, already and the document shows it.
 
     Raises:
+        AvatarError: the record belongs to another owner, or is being purged.
         ConflictError: a newer run has taken the avatar over from this one.
     """
+    check_owner(document)
     record = document.record
     if run_id in record.earlier:
         raise _superseded(document, run_id)
@@ -98,6 +111,7 @@ def claim(
         started_at=now,
         error=None,
         results={} if forgotten else record.results,
+        user_id=document.user_id,
     )
     estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
     shown = shows(new)
@@ -114,7 +128,7 @@ def progress(
 ) -> Step | None:
     """Tell how far the owning run is; None when it does not own the avatar."""
     record = document.record
-    if record.run_id != run_id or record.state != "generating":
+    if document.is_foreign or record.run_id != run_id or record.state != "generating":
         return None
     healing = settle(document, now)
     put = dict(healing.put) if healing else {}
@@ -143,6 +157,8 @@ def publish(
         ConflictError: the run does not own the avatar, or has published something else before.
     """
     record = document.record
+    if document.is_foreign:  # it was deleted, and somebody else has made one of this id
+        raise _superseded(document, run_id)
     if any((said.run_id, said.version) == (run_id, version) for said in record.published):
         return settle(document, now)  # this is said again, because its answer was lost
     if record.run_id != run_id or record.state != "generating":
@@ -194,6 +210,8 @@ def fail(
     they still wait for a run.
     """
     record = document.record
+    if document.is_foreign:
+        return None
     known = run_id == record.run_id or run_id in record.earlier
     waits = document.needs_run and document.inputs_version == asked_for
     if waits and not known and record.state != "generating":
@@ -226,13 +244,37 @@ def settle(document: AvatarDocument, now: datetime) -> Step | None:
     if not document.unsettled:
         return None
     record = document.record
+    if document.is_foreign:
+        told = told_to_others(document)
+        shown_by_runs = RESULT_KEYS | {
+            *("runId", "inputsVersion", "startedAt", "progress", "etaSeconds"),
+            *("createdAt", "generatedAt"),
+        }
+        return Step(record, told, frozenset(shown_by_runs & document.basic.keys()), now)
+    if unbound(document):
+        record = replace(record, user_id=document.user_id)
     if record.inputs_version is None:
         seen = replace(record, inputs_version=document.inputs_version, inputs=document.inputs)
         return Step(seen, {}, frozenset(), None)
+    if not replace(document, record=record).unsettled:
+        return Step(record, {}, frozenset(), None)
     shown = shows(record)
     if document.status == "pending":
         del shown["status"]
     return Step(record, shown, _leftover(document, record, shown), now)
+
+
+def bind(document: AvatarDocument) -> Step | None:
+    """Bind the record to the document's owner; None where it is, or where nobody owns it.
+
+    Raises:
+        AvatarError: the record belongs to another owner, or is being purged.
+    """
+    check_owner(document)
+    if not unbound(document):
+        return None
+    record = replace(document.record, user_id=document.user_id)
+    return Step(record, {}, frozenset(), None)
 
 
 def _leftover(

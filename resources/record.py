@@ -62,6 +62,10 @@ class RunRecord:
     after the owner has removed `dynamics` and a run has begun anew."""
     created_at: datetime | None = None
     """First publication, UTC."""
+    user_id: str | None = None
+    """`userId` of the document that it belongs to; None until the first run, see `owners.py`."""
+    purging: bool = False
+    """Whether the avatar was deleted and all that is kept of it is being removed."""
 
     @property
     def current(self) -> Published | None:

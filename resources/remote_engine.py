@@ -167,7 +167,7 @@ class _Exchange:
 
     def put(self, file: Path) -> str:
         """Upload a file; its object name."""
-        return self._storage.put(file, f"{self.name}/{file.name}").name
+        return self._storage.put(file, f"{self.name}/{file.name}", private=True).name
 
     def put_picture(self, picture: "Image") -> str:
         """Upload RGB pixels without loss."""

@@ -22,6 +22,7 @@ from resources.remote_engine import choose_remote
 from resources.storage import MediaStorage
 from resources.stores import open_stores
 from resources.template_cache import TemplateCache
+from resources.template_users import TemplateUsers
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.face.landmarks import FaceMesh
@@ -98,6 +99,11 @@ class Templates(dg.ConfigurableResource):
         stores = open_stores()
         folder = Home.from_environment().cache / "templates"
         return TemplateCache(folder, stores.storage if stores.shared else None)
+
+    @property
+    def users(self) -> TemplateUsers:
+        """Which avatars use which template."""
+        return TemplateUsers(open_stores().storage)
 
 
 class ProgressBoard(dg.ConfigurableResource):

@@ -92,11 +92,13 @@ class MediaStorage(Protocol):
         content_type: str | None = None,
         cache_control: str | None = None,
         if_generation: str | None = None,
+        private: bool = False,
     ) -> StoredObject:
         """Upload a file, atomically, and verify it.
 
         Args:
             content_type: guessed from the name when None.
+            private: for this system alone, so without a token by which an app could read it.
             if_generation: the generation that must still be there, or `ABSENT`; None overwrites.
 
         Raises:
@@ -139,12 +141,19 @@ class MediaStorage(Protocol):
         """
         ...
 
-    def resolve(self, url: str, folder: Path, *, max_bytes: int) -> Path:
-        """A local file with what a document's URL points to: an object of this bucket, or (where
-        the store's allow-list admits the host) a public https address.
+    def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
+        """A local file with what the document of an avatar names as an input.
+
+        That is an object of this bucket which the document may name (`input_addresses` says which),
+        or, where the store's allow-list admits the host, a public https address, fetched without
+        any rights of this system's.
+
+        Args:
+            avatar_id: whose document names it.
 
         Raises:
-            StoreError: the address is refused, gone, or larger than `max_bytes`.
+            StoreError: the address is refused, gone, or larger than `max_bytes`. Objects that the
+                document may not name are refused alike, whether they exist or not.
         """
         ...
 

@@ -9,14 +9,21 @@ can be told what a lost answer to a conditional write means.
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from google.api_core import exceptions
 
 from resources.google_errors import google_errors, patiently
+from resources.input_addresses import (
+    has_token,
+    input_refused,
+    is_open_by_token,
+    is_own_input,
+    object_address,
+)
 from resources.public_download import PublicDownload
 from resources.storage import (
     ABSENT,
@@ -35,7 +42,8 @@ __all__ = ["FIREBASE_URL", "FirebaseStorage"]
 
 FIREBASE_URL: Final = "https://firebasestorage.googleapis.com"
 _TOKENS: Final = "firebaseStorageDownloadTokens"
-_GOOGLE_HOST: Final = "storage.googleapis.com"
+_UPLOAD: Final = "sunrizaUpload"
+"""Names the upload that an object without a download token comes from."""
 _TIMEOUT_S: Final = 60.0
 
 
@@ -70,17 +78,18 @@ class FirebaseStorage:
         content_type: str | None = None,
         cache_control: str | None = None,
         if_generation: str | None = None,
+        private: bool = False,
     ) -> StoredObject:
         """Upload a file; see `MediaStorage.put`."""
         checked_object_name(name)
         if not source.is_file():
             raise StoreError("There is no such file to store", where=source, code="missing")
         generation = _generation(if_generation)
-        token = str(uuid.uuid4())
+        key, mark = _UPLOAD if private else _TOKENS, str(uuid.uuid4())
 
         def upload() -> "Blob":
             blob = self._bucket.blob(name)
-            blob.metadata = {_TOKENS: token}
+            blob.metadata = {key: mark}
             blob.cache_control = cache_control
             try:
                 blob.upload_from_filename(
@@ -93,9 +102,8 @@ class FirebaseStorage:
                 )
             except exceptions.PreconditionFailed as conflict:
                 found = self._bucket.get_blob(name, timeout=_TIMEOUT_S, retry=None)
-                if found is None or _tokens(found) != [
-                    token
-                ]:  # else it is ours: its answer was lost
+                ours = found is not None and (found.metadata or {}).get(key) == mark
+                if found is None or not ours:  # else the answer to our own upload was lost
                     raise ConflictError(
                         "The object was written by somebody else", where=name, code="generation"
                     ) from conflict
@@ -116,12 +124,18 @@ class FirebaseStorage:
 
     def fetch(self, name: str, folder: Path) -> Path:
         """Download an object into `folder`, under its own last name."""
+        return self._download(name, folder)
+
+    def _download(
+        self, name: str, folder: Path, admits: Callable[["Blob"], bool] = lambda _: True
+    ) -> Path:
+        """Download the version of an object that was asked about, and none that replaces it."""
         path = folder / Path(checked_object_name(name)).name
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
 
         def download() -> None:
             blob = self._blob(name)
-            if blob is None:
+            if blob is None or not admits(blob):
                 raise no_such_object(name)
             blob.download_to_filename(
                 str(beside),
@@ -203,41 +217,29 @@ class FirebaseStorage:
         with google_errors(name):
             return patiently()(remove)
 
-    def resolve(self, url: str, folder: Path, *, max_bytes: int) -> Path:
+    def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """The file behind an address; see `MediaStorage.resolve`."""
-        name = self._named_by(url)
-        if name is None:
+        address = object_address(url, self._bucket.name, self._base_url)
+        if address is None:
             return self._downloads.fetch(url, folder / "download", max_bytes=max_bytes)
-        stored = self.stat(name)
-        if stored is None:
-            raise no_such_object(name)
-        if stored.size > max_bytes:
-            raise too_large(stored, max_bytes)
-        return self.fetch(name, folder)
+        name = address.name
+        is_own = is_own_input(name, avatar_id)
+        if not is_own and not (address.token and is_open_by_token(name)):
+            raise input_refused(url)
 
-    def _named_by(self, url: str) -> str | None:
-        """The name of the object of this bucket that a URL stands for; None for foreign ones."""
+        def admits(blob: "Blob") -> bool:
+            if not is_own and not has_token(address.token, _tokens(blob)):
+                return False
+            if int(blob.size or 0) > max_bytes:
+                raise too_large(self._object(blob), max_bytes)
+            return True
+
         try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError:
-            return None
-        bucket = self._bucket.name
-        if not parts.scheme and not parts.netloc:
-            return checked_object_name(url)
-        path = parts.path
-        if (parts.scheme, host) == ("gs", bucket):
-            return checked_object_name(path.removeprefix("/"))
-        mine = urlsplit(self._base_url)
-        if (parts.scheme, parts.netloc) == (mine.scheme, mine.netloc):
-            own = f"/v0/b/{bucket}/o/"
-        elif parts.scheme == "https" and parts.netloc == _GOOGLE_HOST:
-            own = f"/{bucket}/"
-        else:
-            return None
-        return (
-            checked_object_name(unquote(path.removeprefix(own))) if path.startswith(own) else None
-        )
+            return self._download(name, folder, admits)
+        except StoreError as error:
+            if error.code == "store.missing" and not is_own:
+                raise input_refused(url) from None  # an object that is not there, or not his
+            raise
 
     def _blob(self, name: str) -> "Blob | None":
         checked_object_name(name)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from resources.home import Home
+from resources.input_addresses import input_refused, is_own_input, without_query
 from resources.public_download import PublicDownload
 from resources.stamped import copy_file, next_time, write_bytes
 from resources.storage import (
@@ -59,9 +60,13 @@ class LocalStorage:
         content_type: str | None = None,
         cache_control: str | None = None,
         if_generation: str | None = None,
+        private: bool = False,
     ) -> StoredObject:
-        """Copy a file into the store; see `MediaStorage.put`. `cache_control` is for servers."""
-        del cache_control
+        """Copy a file into the store; see `MediaStorage.put`.
+
+        `cache_control` and `private` are for servers.
+        """
+        del cache_control, private
         path = self._path(name)
         if not source.is_file():
             raise StoreError("There is no such file to store", where=source, code="missing")
@@ -146,11 +151,20 @@ class LocalStorage:
                 path.parent.rmdir()
             return True
 
-    def resolve(self, url: str, folder: Path, *, max_bytes: int) -> Path:
-        """The file behind a file URI of this store, a bare object name, or an allowed address."""
+    def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
+        """The file behind a file URI of this store, a bare object name, or an allowed address.
+
+        There are no tokens here: of the store's own objects, a document names those in its
+        avatar's folder.
+        """
         if url.startswith("https:"):
             return self._downloads.fetch(url, folder / "download", max_bytes=max_bytes)
         name = self._named_by(url)
+        if not is_own_input(name, avatar_id):
+            raise input_refused(url)
+        own_folder = self._root.resolve() / "avatars" / avatar_id
+        if not self._path(name).resolve().is_relative_to(own_folder):
+            raise input_refused(url)  # a link to what it may not name
         stored = self.stat(name)
         if stored is None:
             raise no_such_object(name)
@@ -159,23 +173,23 @@ class LocalStorage:
         return self._path(name)
 
     def _named_by(self, url: str) -> str:
-        """The object name that a URL stands for."""
+        """The object name that a URL stands for, not checked."""
         try:
             parts = urlsplit(url)
         except ValueError as problem:
             raise _refused(url) from problem
         if not parts.scheme and not parts.netloc:
-            return checked_object_name(url)
+            return url
         if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
             raise _refused(url)
         path = unquote(parts.path)
         own = self._root.as_posix() + "/"
         if path.startswith(own):
-            return checked_object_name(path.removeprefix(own))
+            return path.removeprefix(own)
         _, found, name = path.rpartition(_FOLDER)
         if not found:
             raise _refused(url)
-        return checked_object_name(name)
+        return name
 
     def _object(self, name: str, path: Path) -> StoredObject:
         stat = path.stat()
@@ -243,10 +257,9 @@ def _checksum() -> Any:
 
 
 def _refused(url: str) -> StoreError:
-    shown = url if len(url) <= 120 else f"{url[:117]}..."
     return StoreError(
         "This address is not one of the local store",
-        where=shown,
+        where=without_query(url),
         remedy="Bring files in with `sunriza avatar add`.",
         code="address",
     )

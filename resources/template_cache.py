@@ -73,7 +73,7 @@ class TemplateCache:
                 f"Motion template cannot be kept: {error.strerror}", where=path
             ) from error
         if self._shared is not None:
-            self._shared.put(path, _object_name(key))
+            self._shared.put(path, _object_name(key), private=True)
         return path
 
     def seconds(self, key: str) -> float | None:
@@ -82,6 +82,17 @@ class TemplateCache:
             return float(json.loads(self._path(key).with_suffix(".json").read_text())["seconds"])
         except (OSError, ValueError, KeyError, TypeError):  # a note, not a result
             return None
+
+    def discard(self, key: str) -> None:
+        """Delete an entry here and in the shared bucket; there need not be one.
+
+        Other machines keep what they have fetched until their caches are emptied.
+        """
+        path = self._path(key)
+        for file in (path, path.with_suffix(".json")):
+            file.unlink(missing_ok=True)
+        if self._shared is not None:
+            self._shared.delete(_object_name(key))
 
     def file(self, key: str) -> Path:
         """Where the entry lies on this machine."""

@@ -6,9 +6,10 @@ has a key, so a tick that is cut short and repeated neither loses nor doubles a 
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Final
 
@@ -18,10 +19,11 @@ from resources.avatars import Change, Cursor
 from resources.document import AvatarDocument
 from resources.instants import now
 from resources.publication import tidy
-from resources.services import Stores
+from resources.services import Stores, Templates
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations import queue
+from sunriza_assets.operations.purge import Absences, are_too_many, purge
 from sunriza_assets.partitions import AVATAR_TAG, AVATARS
 
 __all__ = ["SENSORS"]
@@ -30,19 +32,16 @@ PAGE: Final = 100
 """Documents read per tick."""
 KNOWN_PAGE: Final = 500
 """Partitions per tick whose documents are looked for: 100,000 take seventeen hours."""
+PURGE_S: Final = 20.0
+"""After how long no further purge begins in a tick, which has 60 s."""
+GONE_FOR: Final = timedelta(minutes=10)
+"""How long a document has to be gone before its avatar is purged."""
 INPUTS_TAG: Final = "sunriza/inputs"
 """Run tag: the version of the inputs that the run was asked for."""
 _LATEST: Final = 20
 """Runs for the same inputs of an avatar that are looked at."""
 _TOLD_WITHIN: Final = timedelta(minutes=2)
 """How long a run that has ended may take until the document says so."""
-_UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(
@@ -117,22 +116,42 @@ def _one_document(context: dg.SensorEvaluationContext, avatar_id: str) -> Iterat
 
 
 @dg.sensor(minimum_interval_seconds=300, default_status=dg.DefaultSensorStatus.RUNNING)
-def deleted_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
-    """Takes avatars whose document is gone out of the partitions, once nothing runs for them.
+def deleted_avatars(
+    context: dg.SensorEvaluationContext, stores: Stores, templates: Templates
+) -> dg.SensorResult:
+    """Purges avatars whose document is gone, once nothing runs for them; see `operations/purge.py`.
 
-    A partition that is deleted under a running run would lose that run's output. A tick looks at a
-    page of partitions and the next one goes on from there: nobody waits for this, and asking for
-    every document in every tick would be the dearest thing that a large collection does.
+    Purges that were begun come first. A tick looks at a page of partitions and the next one goes on
+    from there: asking for every document in every tick would be the dearest thing that a large
+    collection does. What a tick has no time to purge, the next one finds in the same page.
     """
+    walk, begun = Absences.from_cursor(context.cursor), stores.avatars.retired(KNOWN_PAGE)
     known = context.instance.event_log_storage.get_paginated_dynamic_partitions(
-        AVATARS.name or "", limit=KNOWN_PAGE, ascending=True, cursor=context.cursor or None
+        AVATARS.name or "", limit=KNOWN_PAGE, ascending=True, cursor=walk.page or None
     )
-    gone = sorted(set(known.results) - stores.avatars.present(known.results))
-    idle = [key for key in gone if not _unfinished(context.instance, key)]
+    present = stores.avatars.present(known.results)
+    gone = set(known.results) - present - set(begun)
+    if are_too_many(len(gone), len(known.results)):
+        context.log.error(
+            "%s of %s documents are gone: is this the right store? Nothing is purged; "
+            "`sunriza avatar remove --orphans` does it where they were deleted on purpose",
+            len(gone), len(known.results),
+        )  # fmt: skip
+        gone = set()
+    walk = walk.seen(present, gone, now())
+    deadline, purged, left = time.monotonic() + PURGE_S, set[str](), 0
+    for avatar_id in (*begun, *walk.deleted(gone, now(), GONE_FOR)):
+        if time.monotonic() > deadline:
+            left += 1
+            continue
+        with _one_document(context, avatar_id):
+            result = purge(context.instance, stores, templates, avatar_id)
+            if result is not None and result.is_over:
+                purged.add(avatar_id)
+    page = walk.page if left else known.cursor if known.has_more else ""
     return dg.SensorResult(
-        dynamic_partitions_requests=[AVATARS.build_delete_request(idle)] if idle else [],
-        cursor=known.cursor if known.has_more else "",
-        skip_reason=None if idle else f"looked at {len(known.results)} avatars",
+        cursor=replace(walk.without(purged), page=page).to_cursor(),
+        skip_reason=f"looked at {len(known.results)} avatars, {len(purged)} purged, {left} left",
     )
 
 
@@ -200,11 +219,6 @@ def _is_asked_for(instance: dg.DagsterInstance, document: AvatarDocument) -> boo
         and (not one.dagster_run.is_finished or one.update_timestamp > lately)
         for one in latest
     )
-
-
-def _unfinished(instance: dg.DagsterInstance, avatar_id: str) -> bool:
-    filters = dg.RunsFilter(statuses=_UNFINISHED, tags={AVATAR_TAG: avatar_id})
-    return instance.get_runs_count(filters) > 0
 
 
 SENSORS: Final = [avatar_changes, avatar_patrol, deleted_avatars, failed_runs, cancelled_runs]

@@ -7,10 +7,13 @@ import {
   assertSucceeds,
   initializeTestEnvironment,
 } from '@firebase/rules-unit-testing';
-import { deleteDoc, doc, getDoc, setDoc, updateDoc } from 'firebase/firestore';
+import { deleteDoc, deleteField, doc, getDoc, setDoc, updateDoc } from 'firebase/firestore';
 import { deleteObject, getBytes, ref, uploadBytes } from 'firebase/storage';
 
-const ready = { basic: { status: 'ready', idleVideoUrl: 'https://x', name: 'Idle' } };
+const longAgo = new Date(0);
+const ready = {
+  basic: { status: 'ready', idleVideoUrl: 'https://x', name: 'Idle', updatedAt: longAgo },
+};
 const anna = {
   id: 'anna', userId: 'owner', firstName: 'Anna', createdAt: 1, updatedAt: 1, isPublic: false,
 };
@@ -18,6 +21,7 @@ const here = new URL('.', import.meta.url);
 let world;
 
 const as = (uid) => (uid ? world.authenticatedContext(uid) : world.unauthenticatedContext());
+const asServer = (work) => world.withSecurityRulesDisabled((server) => work(server.firestore()));
 const avatar = (uid, id = 'anna') => doc(as(uid).firestore(), 'avatars', id);
 const file = (uid, path) => ref(as(uid).storage(), path);
 
@@ -88,6 +92,72 @@ describe('avatar documents', () => {
     await assertFails(updateDoc(avatar('stranger'), wish));
     await assertFails(updateDoc(avatar('owner'), { ...wish, 'dynamics.basic.parameters': 1 }));
     await assertSucceeds(updateDoc(avatar('owner'), wish));
+  });
+
+  it('take no request again before a run is over, but with other inputs', async () => {
+    const again = { 'dynamics.basic.status': 'pending' };
+    for (const status of ['pending', 'generating']) {
+      const basic = { status, parameters: { fps: 25 }, runId: 'r', updatedAt: longAgo };
+      await asServer((db) => setDoc(doc(db, 'avatars', 'anna'), { ...anna, dynamics: { basic } }));
+      const old = { status: 'pending', parameters: { fps: 25 } };
+      const stale = { ...anna, dynamics: { basic: old } };
+      if (status === 'generating') {
+        await assertFails(updateDoc(avatar('owner'), again));
+        await assertFails(setDoc(avatar('owner'), stale, { merge: true }));
+      }
+      const wish = { ...again, 'dynamics.basic.parameters': { fps: 30 } };
+      await assertSucceeds(updateDoc(avatar('owner'), wish));
+    }
+    const basic = { status: 'generating', updatedAt: longAgo };
+    await asServer((db) => setDoc(doc(db, 'avatars', 'anna'), { ...anna, dynamics: { basic } }));
+    await assertSucceeds(updateDoc(avatar('owner'), { ...again, avatarImageUrl: 'https://new' }));
+  });
+
+  it('take the same request a minute after the last word of the server', async () => {
+    const again = { 'dynamics.basic.status': 'pending' };
+    for (const status of ['ready', 'error']) {
+      const basic = { status, updatedAt: new Date() };
+      await asServer((db) => setDoc(doc(db, 'avatars', 'anna'), { ...anna, dynamics: { basic } }));
+      await assertFails(updateDoc(avatar('owner'), again));
+      basic.updatedAt = new Date(Date.now() - 90_000);
+      await asServer((db) => setDoc(doc(db, 'avatars', 'anna'), { ...anna, dynamics: { basic } }));
+      await assertSucceeds(updateDoc(avatar('owner'), again));
+    }
+  });
+
+  it('keep their name', async () => {
+    await assertFails(updateDoc(avatar('owner'), { firstName: '' }));
+    await assertFails(updateDoc(avatar('owner'), { firstName: 'x'.repeat(101) }));
+    await assertFails(updateDoc(avatar('owner'), { firstName: 7 }));
+    await assertFails(updateDoc(avatar('owner'), { firstName: deleteField() }));
+    const { firstName: _, ...nameless } = anna;
+    await asServer((db) => setDoc(doc(db, 'avatars', 'anna'), nameless));
+    await assertSucceeds(updateDoc(avatar('owner'), { city: 'Ulm' }));
+  });
+
+  it('are not made beside the record of another owner, nor while one is purged', async () => {
+    const gus = { ...anna, id: 'gus', userId: 'heir' };
+    const beside = (data) => asServer(async (db) => {
+      await deleteDoc(doc(db, 'avatars', 'gus'));
+      await setDoc(doc(db, 'avatars/gus/server/basic'), data);
+    });
+    for (const data of [
+      { user_id: 'owner', purging: false },
+      { user_id: 'heir', purging: true },
+      { user_id: null },
+      { claims: 3 },
+    ]) {
+      await beside(data);
+      await assertFails(setDoc(avatar('heir', 'gus'), gus));
+    }
+    await beside({ user_id: 'heir', purging: false });
+    await assertSucceeds(setDoc(avatar('heir', 'gus'), gus));
+  });
+
+  it('keep the marks of deleted avatars shut', async () => {
+    const mark = (uid) => doc(as(uid).firestore(), 'retired_avatars/anna');
+    await assertFails(getDoc(mark('owner')));
+    await assertFails(setDoc(mark('owner'), {}));
   });
 
   it('keep the server record shut', async () => {

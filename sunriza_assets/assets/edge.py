@@ -129,7 +129,7 @@ def avatar_step(
         with _errors_leave_as_failures(stores, avatar_id, context.run.run_id, watch, owner=owner):
             book_in_use()  # a setting that is wrong is told before anything is made
             with watch.stage("claim"):
-                document = stores.avatars.get(avatar_id)
+                document = stores.avatars.bind(avatar_id)
                 if owner:
                     document = _claimed(context, stores, document, watch)
             folder = new_folder(home)

@@ -139,7 +139,9 @@ def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
     import shutil
 
     try:
-        fetched = storage.resolve(url, step.folder / "download", max_bytes=max_bytes)
+        fetched = storage.resolve(
+            url, step.folder / "download", avatar_id=step.avatar_id, max_bytes=max_bytes
+        )
     except StoreError as error:
         if error.code == "store.too_large":  # what is wrong is the file, not the store
             raise MediaError(error.what, remedy=error.remedy, code="too_large") from error

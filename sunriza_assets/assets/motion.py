@@ -61,6 +61,7 @@ def motion_template(
         key = template_key(sha256_of(trimmed_video), identity)
         cache = templates.cache
         with cache.claimed(key):
+            templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
             template = None if config.force else cache.get(key)
             if template is not None:
                 step.watch.cache_hit(cache.seconds(key))

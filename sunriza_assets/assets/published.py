@@ -9,6 +9,7 @@ import dagster as dg
 
 from resources.engines import models_of
 from resources.home import Home
+from resources.logged_urls import logged
 from resources.media_io import run_behind
 from resources.media_server import link
 from resources.provenance import input_files, steps_behind
@@ -81,13 +82,14 @@ def published_avatar(
                 parameters=RenderParameters(**sheet["parameters"]).to_document(),
                 overridden=sheet["overridden"],
             )
-        urls = {name: url for name, url in sorted(document.basic.items()) if name.endswith("Url")}
+        shown = logged(document.plain["dynamics"]["basic"])
+        urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
             metadata={
                 **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
                 "files": dg.MetadataValue.json(list(urls.values())),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
-                "document": dg.MetadataValue.json(document.plain["dynamics"]["basic"]),
+                "document": dg.MetadataValue.json(shown),
                 **books.told(),
             },
             data_version=dg.DataVersion(context.run.run_id),

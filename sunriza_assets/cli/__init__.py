@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 # name: (module, attribute, one line of help)
 COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "avatar": ("avatar", "avatar", "Add, list and show avatars."),
+    "avatar": ("avatar", "avatar", "Add, list, show and remove avatars."),
     "demo": ("demo", "demo", "Make an avatar of a sample portrait and clip, end to end."),
     "bench": ("bench", "bench", "Measure the engines on this machine."),
     "backfill": ("backfill", "backfill", "Render many avatars; show, cancel, resume it."),

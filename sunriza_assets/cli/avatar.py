@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+from sunriza_assets.cli.removal import remove
 
 if TYPE_CHECKING:
     from resources.avatars import Change
@@ -15,7 +16,10 @@ __all__ = ["add_avatar", "avatar", "told_row"]
 
 @click.group()
 def avatar() -> None:
-    """Add, list and show avatars."""
+    """Add, list, show and remove avatars."""
+
+
+avatar.add_command(remove)
 
 
 @avatar.command()
@@ -71,6 +75,7 @@ def add_avatar(
 
     checked_avatar_id(avatar_id)
     stores = Stores()
+    stores.avatars.check_free(avatar_id)  # before anything is uploaded
     storage, avatars = stores.storage, stores.avatars
     now_ms = time.time_ns() // 1_000_000
     picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")

@@ -301,7 +301,7 @@ def _put(storage: MediaStorage, name: str, content: Mapping[str, Any]) -> None:
     with TemporaryDirectory(prefix="sunriza-") as folder:
         file = Path(folder) / Path(name).name
         file.write_text(json.dumps(content, indent=1))
-        storage.put(file, name, content_type="application/json")
+        storage.put(file, name, content_type="application/json", private=True)
 
 
 def _now() -> str:

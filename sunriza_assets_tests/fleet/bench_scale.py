@@ -22,7 +22,7 @@ import dagster as dg
 import yaml
 
 from resources.home import Home
-from resources.services import Stores
+from resources.services import Stores, Templates
 from sunriza_assets.assets.status import avatar_status
 from sunriza_assets.cli.avatar import told_row
 from sunriza_assets.instance import shipped_settings
@@ -124,8 +124,9 @@ def ticker(
 
     def tick() -> None:
         nonlocal cursor
-        context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        result = sensor(context, stores=stores)
+        resources = {"stores": stores, "templates": Templates()}
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources)
+        result = sensor(context)
         if not isinstance(result, dg.SensorResult):
             raise TypeError(f"{sensor.name} returned {result!r}")
         cursor = result.cursor

@@ -1,5 +1,6 @@
 """Sensors on a real instance and real documents: what starts a run and what does not."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
-from resources.services import Stores
+from resources.instants import now
+from resources.services import Stores, Templates
 from sunriza_assets import sensors
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
@@ -41,7 +43,7 @@ def tick(
     sensor: dg.SensorDefinition = avatar_changes,
 ) -> dg.SensorResult:
     context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"stores": Stores()}
+        instance=instance, cursor=cursor, resources={"stores": Stores(), "templates": Templates()}
     )
     result = sensor(context)
     assert isinstance(result, dg.SensorResult)
@@ -208,40 +210,99 @@ def test_a_run_for_other_inputs_does_not_count(home: Home, instance: dg.DagsterI
 
 
 def test_a_deleted_avatar_leaves_once_nothing_runs(
-    home: Home, instance: dg.DagsterInstance
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["ada", "bob", "eve"])
     run = instance.create_run_for_job(
         _job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
     )
-    result = tick(instance, sensor=deleted_avatars)
-    (request,) = result.dynamic_partitions_requests or []
-    assert request.partition_keys == ["bob"]
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada", "eve"]
+    assert avatars.retired(9) == ["eve"], "nobody makes her anew while her run is at work"
     instance.delete_run(run.run_id)
-    result = tick(instance, sensor=deleted_avatars)
-    (request,) = result.dynamic_partitions_requests or []
-    assert request.partition_keys == ["bob", "eve"]
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada"]
+    assert avatars.retired(9) == []
 
 
 def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "KNOWN_PAGE", 2)
+    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
     LocalAvatars(home).merge("b", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["d", "b", "a", "c", "e"])
-    gone: list[str] = []
+    left: list[list[str]] = []
     cursor: str | None = None
     for _ in range(4):
-        result = tick(instance, cursor, deleted_avatars)
-        cursor = result.cursor
-        for request in result.dynamic_partitions_requests or []:
-            gone += request.partition_keys
-            for key in request.partition_keys:
-                instance.delete_dynamic_partition(AVATARS.name or "", key)
-    assert gone == ["d", "a", "c", "e"]
-    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["b"]
+        cursor = tick(instance, cursor, deleted_avatars).cursor
+        left.append(list(instance.get_dynamic_partitions(AVATARS.name or "")))
+    assert left == [["b", "a", "c", "e"], ["b", "e"], ["b"], ["b"]]
+
+
+def test_what_a_tick_has_no_time_to_purge_the_next_one_does(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.add_dynamic_partitions(AVATARS.name or "", ["a", "b", "c"])
+    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "PURGE_S", -1.0)
+    result = tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["a", "b", "c"]
+    monkeypatch.setattr(sensors, "PURGE_S", 20.0)
+    tick(instance, result.cursor, deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == []
+
+
+def test_a_document_that_is_away_for_a_moment_costs_nobody_his_avatar(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avatars, clock = LocalAvatars(home), now()
+    monkeypatch.setattr(sensors, "now", lambda: clock)
+    avatars.merge("ada", document())
+    instance.add_dynamic_partitions(AVATARS.name or "", ["ada", "bob"])
+    (home.avatars / "ada.json").rename(home.root / "edited.json")
+    cursor = tick(instance, sensor=deleted_avatars).cursor
+    (home.root / "edited.json").rename(home.avatars / "ada.json")
+    clock += timedelta(minutes=6)
+    cursor = tick(instance, cursor, deleted_avatars).cursor
+    (home.avatars / "ada.json").unlink()
+    clock += timedelta(minutes=6)
+    cursor = tick(instance, cursor, deleted_avatars).cursor
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada"]
+    assert avatars.retired(9) == []
+    clock += timedelta(minutes=11)
+    cursor = tick(instance, cursor, deleted_avatars).cursor
+    assert cursor
+    assert json.loads(cursor)["missed"] == {}
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == []
+
+
+def test_a_store_without_its_documents_is_not_purged(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is not mounted, or a database's name that was mistyped."""
+    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    names = ["a", "b", "c", "d"]
+    instance.add_dynamic_partitions(AVATARS.name or "", names)
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == names
+    for name in names[:2]:
+        LocalAvatars(home).merge(name, document())
+    tick(instance, sensor=deleted_avatars)
+    assert instance.get_dynamic_partitions(AVATARS.name or "") == names[:2]
+
+
+def test_a_cursor_of_a_former_version_is_read(home: Home, instance: dg.DagsterInstance) -> None:
+    instance.add_dynamic_partitions(AVATARS.name or "", ["a", "b"])
+    page = instance.event_log_storage.get_paginated_dynamic_partitions(
+        AVATARS.name or "", limit=1, ascending=True
+    )
+    cursor = tick(instance, page.cursor, deleted_avatars).cursor
+    assert cursor
+    assert list(json.loads(cursor)["missed"]) == ["b"]
 
 
 def _job() -> dg.JobDefinition:

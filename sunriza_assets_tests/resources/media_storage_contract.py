@@ -57,15 +57,17 @@ class MediaStorageContract:
         tmp_path: Path,
     ) -> None:
         content = os.urandom(300_000)
-        stored = storage.put(file(content), "avatars/anna/dynamics/basic/idle.mp4")
-        assert stored.name == "avatars/anna/dynamics/basic/idle.mp4"
+        stored = storage.put(file(content), "avatars/anna/videos/clip.mp4")
+        assert stored.name == "avatars/anna/videos/clip.mp4"
         assert stored.size == 300_000
         assert stored.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest()
         assert stored.content_type == "video/mp4"
         assert storage.stat(stored.name) == stored
         assert opened(stored.url) == content
         assert storage.fetch(stored.name, tmp_path / "down").read_bytes() == content
-        resolved = storage.resolve(stored.url, tmp_path / "down", max_bytes=300_000)
+        resolved = storage.resolve(
+            stored.url, tmp_path / "down", avatar_id="anna", max_bytes=300_000
+        )
         assert resolved.read_bytes() == content
 
     @pytest.mark.parametrize("content", [b"", b"\r\n--x\r\n\x00", b"a" * 9_000_000])
@@ -82,12 +84,12 @@ class MediaStorageContract:
         "name",
         [
             "plain.mp4",
-            "avatars/anna/bild 1 (über).jpg",
-            "a/100%.png",
-            "a/b#c?d&e=f+g.png",
-            "a/%2F%20.png",
-            "a/日本語.mp4",
-            "a/[x]*.txt",
+            "bild 1 (über).jpg",
+            "images/100%.png",
+            "images/b#c?d&e=f+g.png",
+            "images/%2F%20.png",
+            "images/日本語.mp4",
+            "images/[x]*.txt",
         ],
     )
     def test_odd_names_work_in_urls(
@@ -98,10 +100,12 @@ class MediaStorageContract:
         tmp_path: Path,
         name: str,
     ) -> None:
-        stored = storage.put(file(name.encode()), name)
+        stored = storage.put(file(name.encode()), f"avatars/anna/{name}")
         assert opened(stored.url) == name.encode()
-        assert storage.resolve(stored.url, tmp_path, max_bytes=99).read_bytes() == name.encode()
-        assert [one.name for one in storage.list("")] == [name]
+        for url in (stored.url, stored.name):
+            path = storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=99)
+            assert path.read_bytes() == name.encode()
+        assert [one.name for one in storage.list("")] == [stored.name]
 
     @pytest.mark.parametrize("name", HOSTILE_NAMES)
     def test_hostile_names_are_refused(
@@ -270,9 +274,9 @@ class MediaStorageContract:
     def test_what_is_too_large_is_not_read(
         self, storage: MediaStorage, file: Callable[[bytes], Path], tmp_path: Path
     ) -> None:
-        stored = storage.put(file(b"x" * 1001), "a")
+        stored = storage.put(file(b"x" * 1001), "avatars/anna/a")
         with pytest.raises(StoreError) as caught:
-            storage.resolve(stored.url, tmp_path / "down", max_bytes=1000)
+            storage.resolve(stored.url, tmp_path / "down", avatar_id="anna", max_bytes=1000)
         assert caught.value.code == "store.too_large"
         assert not list((tmp_path / "down").glob("*"))
 
@@ -299,7 +303,82 @@ class MediaStorageContract:
         self, storage: MediaStorage, tmp_path: Path, url: str
     ) -> None:
         with pytest.raises(StoreError):
-            storage.resolve(url, tmp_path / "down", max_bytes=1000)
+            storage.resolve(url, tmp_path / "down", avatar_id="anna", max_bytes=1000)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "avatars/victim/images/a.jpg",
+            "avatars/anna2/images/a.jpg",
+            "avatars/ann/images/a.jpg",
+            "avatars/Anna/images/a.jpg",
+            "Avatars/anna/images/a.jpg",
+            "users/victim/moments/a.jpg",
+            "pipeline/anna/hero_image/run/a.jpg",
+            "pipeline/victim/hero_image/run/a.jpg",
+            "cache/templates/a.jpg",
+            "avatars/anna/dynamics/basic/a.jpg",
+            "avatars/anna%2Fimages/a.jpg",
+            "anna/images/a.jpg",
+            "a.jpg",
+        ],
+    )
+    def test_a_name_opens_nothing_outside_of_the_avatars_own_folder(
+        self,
+        storage: MediaStorage,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+        name: str,
+    ) -> None:
+        """And the answer is the same before and after the object is there."""
+
+        def answer() -> tuple[str, str, str | None]:
+            with pytest.raises(StoreError) as caught:
+                storage.resolve(name, tmp_path / "down", avatar_id="anna", max_bytes=1000)
+            return caught.value.code, caught.value.message, caught.value.remedy
+
+        before = answer()
+        storage.put(file(b"private"), name)
+        assert answer() == before
+        assert before[0] == "store.refused"
+        assert not list((tmp_path / "down").glob("**/*.jpg"))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "avatars/anna/../victim/a.jpg",
+            "avatars/anna/./a.jpg",
+            "avatars/anna//a.jpg",
+            "avatars//victim/a.jpg",
+            "/avatars/victim/a.jpg",
+            "avatars/anna/%2e%2e/victim/a.jpg",
+            "avatars/victim%2Fa.jpg",
+            " avatars/victim/a.jpg",
+            "avatars/anna/\n../../victim/a.jpg",
+            "avatars/anna\\..\\victim\\a.jpg",
+            "avatars/anna",
+            "avatars/anna/",
+        ],
+    )
+    def test_no_spelling_leaves_the_own_folder(
+        self,
+        storage: MediaStorage,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+        name: str,
+    ) -> None:
+        storage.put(file(b"private"), "avatars/victim/a.jpg")
+        with pytest.raises(StoreError) as caught:
+            storage.resolve(name, tmp_path / "down", avatar_id="anna", max_bytes=1000)
+        # `%2e%2e` is a folder's name like any other where nothing decodes it, and holds nothing.
+        assert caught.value.code in ("store.refused", "store.missing")
+
+    def test_an_object_of_the_own_folder_that_is_missing_is_told_so(
+        self, storage: MediaStorage, tmp_path: Path
+    ) -> None:
+        with pytest.raises(StoreError) as caught:
+            storage.resolve("avatars/anna/images/a.jpg", tmp_path, avatar_id="anna", max_bytes=1000)
+        assert caught.value.code == "store.missing"
 
     def test_a_reader_never_sees_half_an_object(
         self,

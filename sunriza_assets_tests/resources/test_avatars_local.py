@@ -19,6 +19,7 @@ from sunriza_assets_tests.resources.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
 )
+from sunriza_assets_tests.resources.avatar_owners_contract import AvatarOwnersContract
 from sunriza_assets_tests.resources.avatar_store_contract import (
     INPUTS,
     PUBLICATION,
@@ -72,7 +73,7 @@ def client(home: Home) -> Editor:
     return Editor(home)
 
 
-class TestContract(AvatarStoreContract, AvatarClientsContract):
+class TestContract(AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract):
     """All of it."""
 
 

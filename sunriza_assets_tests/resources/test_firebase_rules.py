@@ -1,16 +1,19 @@
 """What the rules in `deploy/firebase` say agrees with what the code does.
 
 Only Google's emulators can run rules (`npm test` in that folder does); this holds the names that
-both sides use, and the promises that can be read off the text.
+both sides use, and the promises that can be read off the text. Which ones only an emulator can hold
+is said in `docs/firebase.md`.
 """
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from resources.publication import FILES, folder_of
+from resources.record import RunRecord
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "firebase"
 
@@ -38,6 +41,49 @@ def test_the_records_folder_is_shut() -> None:
     text = (FOLDER / "firestore.rules").read_text()
     assert re.search(r"match /server/\{record\} \{\s*allow read, write: if false;", text)
     assert "'server'" not in re.search(r"allow write: if collection in \[(.*?)\]", text, re.S)[1]
+
+
+def body(name: str) -> str:
+    """What a function of the Firestore rules says, in one line."""
+    text = re.sub(r"//.*", "", (FOLDER / "firestore.rules").read_text())
+    found = re.search(rf"function {name}\([^)]*\) \{{(.*?)\n    \}}", text, re.S)
+    assert found, name
+    return " ".join(found[1].split())
+
+
+def grant(what: str) -> str:
+    """The conditions under which an avatar's document may be written, in one line."""
+    text = re.sub(r"//.*", "", (FOLDER / "firestore.rules").read_text())
+    found = re.search(rf"match /avatars/\{{avatarId\}} \{{.*?allow {what}: if (.*?);", text, re.S)
+    assert found, what
+    return " ".join(found[1].split())
+
+
+def test_an_avatar_is_made_only_where_its_record_allows_it() -> None:
+    """By the names that `RunRecord` is stored under; its path is a shut one."""
+    assert "&& isFree(avatarId)" in grant("create")
+    free = body("isFree")
+    names = {entry.name for entry in fields(RunRecord)}
+    assert set(re.findall(r"get\('(\w+)'", free)) == {"user_id", "purging"} <= names
+    assert "avatars/$(avatarId)/server/basic" in free
+    assert "retired_avatars" not in (FOLDER / "firestore.rules").read_text()
+
+
+def test_who_asks_for_a_run_brings_something_new_or_waits() -> None:
+    asks = body("asksForRun")
+    for condition in ("'pending'", "isOverSince(was)", "bringsOtherFiles()"):
+        assert condition in asks
+    over = body("isOverSince")
+    assert "['pending', 'generating']" in over
+    assert "request.time > was.updatedAt + duration.value(1, 'm')" in over
+    inputs = set(re.findall(r"get\('(\w+)', ''\)", body("bringsOtherFiles")))
+    assert inputs == {"avatarImageUrl", "profileImageUrl", "heroImageUrl", "heroVideoUrl"}
+
+
+def test_a_name_is_looked_at_whenever_a_document_is_written() -> None:
+    assert "hasName(request.resource.data)" in grant("create")
+    assert "keepsName()" in grant("update")
+    assert body("keepsName").startswith("return hasName(request.resource.data) ||")
 
 
 def test_published_files_are_out_of_clients_reach() -> None:

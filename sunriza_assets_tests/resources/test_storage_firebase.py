@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -53,17 +53,152 @@ class TestUrls:
         assert opened(first.url.replace("/o/a", "/o/b")) is None
         assert opened(second.url) == b"2"
 
-    def test_all_ways_to_name_an_object_of_this_bucket_are_understood(
+    def test_a_private_object_has_no_token(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path]
+    ) -> None:
+        stored = storage.put(file(b"x"), "pipeline/anna/mask/run/mask.png", private=True)
+        assert "token" not in parse_qs(urlsplit(stored.url).query)
+        assert "token" not in stored.url
+        assert storage.stat(stored.name) == stored
+
+    def test_cache_control_is_served(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path]
+    ) -> None:
+        import urllib3
+
+        stored = storage.put(file(b"x"), "v1/a", cache_control="public, max-age=31536000")
+        copied = storage.copy("v1/a", "a", cache_control="no-cache")
+        answers = [urllib3.request("GET", one.url, retries=False) for one in (stored, copied)]
+        assert [answer.headers["cache-control"] for answer in answers] == [
+            "public, max-age=31536000",
+            "no-cache",
+        ]
+
+
+class TestInputs:
+    """What a document may name; see also the contract."""
+
+    NAME = "avatars/victim/images/b c/ü.jpg"
+
+    def forms(self, storage: FirebaseStorage, name: str) -> list[str]:
+        """All ways in which Google's services name an object, without a token."""
+        bucket, encoded = storage._bucket.name, quote(name, safe="")
+        path = quote(name)
+        return [
+            name,
+            f"gs://{bucket}/{name}",
+            f"{storage._base_url}/v0/b/{bucket}/o/{encoded}?alt=media",
+            f"{storage._base_url}/{bucket}/{path}",
+            f"https://firebasestorage.googleapis.com/v0/b/{bucket}/o/{encoded}?alt=media",
+            f"https://firebasestorage.googleapis.com:443/v0/b/{bucket}/o/{path}?alt=media",
+            f"https://FirebaseStorage.googleapis.com./v0/b/{bucket}/o/{encoded}",
+            f"https://{bucket}/v0/b/{bucket}/o/{encoded}?alt=media",
+            f"https://{bucket}/{path}",
+            f"https://storage.googleapis.com/{bucket}/{path}",
+            f"https://user@storage.googleapis.com/{bucket}/{path}",
+            f"https://storage.googleapis.com/%{ord(bucket[0]):02x}{bucket[1:]}/{path}",
+            f"https://{bucket}.storage.googleapis.com/{path}",
+            f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{encoded}?alt=media",
+            f"https://storage.googleapis.com/download/storage/v1/b/{bucket}/o/{encoded}",
+            f"https://www.googleapis.com/storage/v1/b/{bucket}/o/{encoded}?alt=media",
+            f"https://storage.cloud.google.com/{bucket}/{path}",
+            f"http://storage.googleapis.com/{bucket}/{path}",
+        ]
+
+    def test_every_form_names_an_own_object(
         self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
     ) -> None:
-        storage.put(file(b"x"), "a b/ü.jpg")
-        bucket = storage._bucket.name
-        for url in (
-            f"gs://{bucket}/a b/ü.jpg",
-            f"https://storage.googleapis.com/{bucket}/a%20b/%C3%BC.jpg",
-            "a b/ü.jpg",
-        ):
-            assert storage.resolve(url, tmp_path / "down", max_bytes=9).read_bytes() == b"x"
+        storage.put(file(b"x"), self.NAME)
+        for url in self.forms(storage, self.NAME):
+            path = storage.resolve(url, tmp_path / "down", avatar_id="victim", max_bytes=9)
+            assert path.read_bytes() == b"x", url
+
+    def test_no_form_names_an_object_of_somebody_elses(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
+    ) -> None:
+        """Nor tells whether there is one, nor asks the bucket for it."""
+        for present in (False, True):
+            if present:
+                storage.put(file(b"x"), self.NAME)
+            for url in self.forms(storage, self.NAME):
+                with pytest.raises(StoreError) as caught:
+                    storage.resolve(url, tmp_path / "down", avatar_id="anna", max_bytes=9)
+                assert caught.value.code == "store.refused", url
+
+    def test_the_objects_own_token_opens_it_and_no_other(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
+    ) -> None:
+        url = storage.put(file(b"x"), self.NAME).url
+        path = storage.resolve(url, tmp_path / "down", avatar_id="anna", max_bytes=9)
+        assert path.read_bytes() == b"x"
+        plain, _, token = url.partition("&token=")
+        other = parse_qs(urlsplit(storage.put(file(b"y"), "b").url).query)["token"][0]
+        answers = set()
+        for said in ("", other, token[:-1], token.upper(), f"{token},", f"{token}&token={token}"):
+            with pytest.raises(StoreError) as caught:
+                storage.resolve(f"{plain}&token={said}", tmp_path, avatar_id="anna", max_bytes=9)
+            answers.add(caught.value.message)
+        gone = storage.put(file(b"z"), "avatars/victim/images/gone.jpg").url
+        storage.delete("avatars/victim/images/gone.jpg")
+        with pytest.raises(StoreError) as caught:
+            storage.resolve(gone, tmp_path, avatar_id="anna", max_bytes=9)
+        assert caught.value.code == "store.refused"
+        assert len(answers) == 1
+        assert token not in answers.pop()
+
+    def test_each_of_several_tokens_opens_it(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
+    ) -> None:
+        """Firebase's console gives out another one and keeps the former."""
+        plain = storage.put(file(b"x"), self.NAME).url.partition("&token=")[0]
+        blob = storage._bucket.get_blob(self.NAME)
+        assert blob
+        blob.metadata = {"firebaseStorageDownloadTokens": "first,second"}
+        blob.patch()
+        for token in ("first", "second"):
+            url = f"{plain}&token={token}"
+            path = storage.resolve(url, tmp_path / token, avatar_id="anna", max_bytes=9)
+            assert path.read_bytes() == b"x"
+        with pytest.raises(StoreError):
+            url = f"{plain}&token=first,second"
+            storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=9)
+
+    def test_a_token_opens_no_version_that_takes_the_objects_place(
+        self,
+        storage: FirebaseStorage,
+        own_bucket_server: StorageServer,
+        file: Callable[[bytes], Path],
+        tmp_path: Path,
+    ) -> None:
+        """Its owner replaces it between the look at its tokens and the download."""
+        url = storage.put(file(b"shared"), self.NAME).url
+        own_bucket_server.fail("GET", "/download/", status=None, delay_s=0.4)
+        answers: list[object] = []
+
+        def read() -> None:
+            try:
+                path = storage.resolve(url, tmp_path / "down", avatar_id="anna", max_bytes=9)
+                answers.append(path.read_bytes())
+            except StoreError as error:
+                answers.append(error.code)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        time.sleep(0.15)
+        storage.put(file(b"private"), self.NAME)
+        reader.join()
+        assert answers[0] in (b"shared", "store.refused")
+
+    @pytest.mark.parametrize("folder", ["pipeline", "cache"])
+    def test_no_token_opens_this_systems_own_files(
+        self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path, folder: str
+    ) -> None:
+        """Those of former versions still have one."""
+        url = storage.put(file(b"x"), f"{folder}/victim/a.jpg").url
+        assert "token=" in url
+        with pytest.raises(StoreError) as caught:
+            storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=9)
+        assert caught.value.code == "store.refused"
 
     @pytest.mark.parametrize(
         "url",
@@ -78,21 +213,8 @@ class TestUrls:
         self, storage: FirebaseStorage, tmp_path: Path, url: str
     ) -> None:
         with pytest.raises(StoreError) as caught:
-            storage.resolve(url, tmp_path, max_bytes=9)
+            storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=9)
         assert caught.value.code == "store.address"
-
-    def test_cache_control_is_served(
-        self, storage: FirebaseStorage, file: Callable[[bytes], Path]
-    ) -> None:
-        import urllib3
-
-        stored = storage.put(file(b"x"), "v1/a", cache_control="public, max-age=31536000")
-        copied = storage.copy("v1/a", "a", cache_control="no-cache")
-        answers = [urllib3.request("GET", one.url, retries=False) for one in (stored, copied)]
-        assert [answer.headers["cache-control"] for answer in answers] == [
-            "public, max-age=31536000",
-            "no-cache",
-        ]
 
 
 class TestLists:

@@ -63,7 +63,7 @@ def test_files_put_there_by_hand_are_objects(storage: MediaStorage, home: Home) 
     assert second.generation != first.generation
     assert second.md5 != first.md5
     url = "avatars/anna/images/hero.jpg"
-    assert storage.resolve(url, home.cache, max_bytes=10) == path
+    assert storage.resolve(url, home.cache, avatar_id="anna", max_bytes=10) == path
 
 
 def test_an_object_edited_by_hand_is_what_it_now_is(storage: MediaStorage, home: Home) -> None:
@@ -97,7 +97,7 @@ def test_urls_survive_a_move_of_the_home(storage: MediaStorage, home: Home) -> N
     url = storage.put(source, "avatars/anna/a.jpg").url
     moved = Home(home.root.parent / "elsewhere")
     home.root.rename(moved.root)
-    path = LocalStorage(moved).resolve(url, moved.cache, max_bytes=10)
+    path = LocalStorage(moved).resolve(url, moved.cache, avatar_id="anna", max_bytes=10)
     assert path == moved.storage / "avatars/anna/a.jpg"
 
 
@@ -111,7 +111,7 @@ def test_no_link_leads_out(storage: MediaStorage, home: Home) -> None:
     for name in ("folder/key", "file"):
         for operation in (
             lambda name=name: storage.fetch(name, home.cache),
-            lambda name=name: storage.resolve(name, home.cache, max_bytes=100),
+            lambda name=name: storage.resolve(name, home.cache, avatar_id="anna", max_bytes=100),
             lambda name=name: storage.put(secret / "key", name),
             lambda name=name: storage.delete(name),
         ):
@@ -126,8 +126,19 @@ def test_a_home_behind_a_link_works(tmp_path: Path) -> None:
     source = tmp_path / "x"
     source.write_bytes(b"x")
     storage = LocalStorage(Home(tmp_path / "home"))
-    url = storage.put(source, "a").url
-    assert storage.resolve(url, tmp_path, max_bytes=10).read_bytes() == b"x"
+    url = storage.put(source, "avatars/anna/a").url
+    path = storage.resolve(url, tmp_path, avatar_id="anna", max_bytes=10)
+    assert path.read_bytes() == b"x"
+
+
+def test_no_link_leads_to_another_avatars_files(storage: MediaStorage, home: Home) -> None:
+    source = home.root.parent / "x"
+    source.write_bytes(b"private")
+    storage.put(source, "avatars/victim/images/a.jpg")
+    (home.storage / "avatars/anna").symlink_to(home.storage / "avatars/victim")
+    with pytest.raises(StoreError) as caught:
+        storage.resolve("avatars/anna/images/a.jpg", home.cache, avatar_id="anna", max_bytes=10)
+    assert caught.value.code == "store.refused"
 
 
 def test_a_name_below_an_object_is_a_named_error(storage: MediaStorage, home: Home) -> None:

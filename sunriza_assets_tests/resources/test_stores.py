@@ -92,7 +92,8 @@ def test_firebase_by_emulators(tmp_path: Path) -> None:
     url = stores.storage.put(picture, "avatars/anna/images/hero.jpg").url
     stores.avatars.merge("anna", INPUTS | {"avatarImageUrl": url})
     found = open_stores().avatars.get("anna").hero_image_url
-    assert stores.storage.resolve(found, tmp_path / "down", max_bytes=9).read_bytes() == b"x"
+    path = stores.storage.resolve(found, tmp_path / "down", avatar_id="anna", max_bytes=9)
+    assert path.read_bytes() == b"x"
     told = describe_stores()
     assert "project demo-stores, read and write" in told
     assert "bucket demo-stores.firebasestorage.app" in told

@@ -130,6 +130,9 @@ class FirestoreServer:
             "BatchGetDocuments": stream(
                 "BatchGetDocuments", self._batch_get, types.BatchGetDocumentsRequest
             ),
+            "ListCollectionIds": unary(
+                "ListCollectionIds", self._collection_ids, types.ListCollectionIdsRequest
+            ),
             "RunQuery": stream("RunQuery", self._run_query, types.RunQueryRequest),
             "RunAggregationQuery": stream(
                 "RunAggregationQuery", self._aggregate, types.RunAggregationQueryRequest
@@ -186,6 +189,12 @@ class FirestoreServer:
     def _rollback(self, request: Any) -> Any:
         self.store.rollback(request.transaction)
         return Empty()
+
+    def _collection_ids(self, request: Any) -> Any:
+        answer = _pb(types.ListCollectionIdsResponse)()
+        with self.store.lock:
+            answer.collection_ids.extend(self.store.collection_ids(request.parent))
+        return answer
 
     def _batch_get(self, request: Any) -> Iterator[Any]:
         with self.store.lock:

@@ -56,6 +56,14 @@ class Store:
         """Names of the documents directly in a collection (`…/documents/avatars`)."""
         return self._collections.get(collection, ())
 
+    def collection_ids(self, parent: str) -> list[str]:
+        """Ids of the collections directly below a document, in order."""
+        prefix = f"{parent}/"
+        below = (one.removeprefix(prefix) for one, names in self._collections.items() if names)
+        return sorted(
+            one for one in below if f"{prefix}{one}" in self._collections and "/" not in one
+        )
+
     def index(self, collection: str, path: str) -> Index:
         """All documents of a collection that have a field, in its order; kept up to date."""
         key = (collection, tuple(parse_path(path)))
