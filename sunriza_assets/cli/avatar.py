@@ -85,13 +85,21 @@ def _looked_at(portrait: Path, clip: Path, parameters: dict[str, Any]) -> "list[
     from dataclasses import replace
 
     from resources.home import Home
+    from sunriza_assets.errors import ModelError
     from sunriza_assets.studio.face.landmarks import FaceMesh
     from sunriza_assets.studio.face.model_store import ModelStore
     from sunriza_assets.studio.inspection import inspect_inputs, refusal
     from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
     from sunriza_assets.studio.parameters import RenderParameters
 
-    mesh = FaceMesh(ModelStore(Home.from_environment().models))
+    try:
+        mesh = FaceMesh(ModelStore(Home.from_environment().models))
+    except ModelError as missing:
+        raise ModelError(
+            missing.what,
+            where=missing.where,
+            remedy=f"{missing.remedy or ''} Or add the files without a look: --no-check.".strip(),
+        ) from missing
     limits = replace(DEFAULT_LIMITS, clip_seconds=RenderParameters(**parameters).max_seconds)
     findings = inspect_inputs(mesh, portrait=portrait, clip=clip, limits=limits)
     error = refusal(findings, remedy="Nothing was added; --no-check adds it all the same.")

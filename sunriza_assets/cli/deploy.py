@@ -55,8 +55,8 @@ def prune(days: float, as_json: bool) -> None:
     """Delete old runs from Dagster's storage, but for each avatar's latest whole one.
 
     What they cost is written into the ledger before. Published files, documents and templates do
-    not know of runs and stay. Backfills that were asked for before that go, too, and so do the parts of
-    files that killed processes left more than a day ago.
+    not know of runs and stay. Backfills that were asked for before that go, too, and so do
+    the parts of files that killed processes left more than a day ago.
     """
     from datetime import UTC, datetime, timedelta
 

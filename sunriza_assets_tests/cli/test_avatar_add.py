@@ -108,6 +108,16 @@ def test_advice_is_given_and_the_avatar_added(
     assert (home / "avatars" / "ada.json").exists()
 
 
+def test_without_models_it_says_how_to_go_on(
+    add: Add, home: Path, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUNRIZA_MODELS", str(tmp_path / "none"))
+    error = refusal(add(sample.portrait, sample.clip), home)
+    assert "sunriza models pull" in error.message
+    assert "--no-check" in error.message
+    assert told(add(sample.portrait, sample.clip, "--no-check", "--json"))["findings"] == []
+
+
 def test_a_clip_that_breaks_off_is_refused(
     add: Add, home: Path, sample: Sample, tmp_path: Path
 ) -> None:
