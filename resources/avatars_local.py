@@ -51,6 +51,7 @@ class LocalAvatars(OwnedAvatars):
 
     def __init__(self, home: Home) -> None:
         super().__init__()
+        self._home = home
         self._folder = home.avatars
 
     def get(self, avatar_id: str) -> AvatarDocument:
@@ -249,6 +250,7 @@ class LocalAvatars(OwnedAvatars):
 
     def _locked(self, avatar_id: str, patience_s: float | None = None) -> Any:
         patience = LOCK_PATIENCE_S if patience_s is None else patience_s
+        self._home.make()
         return lock(self._folder / ".locks" / f"{avatar_id}.lock", patience_s=patience)
 
 

@@ -6,11 +6,16 @@ cache/              motion templates and scratch copies; safe to delete
 models/             face models and engine weights
 dagster/            DAGSTER_HOME: runs, event log, schedules
 reports/            what the report assets write
+
+Portraits and documents are personal, so the folder is made for its owner alone (0700), and so is
+what the stores make inside. One that exists keeps its mode: an operator may share it with a group.
 """
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from sunriza_assets.atomic import make_folder, store_errors
 
 __all__ = ["Home"]
 
@@ -26,6 +31,17 @@ class Home:
     def from_environment(cls) -> "Home":
         """SUNRIZA_HOME, or `data` in the current folder."""
         return cls(Path(os.environ.get("SUNRIZA_HOME") or "data").expanduser().absolute())
+
+    def make(self) -> None:
+        """Make the folder where it is missing, closed to everybody but its owner.
+
+        Raises:
+            StoreError: it cannot be made.
+        """
+        if not self.root.is_dir():
+            make_folder(self.root.parent)
+            with store_errors("make", self.root):
+                self.root.mkdir(mode=0o700, exist_ok=True)
 
     @property
     def avatars(self) -> Path:

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 from resources.home import Home
+from resources.leftovers import sweep_leftovers
 from resources.process_names import is_gone, this_process
+from sunriza_assets.atomic import make_folder
 
 __all__ = ["discard", "new_folder", "sweep"]
 
@@ -22,8 +24,10 @@ _STALE_S = 24 * 3600
 def new_folder(home: Home) -> Path:
     """An empty folder of its own for one step, on the same disk as the local storage."""
     root = home.cache / "scratch"
-    root.mkdir(parents=True, exist_ok=True)
+    home.make()
+    make_folder(root)
     sweep(home)
+    sweep_leftovers(home)
     return Path(tempfile.mkdtemp(prefix=f"{_MARK}{this_process().replace(':', ',')}-", dir=root))
 
 

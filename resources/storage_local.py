@@ -49,6 +49,7 @@ class LocalStorage:
     """
 
     def __init__(self, home: Home, downloads: PublicDownload | None = None) -> None:
+        self._home = home
         self._root = home.storage
         self._downloads = downloads or PublicDownload()
 
@@ -226,6 +227,7 @@ class LocalStorage:
         return self._root / ".objects" / f"{name}.json"
 
     def _locked(self, name: str) -> AbstractContextManager[None]:
+        self._home.make()
         return lock(self._root / ".locks" / f"{zlib.crc32(name.encode()) % 256}.lock")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from resources.storage import MediaStorage
+from sunriza_assets.atomic import make_folder
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.studio.motion.template import MotionTemplate
 
@@ -39,7 +40,7 @@ class TemplateCache:
     @contextmanager
     def claimed(self, key: str) -> Iterator[None]:
         """Hold a key, so that two processes of one machine do not extract the same clip twice."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         with FileLock(self._folder / f".{key}.lock"):
             yield
 
@@ -65,7 +66,7 @@ class TemplateCache:
         """
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             template.save(path)
             path.with_suffix(".json").write_text(json.dumps({"seconds": round(seconds, 3)}))
         except OSError as error:
@@ -104,7 +105,7 @@ class TemplateCache:
     def _download(self, key: str, path: Path) -> None:
         if self._shared is None or self._shared.stat(_object_name(key)) is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         beside = path.parent / f".{key}.{os.getpid()}"
         try:
             fetched = self._shared.fetch(_object_name(key), beside)

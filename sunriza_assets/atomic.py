@@ -1,8 +1,9 @@
 """Files that are there whole or not at all, and the locks that order their writers.
 
 Every file grows beside its place, is synced and then renamed over it, so that after an error, a
-kill at any line or a power cut there is the former file or the new one, never a piece. Nothing here
-knows what is inside a file.
+kill at any line or a power cut there is the former file or the new one, never a piece. What
+is made in a folder that is closed to others is closed to them, too. Nothing here knows what is
+inside a file.
 """
 
 import errno
@@ -54,6 +55,7 @@ def replaced(path: Path) -> Iterator[Path]:
     try:
         with store_errors("write", path):
             yield part
+            _close_to_others(part)
             _sync(part)
             part.replace(path)
             _sync(path.parent)  # makes the rename last, too
@@ -72,13 +74,15 @@ def part_path(path: Path, writer: int | None = None) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing.
+    """Make a folder and those above it, where they are missing; as private as what they are in.
 
     Raises:
         StoreError: it cannot be made.
     """
     with store_errors("make", folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+        for one in reversed(missing):
+            one.mkdir(mode=0o777 & _shared(one.parent), exist_ok=True)
 
 
 @contextmanager
@@ -90,7 +94,8 @@ def lock(path: Path, *, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """
     make_folder(path.parent)
     with store_errors("lock", path):
-        holding = FileLock(path, timeout=patience_s, poll_interval=0.01)
+        mode = 0o644 & _shared(path.parent)
+        holding = FileLock(path, timeout=patience_s, mode=mode, poll_interval=0.01)
         try:
             holding.acquire()
         except Timeout as late:
@@ -124,6 +129,23 @@ def store_errors(doing: str, where: object) -> Iterator[None]:
             remedy="Free some space and try again." if full else None,
             code="full" if full else doing,
         ) from problem
+
+
+def _shared(folder: Path) -> int:
+    """The bits of a mode that a folder leaves to what is in it: all, or those of its owner alone.
+
+    Its group's and others' go where the folder itself is closed to them.
+    """
+    mode = folder.stat().st_mode
+    return 0o777 & ~sum(bits for bits in (0o070, 0o007) if not mode & bits)
+
+
+def _close_to_others(path: Path) -> None:
+    """Take a file's rights from whoever may not enter its folder."""
+    mode = path.stat().st_mode & 0o777
+    wanted = mode & _shared(path.parent)
+    if wanted != mode:
+        path.chmod(wanted)
 
 
 def _sync(path: Path) -> None:

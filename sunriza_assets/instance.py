@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from resources.home import Home
 from sunriza_assets import tags
+from sunriza_assets.atomic import make_folder
 from sunriza_assets.errors import StoreError
 
 __all__ = ["gpu_count", "opened_instance", "prepare_instance"]
@@ -36,8 +37,9 @@ def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
     """
     os.environ["SUNRIZA_HOME"] = str(home.root)
     folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
+    home.make()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / ".prepare.lock"):
             settings = folder / "dagster.yaml"
             if folder == home.dagster and not _same(settings, shipped_settings()):

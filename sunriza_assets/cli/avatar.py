@@ -10,6 +10,7 @@ from sunriza_assets.cli.removal import remove
 
 if TYPE_CHECKING:
     from resources.avatars import Change
+    from sunriza_assets.studio.inspection import Finding
 
 __all__ = ["add_avatar", "avatar", "told_row"]
 
@@ -27,16 +28,21 @@ avatar.add_command(remove)
 @click.option(
     "--image",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The portrait: a picture of one face.",
 )
 @click.option(
     "--video",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The talking clip.",
 )
 @click.option("--name", help="What people call the avatar; its id when not given.")
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Look at the face and the clip first, refuse what cannot work, and give advice.",
+)
 @settings_option
 @as_json
 def add(
@@ -44,18 +50,66 @@ def add(
     image: Path,
     video: Path,
     name: str | None,
+    check: bool,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Upload a portrait and a clip, and write the avatar's document.
 
-    Adding an avatar again replaces its inputs; settings are added to those it has.
+    Both are examined first: plain files of the right kind within the limits, and no links. Adding
+    an avatar again replaces its inputs; settings are added to those it has.
     """
-    document = add_avatar(avatar_id, image, video, name=name, parameters=parsed_settings(settings))
+    import tempfile
+
+    from resources.document import checked_avatar_id
+    from sunriza_assets.studio.media.intake import take_in
+
+    checked_avatar_id(avatar_id)
+    parameters = parsed_settings(settings)
+    with tempfile.TemporaryDirectory(prefix="sunriza-") as folder:
+        portrait, clip = take_in(image, video, Path(folder))
+        findings = _looked_at(portrait, clip, parameters) if check else []
+        document = add_avatar(avatar_id, portrait, clip, name=name, parameters=parameters)
     if as_json:
-        print_json({"avatar": document})
+        advice = [finding.to_dict() for finding in findings]
+        print_json({"avatar": document, "findings": advice})
     else:
+        for finding in findings:
+            click.echo(f"advice: {finding.sentence}")
         click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
+
+
+def _looked_at(portrait: Path, clip: Path, parameters: dict[str, Any]) -> "list[Finding]":
+    """What the input coach advises.
+
+    Raises:
+        MediaError: an input that cannot work.
+        ModelError: the face models have not been pulled.
+    """
+    from dataclasses import replace
+
+    from resources.home import Home
+    from sunriza_assets.errors import ModelError
+    from sunriza_assets.studio.face.landmarks import FaceMesh
+    from sunriza_assets.studio.face.model_store import ModelStore
+    from sunriza_assets.studio.inspection import inspect_inputs, refusal
+    from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
+    from sunriza_assets.studio.parameters import RenderParameters
+
+    try:
+        mesh = FaceMesh(ModelStore(Home.from_environment().models))
+    except ModelError as missing:
+        raise ModelError(
+            missing.what,
+            where=missing.where,
+            remedy=f"{missing.remedy or ''} Or add the files without a look: --no-check.".strip(),
+        ) from missing
+    limits = replace(DEFAULT_LIMITS, clip_seconds=RenderParameters(**parameters).max_seconds)
+    findings = inspect_inputs(mesh, portrait=portrait, clip=clip, limits=limits)
+    error = refusal(findings, remedy="Nothing was added; --no-check adds it all the same.")
+    if error is not None:
+        raise error
+    return findings
 
 
 def add_avatar(
@@ -66,7 +120,7 @@ def add_avatar(
     name: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Upload the inputs and merge the document; returns the document."""
+    """Upload the inputs as they are and merge the document; returns the document."""
     import time
 
     from resources.document import DYNAMICS_ID, checked_avatar_id

@@ -23,6 +23,7 @@ def demo(as_json: bool) -> None:
     from sunriza_assets.studio.sample.clip import write_sample
 
     home = Home.from_environment()
+    home.make()
     pull_models()
     folder = home.root / "demo"
     folder.mkdir(parents=True, exist_ok=True)

@@ -55,11 +55,13 @@ def prune(days: float, as_json: bool) -> None:
     """Delete old runs from Dagster's storage, but for each avatar's latest whole one.
 
     What they cost is written into the ledger before. Published files, documents and templates do
-    not know of runs and stay. Backfills that were asked for before that go, too.
+    not know of runs and stay. Backfills that were asked for before that go, too, and so do
+    the parts of files that killed processes left more than a day ago.
     """
     from datetime import UTC, datetime, timedelta
 
     from resources.home import Home
+    from resources.leftovers import sweep_leftovers
     from resources.services import Stores
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
     from sunriza_assets.definitions import build_defs
@@ -78,11 +80,13 @@ def prune(days: float, as_json: bool) -> None:
             "runs": delete_old(instance, ledger, before=before, whole=whole),
             # Without their runs nobody could say what they have left undone.
             "backfills": backfills.forget(Stores().storage, before=before),
+            "leftovers": sweep_leftovers(home, at_once=True),
         }
     if as_json:
         print_json(facts)
     else:
-        click.echo(f"deleted: {facts['runs']} runs, {facts['backfills']} backfills")
+        told = ", ".join(f"{count} {name}" for name, count in facts.items())
+        click.echo(f"deleted: {told}")
 
 
 @click.command()

@@ -185,9 +185,21 @@ def _stores() -> Iterator[Finding]:
 
 
 def _rights(root: Path) -> Iterator[Finding]:
-    """Documents and portraits are personal: a home that everybody may write is worth a word."""
-    if root.exists() and root.stat().st_mode & 0o002:
-        yield Finding("rights", "optional", f"{root} is writable by everybody", f"chmod o-w {root}")
+    """Documents and portraits are personal: a home that everybody may enter is worth a word.
+
+    What is inside a closed folder is out of reach, whatever its own mode.
+    """
+    mode = root.stat().st_mode if root.exists() else 0
+    if mode & 0o007:
+        open_to = "writable" if mode & 0o002 else "readable"
+        yield Finding(
+            "rights",
+            "optional",
+            f"{root} is {open_to} by everybody on this machine",
+            f"chmod -R o= {root}; or go= when its group has no business there",
+        )
+    elif root.exists():
+        yield Finding("rights", "ok", f"{root} is closed to others")
 
 
 LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (

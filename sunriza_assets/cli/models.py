@@ -67,7 +67,10 @@ def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
     """Fetch one family of models into SUNRIZA_MODELS; returns what was done."""
     from resources.home import Home
 
-    root = Home.from_environment().models
+    home = Home.from_environment()
+    root = home.models
+    if root.is_relative_to(home.root):
+        home.make()  # closed to others, as whatever comes into it later
     if family == "liveportrait":
         from sunriza_assets.studio.engines.liveportrait.pulling import pull_weights
 

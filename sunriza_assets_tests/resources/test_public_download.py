@@ -19,6 +19,7 @@ from resources.public_download import PublicDownload, public_addresses
 from sunriza_assets.errors import StoreError
 
 HOST = "media.example.com"
+ALLOWED = (HOST, "10.0.0.1")
 
 
 class _Site(BaseHTTPRequestHandler):
@@ -35,6 +36,7 @@ class _Site(BaseHTTPRequestHandler):
             "/private": (302, {"Location": "https://10.0.0.1/"}, b""),
             "/metadata": (302, {"Location": "http://169.254.169.254/"}, b""),
             "/elsewhere": (302, {"Location": "https://evil.example/"}, b""),
+            "/nowhere": (302, {"Location": "https://[/"}, b""),
             "/round": (302, {"Location": "/round"}, b""),
         }
         status, headers, body = answers.get(self.path, (404, {}, b""))
@@ -98,7 +100,7 @@ def fetch(site: Any, authority: Path, tmp_path: Path) -> Callable[..., Path]:
     def addresses(host: str) -> list[str]:
         return ["127.0.0.1"] if host == HOST else public_addresses(host)
 
-    def run(url: str, max_bytes: int = 1000, allowed: tuple[str, ...] = (HOST, "10.0.0.1")) -> Path:
+    def run(url: str, max_bytes: int = 1000, allowed: tuple[str, ...] = ALLOWED) -> Path:
         downloads = PublicDownload(
             allowed,
             addresses=addresses,
@@ -139,6 +141,9 @@ def test_a_leading_dot_allows_subdomains(fetch: Callable[..., Path]) -> None:
         "ftp://x",
         "https://[",
         f"https://{HOST}:99999/",
+        f"https://{HOST}/{'x' * 10_000}",
+        f"https://a\0.{HOST}/",
+        f"https://\u00fc.{HOST}/",
     ],
 )
 def test_other_addresses_are_not_asked(fetch: Callable[..., Path], site: Any, url: str) -> None:
@@ -148,7 +153,9 @@ def test_other_addresses_are_not_asked(fetch: Callable[..., Path], site: Any, ur
     assert site.seen == []
 
 
-@pytest.mark.parametrize("path", ["/private", "/metadata", "/elsewhere", "/round", "/zipped"])
+@pytest.mark.parametrize(
+    "path", ["/private", "/metadata", "/elsewhere", "/nowhere", "/round", "/zipped"]
+)
 def test_redirects_and_tricks_are_refused(
     fetch: Callable[..., Path], path: str, tmp_path: Path
 ) -> None:
@@ -202,32 +209,78 @@ def test_a_name_is_resolved_once(site: Any, authority: Path, tmp_path: Path) -> 
     assert asked == [HOST]
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",  # noqa: S104  refused here, not bound
-        "224.0.0.1",
-        "240.0.0.1",
-        "255.255.255.255",
-        "::1",
-        "::",
-        "fe80::1%eth0",
-        "fc00::1",
-        "ff02::1",
-        "::ffff:10.0.0.1",
-        "::ffff:169.254.169.254",
-        "64:ff9b::a00:1",
-        "2002:a00:1::",
-        "2001:0:1:2:3:4:5:6",
-        "2001:db8::1",
-    ],
-)
+PRIVATE = [
+    # Of each range its ends; from IANA's registries of special-purpose addresses.
+    # this network
+    "0.0.0.0", "0.255.255.255",  # noqa: S104  refused here, not bound
+    # private
+    "10.0.0.0", "10.1.2.3", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0",
+    "192.168.255.255",
+    # carriers
+    "100.64.0.0", "100.127.255.255",
+    # this host
+    "127.0.0.1", "127.255.255.255", "::1", "::",
+    # this link
+    "169.254.0.0", "169.254.169.254", "169.254.255.255", "fe80::1%eth0", "febf::1",
+    # protocol assignments
+    "192.0.0.0", "192.0.0.8", "192.0.0.9", "192.0.0.170", "192.0.0.255", "2001:1::1",
+    "2001:1ff::1",
+    # documentation
+    "192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "2001:db8:ffff::", "3fff::1",
+    "3fff:fff::1",
+    # AS112 and AMT
+    "192.31.196.1", "192.52.193.1", "192.175.48.1", "2620:4f:8000::1", "2001:4:112::1",
+    "2001:3::1",
+    # 6to4 relays
+    "192.88.99.0", "192.88.99.1", "192.88.99.255",
+    # benchmarks
+    "198.18.0.0", "198.19.255.255", "2001:2::1",
+    # multicast
+    "224.0.0.1", "239.255.255.255", "ff02::1", "ff0e::1",
+    # reserved
+    "240.0.0.1", "255.255.255.254", "255.255.255.255",
+    # site-local
+    "fec0::1", "feff::1",
+    # unique local
+    "fc00::1", "fdff::1",
+    # discard
+    "100::1",
+    # segment routing
+    "5f00::1",
+    # Teredo
+    "2001:0:1:2:3:4:5:6",
+    # ORCHID
+    "2001:10::1", "2001:20::1", "2001:30::1",
+    # 6to4
+    "2002:a00:1::", "2002:7f00:1::", "2002:5db8:d70e::1",
+    # mapped
+    "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:0.0.0.0",
+    # compatible
+    "::10.0.0.1", "::93.184.215.14",
+    # translated
+    "::ffff:0:10.0.0.1", "::ffff:0:93.184.215.14",
+    # NAT64
+    "64:ff9b::a00:1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::c000:0",
+    # local NAT64
+    "64:ff9b:1::a00:1", "64:ff9b:1::5db8:d70e", "64:ff9b:0:1::1",
+    # never given out
+    "1::1", "400::1", "4000::1", "8000::1", "c000::1", "e000::1", "f000::1", "f800::1",
+]  # fmt: skip
+PUBLIC = [
+    # The neighbours of those ranges, and the addresses that some names really have.
+    "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
+    "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0",
+    "191.255.255.255", "192.0.1.0", "192.0.3.0", "192.88.98.255", "192.88.100.0",
+    "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255",
+    "198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255", "93.184.215.14",
+    "2000::1", "2001:200::1", "2001:db7:ffff::1", "2001:db9::1", "2001:4860:4860::8888",
+    "2003::1", "2400:cb00::1", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "2620:4f:7fff::1",
+    "2620:4f:8001::1", "2a00:1450::1", "3ffe:ffff::1", "3fff:1000::1", "64:ff9b::5db8:d70e",
+    "::ffff:93.184.215.14",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_seen_through(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     answers = [(0, 0, 0, "", ("93.184.215.14", 443)), (0, 0, 0, "", (address, 443))]
     monkeypatch.setattr(public_download.socket, "getaddrinfo", lambda *_, **__: answers)
@@ -236,7 +289,6 @@ def test_private_addresses_are_seen_through(monkeypatch: pytest.MonkeyPatch, add
 
 
 def test_public_addresses_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"]
-    answers = [(0, 0, 0, "", (address, 443)) for address in found]
+    answers = [(0, 0, 0, "", (address, 443)) for address in PUBLIC]
     monkeypatch.setattr(public_download.socket, "getaddrinfo", lambda *_, **__: answers)
-    assert public_addresses("example.com") == found
+    assert public_addresses("example.com") == PUBLIC

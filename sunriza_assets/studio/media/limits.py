@@ -30,6 +30,15 @@ class Limits:
     """Longest side in pixels of a picture or of a clip's coded frame."""
     pixels: int = 64_000_000
     """Pixels of a picture or of a clip's coded frame; phones take up to 50 megapixels."""
+    scans: int = 100
+    """Scans of a JPEG; encoders write 1 to 20."""
+    scan_pixels: int = 1_500_000_000
+    """Scans times pixels of a JPEG: 23 scans of the largest picture. A thousand million
+    take about 1 s."""
+    segments: int = 50_000
+    """Segments of a JPEG, chunks of a PNG; 50 MB in chunks of 8 kB are 6,000."""
+    chunks: int = 1000
+    """Chunks of a PNG that hold no pixels; each may decompress to a megabyte."""
     frame_rate: float = 240.0
     """Frames per second; slow motion of today's phones."""
     probe_seconds: float = 4.0

@@ -21,6 +21,7 @@ from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_size
 from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
 from sunriza_assets.studio.media.sniff import FileKind, Medium, sniff_file
+from sunriza_assets.studio.media.structure import check_structure
 
 __all__ = ["contact_sheet", "picture_info", "read_picture", "webp_data_uri", "write_picture"]
 
@@ -59,7 +60,8 @@ def picture_info(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PictureInfo:
     """Describe a picture from its header; no pixel is decoded.
 
     Raises:
-        MediaError: `unreadable`, `empty`, `too_large`, `too_many_pixels` or `unsupported`.
+        MediaError: `unreadable`, `empty`, `too_large`, `too_many_pixels`, `too_complex` or
+            `unsupported`.
     """
     name, image = _opened(path, limits)
     with image:
@@ -81,7 +83,7 @@ def read_picture(
 
     Raises:
         MediaError: `unreadable`, `empty`, `truncated`, `too_large`, `too_many_pixels`,
-            `unsupported` (a foreign format, which is named) or `memory`.
+            `too_complex`, `unsupported` (a foreign format, which is named) or `memory`.
     """
     reply = sandbox.call(
         "read_picture",
@@ -163,6 +165,7 @@ def _opened(path: Path, limits: Limits) -> tuple[str, Image.Image]:
         check_size(path, *_webp_canvas(path), limits)
     if not _has_plugin(kind.name):
         raise _unsupported(path, kind)
+    check_structure(path, kind.name, limits)
     try:
         if kind.name == "png":  # decoding would not notice wrong checksums
             with Image.open(path, formats=["PNG"]) as image:

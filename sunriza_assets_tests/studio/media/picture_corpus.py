@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,6 @@ def stored(orientation: int) -> Image.Image:
 
 def sixteen_bits(channels: int) -> bytes:
     """A PNG of 16 bits, which Pillow cannot write."""
-    import zlib
-
     stored = {1: TEST.convert("L"), 2: TEST.convert("LA"), 3: TEST}[channels]
     values = np.asarray(stored).astype(">u2") * 257
     rows = b"".join(b"\0" + row.tobytes() for row in values.reshape(SIZE[1], -1))
@@ -136,8 +135,27 @@ _JPEG = encoded(BIG, "JPEG", quality=92)
 _PNG = encoded(BIG, "PNG")
 _WEBP = encoded(BIG, "WEBP", quality=90)
 _AVIF = encoded(BIG, "AVIF", quality=90)
+_PROGRESSIVE = encoded(TEST, "JPEG", quality=95, progressive=True)
+_SCAN_BOMB = surgery.jpeg_with_scans(_PROGRESSIVE, 3000)
+_MEGABYTE = b"x\0\0" + zlib.compress(bytes(1_000_000))
 _SWAPPED = _swapped_profile()
 _RED_AND_BLUE_SWAPPED = Image.merge("RGB", TEST.split()[::-1])
+
+
+def _two_pictures(first: bytes, second: bytes) -> bytes:
+    """An MPO: one JPEG behind another, and an index of both in the first (CIPA DC-007)."""
+    frames = [Image.open(io.BytesIO(one)) for one in (first, second)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "MPO", save_all=True, append_images=frames[1:])
+    index = buffer.getvalue()
+    start = index.index(b"\xff\xe2")
+    segment = index[start : start + 2 + int.from_bytes(index[start + 2 : start + 4], "big")]
+    return first[:2] + segment + first[2:] + second
+
+
+def _hidden(jpeg: bytes) -> bytes:
+    """The same scans, each behind a byte pair that looks like the start of a long segment."""
+    return jpeg.replace(b"\xff\xda", b"\xff\x02\xff\xff\xff\xda")
 
 
 def _heic(path: Path, image: Image.Image = TEST, **options: Any) -> None:
@@ -192,6 +210,13 @@ GOOD = [
     PictureCase("alpha.heic", lambda path: _heic(path, transparent(), quality=95), Seen(10)),
     saved("named_wrongly.png", TEST, Seen(), format="JPEG", quality=95),
     raw("junk_behind.jpg", encoded(TEST, "JPEG", quality=95) + b"\0" * 99, Seen()),
+    raw("seventy_scans.jpg", surgery.jpeg_with_scans(_PROGRESSIVE, 60), Seen()),
+    raw("scans_in_the_second_picture.jpg", _two_pictures(_PROGRESSIVE, _SCAN_BOMB), Seen()),
+    raw("scans_behind_the_end.jpg", _PROGRESSIVE + b"\xff\xda" * 3000, Seen()),
+    raw("scans_in_a_comment.jpg", _PROGRESSIVE[:2] + b"\xff\xfe\x17\x72" + b"\xff\xda" * 3000
+        + _PROGRESSIVE[2:], Seen()),
+    raw("some_text.png", surgery.png_with_chunks(encoded(TEST, "PNG"), b"zTXt", _MEGABYTE, 9,
+        late=False), Seen(1)),
     saved("one_pixel.png", Image.new("RGB", (1, 1), (9, 9, 9)), Seen(255, (1, 1))),
 ]  # fmt: skip
 
@@ -214,6 +239,20 @@ BAD = [
     raw("claims_more.jpg", surgery.jpeg_with_size(_JPEG, 480, 400), Seen(255, (480, 400))),
     raw("bomb.webp", surgery.webp_header(2**24, 2**24), Refused("too_many_pixels")),
     raw("sixteen_thousand.webp", surgery.webp_header(16383, 16383), Refused("too_many_pixels")),
+    raw("three_thousand_scans.jpg", _SCAN_BOMB, Refused("too_complex")),
+    raw("hidden_scans.jpg", _hidden(_SCAN_BOMB), Refused("too_complex")),
+    raw("scans_of_two_pictures.jpg", _two_pictures(_SCAN_BOMB, _PROGRESSIVE),
+        Refused("too_complex")),
+    raw("half_of_three_thousand_scans.jpg", _SCAN_BOMB[: len(_SCAN_BOMB) // 2],
+        Refused("too_complex")),
+    raw("comments.jpg", _JPEG[:2] + b"\xff\xfe\0\2" * 60_000 + _JPEG[2:], Refused("too_complex")),
+    *(raw(f"{when}_{kind.decode()}.png", surgery.png_with_chunks(encoded(TEST, "PNG"), kind,
+          _MEGABYTE, 1500, late=when == "late"), Refused("too_complex"))
+      for when in ("early", "late") for kind in (b"iCCP", b"zTXt")),
+    raw("empty_chunks.png", surgery.png_with_chunks(_PNG, b"IDAT", b"", 60_000, late=True),
+        Refused("too_complex")),
+    raw("text_bomb.png", surgery.png_with_chunks(encoded(TEST, "PNG"), b"zTXt",
+        b"x\0\0" + zlib.compress(bytes(100_000_000)), 1, late=False), Refused("unreadable")),
     raw("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="http://a/"/></svg>',
         Refused("unsupported")),
     raw("drawing.png", b'<?xml version="1.0"?><svg/>', Refused("unsupported")),

@@ -1,6 +1,7 @@
 """Cutting in files: what broken recorders, broken uploads and hostile people do to them."""
 
 import struct
+import zlib
 from pathlib import Path
 
 from sunriza_assets.studio.media.boxes import Box, children
@@ -119,7 +120,6 @@ def point_outside(path: Path, url: bytes, *, itself: int = 0) -> Path:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds nothing."""
-    import zlib
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + body))
@@ -143,3 +143,16 @@ def webp_header(width: int, height: int) -> bytes:
     body = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0"
     body += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def jpeg_with_scans(jpeg: bytes, extra: int) -> bytes:
+    """A progressive JPEG whose last scan, a refinement, comes so many times more."""
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:-2] + jpeg[last:-2] * extra + jpeg[-2:]
+
+
+def png_with_chunks(png: bytes, kind: bytes, body: bytes, count: int, *, late: bool) -> bytes:
+    """A PNG with so many equal chunks behind its header or, late, before its end."""
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    place = len(png) - 12 if late else 33
+    return png[:place] + chunk * count + png[place:]
