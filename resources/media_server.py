@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
+from resources.avatar_list import LIST_HEADERS, list_page
 from resources.home import Home
 from resources.storage import content_type_of
 from resources.storage_local import LocalStorage
@@ -64,12 +65,15 @@ def link(url: str) -> str:
 
 
 def application(home: Home) -> "Starlette":
-    """GET and HEAD of every object of a home, in ranges, too; 404 for what is none."""
+    """GET and HEAD of every object of a home, in ranges, too; 404 for what is none.
+
+    The root lists the avatars with links to their preview pages.
+    """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import Request
-    from starlette.responses import FileResponse, PlainTextResponse, Response
+    from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
     from starlette.routing import Route
 
     storage = LocalStorage(home)
@@ -83,11 +87,19 @@ def application(home: Home) -> "Starlette":
         headers = _HEADERS if kind.startswith(_LIFELESS) else _HEADERS | _SANDBOX
         return FileResponse(path, headers=headers, media_type=kind)
 
+    def avatars(request: Request) -> Response:
+        page = list_page(home, after=request.query_params.get("after", ""))
+        return HTMLResponse(page, headers=_HEADERS | LIST_HEADERS)
+
     def no_icon(_: Request) -> Response:
         return Response(status_code=204)  # browsers ask unasked, and tell the console of a 404
 
     return Starlette(
-        routes=[Route("/favicon.ico", no_icon), Route("/{name:path}", answer)],
+        routes=[
+            Route("/", avatars),
+            Route("/favicon.ico", no_icon),
+            Route("/{name:path}", answer),
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(_HOSTS))],
     )
 
