@@ -1,8 +1,9 @@
 """The local store to look at: its objects over HTTP on this machine's loopback, read-only.
 
 A browser follows no `file:` link from a page that came over HTTP, so the Dagster UI could name what
-was made but not open it. `sunriza dev` starts this server beside the UI, and links in metadata lead
-here; a bucket's objects have addresses of their own.
+was made but not open it. `sunriza dev` starts this server beside the UI. Links in metadata outlive
+ports and homes, so they are paths below `/files` of the UI that shows them, which leads on to here
+(docs/decisions/links-in-metadata.md); a bucket's objects have addresses of their own.
 
     python -m resources.media_server 3001
 
@@ -11,7 +12,9 @@ here, and requests that name another host than this machine are refused: a page 
 have its own name lead here and read along.
 """
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -27,12 +30,22 @@ from sunriza_assets.errors import StoreError
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["ADDRESS_VARIABLE", "application", "link", "start_beside"]
+__all__ = [
+    "ADDRESS_VARIABLE",
+    "FILES_PATH",
+    "LOCAL_NAMES",
+    "application",
+    "link",
+    "port_near",
+    "start_beside",
+]
 
 ADDRESS_VARIABLE: Final = "SUNRIZA_MEDIA_URL"
-_ADDRESS: Final = "http://localhost:3001"
-"""Beside the UI's usual port, so that links of runs without a UI are good once there is one."""
-_HOSTS: Final = ("localhost", "127.0.0.1")
+"""Where else than behind the UI files are served, as an operator says; kept as it is in links."""
+FILES_PATH: Final = "/files"
+"""Path of the UI below which it leads on to the file server of its home."""
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1")
+"""Names of this machine under which the file server answers."""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -48,20 +61,30 @@ _SANDBOX: Final = {
 
 
 def link(url: str) -> str:
-    """Where a person's browser finds a stored object.
+    """Where a person's browser finds a stored object from a page of the UI.
 
     Args:
         url: as `StoredObject.url` has it.
 
     Returns:
-        Below SUNRIZA_MEDIA_URL (default http://localhost:3001) for an object of the local store;
-        any other address as it is.
+        For an object of the local store a path of the UI, whatever port and home it is served from
+        when somebody follows it; below SUNRIZA_MEDIA_URL if that is set. Others as they are.
     """
     own = Home.from_environment().storage.as_uri() + "/"
     if not url.startswith(own):
         return url
-    address = os.environ.get(ADDRESS_VARIABLE) or _ADDRESS
+    address = os.environ.get(ADDRESS_VARIABLE) or FILES_PATH
     return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
+
+
+def port_near(wanted: int) -> int:
+    """The port that is wanted, if nobody listens there, else a free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StoreError("This machine has no free port", code="port")
 
 
 def application(home: Home) -> "Starlette":
@@ -100,7 +123,7 @@ def application(home: Home) -> "Starlette":
             Route("/favicon.ico", no_icon),
             Route("/{name:path}", answer),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(_HOSTS))],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES))],
     )
 
 
