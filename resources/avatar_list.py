@@ -31,20 +31,41 @@ _NAME_LENGTH: Final = 120
 _PREVIEW: Final = "preview.html"
 _PICTURES: Final = ("thumbnail.jpg", "poster.jpg")
 _STYLE: Final = """
-:root { color-scheme: light dark; --ground: #f5f4f1; --card: #fff; --line: #d9d5cd; --text: #1d1f23; --quiet: #565b64; --link: #7d4a00; }
-@media (prefers-color-scheme: dark) { :root { --ground: #14161a; --card: #1d2026; --line: #31363f; --text: #e8e6e3; --quiet: #9aa0a8; --link: #f0b35a; } }
+:root {
+  color-scheme: light dark;
+  --ground: #f5f4f1; --card: #fff; --line: #d9d5cd;
+  --text: #1d1f23; --quiet: #565b64; --link: #7d4a00;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #14161a; --card: #1d2026; --line: #31363f;
+    --text: #e8e6e3; --quiet: #9aa0a8; --link: #f0b35a;
+  }
+}
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1200px; padding: 1.25rem; background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+body {
+  margin: 0 auto; max-width: 1200px; padding: 1.25rem;
+  background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, sans-serif;
+}
 h1 { font-size: 1.25rem; margin: 0 0 1rem; }
-ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 11rem), 1fr)); }
-li { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .75rem; overflow-wrap: anywhere; }
-img, .none { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; background: var(--line); margin-bottom: .5rem; }
+ul {
+  list-style: none; margin: 0; padding: 0;
+  display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
+}
+li {
+  background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: .75rem; overflow-wrap: anywhere;
+}
+img, .none {
+  display: block; width: 100%; aspect-ratio: 1; object-fit: cover;
+  border-radius: 6px; background: var(--line); margin-bottom: .5rem;
+}
 h2 { font-size: 1rem; margin: 0; }
 p { margin: .1rem 0 0; color: var(--quiet); font-size: .9rem; }
 a { color: var(--link); }
 a:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 nav { margin-top: 1rem; }
-"""  # noqa: E501 - one rule a line
+"""
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 LIST_HEADERS: Final = {
     "Content-Security-Policy": (

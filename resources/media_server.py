@@ -15,6 +15,7 @@ have its own name lead here and read along.
 import contextlib
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -147,7 +148,11 @@ def _leave_with_parent() -> None:
 def _serve(port: int) -> None:
     import uvicorn
 
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_beside`
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+    else:
+        sys.stdout.write(f"http://localhost:{port}\n")
+        sys.stdout.flush()
     served = application(Home.from_environment())
     uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.costs.prices import GB, GIB, PriceBook
 from sunriza_assets.costs.record import stage_name
-from sunriza_assets.costs.totals import in_totals
+from sunriza_assets.costs.totals import in_known_totals, in_totals
 from sunriza_assets.errors import CostError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def cost_report(
         }
     )
     priced["unpriced_steps"] = priced["cost"].isna()
-    published = _in_known_totals(frame, priced["cost"])
+    published = in_known_totals(frame, priced["cost"])
     priced["published_cost"] = priced["cost"].where(published)
     priced["published_seconds"] = priced["seconds"].where(in_totals(frame))
     priced["saved_cost"] = _saved(frame, priced["cost"])
@@ -231,10 +231,8 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
         table["warm_p50_s"] = groups["warm_s"].median()
     else:
         unit = "run of an avatar"
-        runs = pd.DataFrame(
-            {**keys, "run_id": frame["run_id"], "who": _label(frame["partition"])}
-        ).assign(seconds=frame["wall_s"])
-        # The total of a run, as everywhere; a preview page that is made afterwards is not in it.
+        runs = pd.DataFrame({**keys, "run_id": frame["run_id"], "who": _label(frame["partition"])})
+        runs["seconds"] = frame["wall_s"]
         runs = runs[in_totals(frame, unpublished=True)]
         per_run = runs.groupby(
             [*names, "run_id", *([] if by == "avatar" else ["who"])], observed=True, sort=False
@@ -350,14 +348,6 @@ def _totals(priced: "pd.DataFrame") -> dict[str, float]:
     known = priced[priced["cost"].notna()]
     sums = known.groupby(known["currency"].astype(str), observed=True)["cost"].sum()
     return {str(currency): float(part) for currency, part in sums.items()}
-
-
-def _in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> NDArray[np.bool_]:
-    """The steps of totals of which every part has a price; other totals are unknown."""
-    inside = in_totals(frame)
-    run = frame["run_id"].astype(object)
-    unknown = set(run[inside & cost.isna().to_numpy()])
-    return inside & ~run.isin(unknown).to_numpy() if unknown else inside
 
 
 def _unpriced(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PUBLISHING", "RunTotal", "in_totals", "run_total", "steps_in_total"]
+__all__ = ["PUBLISHING", "RunTotal", "in_known_totals", "in_totals", "run_total", "steps_in_total"]
 
 PUBLISHING: Final = "published_avatar"
 """The asset that closes a run's books with a manifest."""
@@ -105,6 +105,19 @@ def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> NDArray[np
     np.maximum.at(published, run[publishing], event[publishing])
     inside = made & (event <= published[run])
     return inside | (published[run] < 0) if unpublished else inside
+
+
+def in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> NDArray[np.bool_]:
+    """Which ledger rows stand in a total whose cost is known: every part of it has a price.
+
+    Args:
+        frame: as for `in_totals`.
+        cost: of each row, NaN where it has no price.
+    """
+    inside = in_totals(frame)
+    run = frame["run_id"].astype(object)
+    unknown = set(run[inside & cost.isna().to_numpy()])
+    return inside & ~run.isin(unknown).to_numpy() if unknown else inside
 
 
 def _named(facts: Iterable[Mapping[str, Any]], name: str) -> str:

@@ -147,3 +147,21 @@ def test_ctrl_c_ends_it_without_a_word(home: Home) -> None:
         process.kill()
         os.close(reading)
         os.close(writing)
+
+
+def test_started_by_hand_it_stays_until_it_is_ended(home: Home) -> None:
+    """Without a parent to leave with: its input is a terminal, or nothing at all."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resources.media_server", str(port)],
+        env={**os.environ, "SUNRIZA_HOME": str(home.root)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: answers(port) or process.poll() is not None)
+        assert process.poll() is None
+        assert asked(port, "/").status == 200
+    finally:
+        process.kill()
+        assert f"http://localhost:{port}\n".encode() in process.communicate()[0]
