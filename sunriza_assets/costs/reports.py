@@ -375,12 +375,9 @@ def _left_no_record(steps: int, seconds: float) -> tuple[str, ...]:
 
 
 def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
-    if by == "avatar":
-        return {by: _label(frame["partition"])}
-    if by in ("asset", "engine"):
-        return {by: _label(frame[by])}
-    if by == "run":
-        return {by: _label(frame["run_id"])}
+    columns = {"avatar": "partition", "run": "run_id", "asset": "asset", "engine": "engine"}
+    if by in columns:
+        return {by: _label(frame[columns[by]])}
     if by in ("day", "month"):
         # Text only once per day: a million instants fall into few days.
         days = frame["time"].dt.floor("D").astype("category")
