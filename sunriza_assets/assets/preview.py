@@ -4,26 +4,16 @@ from pathlib import Path
 
 import dagster as dg
 
+from resources.publication import folder_of
 from resources.services import ProgressBoard, Stores
 from sunriza_assets import tags
-from sunriza_assets.assets.edge import avatar_step
+from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.assets.told import data_version
+from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.partitions import AVATARS
 
 __all__ = ["preview_page"]
-
-_TIMED = (
-    "hero_image",
-    "hero_video",
-    "trimmed_video",
-    "motion_template",
-    "idle_video",
-    "atlas",
-    "mask",
-    "roi",
-    "published_avatar",
-)
 
 
 @dg.asset(
@@ -68,30 +58,30 @@ def preview_page(
                 clip=trimmed_video,
                 tables={
                     "Made with": {**sheet["parameters"], "engine": sheet["engine"]},
-                    "Seconds": _summed(_told(context, step.avatar_id, "wall_s"), 2),
-                    "Cost": _summed(_told(context, step.avatar_id, "cost"), 6),
+                    **_books(stores, step),
                 },
             )
         return step.result(page, version=data_version(page), metadata={"page_bytes": size})
 
 
-def _summed(figures: dict[str, float], digits: int) -> dict[str, str]:
-    """Figures as people read them, and their sum."""
+def _books(stores: Stores, step: Step) -> dict[str, dict[str, str]]:
+    """What making the avatar took and cost, as its manifest says: each step, and the total."""
+    current = step.document.record.current
+    if current is None:
+        return {}
+    name = f"{folder_of(step.avatar_id)}/{current.version}/{MANIFEST_NAME}"
+    if stores.storage.stat(name) is None:
+        return {}
+    manifest = Manifest.load(stores.storage.fetch(name, step.folder))
+    total = manifest.total
+    seconds, costs = {}, {}
+    for made in manifest.steps:
+        if made.run_id == manifest.run_id:
+            seconds[made.asset] = f"{made.facts['wall_s']:.2f}"
+            costs[made.asset] = "unknown" if made.cost is None else f"{made.cost:.6f}"
+        else:
+            seconds[made.asset] = "used again"
     return {
-        name: f"{value:.{digits}f}"
-        for name, value in {**figures, "all": sum(figures.values())}.items()
+        "Seconds": {**seconds, "total": f"{total.seconds:.2f}"},
+        "Cost": {**costs, "total": total.amount, "price book": total.price_book},
     }
-
-
-def _told(context: dg.AssetExecutionContext, avatar_id: str, name: str) -> dict[str, float]:
-    """One figure of each asset's latest materialization for this avatar."""
-    figures = {}
-    for asset in _TIMED:
-        records = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id]),
-            limit=1,
-        ).records
-        materialization = records[0].asset_materialization if records else None
-        if materialization is not None and name in materialization.metadata:
-            figures[asset] = float(str(materialization.metadata[name].value))
-    return figures

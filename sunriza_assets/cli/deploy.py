@@ -1,8 +1,6 @@
 """`sunriza deploy` and `sunriza dev`: prepare an instance, start the UI and the daemon on it."""
 
 import os
-import sys
-from pathlib import Path
 
 import click
 
@@ -95,18 +93,22 @@ def prune(days: float, as_json: bool) -> None:
 def dev(port: int, host: str) -> None:
     """Start the Dagster UI and daemon on this home; the sensor renders whatever is added.
 
-    The port after the UI's opens the local store's files, for the links in the UI.
+    The local store's files are served on the port after the UI's, or on a free one if that is
+    taken, and links in the UI lead there. Its root lists the avatars.
     """
     from resources.home import Home
-    from resources.media_server import ADDRESS_VARIABLE, start_beside
+    from resources.media_server import port_near, start_beside
     from resources.stores import store_kind
-    from sunriza_assets.instance import prepare_instance
+    from sunriza_assets.errors import StoreError
+    from sunriza_assets.fleet.dev import run_dev
+    from sunriza_assets.instance import opened_instance
 
-    prepare_instance(Home.from_environment())
-    if store_kind() == "local":
-        os.environ[ADDRESS_VARIABLE] = f"http://localhost:{port + 1}"
-        start_beside(port + 1)
-    # This process becomes Dagster's, so that Ctrl-C and a supervisor's signals reach it.
-    dagster = Path(sys.executable).with_name("dagster")
-    arguments = [str(dagster), "dev", "-m", "sunriza_assets.definitions"]
-    os.execv(dagster, [*arguments, "--host", host, "--port", str(port)])  # noqa: S606 - no shell
+    if port_near(port) != port:
+        raise StoreError(f"Port {port} is in use", remedy="Name another with --port.", code="port")
+    with opened_instance(Home.from_environment()) as instance:
+        files_port = port_near(port + 1)
+        click.echo(f"UI       http://localhost:{port}")
+        if store_kind() == "local":
+            start_beside(files_port)
+            click.echo(f"avatars  http://localhost:{files_port}")
+        run_dev(instance, host=host, port=port, files_port=files_port)

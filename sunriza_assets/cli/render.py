@@ -116,10 +116,13 @@ def _print_result(avatar_id: str, result: dict[str, Any]) -> None:
 
 
 def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
-    """What each asset took, cost and made."""
+    """What each asset took, cost and made, and the run's total."""
     from rich.table import Table
 
-    title = f"{avatar_id}: {result['status']} in {result['wall_s']:.1f} s"
+    from sunriza_assets.costs.totals import RunTotal, steps_in_total
+
+    total = RunTotal.from_dict(result["total"])
+    title = f"{avatar_id}: {result['status']}, total {total}"
     if result["engine"]:
         title += f", engine {result['engine']}"
     table = Table(title=title, title_justify="left")
@@ -128,6 +131,7 @@ def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
     table.add_column("cost", justify="right")
     table.add_column("cache")
     table.add_column("files")
+    last = next(reversed(steps_in_total(result["assets"])), None)  # a total ends with publishing
     for name, asset in result["assets"].items():
         told = asset["metadata"]
         cost = told.get("cost")
@@ -137,7 +141,10 @@ def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
             f"{cost:.6f} {told['cost_currency']}" if cost is not None else "",
             asset["cache"] or "",
             ", ".join(PurePosixPath(file).name for file in asset["files"]),
+            end_section=name == last,
         )
+        if name == last:
+            table.add_row("total", f"{total.seconds:.2f}", total.amount, "", "", end_section=True)
     return table
 
 

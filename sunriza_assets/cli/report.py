@@ -19,7 +19,7 @@ __all__ = ["report"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_GROUPINGS: Final = ("avatar", "asset", "day", "month", "engine")
+_GROUPINGS: Final = ("avatar", "run", "asset", "day", "month", "engine")
 _FORMATS: Final = ("table", "csv", "json", "html")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LEARN_FROM: Final = 50_000

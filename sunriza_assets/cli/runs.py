@@ -13,6 +13,7 @@ from resources.process_names import this_process
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
+from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
@@ -78,7 +79,8 @@ class AvatarRuns:
 
         Returns:
             status (`ready` or `error`), run_id, engine, parameters, estimate (see
-            `Forecast.to_dict`; None when nobody hears it), wall_s, assets, error.
+            `Forecast.to_dict`; None when nobody hears it), total (the run's, see `costs.totals`),
+            wall_s (of this call, checks and loading included), assets, error.
 
         Raises:
             AvatarError: there is no such avatar.
@@ -124,6 +126,7 @@ class AvatarRuns:
             "parameters": idle.get("parameters")
             or resolve(document.wishes, parameters or {}).to_dict(),
             "estimate": expected,
+            "total": _total(assets).to_dict(),
             "wall_s": round(time.monotonic() - begin, 3),
             "assets": assets,
             "error": error,
@@ -153,6 +156,12 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             "metadata": {name: value for name, value in metadata.items() if name != "preview"},
         }
     return found
+
+
+def _total(assets: Mapping[str, Any]) -> RunTotal:
+    """The run's total, as its manifest has it if it published."""
+    made = {name: asset["metadata"] for name, asset in assets.items()}
+    return run_total(steps_in_total(made).values())
 
 
 def _as_path(url: str) -> str:

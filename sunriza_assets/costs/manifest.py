@@ -7,7 +7,6 @@ costs of all manifests add up to what was spent.
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sunriza_assets.atomic import replaced, store_errors
+from sunriza_assets.costs.totals import RunTotal, run_total
 from sunriza_assets.errors import CostError
 
 __all__ = [
@@ -121,16 +121,19 @@ class Manifest:
         return [step for step in self.steps if step.run_id == self.run_id]
 
     @property
+    def total(self) -> RunTotal:
+        """What this run took and cost."""
+        return run_total(step.facts for step in self.own_steps)
+
+    @property
     def cost(self) -> float | None:
         """What this run cost; None when a step of it has no price."""
-        parts = [step.cost for step in self.own_steps]
-        known = [part for part in parts if part is not None]
-        return math.fsum(known) if known and len(known) == len(parts) else None
+        return self.total.cost
 
     @property
     def seconds(self) -> float:
         """Wall seconds of this run's steps."""
-        return math.fsum(float(step.facts.get("wall_s", 0.0)) for step in self.own_steps)
+        return self.total.seconds
 
     @property
     def devices(self) -> list[str]:
@@ -154,7 +157,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """As it is published: JSON, camelCase like the avatar's document, equal for equal facts."""
-        books = self.price_books
+        total = self.total
         document = {
             "schema": SCHEMA,
             "avatarId": self.avatar_id,
@@ -170,11 +173,11 @@ class Manifest:
             ],
             "inputs": [_file(item) for item in self.inputs],
             "outputs": [_file(item) for item in self.outputs],
-            "seconds": round(self.seconds, 6),
+            "seconds": round(total.seconds, 6),
             "cost": {
-                "amount": self.cost,
-                "currency": ", ".join(dict.fromkeys(code for _, code in books)),
-                "priceBook": ", ".join(dict.fromkeys(book for book, _ in books)),
+                "amount": total.cost,
+                "currency": total.currency,
+                "priceBook": total.price_book,
             },
             "steps": [_step(step, self.run_id) for step in self.steps],
         }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.costs.prices import GB, GIB, PriceBook
 from sunriza_assets.costs.record import stage_name
+from sunriza_assets.costs.totals import in_known_totals, in_totals
 from sunriza_assets.errors import CostError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ __all__ = [
 BOOKED: Final = "booked"
 """Stands for the costs that the steps themselves wrote down, each by the book it names."""
 
-Grouping = Literal["avatar", "asset", "day", "month", "engine"]
-GROUPINGS: Final[tuple[Grouping, ...]] = ("avatar", "asset", "day", "month", "engine")
+Grouping = Literal["avatar", "run", "asset", "day", "month", "engine"]
+GROUPINGS: Final[tuple[Grouping, ...]] = ("avatar", "run", "asset", "day", "month", "engine")
 _STEP_GROUPINGS: Final = ("asset", "engine")
 
 COST_COLUMNS: Final = (
@@ -63,6 +64,7 @@ COST_COLUMNS: Final = (
 RUNTIME_COLUMNS: Final = (
     "time",
     "run_id",
+    "event_id",
     "asset",
     "partition",
     "engine",
@@ -80,8 +82,6 @@ RUNTIME_COLUMNS: Final = (
 )
 """What `runtime_report` and `stage_report` need."""
 
-PUBLISHING: Final = "published_avatar"
-"""The asset that closes a run's books with a manifest."""
 _NOBODY: Final = "(none)"
 
 
@@ -102,7 +102,10 @@ class Report:
 def cost_report(
     frame: "pd.DataFrame", book: PriceBook | None, *, by: Grouping = "avatar"
 ) -> Report:
-    """What it cost, per avatar, asset, day, month or engine, the dearest (or the latest) first.
+    """What it cost, per avatar, run, asset, day, month or engine, the dearest (or latest) first.
+
+    `published_seconds` and `published_cost` are the totals of runs that published, see `totals`;
+    `seconds` and `cost` are all that was spent, on failures, previews and reports, too.
 
     Args:
         frame: ledger rows with `COST_COLUMNS`.
@@ -128,10 +131,16 @@ def cost_report(
         }
     )
     priced["unpriced_steps"] = priced["cost"].isna()
+    published = in_known_totals(frame, priced["cost"])
+    priced["published_cost"] = priced["cost"].where(published)
+    priced["published_seconds"] = priced["seconds"].where(in_totals(frame))
     priced["saved_cost"] = _saved(frame, priced["cost"])
     keys = [by, "price_book", "currency"]
     sums = [name for name in priced.columns if name not in keys]
-    table = priced.groupby(keys, observed=True, sort=False)[sums].sum().reset_index()
+    groups = priced.groupby(keys, observed=True, sort=False)
+    table = groups[sums].sum().reset_index()
+    for name in ("published_cost", "published_seconds"):
+        table[name] = groups[name].sum(min_count=1).to_numpy()  # unknown, not nothing
     # A group in which nothing has a price cost nobody knows what, not nothing.
     table["cost"] = table["cost"].where(table["unpriced_steps"] < table["steps"])
     table = table.sort_values(
@@ -145,7 +154,8 @@ def cost_report(
             "price_book": BOOKED if book is None else book.name,
             "currency": ", ".join(totals) or (book.currency if book else ""),
             "total_cost": totals,
-            "published_cost": _totals(priced[_in_manifests(frame)]),
+            "published_cost": _totals(priced[published]),
+            "published_seconds": float(priced["published_seconds"].sum()),
             "steps": len(priced),
             "seconds": float(priced["seconds"].sum()),
             "cache_hits": int(priced["cache_hits"].sum()),
@@ -158,6 +168,8 @@ def cost_report(
 
 
 _COST_ORDER: Final = (
+    "published_seconds",
+    "published_cost",
     "cost",
     "steps",
     "failed",
@@ -173,9 +185,9 @@ _COST_ORDER: Final = (
 def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
     """How long it took: median and 95th percentile, cold against warm, queue and memory.
 
-    By asset or engine the unit is a step; by avatar, day or month it is all steps of one run for
-    one avatar. Cache hits are counted, and stand in the sums, but not in the percentiles: they
-    would hide what the work takes.
+    By asset or engine the unit is a step; by avatar, run, day or month it is the total of one run
+    for one avatar, see `totals`. Cache hits are counted, and stand in the sums, but not in the
+    percentiles of steps: they would hide what the work takes.
 
     Args:
         frame: ledger rows with `RUNTIME_COLUMNS`.
@@ -219,10 +231,11 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
         table["warm_p50_s"] = groups["warm_s"].median()
     else:
         unit = "run of an avatar"
-        runs = pd.DataFrame({**keys, "run": frame["run_id"], "who": _label(frame["partition"])})
+        runs = pd.DataFrame({**keys, "run_id": frame["run_id"], "who": _label(frame["partition"])})
         runs["seconds"] = frame["wall_s"]
+        runs = runs[in_totals(frame, unpublished=True)]
         per_run = runs.groupby(
-            [*names, "run", "who"] if by != "avatar" else [*names, "run"], observed=True, sort=False
+            [*names, "run_id", *([] if by == "avatar" else ["who"])], observed=True, sort=False
         )["seconds"].sum()
         per_group = per_run.groupby(level=names, observed=True, sort=False)
         table["runs"] = per_group.size()
@@ -337,20 +350,6 @@ def _totals(priced: "pd.DataFrame") -> dict[str, float]:
     return {str(currency): float(part) for currency, part in sums.items()}
 
 
-def _in_manifests(frame: "pd.DataFrame") -> NDArray[np.bool_]:
-    """The steps that stand in manifests as paid: what a run made until it published.
-
-    What it makes afterwards, runs that publish nothing, failures and reports stand in none.
-    """
-    runs = _label(frame["run_id"]).cat
-    made = frame["success"].to_numpy(bool)
-    event = frame["event_id"].to_numpy(np.int64)
-    publishing = made & _label(frame["asset"]).eq(PUBLISHING).to_numpy(bool)
-    published = np.full(len(runs.categories), -1, np.int64)
-    np.maximum.at(published, runs.codes.to_numpy()[publishing], event[publishing])
-    return made & (event <= published[runs.codes.to_numpy()])
-
-
 def _unpriced(
     frame: "pd.DataFrame", priced: "pd.DataFrame", book: PriceBook | None
 ) -> tuple[str, ...]:
@@ -376,10 +375,9 @@ def _left_no_record(steps: int, seconds: float) -> tuple[str, ...]:
 
 
 def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
-    if by == "avatar":
-        return {by: _label(frame["partition"])}
-    if by in ("asset", "engine"):
-        return {by: _label(frame[by])}
+    columns = {"avatar": "partition", "run": "run_id", "asset": "asset", "engine": "engine"}
+    if by in columns:
+        return {by: _label(frame[columns[by]])}
     if by in ("day", "month"):
         # Text only once per day: a million instants fall into few days.
         days = frame["time"].dt.floor("D").astype("category")

@@ -85,6 +85,29 @@ def test_a_group_without_any_price_costs_nobody_knows_what() -> None:
     assert math.isnan(rows.cost["bob"])
 
 
+def test_totals_end_with_publishing_and_are_unknown_without_a_price() -> None:
+    """Two runs of ada publish, the second with a step on a device without a price."""
+    events = [
+        step(1, 36.0, asset="idle_video"),
+        step(2, 4.0, asset="idle_video", success=False),  # tried again
+        step(3, 18.0, asset="published_avatar"),
+        step(4, 9.0, asset="preview_page"),
+        step(5, 10.0, run="run-2", device=("NVIDIA H200", "cuda")),
+        step(6, 2.0, run="run-2", asset="published_avatar"),
+        step(7, 7.0, run="run-3", asset="mask"),
+    ]
+    frame = frame_of(events)
+    rows = cost_report(frame, price_book(), by="run").rows.set_index("run")
+    assert rows.published_seconds["run-1"] == pytest.approx(54.0)
+    assert rows.published_cost["run-1"] == pytest.approx(54.0 * 0.10 / HOUR)
+    assert rows.seconds["run-1"] == pytest.approx(67.0)
+    assert rows.published_seconds["run-2"] == pytest.approx(12.0)
+    assert math.isnan(rows.published_cost["run-2"])
+    assert math.isnan(rows.published_seconds["run-3"])
+    median = runtime_report(frame, by="run").rows.set_index("run")["p50_s"]
+    assert median.to_dict() == {"run-1": 54.0, "run-2": 12.0, "run-3": 7.0}
+
+
 def test_two_books_give_two_sums_and_each_says_its_name() -> None:
     frame = frame_of(mixed()[:3])
     first = cost_report(frame, price_book("perf-2025-10"))

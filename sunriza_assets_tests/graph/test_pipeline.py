@@ -224,7 +224,7 @@ def test_the_page_and_what_the_app_reads_are_linked(
         assert event.asset_materialization is not None
         value = event.asset_materialization.metadata[entry]
         assert isinstance(value, dg.UrlMetadataValue)
-        assert value.url.startswith("http://localhost:3001/")
+        assert value.url.startswith("/files/"), "a path of whichever UI shows it"
         assert value.url.endswith(f"/{file}")
 
 

@@ -5,9 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from resources.media_server import ADDRESS_VARIABLE, link
 from resources.storage_local import LocalStorage
 from sunriza_assets_tests.browser import chromium, open_page
 from sunriza_assets_tests.processes import free_port, wait_for
+from sunriza_assets_tests.resources.file_server import Host, answers, asked, hosted
 
 PAGE = """<!doctype html><title>wait</title><canvas></canvas><script>
 const image = new Image();
@@ -30,13 +28,6 @@ image.onload = async () => {
 image.src = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>" +
   "<rect width='9' height='9' fill='rgb(200,0,0)'/></svg>";
 </script>"""
-
-HOST = """
-import os, sys
-from resources.media_server import start_beside
-start_beside(int(sys.argv[1]))
-os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,46 +47,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-@dataclass(frozen=True)
-class Host:
-    """A process that has started the server beside it and then become another program."""
-
-    process: "subprocess.Popen[bytes]"
-    port: int
-
-
 @pytest.fixture(scope="module")
 def server(home: Home) -> Iterator[Host]:
     with hosted(home) as host:
         yield host
-
-
-@contextmanager
-def hosted(home: Home) -> Iterator[Host]:
-    port = free_port()
-    environment = {**os.environ, "SUNRIZA_HOME": str(home.root)}
-    process = subprocess.Popen([sys.executable, "-c", HOST, str(port)], env=environment)
-    try:
-        wait_for(lambda: answers(port))
-        yield Host(process, port)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        return asked(port, "/").status > 0
-    except ConnectionError:
-        return False
-
-
-def asked(
-    port: int, path: str, method: str = "GET", headers: dict[str, str] | None = None
-) -> HTTPResponse:
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request(method, path, headers=headers or {})
-    return connection.getresponse()
 
 
 def test_an_object_is_served_whole_and_in_ranges(server: Host) -> None:
@@ -109,7 +64,6 @@ def test_an_object_is_served_whole_and_in_ranges(server: Host) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/avatars",
         "/avatars/none.mp4",
         "/way-out",
@@ -155,14 +109,14 @@ def test_a_page_in_the_store_plays_and_reads_nothing_else(server: Host) -> None:
     assert title == "drawn 200, read nothing"
 
 
-def test_a_link_leads_to_the_server_and_a_bucket_s_stays(
+def test_a_link_is_a_path_of_the_ui_and_a_bucket_s_stays(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUNRIZA_HOME", str(home.root))
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
     stored = LocalStorage(home).stat("avatars/a b/idle.mp4")
     assert stored is not None
-    assert link(stored.url) == "http://localhost:3001/avatars/a%20b/idle.mp4"
+    assert link(stored.url) == "/files/avatars/a%20b/idle.mp4", "no port, no home"
     monkeypatch.setenv(ADDRESS_VARIABLE, "http://box:81/")
     assert link(stored.url) == "http://box:81/avatars/a%20b/idle.mp4"
     for other in ("https://bucket.example/o/a?token=1", Path("/etc/passwd").as_uri()):
@@ -193,3 +147,21 @@ def test_ctrl_c_ends_it_without_a_word(home: Home) -> None:
         process.kill()
         os.close(reading)
         os.close(writing)
+
+
+def test_started_by_hand_it_stays_until_it_is_ended(home: Home) -> None:
+    """Without a parent to leave with: its input is a terminal, or nothing at all."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "resources.media_server", str(port)],
+        env={**os.environ, "SUNRIZA_HOME": str(home.root)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: answers(port) or process.poll() is not None)
+        assert process.poll() is None
+        assert asked(port, "/").status == 200
+    finally:
+        process.kill()
+        assert f"http://localhost:{port}\n".encode() in process.communicate()[0]

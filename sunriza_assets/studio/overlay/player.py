@@ -5,12 +5,14 @@ is typed. It does with the published files exactly what the app does, so it is a
 """
 
 import base64
+import html
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.overlay.atlas import INDEX_NAME, PICTURE_NAME
+from sunriza_assets.studio.overlay.speech import inside_script, speech_script
 
 __all__ = ["write_player"]
 
@@ -74,17 +77,17 @@ def write_player(
             for heading, rows in (tables or {}).items()
         },
     }
+    parts = {
+        "title": html.escape(title),
+        "speech": speech_script(),
+        "avatar": inside_script(avatar),
+    }
     page = files("sunriza_assets.studio.overlay").joinpath("player.html").read_text("utf-8")
-    content = page.replace("{{avatar}}", _inside_script(avatar)).encode()
+    # All at once: a name may contain what looks like a place for another part.
+    content = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page).encode()
     with replacing(file) as open_file:
         open_file.write(content)
     return len(content)
-
-
-def _inside_script(document: Mapping[str, Any]) -> str:
-    """JSON that no name or value in it can break out of a script element with."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
 
 
 def _data_uri(content: bytes, kind: str) -> str:
