@@ -1,5 +1,6 @@
 """Sensors on a real instance and real documents: what starts a run and what does not."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ from resources.services import Stores
 from sunriza_assets import sensors
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
+
+
+PENDING = {"dynamics": {"basic": {"status": "pending"}}}
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_our_own_writes_start_nothing(home: Home, instance: dg.DagsterInstance) 
     assert asked(tick(instance, cursor)) == []
 
 
-@pytest.mark.parametrize("change", ["clip", "parameters", "pending"])
+@pytest.mark.parametrize("change", ["clip", "parameters", "nothing left"])
 def test_what_an_app_changes_starts_a_run(
     home: Home, instance: dg.DagsterInstance, change: str
 ) -> None:
@@ -94,10 +98,37 @@ def test_what_an_app_changes_starts_a_run(
     changes = {
         "clip": document("b"),
         "parameters": {"dynamics": {"basic": {"parameters": {"drivingMultiplier": 1}}}},
-        "pending": {"dynamics": {"basic": {"status": "pending"}}},
     }
-    avatars.merge("ada", changes[change])
+    if change == "nothing left":  # the app has removed the results, to have them made anew
+        (home.avatars / "ada.json").write_text(json.dumps(document()))
+    else:
+        avatars.merge("ada", changes[change])
     assert asked(tick(instance, cursor)) == ["ada"]
+
+
+@pytest.mark.parametrize("sensor", [avatar_changes, avatar_patrol])
+@pytest.mark.parametrize("during", ["the run", "ready"])
+def test_pending_with_what_is_in_place_is_ready_and_no_run(
+    home: Home, instance: dg.DagsterInstance, sensor: dg.SensorDefinition, during: str
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document() | PENDING)
+    stale = (home.avatars / "ada.json").read_text()
+    avatars.claim("ada", "run-1")
+    if during == "the run":
+        (home.avatars / "ada.json").write_text(stale)
+        assert asked(tick(instance, sensor=sensor)) == []
+        assert avatars.get("ada").status == "generating"
+        (home.avatars / "ada.json").write_text(stale)
+    avatars.publish(
+        "ada", "run-1", results={"idleVideoUrl": "u"}, parameters={}, overridden={}, version="v1"
+    )
+    if during == "ready":
+        (home.avatars / "ada.json").write_text(stale)
+    assert asked(tick(instance, sensor=sensor)) == []
+    ada = avatars.get("ada")
+    assert (ada.status, ada.basic["idleVideoUrl"]) == ("ready", "u")
+    assert asked(tick(instance, sensor=sensor)) == []
 
 
 def test_back_to_an_earlier_clip_is_a_change(home: Home, instance: dg.DagsterInstance) -> None:
@@ -186,16 +217,19 @@ def test_a_run_that_ends_before_its_claim_is_not_made_up_for_before_that_is_told
     assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
 
 
-@pytest.mark.parametrize("status", ["STARTED", "CANCELED", "SUCCESS"])
-def test_a_request_after_the_claim_is_a_new_one(
+@pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
+def test_a_request_after_a_failure_is_a_new_one(
     home: Home, instance: dg.DagsterInstance, status: str
 ) -> None:
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     run = run_for(avatars, instance, dg.DagsterRunStatus[status])
     avatars.claim("ada", run.run_id)
+    avatars.merge("ada", PENDING)
+    assert patrolled(instance) == [], "the run at work answers to these inputs"
+    avatars.fail("ada", run.run_id, code="face.none", message="No face.")
     assert patrolled(instance) == []
-    avatars.merge("ada", {"dynamics": {"basic": {"status": "pending"}}})
+    avatars.merge("ada", PENDING)
     assert patrolled(instance) == ["ada"]
 
 
