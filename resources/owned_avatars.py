@@ -125,16 +125,12 @@ class OwnedAvatars(ABC):
         """Say when a run that was lost is tried again; see `AvatarStore.retry`."""
         return self._take(
             avatar_id,
-            lambda document: ownership.retry(
-                document, run_id, waiting, now(), asked_for=asked_for
-            ),
+            lambda document: ownership.retry(document, run_id, waiting, now(), asked_for=asked_for),
         )[1]
 
     def hold(self, avatar_id: str, waiting: Waiting) -> bool:
         """Say why no run is started yet; see `AvatarStore.hold`."""
-        return self._take(
-            avatar_id, lambda document: ownership.hold(document, waiting, now())
-        )[1]
+        return self._take(avatar_id, lambda document: ownership.hold(document, waiting, now()))[1]
 
     def settle(self, avatar_id: str) -> bool:
         """Put right what a client or a killed run has left behind; see `AvatarStore.settle`."""

@@ -83,7 +83,8 @@ class RunRecord:
             return False
         current = self.current
         names = {current.inputs_version, current.asked_version} if current else set()
-        return inputs_version == self.inputs_version or {inputs_version, self.inputs_version} <= names
+        own = self.inputs_version
+        return inputs_version == own or {inputs_version, own} <= names
 
     def serves(self, inputs_version: str) -> bool:
         """Whether what is in place was made from these inputs, and they were the last asked for."""

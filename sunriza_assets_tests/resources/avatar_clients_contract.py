@@ -17,7 +17,6 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     publication,
 )
 
-
 PENDING = {"dynamics": {"basic": {"status": "pending"}}}
 """What an app writes to ask for a run."""
 

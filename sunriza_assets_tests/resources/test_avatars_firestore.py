@@ -25,6 +25,7 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     AvatarStoreContract,
     publication,
 )
+from sunriza_assets_tests.resources.avatar_waits_contract import AvatarWaitsContract
 from sunriza_assets_tests.resources.firestore_fixtures import (
     App,
     avatars,
@@ -40,7 +41,7 @@ __all__ = ["avatars", "client", "firestore_client", "firestore_server", "own_ser
 _MINUTE = 60_000
 
 
-class TestContract(AvatarStoreContract, AvatarClientsContract):
+class TestContract(AvatarStoreContract, AvatarClientsContract, AvatarWaitsContract):
     """All of it."""
 
 

@@ -24,6 +24,7 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     PUBLICATION,
     AvatarStoreContract,
 )
+from sunriza_assets_tests.resources.avatar_waits_contract import AvatarWaitsContract
 
 
 class Editor:
@@ -72,7 +73,7 @@ def client(home: Home) -> Editor:
     return Editor(home)
 
 
-class TestContract(AvatarStoreContract, AvatarClientsContract):
+class TestContract(AvatarStoreContract, AvatarClientsContract, AvatarWaitsContract):
     """All of it."""
 
 
