@@ -206,8 +206,7 @@ def fail(
     A run that died before it could claim speaks for the inputs that it was asked to answer, if
     they still wait for a run.
     """
-    document = _spoken_for(document, run_id, now, asked_for)
-    record = document.record
+    record = _spoken_for(document, run_id, now, asked_for)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": code, "message": message})
@@ -221,8 +220,7 @@ def retry(
 
     As `fail`, but the document says `pending` and why, and needs a run when the time has come.
     """
-    document = _spoken_for(document, run_id, now, asked_for)
-    record = document.record
+    record = _spoken_for(document, run_id, now, asked_for)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": waiting.code, "message": waiting.message})
@@ -282,16 +280,16 @@ def _served(record: RunRecord) -> RunRecord:
 
 def _spoken_for(
     document: AvatarDocument, run_id: str, now: datetime, asked_for: str | None
-) -> AvatarDocument:
-    """The document, claimed by a run that died before it could claim, if it still waits for one."""
+) -> RunRecord:
+    """The record, claimed by a run that died before it could claim, if it still waits for one."""
     record = document.record
     known = run_id == record.run_id or run_id in record.earlier
     waits = document.needs_run and document.inputs_version == asked_for
     if waits and not known and record.state != "generating":
         claimed = claim(document, run_id, now)
         if claimed is not None:
-            return applied(document, claimed, document.update_time)
-    return document
+            return claimed.record
+    return record
 
 
 def _results_left(document: AvatarDocument) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ from typing import Final, Literal
 
 import dagster as dg
 from dagster import DagsterEventType as Type
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.executor.child_process_executor import ChildProcessCrashException
 
 from resources.document import AvatarDocument
 from resources.waiting import Waiting
@@ -67,10 +69,10 @@ def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
             continue
         if event.event_type == Type.STEP_START:
             begun.add(event.step_key)
-        elif event.step_failure_data.error_source is not None:  # the step's own word
-            return None
-        else:  # its executor's word: the step's worker is gone
+        elif _is_executors_word(event.step_failure_data):
             lost.add(event.step_key)
+        else:
+            return None
     if not begun or (lost and not lost & begun):
         return "machines"
     return "process"
@@ -118,6 +120,13 @@ def pending_retry(document: AvatarDocument) -> Waiting | None:
 def as_retry(waiting: Waiting) -> Mapping[str, str]:
     """The tags of the run that is a retry."""
     return {ATTEMPT_TAG: str(waiting.attempt), RETRY_OF_TAG: waiting.run_id}
+
+
+def _is_executors_word(failure: StepFailureData) -> bool:
+    """Whether a step's executor says that its worker is gone, and not the step what went wrong."""
+    if failure.user_failure_data is not None or failure.error is None:
+        return False
+    return failure.error.cls_name in (None, ChildProcessCrashException.__name__)
 
 
 def _attempt(run: dg.DagsterRun) -> int:
