@@ -96,9 +96,12 @@ def dev(port: int, host: str) -> None:
     from resources.home import Home
     from resources.media_server import ADDRESS_VARIABLE, start_beside
     from resources.stores import store_kind
+    from sunriza_assets.databases import check_databases
     from sunriza_assets.instance import prepare_instance
 
     prepare_instance(Home.from_environment())
+    # The daemon reads every page sooner or later, and would say so in a traceback a minute.
+    check_databases(Path(os.environ["DAGSTER_HOME"]), thoroughly=True)
     if store_kind() == "local":
         os.environ[ADDRESS_VARIABLE] = f"http://localhost:{port + 1}"
         start_beside(port + 1)
