@@ -3,9 +3,6 @@
 A run of one avatar asks a hundred and sixty times whether the avatar is a partition, and nearly two
 hundred times whether a table or a column is there. Both answers stay: tables are not dropped under
 a running process, and a partition that is there is deleted only when nothing runs for it.
-
-How a check stands, partition by partition, is asked of the log as well. Dagster 1.13 forgets to say
-there whose dynamic partitions are meant, and the UI's question ends in an error; here it is said.
 """
 
 import time
@@ -13,8 +10,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster import DynamicPartitionsDefinition
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+from sunriza_assets.check_states import state_of_check
 
 __all__ = ["Remembering"]
 
@@ -64,9 +63,17 @@ class Remembering(SqlEventLogStorage):
         return found
 
     def get_asset_check_state(self, keys: Any) -> Mapping[Any, Any]:
-        """How checks stand for each of their partitions."""
-        with partition_loading_context(dynamic_partitions_store=self._instance):
-            return super().get_asset_check_state(keys)
+        """How checks stand for each of their partitions; see `check_states`."""
+        dynamic = [
+            (key, partitions)
+            for key, partitions in keys
+            if isinstance(partitions, DynamicPartitionsDefinition)
+        ]
+        others = [pair for pair in keys if pair not in dynamic]
+        states = dict(super().get_asset_check_state(others)) if others else {}
+        for key, partitions in dynamic:
+            states[key] = state_of_check(self._instance, key, partitions)
+        return states
 
     def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
         """Delete a partition and forget that it was there."""
