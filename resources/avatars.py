@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resources.document import AvatarDocument
+from resources.waiting import Waiting
 from sunriza_assets.errors import AvatarError, ConflictError
 
 __all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar", "not_retired"]
@@ -210,6 +211,39 @@ class AvatarStore(Protocol):
 
         Returns:
             Whether the document now says so. The former results stay in place.
+        """
+        ...
+
+    def retry(
+        self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
+    ) -> bool:
+        """End a run that was lost, and say when it is tried again: status `pending`.
+
+        Args:
+            waiting: until when, and why; for the inputs that the run has claimed.
+            asked_for: as for `fail`.
+
+        Returns:
+            Whether anything had to be written; not if the run has no say in the avatar any more.
+        """
+        ...
+
+    def hold(self, avatar_id: str, waiting: Waiting) -> bool:
+        """Say why no run is started yet for what the document wants: status `pending`.
+
+        Returns:
+            Whether anything had to be written; not if the document wants something else by now.
+        """
+        ...
+
+    def due(self, after: Cursor | None, limit: int) -> Page:
+        """At most `limit` avatars whose wait (`waiting.until`) is over, the longest over first.
+
+        Costs what is due, not what there is. The page's cursor is None at the end of the list,
+        which begins anew then.
+
+        Args:
+            after: cursor of the page before, None for the beginning.
         """
         ...
 

@@ -156,6 +156,24 @@ class FirestoreAvatars(OwnedAvatars):
         with google_errors(self._collection):
             return self._with_records(self._by_id(after_id, limit))
 
+    def due(self, after: Cursor | None, limit: int) -> Page:
+        """At most `limit` avatars whose wait is over; see `AvatarStore.due`."""
+        from google.api_core.datetime_helpers import DatetimeWithNanoseconds
+        from google.cloud.firestore import FieldFilter
+
+        until = f"dynamics.{DYNAMICS_ID}.waiting.until"
+        over = FieldFilter(until, "<=", now())
+        query = self._client.collection(self._collection).where(filter=over)
+        query = query.order_by(until).order_by("__name__")
+        if after is not None:
+            start = DatetimeWithNanoseconds.from_rfc3339(after.update_time)
+            reference = self._any_reference(after.avatar_id)
+            query = query.start_after({until: start, "__name__": reference})
+        with google_errors(self._collection):
+            page = self._run(query, limit)
+        last = Cursor(update_time_text(page[-1].get(until)), page[-1].id) if page else None
+        return Page(self._with_records(page), last if len(page) == limit else None)
+
     def _take(
         self,
         avatar_id: str,

@@ -4,6 +4,7 @@
     avatars/.server/<id>.json   the server's own record of it, see `record.py`
     avatars/.retired/<id>       of an avatar that is being deleted, until nothing is left of it
     avatars/.locks/<id>.lock    held for the moment of a change
+    avatars/.waiting/<id>       its run is held back, see `waiting_marks.py`
 
 People may edit a document by hand at any time; a broken one is a problem of that avatar alone.
 """
@@ -35,6 +36,7 @@ from resources.owners import may_take, owner_in, refusal
 from resources.ownership import Step
 from resources.record import RunRecord
 from resources.stamped import next_time, write_bytes
+from resources.waiting_marks import WaitingMarks
 from sunriza_assets.atomic import LOCK_PATIENCE_S, lock, store_errors
 from sunriza_assets.errors import AvatarError, StoreError
 
@@ -53,6 +55,7 @@ class LocalAvatars(OwnedAvatars):
         super().__init__()
         self._home = home
         self._folder = home.avatars
+        self._waiting = WaitingMarks(home.avatars)
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
@@ -151,6 +154,31 @@ class LocalAvatars(OwnedAvatars):
         page = islice((stem for stem in self._stems(after_id) if self._is_document(stem)), limit)
         return [self._change(stem) for stem in page]
 
+    def due(self, after: Cursor | None, limit: int) -> Page:
+        """At most `limit` avatars whose wait is over; see `AvatarStore.due`."""
+        marked = [one for one in self._waiting.due(now()) if after is None or one > after]
+        page = marked[:limit]
+        changes = [self._change(one.avatar_id) for one in page if self._is_due(one.avatar_id)]
+        return Page(changes, page[-1] if len(marked) > limit else None)
+
+    def _is_due(self, avatar_id: str) -> bool:
+        """Whether a mark is true; one that a deletion or a killed process has left is put right."""
+        with self._locked(avatar_id):
+            if not self._path(avatar_id).is_file():
+                self._waiting.remove(avatar_id)
+                return False
+            try:
+                waiting = self._read(avatar_id).record.waiting
+            except (AvatarError, StoreError):  # whoever asks is told by the change itself
+                return True
+            if waiting is None:
+                self._waiting.remove(avatar_id)
+                return False
+            if waiting.until > now():
+                self._waiting.put(avatar_id, waiting)
+                return False
+            return True
+
     def _take(
         self,
         avatar_id: str,
@@ -171,8 +199,13 @@ class LocalAvatars(OwnedAvatars):
             step = decide(document)
             if step is None:
                 return document, False
+            waiting = step.record.waiting
+            if waiting is not None and waiting != document.record.waiting:
+                self._waiting.put(avatar_id, waiting)
             if step.record != document.record:
                 write_bytes(self._record_path(avatar_id), _json(step.record.to_dict()))
+            if waiting is None and document.record.waiting is not None:
+                self._waiting.remove(avatar_id)
             if step.fields or step.drop:
                 after = ownership.applied(document, step, document.update_time)
                 self._write(path, after.data, document.update_time)

@@ -173,14 +173,14 @@ class AvatarDocument:
     def needs_run(self) -> bool:
         """Whether a run should be started for it.
 
-        Somebody asks for one (`pending`), or the inputs are not those that the last run claimed.
-        Without being asked, no run starts for an avatar that lacks an input or whose owner has
-        switched `training.dynamicsEnabled` off, nor for results of the former system. Beside the
-        record of another owner no run starts at all.
+        Somebody asks for one (`asks`), one is held back (`waits`), or the inputs are not those
+        that the last run claimed. Without being asked, no run starts for an avatar that lacks an
+        input or whose owner has switched `training.dynamicsEnabled` off, nor for results of the
+        former system. Beside the record of another owner no run starts at all.
         """
         if self.is_foreign:
             return False
-        if self.status == "pending":
+        if self.asks or self.waits:
             return True
         if not self.has_inputs or _map(self.data.get("training")).get("dynamicsEnabled") is False:
             return False
@@ -188,7 +188,25 @@ class AvatarDocument:
             return not self._has_foreign_results
         if self.is_blank and self.record.state != "generating":
             return True
-        return self.inputs_version != self.record.inputs_version
+        return not self.record.answers(self.inputs_version)
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody asks for a run (`pending`) that is neither at work nor in place.
+
+        A client that saves a stale copy of the document puts `pending` back; with unchanged inputs
+        that asks for what it has, or is about to get.
+        """
+        if self.status != "pending":
+            return False
+        at_work = self.record.state == "generating" and self.record.answers(self.inputs_version)
+        return not at_work and not self.record.serves(self.inputs_version)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a run for these very inputs is held back, see `RunRecord.waiting`."""
+        waiting = self.record.waiting
+        return waiting is not None and waiting.inputs_version == self.inputs_version
 
     @property
     def unsettled(self) -> bool:
@@ -196,23 +214,26 @@ class AvatarDocument:
 
         A client has saved a stale copy, a process died between two files, or the results are of
         the former system and have no record yet; `AvatarStore.settle` puts it right. Wishes and
-        requests (`parameters`, `pending`) are the client's own and count as agreement.
+        requests (`parameters`, `asks`) are the client's own and count as agreement.
         """
+        record = self.record
         if self.is_foreign:
             told = told_to_others(self)
-            leaks = (shows(self.record).keys() - told.keys()) & self.basic.keys()
+            leaks = (shows(record).keys() - told.keys()) & self.basic.keys()
             return bool(leaks) or any(self.basic.get(key) != told[key] for key in told)
-        if self.record.inputs_version is None:
+        if record.waiting is None and record.inputs_version is None:
             return self._has_foreign_results
-        if unbound(self):
+        removed = self.is_blank and record.state != "generating"
+        unclaimed = record.waiting is None and record.claims == 0
+        if removed or unclaimed or unbound(self):
+            return unbound(self)
+        if record.waiting is not None and not self.waits:
             return True
-        if self.record.claims == 0 or (self.is_blank and self.record.state != "generating"):
-            return False
-        shown = shows(self.record)
-        if self.status == "pending":
-            del shown["status"]
+        shown = shows(record)
+        if self.asks:
+            shown.pop("status", None)
         wrong = any(not _same(self.basic.get(key), value) for key, value in shown.items())
-        return wrong or ("error" in self.basic) != ("error" in shown)
+        return wrong or any((key in self.basic) != (key in shown) for key in ("error", "waiting"))
 
     @property
     def _has_foreign_results(self) -> bool:
@@ -289,12 +310,20 @@ class AvatarDocument:
 
 def shows(record: RunRecord) -> dict[str, Any]:
     """What `dynamics.basic` shows of a record, without progress, parameters and updatedAt."""
-    shown: dict[str, Any] = {"status": record.state, "runId": record.run_id}
+    shown: dict[str, Any] = {}
+    if record.waiting is not None:
+        shown["waiting"] = record.waiting.shown()
+    if record.waiting is not None and record.state != "generating":
+        shown["status"] = "pending"
+    elif record.state is not None:
+        shown["status"] = record.state
+    if record.run_id is not None:
+        shown["runId"] = record.run_id
     if record.inputs_version is not None:
         shown["inputsVersion"] = record.inputs_version
     if record.state == "generating":
         shown["startedAt"] = record.started_at
-    if record.state == "error" and record.error:
+    if record.state == "error" and record.error and record.waiting is None:
         shown["error"] = dict(record.error)
     if record.current:
         shown |= record.results
@@ -305,6 +334,12 @@ def shows(record: RunRecord) -> dict[str, Any]:
 
 def _same(found: object, meant: object) -> bool:
     """Equality in which an instant may also be written as RFC 3339 text."""
+    if isinstance(meant, Mapping):
+        return (
+            isinstance(found, Mapping)
+            and found.keys() == meant.keys()
+            and all(_same(found[key], value) for key, value in meant.items())
+        )
     return (as_instant(found) if isinstance(meant, datetime) else found) == meant
 
 

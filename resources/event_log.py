@@ -2,8 +2,8 @@
 
 A step that ended well is a materialization and carries its own record. A run that failed or was
 killed has none for the step it died in; that step is read from the run's own events, with the
-record that its error carried, or with the log's seconds where it left no word. Nothing here knows
-what a step costs.
+record that its error carried, or with the log's seconds where it left no word, on the device that
+its run's tags name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +13,7 @@ import dagster as dg
 from dagster import DagsterEventType as Type
 from dagster._core.storage.runs import SqlRunStorage
 
+from resources.device_tags import facts_of_killed
 from sunriza_assets.costs.events import LogCursor, StepEvent, step_facts
 from sunriza_assets.costs.ledger import Ledger, Update
 
@@ -152,11 +153,17 @@ class StepLog:
             elif event.event_type == Type.STEP_SUCCESS:
                 begun.pop(step, None)
             elif event.event_type == Type.STEP_FAILURE:
-                told = event.step_failure_data.user_failure_data
-                failed[step] = (entry.timestamp, told.metadata if told else {})
-        for step in begun.keys() & planned.keys():  # checks are steps, too, but make nothing
+                said = event.step_failure_data.user_failure_data
+                failed[step] = (entry.timestamp, said.metadata if said else {})
+        ended = begun.keys() & planned.keys()  # checks are steps, too, but make nothing
+        run = self._instance.get_run_by_id(run_id) if ended else None
+        for step in ended:
             asset, partition = planned[step]
-            at, metadata = failed.get(step, (end.event_log_entry.timestamp, {}))
+            at, told = failed.get(step, (end.event_log_entry.timestamp, {}))
+            elapsed_s = max(0.0, at - begun[step])
+            metadata = step_facts(plain_metadata(told))
+            if "wall_s" not in metadata and run is not None:
+                metadata |= facts_of_killed(run.tags, elapsed_s)
             yield StepEvent(
                 run_id=run_id,
                 asset=asset,
@@ -164,8 +171,8 @@ class StepLog:
                 event_id=end.storage_id,
                 timestamp=at,
                 success=False,
-                metadata=step_facts(plain_metadata(metadata)),
-                elapsed_s=max(0.0, at - begun[step]),
+                metadata=metadata,
+                elapsed_s=elapsed_s,
             )
 
 

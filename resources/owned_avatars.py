@@ -13,6 +13,7 @@ from resources import ownership
 from resources.document import AvatarDocument
 from resources.instants import now
 from resources.ownership import Step
+from resources.waiting import Waiting
 from sunriza_assets.errors import AvatarError, StoreError
 
 __all__ = ["OwnedAvatars", "Throttle"]
@@ -126,6 +127,19 @@ class OwnedAvatars(ABC):
             return True
         self.settle(avatar_id)  # the run may have died between the record and the document
         return False
+
+    def retry(
+        self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
+    ) -> bool:
+        """Say when a run that was lost is tried again; see `AvatarStore.retry`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.retry(document, run_id, waiting, now(), asked_for=asked_for),
+        )[1]
+
+    def hold(self, avatar_id: str, waiting: Waiting) -> bool:
+        """Say why no run is started yet; see `AvatarStore.hold`."""
+        return self._take(avatar_id, lambda document: ownership.hold(document, waiting, now()))[1]
 
     def settle(self, avatar_id: str) -> bool:
         """Put right what a client or a killed run has left behind; see `AvatarStore.settle`."""

@@ -15,6 +15,7 @@ from resources.document import DYNAMICS_ID, AvatarDocument, shows
 from resources.instants import as_instant, epoch_ms
 from resources.owners import check_owner, told_to_others, unbound
 from resources.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
+from resources.waiting import Waiting
 from sunriza_assets.errors import ConflictError
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "claim",
     "fail",
     "has_failed",
+    "hold",
     "progress",
     "publish",
+    "retry",
     "settle",
 ]
 
@@ -99,7 +102,6 @@ def claim(
         raise _superseded(document, run_id)
     if run_id == record.run_id:
         return settle(document, now)
-    forgotten = document.is_blank and record.state != "generating"  # its owner removed the results
     new = replace(
         record,
         claims=record.claims + 1,
@@ -110,8 +112,9 @@ def claim(
         inputs=document.inputs,
         started_at=now,
         error=None,
-        results={} if forgotten else record.results,
+        results=_results_left(document),
         user_id=document.user_id,
+        waiting=None,
     )
     estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
     shown = shows(new)
@@ -130,12 +133,12 @@ def progress(
     record = document.record
     if document.is_foreign or record.run_id != run_id or record.state != "generating":
         return None
-    healing = settle(document, now)
-    put = dict(healing.put) if healing else {}
+    healing = settle(document, now) or Step(record, {}, frozenset(), None)
+    put = dict(healing.put)
     put["progress"] = min(100, max(0, int(percent)))
     if eta_s is not None:
         put["etaSeconds"] = _seconds(eta_s)
-    return Step(record, put, healing.drop if healing else frozenset(), None)
+    return Step(healing.record, put, healing.drop, None)
 
 
 def publish(
@@ -150,8 +153,8 @@ def publish(
 ) -> Step | None:
     """Put new results in place; None when this very publication is in place already.
 
-    A user who changes a wish or asks for a new run (`pending`) while the run works keeps both:
-    the results are published, and the document still needs a run.
+    A user who changes an input while the run works keeps it: the results are published, and the
+    document still needs a run. Asking (`pending`) for what the run works with is asking for these.
 
     Raises:
         ConflictError: the run does not own the avatar, or has published something else before.
@@ -163,7 +166,8 @@ def publish(
         return settle(document, now)  # this is said again, because its answer was lost
     if record.run_id != run_id or record.state != "generating":
         raise _superseded(document, run_id)
-    made = Published(version, run_id, now, record.inputs_version or "")
+    answered = record.inputs_version or ""
+    made = Published(version, run_id, now, inputs_version=answered, asked_version=answered)
     new = replace(
         record,
         state="ready",
@@ -172,8 +176,8 @@ def publish(
         created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
     shown = shows(new)
-    if document.status == "pending":
-        del shown["status"]
+    if replace(document, record=new).asks:
+        shown.pop("status", None)
     drop = _leftover(document, new, shown)
     if document.wishes == record.inputs.get("wishes", {}):
         shown["parameters"] = dict(parameters)
@@ -209,23 +213,49 @@ def fail(
     A run that died before it could claim speaks for the inputs that it was asked to answer, if
     they still wait for a run.
     """
-    record = document.record
     if document.is_foreign:
         return None
-    known = run_id == record.run_id or run_id in record.earlier
-    waits = document.needs_run and document.inputs_version == asked_for
-    if waits and not known and record.state != "generating":
-        claimed = claim(document, run_id, now)
-        if claimed is not None:
-            document = applied(document, claimed, document.update_time)
-            record = document.record
+    record = _spoken_for(document, run_id, now, asked_for)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": code, "message": message})
-    shown = shows(new)
-    if document.status == "pending":
-        del shown["status"]
-    return Step(new, shown, _leftover(document, new, shown), now)
+    return _showing(document, new, now, answered=True)
+
+
+def retry(
+    document: AvatarDocument, run_id: str, waiting: Waiting, now: datetime, *, asked_for: str | None
+) -> Step | None:
+    """End a run that was lost, and show when it is tried again; None when it has no say.
+
+    As `fail`, but the document says `pending` and why, and needs a run when the time has come.
+    """
+    if document.is_foreign:
+        return None
+    record = _spoken_for(document, run_id, now, asked_for)
+    if record.run_id != run_id or record.state != "generating":
+        return None
+    new = replace(record, state="error", error={"code": waiting.code, "message": waiting.message})
+    if record.answers(document.inputs_version):  # else a run for what is wanted now is due anyway
+        new = replace(new, waiting=replace(waiting, inputs_version=document.inputs_version))
+    return _showing(document, new, now, answered=True)
+
+
+def hold(document: AvatarDocument, waiting: Waiting, now: datetime) -> Step | None:
+    """Show why no run is started for what the document wants; None when it says so already.
+
+    A run at work for earlier inputs goes on.
+    """
+    if not document.needs_run or waiting.inputs_version != document.inputs_version:
+        return None  # it has changed since it was read
+    new = replace(
+        document.record,
+        waiting=waiting,
+        results=_results_left(document),
+        user_id=document.user_id,
+    )
+    if new == document.record and not document.unsettled and not document.is_blank:
+        return None
+    return _showing(document, new, now, answered=True)
 
 
 def has_failed(document: AvatarDocument, run_id: str, *, code: str, message: str) -> bool:
@@ -248,19 +278,67 @@ def settle(document: AvatarDocument, now: datetime) -> Step | None:
         told = told_to_others(document)
         shown_by_runs = RESULT_KEYS | {
             *("runId", "inputsVersion", "startedAt", "progress", "etaSeconds"),
-            *("createdAt", "generatedAt"),
+            *("createdAt", "generatedAt", "waiting"),
         }
         return Step(record, told, frozenset(shown_by_runs & document.basic.keys()), now)
     if unbound(document):
         record = replace(record, user_id=document.user_id)
-    if record.inputs_version is None:
+    if record.waiting is None and record.inputs_version is None:
         seen = replace(record, inputs_version=document.inputs_version, inputs=document.inputs)
         return Step(seen, {}, frozenset(), None)
     if not replace(document, record=record).unsettled:
         return Step(record, {}, frozenset(), None)
+    if not document.waits:  # what waited was for inputs that the document has no more
+        record = replace(record, waiting=None)
+    if document.status == "pending" and record.serves(document.inputs_version):
+        record = _served(record)
+    return _showing(document, record, None)
+
+
+def _served(record: RunRecord) -> RunRecord:
+    """The record of an avatar that has what it asks for; a failed run since does not matter."""
+    current = record.current
+    if record.state != "error" or current is None:
+        return record
+    others = [one for one in (*record.earlier, record.run_id) if one and one != current.run_id]
+    earlier = tuple(others[-REMEMBERED_RUNS:])
+    return replace(record, state="ready", error=None, run_id=current.run_id, earlier=earlier)
+
+
+def _spoken_for(
+    document: AvatarDocument, run_id: str, now: datetime, asked_for: str | None
+) -> RunRecord:
+    """The record, claimed by a run that died before it could claim, if it still waits for one."""
+    record = document.record
+    known = run_id == record.run_id or run_id in record.earlier
+    waits = document.needs_run and document.inputs_version == asked_for
+    if waits and not known and record.state != "generating":
+        claimed = claim(document, run_id, now)
+        if claimed is not None:
+            return claimed.record
+    return record
+
+
+def _results_left(document: AvatarDocument) -> Mapping[str, Any]:
+    """The results in place; none where the owner has removed them from the document."""
+    removed = document.is_blank and document.record.state != "generating"
+    return {} if removed else document.record.results
+
+
+def _showing(
+    document: AvatarDocument, record: RunRecord, now: datetime | None, *, answered: bool = False
+) -> Step:
+    """The step to this record, and what the document shows of it.
+
+    Args:
+        now: when the status changes; None where it is only put right.
+        answered: whether a request for the inputs of the last run has its answer now.
+    """
     shown = shows(record)
-    if document.status == "pending":
-        del shown["status"]
+    if replace(document, record=record).asks and not (
+        answered and record.answers(document.inputs_version)
+    ):
+        shown.pop("status", None)
     return Step(record, shown, _leftover(document, record, shown), now)
 
 
@@ -281,7 +359,7 @@ def _leftover(
     document: AvatarDocument, record: RunRecord, shown: Mapping[str, Any]
 ) -> frozenset[str]:
     """Keys in the document that belong to another state or another version than the record's."""
-    owned = {"error"}
+    owned = {"error", "waiting"}
     if record.state != "generating":
         owned |= {"progress", "etaSeconds", "startedAt"}
     if record.published:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from resources.instants import as_instant
+from resources.waiting import Waiting
 from sunriza_assets.errors import StoreError
 
 __all__ = ["Published", "RunRecord", "State"]
@@ -33,6 +34,9 @@ class Published:
     """When the document switched to it, UTC."""
     inputs_version: str = ""
     """`AvatarDocument.inputs_version` that it answers to; empty where that was not kept."""
+    asked_version: str = ""
+    """The same before the effective parameters were written into the document: what a copy of the
+    document says that a client took earlier. Empty where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,34 @@ class RunRecord:
     """`userId` of the document that it belongs to; None until the first run, see `owners.py`."""
     purging: bool = False
     """Whether the avatar was deleted and all that is kept of it is being removed."""
+    waiting: Waiting | None = None
+    """Why the run that is wanted is not started yet, if anything holds it back."""
 
     @property
     def current(self) -> Published | None:
         """The publication that is in place."""
         return self.published[-1] if self.published and self.results else None
+
+    def answers(self, inputs_version: str) -> bool:
+        """Whether the last run answers to these inputs, at work, published or failed.
+
+        Publishing gives inputs a second name, for effective parameters become wishes; both count.
+        """
+        if self.inputs_version is None:
+            return False
+        current = self.current
+        names = {current.inputs_version, current.asked_version} if current else set()
+        own = self.inputs_version
+        return inputs_version == own or {inputs_version, own} <= names
+
+    def serves(self, inputs_version: str) -> bool:
+        """Whether what is in place was made from these inputs, and they were the last asked for."""
+        current = self.current
+        if current is None or not self.answers(inputs_version):
+            return False
+        if not current.inputs_version:  # not kept by an earlier version of this system
+            return self.state == "ready"
+        return inputs_version in (current.inputs_version, current.asked_version)
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored; instants stay datetimes."""
@@ -99,9 +126,12 @@ class RunRecord:
                     entry["run_id"],
                     _read_instant(entry["at"]),
                     entry.get("inputs_version", ""),
+                    entry.get("asked_version", ""),
                 )
                 for entry in values.get("published", ())
             )
+            if values.get("waiting") is not None:
+                values["waiting"] = Waiting.from_dict(values["waiting"])
             return cls(**values)
         except (TypeError, ValueError, KeyError, AttributeError) as damage:
             raise StoreError(

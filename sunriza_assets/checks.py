@@ -21,13 +21,15 @@ from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.partitions import AVATARS
 
-__all__ = ["CHECKS", "idle_problems", "loop_problems"]
+__all__ = ["CHECKS", "avatar_check", "idle_problems", "loop_problems"]
 
 
-def _checking(
+def avatar_check(
     asset: str, *beside: str, blocking: bool = True
 ) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
     """A check of one avatar; the one place that knows partitioned checks are a preview.
+
+    Partitioned, so that how each avatar stands is kept: the failure of one hides no other's result.
 
     Args:
         asset: what is checked.
@@ -55,7 +57,10 @@ def _verdict(
     problems: list[str],
     metadata: dict[str, Any],
 ) -> dg.AssetCheckResult:
-    """The check's result; a failure is left on the document too, if this run owns it."""
+    """The check's result, which names its avatar: lists of checks show the latest result of all.
+
+    A failure is left on the document too, if this run owns it.
+    """
     if problems and publishes(context):
         stores.avatars.fail(
             context.partition_key,
@@ -65,12 +70,21 @@ def _verdict(
         )
     return dg.AssetCheckResult(
         passed=not problems,
-        description="; ".join(problems) or None,
-        metadata={**metadata, "problems": dg.MetadataValue.json(problems)},
+        description=_about(context, "; ".join(problems) or "nothing is wrong"),
+        metadata={
+            "avatar": context.partition_key,
+            **metadata,
+            "problems": dg.MetadataValue.json(problems),
+        },
     )
 
 
-@_checking("idle_video")
+def _about(context: dg.AssetCheckExecutionContext, finding: str) -> str:
+    """What was found, and of which avatar."""
+    return f"{context.partition_key}: {finding}"
+
+
+@avatar_check("idle_video")
 def idle_plays(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -103,7 +117,7 @@ def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     }
 
 
-@_checking("idle_video")
+@avatar_check("idle_video")
 def idle_lasts(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -121,7 +135,7 @@ def idle_lasts(
     return _verdict(context, stores, problems, {"duration_s": float(info.duration)})
 
 
-@_checking("idle_video")
+@avatar_check("idle_video")
 def idle_loops(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -161,7 +175,7 @@ def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     }
 
 
-@_checking("mask", "idle_video")
+@avatar_check("mask", "idle_video")
 def mask_fits(
     context: dg.AssetCheckExecutionContext, mask: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -172,7 +186,7 @@ def mask_fits(
     return _verdict(context, stores, mask_problems(mask, sheet.size), {})
 
 
-@_checking("roi", "idle_video")
+@avatar_check("roi", "idle_video")
 def roi_fits(
     context: dg.AssetCheckExecutionContext, roi: Path, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
@@ -187,7 +201,7 @@ def roi_fits(
     return _verdict(context, stores, problems, {})
 
 
-@_checking(PUBLISHING_ASSET.to_user_string(), blocking=False)
+@avatar_check(PUBLISHING_ASSET.to_user_string(), blocking=False)
 def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Making the avatar cost no more than SUNRIZA_BUDGET allows; warns, and stops nothing.
 
@@ -195,7 +209,11 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     """
     said = os.environ.get("SUNRIZA_BUDGET") or ""
     if not said:
-        return dg.AssetCheckResult(passed=True, description="SUNRIZA_BUDGET sets no budget")
+        return dg.AssetCheckResult(
+            passed=True,
+            description=_about(context, "SUNRIZA_BUDGET sets no budget"),
+            metadata={"avatar": context.partition_key},
+        )
     wanted = dg.AssetRecordsFilter(
         asset_key=PUBLISHING_ASSET, asset_partitions=[context.partition_key]
     )
@@ -206,8 +224,9 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     return dg.AssetCheckResult(
         passed=problem is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=problem,
+        description=_about(context, problem or "within the budget"),
         metadata={
+            "avatar": context.partition_key,
             "budget": said,
             **{
                 name: told[name]

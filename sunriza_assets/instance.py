@@ -17,6 +17,7 @@ from filelock import FileLock
 from resources.home import Home
 from sunriza_assets import tags
 from sunriza_assets.atomic import make_folder
+from sunriza_assets.databases import check_databases, note_prepared
 from sunriza_assets.errors import StoreError
 
 __all__ = ["gpu_count", "opened_instance", "prepare_instance"]
@@ -34,6 +35,9 @@ def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
     Args:
         gpus: how many steps the pool `gpu` admits at once; the machine's GPUs (at least 1) when
             None and no limit was ever set.
+
+    Raises:
+        StoreError: the home cannot be made, or a database in it is damaged.
     """
     os.environ["SUNRIZA_HOME"] = str(home.root)
     folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
@@ -44,8 +48,10 @@ def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
             settings = folder / "dagster.yaml"
             if folder == home.dagster and not _same(settings, shipped_settings()):
                 shutil.copyfile(shipped_settings(), settings)
+            check_databases(folder)
             with dg.DagsterInstance.get() as instance:
                 _limit_pool(instance, gpus)
+            note_prepared(folder)
     except OSError as error:
         raise StoreError(
             f"The Dagster home cannot be made: {error.strerror}", where=folder

@@ -7,9 +7,13 @@ a running process, and a partition that is there is deleted only when nothing ru
 
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, Final
 
+from dagster import DynamicPartitionsDefinition
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+from sunriza_assets.check_states import state_of_check
 
 __all__ = ["Remembering"]
 
@@ -57,6 +61,19 @@ class Remembering(SqlEventLogStorage):
                 self._partitions.clear()
             self._partitions[asked] = now
         return found
+
+    def get_asset_check_state(self, keys: Any) -> Mapping[Any, Any]:
+        """How checks stand for each of their partitions; see `check_states`."""
+        dynamic = [
+            (key, partitions)
+            for key, partitions in keys
+            if isinstance(partitions, DynamicPartitionsDefinition)
+        ]
+        others = [pair for pair in keys if pair not in dynamic]
+        states = dict(super().get_asset_check_state(others)) if others else {}
+        for key, partitions in dynamic:
+            states[key] = state_of_check(self._instance, key, partitions)
+        return states
 
     def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
         """Delete a partition and forget that it was there."""

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dagster as dg
 
+from resources.device_tags import tell_device
 from resources.document import AvatarDocument
 from resources.forecast import Forecast, forecast
 from resources.home import Home
 from resources.scratch import discard, new_folder
 from resources.services import ProgressBoard, Stores
 from resources.step_watch import book_in_use, priced, step_watch, stop_step
+from sunriza_assets.costs.devices import cpu, expected
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import ConflictError, StoreError, SunrizaError
 
@@ -71,6 +73,8 @@ class Step:
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
         # A remote engine's seconds are paid where it works.
         self.watch.device = getattr(engine, "billed_device", self.watch.device)
+        at_work_on = self.watch.device or expected(engine.name)
+        tell_device(self.context.instance, self.context.run.run_id, at_work_on)
 
     def works_on(self, *, frames: int, rate: Fraction) -> None:
         """Say how long the trimmed clip is: what a step takes grows with it."""
@@ -123,6 +127,7 @@ def avatar_step(
     asset = context.asset_key.to_user_string()
     step_key = context.get_step_execution_context().step.key
     watch = step_watch(context.instance, context.run.run_id, step_key)
+    tell_device(context.instance, context.run.run_id, watch.device or cpu())
     folder: Path | None = None
     handed_on = False
     try:

@@ -7,6 +7,7 @@ answers at once. Commands raise `SunrizaError`; here it becomes one line and exi
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -88,6 +89,24 @@ def main() -> None:
     except OSError as error:  # the file system's word: no permission, no space, no such folder
         place = f" ({error.filename})" if error.filename else ""
         _leave(f"{error.strerror or error}{place}", code="os", exit_code=2)
+    except Exception as error:
+        damage = _damage_behind(error)
+        if damage is None:
+            raise
+        _leave(damage.message, code=damage.code, exit_code=2)
+
+
+def _damage_behind(error: Exception) -> SunrizaError | None:
+    """What a damaged database of Dagster has caused, as a named error; None for anything else."""
+    if "dagster" not in sys.modules:
+        return None
+    from pathlib import Path
+
+    from resources.home import Home
+    from sunriza_assets.databases import damage_behind
+
+    folder = os.environ.get("DAGSTER_HOME")
+    return damage_behind(error, Path(folder) if folder else Home.from_environment().dagster)
 
 
 def _leave(message: str, *, code: str, exit_code: int) -> None:

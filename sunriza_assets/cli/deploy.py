@@ -1,6 +1,7 @@
 """`sunriza deploy` and `sunriza dev`: prepare an instance, start the UI and the daemon on it."""
 
 import os
+from pathlib import Path
 
 import click
 
@@ -99,6 +100,7 @@ def dev(port: int, host: str) -> None:
     from resources.home import Home
     from resources.media_server import port_near, start_beside
     from resources.stores import store_kind
+    from sunriza_assets.databases import check_databases
     from sunriza_assets.errors import StoreError
     from sunriza_assets.fleet.dev import run_dev
     from sunriza_assets.instance import opened_instance
@@ -106,6 +108,8 @@ def dev(port: int, host: str) -> None:
     if port_near(port) != port:
         raise StoreError(f"Port {port} is in use", remedy="Name another with --port.", code="port")
     with opened_instance(Home.from_environment()) as instance:
+        # The daemon reads every page sooner or later, and would say so in a traceback a minute.
+        check_databases(Path(os.environ["DAGSTER_HOME"]), thoroughly=True)
         files_port = port_near(port + 1)
         click.echo(f"UI       http://localhost:{port}")
         if store_kind() == "local":

@@ -184,6 +184,29 @@ def _stores() -> Iterator[Finding]:
     yield from _rights(home.root)
 
 
+def _databases() -> Iterator[Finding]:
+    from resources.home import Home
+    from sunriza_assets.databases import MAIN, damaged_databases
+
+    home = Home.from_environment()
+    folder = Path(os.environ.get("DAGSTER_HOME") or home.dagster)
+    main = {folder / name for name in MAIN}
+    damaged = list(damaged_databases(folder, thoroughly=True))
+    for path, problem in damaged:
+        if path in main:
+            remedy = f"Stop Dagster; bring back a backup, or move {folder / 'history'} and "
+            remedy += f"{folder / 'schedules'} away to begin a new history of runs."
+            yield Finding("database", "missing", f"{path}: {problem}", remedy)
+        else:
+            yield Finding(
+                "database", "optional", f"{path}, the log of one run: {problem}", f"rm {path}"
+            )
+    if not main & {path for path, _ in damaged}:
+        there = sum(path.exists() for path in main)
+        told = f"{there} files in {folder}, whole" if there else f"none in {folder} yet"
+        yield Finding("database", "ok", told)
+
+
 def _rights(root: Path) -> Iterator[Finding]:
     """Documents and portraits are personal: a home that everybody may enter is worth a word.
 
@@ -209,4 +232,5 @@ LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _precision,
     _models,
     _stores,
+    _databases,
 )

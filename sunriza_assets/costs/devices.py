@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
 
-__all__ = ["Device", "accelerator", "cpu", "loaded_cuda"]
+__all__ = ["Device", "accelerator", "cpu", "expected", "loaded_cuda"]
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
 
@@ -43,6 +43,14 @@ def accelerator() -> Device | None:
     if torch.backends.mps.is_available() and torch.mps.driver_allocated_memory():
         return Device(f"{_cpu_model()} GPU", "mps")
     return None
+
+
+def expected(engine: str) -> Device:
+    """What an engine is about to work on, before it holds anything there."""
+    torch: Any = sys.modules.get("torch")
+    if engine != "mesh" and torch is not None and torch.cuda.is_available():
+        return Device(torch.cuda.get_device_name(), "cuda")
+    return cpu()
 
 
 def loaded_cuda() -> ModuleType | None:

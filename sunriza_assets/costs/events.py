@@ -118,8 +118,8 @@ def step_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def row_of(event: StepEvent) -> dict[str, Any] | None:
     """The ledger row of an event; None for a success that nobody measured.
 
-    A step that failed or was killed without a record keeps the log's own seconds, on an unknown
-    device: the time is seen, and no cost is made up for it.
+    A step that failed or was killed without a record keeps the log's own seconds. Device and cost
+    are those that its run's tags told; without them the device is unknown, and no cost is made up.
 
     Raises:
         CostError: the metadata claims to be a record and is none.
@@ -131,7 +131,9 @@ def row_of(event: StepEvent) -> dict[str, Any] | None:
         return None
     else:
         record = StepRecord(
-            wall_s=max(0.0, event.elapsed_s or 0.0), device=UNKNOWN, device_kind=UNKNOWN
+            wall_s=max(0.0, event.elapsed_s or 0.0),
+            device=str(event.metadata.get("device", UNKNOWN)),
+            device_kind=str(event.metadata.get("device_kind", UNKNOWN)),
         )
     row = {item.name: getattr(record, item.name) for item in fields(record)}
     for stage, seconds in row.pop("stages").items():

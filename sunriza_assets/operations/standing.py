@@ -61,6 +61,8 @@ def standing_of(document: AvatarDocument) -> Standing:
     def stands(state: State, reason: str = "", since: datetime | None = None) -> Standing:
         published, version = (current.inputs_version, current.version) if current else ("", "")
         wanted = document.inputs_version
+        if record.serves(wanted):  # by whichever of its two names
+            wanted = published
         return Standing(state, wanted, published, version, reason, since or written)
 
     if document.status == "error":
@@ -73,7 +75,7 @@ def standing_of(document: AvatarDocument) -> Standing:
         return stands("incomplete", "its document lacks a portrait or a clip")
     if document.needs_run:
         return stands("stale" if current else "waiting", _why_wanted(document))
-    if document.status != "ready":
+    if document.status != "ready" and not record.serves(document.inputs_version):
         return stands("incomplete", "its owner has switched rendering off")
     return stands("ready", since=current.at if current else None)
 
@@ -81,7 +83,9 @@ def standing_of(document: AvatarDocument) -> Standing:
 def _why_wanted(document: AvatarDocument) -> str:
     """What asks for a run."""
     record = document.record
-    if document.status == "pending":
+    if document.waits and record.waiting is not None:
+        return f"{record.waiting.code}: {record.waiting.message}"
+    if document.asks:
         return "a run was asked for"
     if record.inputs_version is None:
         return "it was never rendered"

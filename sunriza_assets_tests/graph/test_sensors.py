@@ -1,9 +1,7 @@
 """Sensors on a real instance and real documents: what starts a run and what does not."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,47 +9,22 @@ import pytest
 from resources.avatars_local import LocalAvatars
 from resources.home import Home
 from resources.instants import now
-from resources.services import Stores, Templates
 from sunriza_assets import sensors
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import PAGE, avatar_changes, avatar_patrol, deleted_avatars
+from sunriza_assets.sensors import (
+    INPUTS_TAG,
+    PAGE,
+    avatar_changes,
+    avatar_patrol,
+    deleted_avatars,
+    held_avatars,
+)
+from sunriza_assets_tests.graph.ticks import asked, document, home, instance, some_job, tick
+
+__all__ = ["home", "instance"]
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path))
-    monkeypatch.delenv("SUNRIZA_STORE", raising=False)
-    return Home.from_environment()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
-def document(clip: str = "a") -> dict[str, object]:
-    return {
-        "avatarImageUrl": "avatars/x/images/a.jpg",
-        "training": {"heroVideoUrl": f"avatars/x/videos/{clip}.mp4"},
-    }
-
-
-def tick(
-    instance: dg.DagsterInstance,
-    cursor: str | None = None,
-    sensor: dg.SensorDefinition = avatar_changes,
-) -> dg.SensorResult:
-    context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"stores": Stores(), "templates": Templates()}
-    )
-    result = sensor(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
-
-
-def asked(result: dg.SensorResult) -> list[str | None]:
-    return [request.partition_key for request in result.run_requests or []]
+PENDING = {"dynamics": {"basic": {"status": "pending"}}}
 
 
 def test_a_new_avatar_starts_one_run_and_becomes_a_partition(
@@ -82,7 +55,7 @@ def test_our_own_writes_start_nothing(home: Home, instance: dg.DagsterInstance) 
     assert asked(tick(instance, cursor)) == []
 
 
-@pytest.mark.parametrize("change", ["clip", "parameters", "pending"])
+@pytest.mark.parametrize("change", ["clip", "parameters", "nothing left"])
 def test_what_an_app_changes_starts_a_run(
     home: Home, instance: dg.DagsterInstance, change: str
 ) -> None:
@@ -96,10 +69,37 @@ def test_what_an_app_changes_starts_a_run(
     changes = {
         "clip": document("b"),
         "parameters": {"dynamics": {"basic": {"parameters": {"drivingMultiplier": 1}}}},
-        "pending": {"dynamics": {"basic": {"status": "pending"}}},
     }
-    avatars.merge("ada", changes[change])
+    if change == "nothing left":  # the app has removed the results, to have them made anew
+        (home.avatars / "ada.json").write_text(json.dumps(document()))
+    else:
+        avatars.merge("ada", changes[change])
     assert asked(tick(instance, cursor)) == ["ada"]
+
+
+@pytest.mark.parametrize("sensor", [avatar_changes, avatar_patrol])
+@pytest.mark.parametrize("during", ["the run", "ready"])
+def test_pending_with_what_is_in_place_is_ready_and_no_run(
+    home: Home, instance: dg.DagsterInstance, sensor: dg.SensorDefinition, during: str
+) -> None:
+    avatars = LocalAvatars(home)
+    avatars.merge("ada", document() | PENDING)
+    stale = (home.avatars / "ada.json").read_text()
+    avatars.claim("ada", "run-1")
+    if during == "the run":
+        (home.avatars / "ada.json").write_text(stale)
+        assert asked(tick(instance, sensor=sensor)) == []
+        assert avatars.get("ada").status == "generating"
+        (home.avatars / "ada.json").write_text(stale)
+    avatars.publish(
+        "ada", "run-1", results={"idleVideoUrl": "u"}, parameters={}, overridden={}, version="v1"
+    )
+    if during == "ready":
+        (home.avatars / "ada.json").write_text(stale)
+    assert asked(tick(instance, sensor=sensor)) == []
+    ada = avatars.get("ada")
+    assert (ada.status, ada.basic["idleVideoUrl"]) == ("ready", "u")
+    assert asked(tick(instance, sensor=sensor)) == []
 
 
 def test_back_to_an_earlier_clip_is_a_change(home: Home, instance: dg.DagsterInstance) -> None:
@@ -160,8 +160,8 @@ def run_for(
     avatars: LocalAvatars, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> dg.DagsterRun:
     """A run for ada as she is, as a sensor asks for it."""
-    tags = {"dagster/partition": "ada", sensors.INPUTS_TAG: avatars.get("ada").inputs_version}
-    return instance.create_run_for_job(_job(), status=status, tags=tags)
+    tags = {"dagster/partition": "ada", INPUTS_TAG: avatars.get("ada").inputs_version}
+    return instance.create_run_for_job(some_job(), status=status, tags=tags)
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
@@ -185,19 +185,28 @@ def test_a_run_that_ends_before_its_claim_is_not_made_up_for_before_that_is_told
     run_for(avatars, instance, dg.DagsterRunStatus[status])
     assert patrolled(instance) == []
     monkeypatch.setattr(sensors, "_TOLD_WITHIN", timedelta(0))
-    assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
+    if status == "CANCELED":
+        assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
+        return
+    assert patrolled(instance) == []
+    told = avatars.get("ada").basic
+    assert (told["status"], told["waiting"]["code"]) == ("pending", "run.retry")
+    assert patrolled(instance) == asked(tick(instance, sensor=held_avatars)) == []
 
 
-@pytest.mark.parametrize("status", ["STARTED", "CANCELED", "SUCCESS"])
-def test_a_request_after_the_claim_is_a_new_one(
+@pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
+def test_a_request_after_a_failure_is_a_new_one(
     home: Home, instance: dg.DagsterInstance, status: str
 ) -> None:
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     run = run_for(avatars, instance, dg.DagsterRunStatus[status])
     avatars.claim("ada", run.run_id)
+    avatars.merge("ada", PENDING)
+    assert patrolled(instance) == [], "the run at work answers to these inputs"
+    avatars.fail("ada", run.run_id, code="face.none", message="No face.")
     assert patrolled(instance) == []
-    avatars.merge("ada", {"dynamics": {"basic": {"status": "pending"}}})
+    avatars.merge("ada", PENDING)
     assert patrolled(instance) == ["ada"]
 
 
@@ -217,7 +226,7 @@ def test_a_deleted_avatar_leaves_once_nothing_runs(
     avatars.merge("ada", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["ada", "bob", "eve"])
     run = instance.create_run_for_job(
-        _job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
+        some_job(), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "eve"}
     )
     tick(instance, sensor=deleted_avatars)
     assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada", "eve"]
@@ -303,15 +312,3 @@ def test_a_cursor_of_a_former_version_is_read(home: Home, instance: dg.DagsterIn
     cursor = tick(instance, page.cursor, deleted_avatars).cursor
     assert cursor
     assert list(json.loads(cursor)["missed"]) == ["b"]
-
-
-def _job() -> dg.JobDefinition:
-    @dg.op
-    def nothing() -> None:
-        """Some step."""
-
-    @dg.job
-    def anything() -> None:
-        nothing()
-
-    return anything

@@ -17,6 +17,9 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     publication,
 )
 
+PENDING = {"dynamics": {"basic": {"status": "pending"}}}
+"""What an app writes to ask for a run."""
+
 
 def all_changes(
     avatars: AvatarStore, after: Cursor | None = None, page: int = 100
@@ -101,16 +104,93 @@ class AvatarClientsContract:
         assert avatars.get("anna").hero_image_url == "https://example.com/new.jpg"
         assert avatars.claim("anna", "run-2").inputs == avatars.get("anna").inputs
 
-    def test_a_request_during_a_run_is_kept_and_answered(
+    def test_a_request_for_what_a_run_works_with_is_answered_by_it(
         self, avatars: AvatarStore, client: Client
     ) -> None:
         avatars.merge("anna", INPUTS)
         avatars.claim("anna", "run-1")
-        client.save("anna", {"dynamics": {"basic": {"status": "pending"}}})
+        client.save("anna", PENDING)
+        document = avatars.get("anna")
+        assert not document.needs_run
+        assert document.unsettled
+        avatars.settle("anna")
+        assert avatars.get("anna").status == "generating"
+        client.save("anna", PENDING)
+        document = avatars.publish("anna", "run-1", **PUBLICATION)
+        assert (document.status, document.basic["idleVideoUrl"]) == ("ready", "idle-1")
+        assert not document.needs_run
+        assert not document.unsettled
+
+    def test_a_failure_answers_a_request_for_what_the_run_worked_with(
+        self, avatars: AvatarStore, client: Client
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        client.save("anna", PENDING)
+        assert avatars.fail("anna", "run-1", code="face.none", message="No face.")
+        document = avatars.get("anna")
+        assert document.status == "error"
+        assert not document.needs_run
+        client.save("anna", PENDING)
+        assert avatars.get("anna").needs_run, "a failure is repeated when somebody asks"
+
+    @pytest.mark.parametrize("during", ["claim", "ready", "again", "failed again"])
+    def test_a_stale_pending_is_not_another_run(
+        self, avatars: AvatarStore, client: Client, during: str
+    ) -> None:
+        """A phone saves the copy it took before the first run, whole, at the worst moment."""
+        avatars.merge("anna", INPUTS | PENDING)
+        copy = client.read("anna")
+        avatars.claim("anna", "run-1")
+        if during == "claim":
+            client.replace("anna", copy)
+        avatars.publish("anna", "run-1", **PUBLICATION)
+        if during != "claim":
+            client.replace("anna", copy)
+        if during in ("again", "failed again"):
+            avatars.claim("anna", "run-2")
+            client.replace("anna", copy)
+        if during == "again":
+            avatars.publish("anna", "run-2", **publication(2))
+        if during == "failed again":  # an operator's run of the same inputs
+            avatars.fail("anna", "run-2", code="face.none", message="No face.")
+            client.replace("anna", copy)
+        assert not avatars.get("anna").needs_run
+        avatars.settle("anna")
+        document = avatars.get("anna")
+        assert document.status == "ready"
+        assert document.run_id == ("run-2" if during == "again" else "run-1")
+        assert document.basic["idleVideoUrl"] == ("idle-2" if during == "again" else "idle-1")
+        assert "error" not in document.basic
+        assert not document.needs_run
+        assert not document.unsettled
+
+    def test_a_request_for_changed_inputs_during_a_run_is_kept(
+        self, avatars: AvatarStore, client: Client
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        client.save("anna", PENDING | {"avatarImageUrl": "https://example.com/new.jpg"})
+        assert avatars.get("anna").needs_run
         document = avatars.publish("anna", "run-1", **PUBLICATION)
         assert (document.status, document.basic["idleVideoUrl"]) == ("pending", "idle-1")
         assert document.needs_run
         assert avatars.claim("anna", "run-2").status == "generating"
+
+    def test_who_wants_his_results_anew_removes_them_or_changes_an_input(
+        self, avatars: AvatarStore, client: Client
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        avatars.publish("anna", "run-1", **PUBLICATION)
+        client.save("anna", PENDING)
+        avatars.settle("anna")
+        client.save("anna", {"dynamics": {"basic": {"parameters": {"drivingMultiplier": 1}}}})
+        assert avatars.get("anna").needs_run
+        client.replace("anna", INPUTS | PENDING | {"updatedAt": 1, "avatarImageUrl": "other"})
+        assert avatars.get("anna").needs_run
+        client.replace("anna", INPUTS | {"updatedAt": 1})
+        assert avatars.get("anna").needs_run
 
     def test_inputs_that_change_back_and_forth_are_three_runs(
         self, avatars: AvatarStore, client: Client

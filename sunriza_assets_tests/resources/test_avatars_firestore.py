@@ -26,6 +26,7 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     AvatarStoreContract,
     publication,
 )
+from sunriza_assets_tests.resources.avatar_waits_contract import AvatarWaitsContract
 from sunriza_assets_tests.resources.firestore_fixtures import (
     App,
     avatars,
@@ -41,7 +42,9 @@ __all__ = ["avatars", "client", "firestore_client", "firestore_server", "own_ser
 _MINUTE = 60_000
 
 
-class TestContract(AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract):
+class TestContract(
+    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+):
     """All of it."""
 
 

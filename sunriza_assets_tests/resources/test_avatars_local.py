@@ -25,6 +25,7 @@ from sunriza_assets_tests.resources.avatar_store_contract import (
     PUBLICATION,
     AvatarStoreContract,
 )
+from sunriza_assets_tests.resources.avatar_waits_contract import AvatarWaitsContract
 
 
 class Editor:
@@ -73,7 +74,9 @@ def client(home: Home) -> Editor:
     return Editor(home)
 
 
-class TestContract(AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract):
+class TestContract(
+    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+):
     """All of it."""
 
 
