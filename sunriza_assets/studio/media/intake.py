@@ -177,7 +177,7 @@ def _check_roles(portrait: _Opened, clip: _Opened) -> None:
             *(["the clip is a picture"] if is_picture else []),
         ]
         raise MediaError(
-            f"{' and '.join(found).capitalize()}; did you swap the two?",
+            " and ".join(found).capitalize() + ("; did you swap the two?" if is_clip else ""),
             where=portrait.path if is_clip else clip.path,
             remedy="Give a picture as the portrait and a talking clip as the video.",
             code="swapped",

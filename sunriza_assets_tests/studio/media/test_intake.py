@@ -52,8 +52,8 @@ def test_swapped_files_are_named_as_such(files: tuple[Path, Path, Path]) -> None
     both = refused(clip, portrait, out)
     assert both.code == "media.swapped"
     assert "The portrait is a video and the clip is a picture; did you swap the two?" in both.public
-    assert "The portrait is a video" in refused(clip, clip, out).public
-    assert "The clip is a picture" in refused(portrait, portrait, out).public
+    assert "The portrait is a video; did you swap" in refused(clip, clip, out).public
+    assert "The clip is a picture. Give" in refused(portrait, portrait, out).public
 
 
 @pytest.mark.parametrize("role", ["portrait", "clip"])
