@@ -122,7 +122,9 @@ def test_when_the_limit_lifts_the_run_is_asked_for_by_itself(
     assert "waiting" not in avatars.get("c").basic
 
 
-def test_everybody_in_line_has_a_turn_of_his_own(instance: dg.DagsterInstance, home: Home) -> None:
+def test_each_waiting_avatar_has_a_turn_of_its_own(
+    instance: dg.DagsterInstance, home: Home
+) -> None:
     """The line does not come due all at once, to be sent away again all but one."""
     avatars = LocalAvatars(home)
     for name in "abcdef":

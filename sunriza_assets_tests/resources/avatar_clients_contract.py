@@ -177,7 +177,7 @@ class AvatarClientsContract:
         assert document.needs_run
         assert avatars.claim("anna", "run-2").status == "generating"
 
-    def test_who_wants_his_results_anew_removes_them_or_changes_an_input(
+    def test_an_owner_has_results_made_anew_by_removing_them_or_changing_an_input(
         self, avatars: AvatarStore, client: Client
     ) -> None:
         avatars.merge("anna", INPUTS)
