@@ -142,7 +142,7 @@ class Cost:
     price: Price | None
     """That entry."""
     seconds: float
-    """Seconds billed: the step's wall time, because it holds the device for so long."""
+    """Seconds billed: wall time on an accelerator, CPU seconds on a CPU (`StepRecord.billed_s`)."""
     compute: float | None = None
     """Holding the device."""
     cores: float | None = None
@@ -179,7 +179,7 @@ class Cost:
 
 
 def cost_of(record: StepRecord, book: PriceBook) -> Cost:
-    """Price a step: its wall time on its device, and what else the book bills."""
+    """Price a step: its billed seconds on its device, and what else the book bills."""
     found = book.find(record.device, record.device_kind)
     warnings: list[str] = []
     if found is None:
@@ -196,8 +196,8 @@ def cost_of(record: StepRecord, book: PriceBook) -> Cost:
         currency=book.currency,
         device=device,
         price=price,
-        seconds=record.wall_s,
-        compute=None if price is None else price.of(record.wall_s),
+        seconds=record.billed_s,
+        compute=None if price is None else price.of(record.billed_s),
         cores=_priced(book.cores, record.cpu_s),
         memory=_priced(
             book.memory,

@@ -10,7 +10,7 @@ from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate, recent_st
 from sunriza_assets.costs.events import StepEvent
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import price_book
-from sunriza_assets_tests.costs.logs import CPU, T4, clip_run, step
+from sunriza_assets_tests.costs.logs import CPU, MONDAY, T4, clip_run, step
 
 HOST, GPU = Device(*CPU), Device(*T4)  # type: ignore[arg-type]
 ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_avatar")
@@ -70,6 +70,30 @@ def test_a_machine_that_gets_busier_is_believed_after_three_runs(tmp_path: Path)
         )
     truth = 2.5 * sum(true_seconds(200).values())
     assert expected(ledger, 200).eta_s == pytest.approx(truth, rel=0.1)
+
+
+def test_a_busy_machine_takes_longer_and_costs_the_same(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for index in range(12):
+        frames = 75 + 35 * (index % 6)
+        busy = 23.0 if index >= 6 else 1.0
+        ledger.update(
+            step(
+                10 * index + place,
+                wall_s=busy * seconds,
+                cpu_s=seconds,
+                run=f"run-{index}",
+                asset=asset,
+                at=MONDAY + index,
+                engine="mesh",
+                clip_frames=frames,
+            )
+            for place, (asset, seconds) in enumerate(true_seconds(frames).items())
+        )
+    guess = expected(ledger, 200)
+    truth = sum(true_seconds(200).values())
+    assert guess.eta_s > 10 * truth
+    assert guess.cost == pytest.approx(truth * 0.10 / 3600, rel=0.01)
 
 
 def test_without_like_runs_it_is_the_prior_and_says_so(tmp_path: Path) -> None:
