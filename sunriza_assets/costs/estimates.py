@@ -2,9 +2,10 @@
 
 Each asset's time is taken as a fixed part and a part that grows with the clip's frames. With many
 like runs of different lengths both parts are fitted; with few, the asset's prior is scaled to fit
-them; with none, the prior stands as it is, and the estimate says so. How the newest runs did
-against that, over all assets together, tells how busy the machine is now, and scales the whole.
-Medians throughout, so that one step that stalled does not spoil the next thousand estimates.
+them; with none, the prior stands, stretched by how slow this machine is now, and the estimate says
+so. How the newest runs did against that, over all assets together, tells how busy the machine is
+now, and scales the whole. Medians throughout, so that one step that stalled does not spoil the next
+thousand estimates.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -73,23 +74,24 @@ class Prior:
         return self.fixed_s + self.per_frame_s * frames
 
 
-# Measured with the sample clip (150 frames) and a portrait of 512 pixels on two busy cores.
+# CPU seconds of a cold run of the sample clip (150 frames), portrait of 512 pixels, on the machine
+# that `speed.REFERENCE_S` is from: on a quiet one two cores do it in a little less.
 _COMMON: Final = {
-    "hero_image": Prior(0.5, 0.0),
-    "hero_video": Prior(0.2, 0.0),
-    "trimmed_video": Prior(0.4, 0.008),
-    "atlas": Prior(0.6, 0.0),
-    "mask": Prior(0.05, 0.0),
-    "roi": Prior(0.05, 0.0),
-    "idle_extras": Prior(0.5, 0.004),
+    "hero_image": Prior(0.7, 0.0),
+    "hero_video": Prior(0.35, 0.0),
+    "trimmed_video": Prior(0.5, 0.008),
+    "atlas": Prior(0.8, 0.0),
+    "mask": Prior(0.08, 0.0),
+    "roi": Prior(0.08, 0.0),
+    "idle_extras": Prior(0.6, 0.018),
     "published_avatar": Prior(0.3, 0.0),
-    "preview_page": Prior(0.1, 0.0),
+    "preview_page": Prior(0.15, 0.0),
 }
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
         **_COMMON,
-        "motion_template": Prior(0.8, 0.01, accelerated=True),
-        "idle_video": Prior(1.0, 0.028, accelerated=True),
+        "motion_template": Prior(0.9, 0.018, accelerated=True),
+        "idle_video": Prior(1.5, 0.043, accelerated=True),
     },
     # The project's documents: 70 s for ten seconds at 25 frames a second on a T4, of which 80 %
     # is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its arithmetic.
@@ -180,6 +182,7 @@ def estimate(
     host: Device,
     clip_frames: int,
     cached: Collection[str] = (),
+    slowness: float = 1.0,
 ) -> Estimate:
     """Expect what a run will take.
 
@@ -195,6 +198,7 @@ def estimate(
         host: what the others will run on, usually `devices.cpu()`.
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
+        slowness: seconds that one second of a prior takes on `host`; see `speed.slowness`.
     """
     rows = _rows(recent, engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
@@ -215,10 +219,11 @@ def estimate(
     steps = {}
     for asset, shape in shapes.items():
         like = likes[asset]
-        seconds = shape.seconds(clip_frames) * (pace if like else 1.0)
         where = device if shape.accelerated and asset not in cached else host
+        guessed = slowness if where.kind == "cpu" else 1.0
+        seconds = shape.seconds(clip_frames) * (pace if like else guessed)
         # A busy machine takes longer, and no more CPU seconds.
-        shared = like and like[0]["device_kind"] == "cpu"
+        shared = like[0]["device_kind"] == "cpu" if like else where.kind == "cpu"
         billed_s = billed[asset].seconds(clip_frames) if shared else seconds
         steps[asset] = StepEstimate(seconds, _cost(like, billed_s, where, book), len(like))
     return Estimate(steps, book.name, book.currency)
