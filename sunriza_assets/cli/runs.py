@@ -14,7 +14,7 @@ from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
-from sunriza_assets.errors import ParameterError
+from sunriza_assets.errors import ParameterError, did_you_mean
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
@@ -89,7 +89,8 @@ class AvatarRuns:
         for name in only:
             if name not in self.assets:
                 raise ParameterError(
-                    f"There is no asset {name!r}", remedy=f"Assets: {', '.join(self.assets)}."
+                    f"There is no asset {name!r}",
+                    remedy=did_you_mean(name, self.assets) + f"Assets: {', '.join(self.assets)}.",
                 )
         document = Stores().avatars.get(avatar_id)
         self._instance.add_dynamic_partitions(AVATARS.name or "", [avatar_id])

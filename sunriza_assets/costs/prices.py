@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sunriza_assets.costs.record import StepRecord
-from sunriza_assets.errors import CostError
+from sunriza_assets.errors import CostError, did_you_mean
 
 __all__ = [
     "COST_FACTS",
@@ -231,7 +231,8 @@ def price_book(wanted: str | None = None) -> PriceBook:
         raise CostError(
             f"There is no price book {name!r}",
             where=file or None,
-            remedy=f"Known are: {', '.join(books)}. An own file is named as FILE.yaml#BOOK.",
+            remedy=did_you_mean(name, books)
+            + f"Known are: {', '.join(books)}. An own file is named as FILE.yaml#BOOK.",
             code="price_book",
         )
     return books[name]
