@@ -13,7 +13,7 @@ when the result is stored, and the record is laid down here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class MediaIOManager(dg.IOManager):
             {
                 "size_bytes": dg.MetadataValue.int(size),
                 "files": dg.MetadataValue.json([item.url for item in stored]),
-                **({"open": dg.MetadataValue.url(link(stored[0].url))} if len(stored) == 1 else {}),
+                "open": dg.MetadataValue.url(link(_worth_a_look(stored).url)),
                 **priced(watch.record()),
             }
         )
@@ -155,6 +155,15 @@ def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
 def run_behind(loaded: Path) -> str:
     """The run that made what an asset was given as an input, a folder or a file in one."""
     return (loaded if loaded.is_dir() else loaded.parent).name
+
+
+def _worth_a_look(stored: Sequence[StoredObject]) -> StoredObject:
+    """What a person opens of several files: what moves, else a picture, else the first."""
+    for kind in ("video/", "image/"):
+        for item in stored:
+            if item.content_type.startswith(kind):
+                return item
+    return stored[0]
 
 
 def stored_files(

@@ -8,7 +8,7 @@ from resources.services import ProgressBoard, Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
-from sunriza_assets.assets.told import data_version
+from sunriza_assets.assets.told import at_rest, data_version
 from sunriza_assets.partitions import AVATARS
 
 __all__ = ["preview_page"]
@@ -72,7 +72,11 @@ def preview_page(
                     "Cost": _summed(_told(context, step.avatar_id, "cost"), 6),
                 },
             )
-        return step.result(page, version=data_version(page), metadata={"page_bytes": size})
+        with step.watch.stage("preview"):
+            look = at_rest(idle_video / "idle.mp4")
+        return step.result(
+            page, version=data_version(page), preview=look, metadata={"page_bytes": size}
+        )
 
 
 def _summed(figures: dict[str, float], digits: int) -> dict[str, str]:

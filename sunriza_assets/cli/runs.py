@@ -12,6 +12,7 @@ from resources.forecast import forecast
 from resources.process_names import this_process
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
+from sunriza_assets.assets.told import PICTURES
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean
@@ -151,7 +152,7 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             "seconds": metadata.get("wall_s"),
             "cache": metadata.get("cache"),
             "files": [_as_path(url) for url in urls],
-            "metadata": {name: value for name, value in metadata.items() if name != "preview"},
+            "metadata": {name: value for name, value in metadata.items() if name not in PICTURES},
         }
     return found
 
