@@ -22,8 +22,6 @@ PICTURES: Final = ("look", "preview")
 """Names of the metadata that `previewed` makes."""
 PREVIEW_CELLS: Final = 8
 PREVIEW_WIDTH: Final = 160
-PREVIEW_CHARACTERS: Final = 50_000
-LOOK_WIDTH: Final = 112
 LOOK_CHARACTERS: Final = 999
 """Longest Markdown that Dagster 1.13 shows without a click."""
 
@@ -72,20 +70,24 @@ def previewed(
         count: how many the stream has.
         every: show them all, in the thumbnail, too; else it shows the one in the middle.
     """
-    from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
+    from sunriza_assets.studio.media.sheet import (
+        contact_sheet,
+        thumbnail_data_uri,
+        webp_data_uri,
+    )
 
     shown = {round(i * (count - 1) / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
     chosen = [frame for index, frame in enumerate(frames) if every or index in shown]
     sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
-    seen = [sheet] if every else [chosen[len(chosen) // 2]]
-    small = contact_sheet(seen, columns=1, cell_width=LOOK_WIDTH)
+    seen = sheet if every else chosen[len(chosen) // 2]
     return {
-        name: dg.MetadataValue.md(f"![{name}]({webp_data_uri(picture, longest)})")
-        for name, picture, longest in (
-            ("look", small, LOOK_CHARACTERS - len("![look]()")),
-            ("preview", sheet, PREVIEW_CHARACTERS),
-        )
+        "look": _picture("look", thumbnail_data_uri(seen, LOOK_CHARACTERS - len("![look]()"))),
+        "preview": _picture("preview", webp_data_uri(sheet)),
     }
+
+
+def _picture(name: str, uri: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![{name}]({uri})")
 
 
 def at_rest(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:

@@ -220,7 +220,7 @@ def test_previews_are_small_and_inline(installation: Installation, first: dict[s
         assert len(thumbnail.value or "") < 1000, name
         picture = (thumbnail.value or "").partition("base64,")[2].removesuffix(")")
         with Image.open(io.BytesIO(base64.b64decode(picture))) as decoded:
-            assert min(decoded.size) >= 40, name
+            assert max(decoded.size) >= 64, name
 
 
 def test_the_page_and_what_the_app_reads_are_linked(
