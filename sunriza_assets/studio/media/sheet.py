@@ -20,7 +20,7 @@ _QUALITIES: Final = (85, 75, 65, 50, 35, 20)
 _THUMBNAILS: Final = tuple(
     (side, quality) for side in (128, 112, 96, 80, 64) for quality in (30, 10)
 )
-"""(longest side, quality), the best first: a large one at low quality shows more than a small one."""
+"""(longest side, quality), best first: a large one at low quality shows more than a small one."""
 
 
 def contact_sheet(
