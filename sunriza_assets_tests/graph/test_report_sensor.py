@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -16,9 +17,9 @@ from sunriza_assets.schedules import LEAST_INTERVAL_S, reports_after_work
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as one_machine:
+        yield one_machine
 
 
 class Ticks:
@@ -119,3 +120,22 @@ def test_many_avatars_are_read_about_once_a_day(
     assert not ticks.asks()
     later.append(3600)
     assert ticks.asks()
+
+
+def test_a_report_that_fails_is_not_asked_for_with_every_run(
+    instance: dg.DagsterInstance, ticks: Ticks, later: list[float]
+) -> None:
+    run(instance, Status.SUCCESS)
+    assert ticks.asks()
+    run(instance, Status.FAILURE, REFRESH_REPORTS.name)
+    run(instance, Status.SUCCESS)
+    assert not ticks.asks()
+    later.append(LEAST_INTERVAL_S + 1)
+    assert ticks.asks()
+
+
+def test_a_fleet_has_its_schedule() -> None:
+    """A report there waits for a worker of the queue `cpu`, which nobody may have started."""
+    with dg.DagsterInstance.ephemeral() as elsewhere:  # its launcher is not that of one machine
+        run(elsewhere, Status.SUCCESS)
+        assert not Ticks(elsewhere).asks()
