@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,9 +16,11 @@ from sunriza_assets.schedules import LEAST_INTERVAL_S, reports_after_work
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as one_machine:
-        yield one_machine
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance in memory, taken for one machine's."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        monkeypatch.setattr(schedules, "DefaultRunLauncher", type(ephemeral.run_launcher))
+        yield ephemeral
 
 
 class Ticks:
