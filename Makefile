@@ -1,13 +1,14 @@
 # Two commands for a newcomer: `make demo` and `make test`. Everything else is for those who stay.
 #
-# Each target makes .venv when it is not there, so nothing has to be prepared but Python 3.11.
+# Each target makes .venv when it is not there, so nothing has to be prepared but Python 3.11 or 3.12.
+# PYTHON names an interpreter, ONNX the build of onnxruntime (cpu, gpu); both are found without.
 
-PYTHON ?= python3
 BIN := .venv/bin
+export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo test test-slow test-liveportrait test-fleet dev lint format bench bench-fleet quality fuzz constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-fleet quality fuzz constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,24 +16,28 @@ help: ## Say what there is
 demo: .venv/.installed ## Make the avatar `demo` and show what it cost
 	$(BIN)/sunriza demo
 
-test: models ## The everyday tests, two files at a time
+install: ## Bring .venv up to date (again: after a GPU or another ONNX)
+	deploy/venv.sh
+	@touch .venv/.installed
+
+test: .venv/.installed-dev models ## The everyday tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liveportrait
 
-test-slow: models ## The slow tests, but for the two sets below
+test-slow: .venv/.installed-dev models ## The slow tests, but for the two sets below
 	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SLOW_APART))
 
-test-liveportrait: models ## LivePortrait painting whole frames: six minutes on two busy cores
+test-liveportrait: .venv/.installed-dev models ## LivePortrait painting whole frames: six minutes on two busy cores
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
-test-fleet: models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
+test-fleet: .venv/.installed-dev models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
 	$(BIN)/python -m pytest -m slow --durations 10 $(PYTEST_FLAGS) sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh
 
-bench-fleet: models ## What orchestration adds to 20 avatars; how 100,000 are borne (needs postgresql)
+bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatars; how 100,000 are borne (needs postgresql)
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_backfill
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_backfill --storage postgres
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
@@ -47,13 +52,13 @@ fuzz: .venv/.installed ## Damage media at random for a minute; only named errors
 dev: models ## Dagster UI and daemon on this home, http://localhost:3000
 	$(BIN)/sunriza dev
 
-lint: .venv/.installed ## ruff (format and rules), mypy, import-linter
+lint: .venv/.installed-dev ## ruff (format and rules), mypy, import-linter
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/.installed ## Format and fix what can be fixed
+format: .venv/.installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
@@ -66,7 +71,10 @@ constraints: ## Pin anew what pyproject.toml allows today
 clean: ## Remove what tools leave behind; SUNRIZA_HOME stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/.installed: pyproject.toml constraints.txt deploy/venv.sh
+	@deploy/venv.sh
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@deploy/venv.sh dev
 	@touch $@

@@ -7,12 +7,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 # A plain torch would bring gigabytes of CUDA; the pinned one decides which build by its platform.
-"$folder/venv/bin/python" -m pip install --quiet torch==2.13.0 -e '.[dev,celery,k8s]'
+"$folder/venv/bin/python" -m pip install --quiet torch==2.13.0 -e '.[gpu,dev]'
 {
   echo "# Every version pinned, as tested together. \`make constraints\` writes it anew."
+  # Only one build of onnxruntime can be installed; both are released together.
   "$folder/venv/bin/python" -m pip freeze --exclude-editable |
-    sed -E 's/^(torch==[0-9.]+)\+.*/\1/'
-  version=$("$folder/venv/bin/python" -c 'import importlib.metadata as m; print(m.version("onnxruntime-gpu"))')
-  echo "onnxruntime==$version; sys_platform != 'linux' or platform_machine != 'x86_64'"
+    sed -E -e 's/^(torch==[0-9.]+)\+.*/\1/' -e 's/^onnxruntime-gpu(==.*)/onnxruntime\1\n&/'
 } >"$folder/constraints.txt"
 mv "$folder/constraints.txt" constraints.txt

@@ -28,6 +28,7 @@ from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
 from sunriza_assets.costs.events import table_of
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.costs.prices import PriceBook, price_book
+from sunriza_assets.costs.speed import slowness
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 
@@ -97,6 +98,7 @@ class _Question:
     engine: str
     device: Device
     cached: frozenset[str]
+    slowness: float
 
     def answer(self, clip_frames: int) -> Estimate:
         return estimate(
@@ -108,6 +110,7 @@ class _Question:
             host=cpu(),
             clip_frames=clip_frames,
             cached=self.cached,
+            slowness=self.slowness,
         )
 
 
@@ -144,7 +147,7 @@ def forecast(
     max_seconds = Fraction(parameters.max_seconds)
     frames = _frames(clip.seconds, clip.rate, max_seconds)
     cached = _CACHED if is_cached else frozenset[str]()
-    question = _Question(assets, recent, book, engine, device, cached)
+    question = _Question(assets, recent, book, engine, device, cached, _slowness(recent))
     return Forecast(question.answer(frames), frames, max_seconds, question)
 
 
@@ -158,6 +161,13 @@ def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
         beside = Ledger(Path(folder))
         beside.update(log.latest(_LATEST))
         return recent_steps(beside)
+
+
+def _slowness(recent: "pa.Table") -> float:
+    """How slow this machine is against the priors; not looked at where its own runs tell."""
+    if cpu().name in recent["device"].to_pylist():
+        return 1.0
+    return slowness()
 
 
 def _worker(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:

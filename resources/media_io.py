@@ -13,7 +13,7 @@ when the result is stored, and the record is laid down here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class MediaIOManager(dg.IOManager):
             {
                 "size_bytes": dg.MetadataValue.int(size),
                 "files": dg.MetadataValue.json([logged_url(item.url) for item in stored]),
-                **(_opened(stored[0]) if len(stored) == 1 else {}),
+                "open": dg.MetadataValue.url(link(logged_url(_worth_a_look(stored).url))),
                 **priced(watch.record()),
             }
         )
@@ -143,11 +143,6 @@ class MediaIOManager(dg.IOManager):
                 self._storage.delete(item.name)
 
 
-def _opened(stored: StoredObject) -> dict[str, Any]:
-    """A link for the Dagster UI."""
-    return {"open": dg.MetadataValue.url(link(logged_url(stored.url)))}
-
-
 @contextmanager
 def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
     """What the storage refuses ends the step for good, and says what it took until then."""
@@ -161,6 +156,15 @@ def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
 def run_behind(loaded: Path) -> str:
     """The run that made what an asset was given as an input, a folder or a file in one."""
     return (loaded if loaded.is_dir() else loaded.parent).name
+
+
+def _worth_a_look(stored: Sequence[StoredObject]) -> StoredObject:
+    """What a person opens of several files: what moves, else a picture, else the first."""
+    for kind in ("video/", "image/"):
+        for item in stored:
+            if item.content_type.startswith(kind):
+                return item
+    return stored[0]
 
 
 def stored_files(

@@ -24,7 +24,7 @@ from sunriza_assets.checks import CHECKS
 from sunriza_assets.executors import build_executor
 from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
 from sunriza_assets.operations.backfills import backfills
-from sunriza_assets.schedules import SCHEDULES
+from sunriza_assets.schedules import SCHEDULES, reports_after_work
 from sunriza_assets.sensors import SENSORS
 
 __all__ = ["build_defs", "defs"]
@@ -45,7 +45,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         ),
         asset_checks=CHECKS,
         jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],
-        sensors=[*SENSORS, backfills],
+        sensors=[*SENSORS, backfills, reports_after_work],
         schedules=SCHEDULES,
         resources={**resources, **(resource_overrides or {})},
         # One avatar = one run = one process, unless SUNRIZA_EXECUTOR says otherwise.

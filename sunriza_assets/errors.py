@@ -5,6 +5,8 @@ user of the app may read. Everything raised because of an input, a missing model
 from `SunrizaError`; any other exception is a bug. Nothing here depends on anything.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 __all__ = [
@@ -18,7 +20,19 @@ __all__ = [
     "ParameterError",
     "StoreError",
     "SunrizaError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """`Did you mean 'render'? ` for a word that is nearly a known one, to open a remedy; or ``.
+
+    Upper and lower case do not matter, nor do hyphens for underscores; `word` may be anything.
+    """
+    asked = str(word).strip().lower().replace("-", "_")[:80]
+    plain = {name.lower().replace("-", "_"): name for name in known}
+    near = get_close_matches(asked, plain, n=1, cutoff=0.7)
+    return f"Did you mean {plain[near[0]]!r}? " if near else ""
 
 
 class SunrizaError(Exception):

@@ -22,6 +22,10 @@ target "gpu" {
 
 target "cpu" {
   inherits = ["gpu"]
-  args     = { PIP_EXTRA_INDEX_URL = TORCH_CPU_INDEX, MODELS = "face" }
+  args     = {
+    PIP_EXTRA_INDEX_URL = TORCH_CPU_INDEX
+    EXTRAS              = "cpu,celery,k8s"
+    MODELS              = "face"
+  }
   tags     = ["sunriza-assets:${TAG}-cpu"]
 }

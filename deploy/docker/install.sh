@@ -3,6 +3,7 @@
 #
 #   install.sh SOURCE PYTHON [EXTRAS]
 #
+# EXTRAS name one build of onnxruntime, gpu or cpu, and what else is wanted: gpu,celery,k8s.
 # SOURCE is a checkout, PYTHON an interpreter (a virtual environment's, say). The images, the Modal
 # app and a test of this very script use it alike. PIP_* settings are pip's own; to leave the CUDA
 # libraries out, point PIP_EXTRA_INDEX_URL at PyTorch's CPU wheels.
@@ -10,7 +11,7 @@ set -eu
 
 source=$1
 python=$2
-extras=${3-celery,k8s}
+extras=${3-gpu,celery,k8s}
 
 "$python" -m pip install --no-cache-dir --disable-pip-version-check --quiet \
   -c "$source/constraints.txt" "$source${extras:+[$extras]}"

@@ -31,7 +31,7 @@ image = (
     image.add_local_file(ROOT / "deploy/docker/install.sh", "/build/install.sh", copy=True)
     .add_local_dir(ROOT / "sunriza_assets", "/build/sunriza_assets", copy=True)
     .add_local_dir(ROOT / "resources", "/build/resources", copy=True)
-    .run_commands("sh /build/install.sh /build python")
+    .run_commands("sh /build/install.sh /build python gpu")
     .env({"SUNRIZA_MODELS": MODELS, "SUNRIZA_HOME": "/tmp/sunriza"})  # noqa: S108 - a container's
 )
 models = modal.Volume.from_name("sunriza-models", create_if_missing=True)

@@ -97,13 +97,13 @@ class Step:
         version: dg.DataVersion,
         metadata: Mapping[str, Any],
         frames: int | None = None,
-        preview: dg.MarkdownMetadataValue | None = None,
+        preview: Mapping[str, dg.MarkdownMetadataValue] | None = None,
     ) -> dg.MaterializeResult[Path]:
         """The step's result with what is told of it; what it took, the IO manager adds."""
         self.handed_on = True
-        told = {"preview": preview} if preview is not None else {}
         self.watch.count(frames=frames)
-        return dg.MaterializeResult(value=path, metadata={**told, **metadata}, data_version=version)
+        told = {**(preview or {}), **metadata}
+        return dg.MaterializeResult(value=path, metadata=told, data_version=version)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from resources.services import ProgressBoard, Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
-from sunriza_assets.assets.told import data_version
+from sunriza_assets.assets.told import at_rest, data_version
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.partitions import AVATARS
 
@@ -61,7 +61,11 @@ def preview_page(
                     **_books(stores, step),
                 },
             )
-        return step.result(page, version=data_version(page), metadata={"page_bytes": size})
+        with step.watch.stage("preview"):
+            look = at_rest(idle_video / "idle.mp4")
+        return step.result(
+            page, version=data_version(page), preview=look, metadata={"page_bytes": size}
+        )
 
 
 def _books(stores: Stores, step: Step) -> dict[str, dict[str, str]]:

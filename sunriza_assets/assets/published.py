@@ -18,6 +18,7 @@ from resources.services import ProgressBoard, Stores
 from sunriza_assets import __version__, tags
 from sunriza_assets.assets.edge import Step, avatar_step, outlook_of
 from sunriza_assets.assets.overlay import IdleSheet
+from sunriza_assets.assets.told import at_rest
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.manifest import (
     MANIFEST_NAME,
@@ -72,6 +73,8 @@ def published_avatar(
             "roi": run_behind(roi),
             "idle_extras": run_behind(idle_extras),
         })  # fmt: skip
+        with step.watch.stage("preview"):
+            pictures = at_rest(files["idle.mp4"])
         with step.watch.stage("upload"):
             document = publish_avatar(
                 stores.storage,
@@ -86,6 +89,8 @@ def published_avatar(
         urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
             metadata={
+                **pictures,
+                "open": dg.MetadataValue.url(link(urls["idleVideoUrl"])),
                 **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
                 "files": dg.MetadataValue.json(list(urls.values())),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),

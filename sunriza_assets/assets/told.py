@@ -1,11 +1,12 @@
 """What assets tell about themselves: data versions, clip facts, preview pictures.
 
 Everything here ends in the event log and is kept for ever, so it is small: a preview has at most
-fifty kilobytes.
+fifty kilobytes, and the thumbnail that is seen without a click not even one.
 """
 
 import hashlib
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Image
     from sunriza_assets.studio.media.info import VideoInfo
 
-__all__ = ["clip_facts", "data_version", "previewed", "sha256_of"]
+__all__ = ["PICTURES", "at_rest", "clip_facts", "data_version", "previewed", "sha256_of"]
 
+PICTURES: Final = ("look", "preview")
+"""Names of the metadata that `previewed` makes."""
 PREVIEW_CELLS: Final = 8
 PREVIEW_WIDTH: Final = 160
+LOOK_CHARACTERS: Final = 999
+"""Longest Markdown that Dagster 1.13 shows without a click."""
 
 
 def sha256_of(path: Path) -> str:
@@ -53,17 +58,40 @@ def previewed(
     count: int = 1,
     every: bool = False,
     columns: int = PREVIEW_CELLS // 2,
-) -> dg.MarkdownMetadataValue:
-    """A contact sheet of evenly spread frames, inline for the Dagster UI.
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Pictures of evenly spread frames, inline for the Dagster UI.
+
+    The UI shows Markdown of less than a thousand characters as it is and hides longer ones behind a
+    click. So there are two: `look`, a thumbnail that is seen at once, and `preview`, the whole
+    contact sheet.
 
     Args:
         frames: a stream; only the frames shown are kept.
         count: how many the stream has.
-        every: show them all.
+        every: show them all, in the thumbnail, too; else it shows the one in the middle.
     """
-    from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
+    from sunriza_assets.studio.media.sheet import (
+        contact_sheet,
+        thumbnail_data_uri,
+        webp_data_uri,
+    )
 
     shown = {round(i * (count - 1) / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
     chosen = [frame for index, frame in enumerate(frames) if every or index in shown]
     sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
-    return dg.MetadataValue.md(f"![preview]({webp_data_uri(sheet)})")
+    seen = sheet if every else chosen[len(chosen) // 2]
+    return {
+        "look": _picture("look", thumbnail_data_uri(seen, LOOK_CHARACTERS - len("![look]()"))),
+        "preview": _picture("preview", webp_data_uri(sheet)),
+    }
+
+
+def _picture(name: str, uri: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![{name}]({uri})")
+
+
+def at_rest(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
+    """`previewed` of an idle's first frame alone."""
+    from sunriza_assets.studio.media.frames import read_frames
+
+    return previewed(islice(read_frames(idle), 1), columns=1)

@@ -15,7 +15,7 @@ from typing import Final
 import click
 
 from sunriza_assets import __version__
-from sunriza_assets.errors import SunrizaError
+from sunriza_assets.errors import SunrizaError, did_you_mean
 
 __all__ = ["main"]
 
@@ -53,6 +53,15 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.{attribute} is not a command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which command may be meant by a word that is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = did_you_mean(args[0], COMMANDS)
+            ctx.fail(f"There is no command {args[0]!r}. {near}All of them: sunriza --help")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table above."""

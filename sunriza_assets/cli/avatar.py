@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sunriza_assets.cli.options import as_json, parsed_settings, print_json, settings_option
+from sunriza_assets.cli.avatar_card import age
+from sunriza_assets.cli.options import (
+    as_json,
+    parsed_settings,
+    print_json,
+    settings_option,
+    verbose_option,
+)
 from sunriza_assets.cli.removal import remove
 
 if TYPE_CHECKING:
@@ -177,7 +184,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     columns = ("id", "name", "state", "for", "reason")
     table = Table(*columns)
     for row in rows:
-        shown = {**row, "for": _age(row["since"])}
+        shown = {**row, "for": age(row["since"])}
         table.add_row(*(str(shown.get(name) or "") for name in columns))
     Console().print(table)
     count = "1 avatar" if len(rows) == 1 else f"{len(rows)} avatars"
@@ -212,42 +219,31 @@ def told_row(change: "Change") -> dict[str, Any]:
     }
 
 
-def _age(since: str | None) -> str:
-    """How long ago, in the largest unit that fits."""
-    from datetime import UTC, datetime
-
-    if since is None:
-        return ""
-    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 @avatar.command()
 @click.argument("avatar_id", metavar="ID")
+@verbose_option
 @as_json
-def show(avatar_id: str, as_json: bool) -> None:
-    """Show one avatar's document and its effective parameters."""
+def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
+    """Show where one avatar stands, its files, and the parameters it has of its own."""
     from resources.services import Stores
+    from sunriza_assets.cli.avatar_card import print_avatar
     from sunriza_assets.studio.parameters import resolve
 
     document = Stores().avatars.get(avatar_id)
-    content = {
-        "id": avatar_id,
-        "status": document.status or "new",
-        "needs_run": document.needs_run,
-        "parameters": resolve(document.wishes).to_dict(),
-        "document": document.plain,
-    }
     if as_json:
-        print_json(content)
+        print_json(
+            {
+                "id": avatar_id,
+                "status": document.status or "new",
+                "needs_run": document.needs_run,
+                "parameters": resolve(document.wishes).to_dict(),
+                "document": document.plain,
+            }
+        )
         return
     from rich.console import Console
-    from rich.pretty import Pretty
 
-    Console().print(Pretty(content, expand_all=True))
+    print_avatar(Console(), document, verbose=verbose)
 
 
 def _suffix(path: Path) -> str:

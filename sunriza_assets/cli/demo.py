@@ -1,5 +1,7 @@
 """`sunriza demo`: a sample portrait and clip become an avatar, end to end, on this machine."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,9 +47,18 @@ def demo(as_json: bool) -> None:
         console.print(f"preview  {preview}", soft_wrap=True, highlight=False)
         for page in result["assets"]["preview_page"]["files"]:
             console.print(f"open     {page}", soft_wrap=True, highlight=False)
-        console.print("Look around in the UI with: make dev", highlight=False)
+        console.print(f"Look around in the UI with: {_open_the_ui()}", highlight=False)
     if result["error"]:
         raise click.exceptions.Exit(1)
+
+
+def _open_the_ui() -> str:
+    """The command that opens the UI, as it has to be typed here."""
+    checkout = Path(__file__).parents[2]
+    if Path.cwd() == checkout and (checkout / "Makefile").is_file():
+        return "make dev"
+    command = "sunriza" if shutil.which("sunriza") else Path(sys.executable).with_name("sunriza")
+    return f"{command} dev"
 
 
 def _contact_sheet(folder: Path, result: dict[str, Any]) -> Path:

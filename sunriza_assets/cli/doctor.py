@@ -14,11 +14,16 @@ from typing import Final, Literal
 import click
 
 from sunriza_assets.cli.options import as_json, print_json
-from sunriza_assets.errors import SunrizaError
+from sunriza_assets.errors import ModelError, SunrizaError
 
 __all__ = ["doctor"]
 
 MIN_FREE_BYTES: Final = 2_000_000_000
+
+_ONE_BUILD: Final = (
+    "make install; outside a checkout: pip uninstall onnxruntime onnxruntime-gpu, then "
+    "pip install 'sunriza-assets[cpu]', or [gpu] for NVIDIA"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +122,34 @@ def _gpu() -> Iterator[Finding]:
         )
         found = told.stdout.strip() or told.stderr.strip()
         yield Finding("gpu", "ok" if told.returncode == 0 else "optional", found)
-    from sunriza_assets.studio.face.runtime import CPU, CUDA, has_nvidia_gpu, usable_provider
 
+
+def _onnxruntime() -> Iterator[Finding]:
+    """One of its builds is there, not both, and it is the one for this machine."""
+    builds = {name: _version_of(name) for name in ("onnxruntime", "onnxruntime-gpu")}
+    found = ", ".join(f"{name} {version}" for name, version in builds.items() if version)
+    if all(builds.values()):
+        yield Finding("onnxruntime", "missing", f"two builds in one folder: {found}", _ONE_BUILD)
+        return
+    try:
+        from sunriza_assets.studio.face.runtime import CPU, CUDA, has_nvidia_gpu, usable_provider
+    except ModelError as error:
+        yield Finding("onnxruntime", "missing", error.what, error.remedy or "")
+        return
     provider, problem = usable_provider()
     fallen_back = has_nvidia_gpu() and provider == CPU
-    package = "onnxruntime-gpu" if sys.platform == "linux" else "onnxruntime"
+    remedy = f"{CUDA} does not load: {problem}"
+    if builds["onnxruntime-gpu"] is None and sys.platform == "linux":
+        remedy = _ONE_BUILD
     yield Finding(
         "onnxruntime",
         "optional" if fallen_back else "ok",
-        f"{importlib.metadata.version(package)}, face models run on {provider}",
-        f"{CUDA} does not load: {problem}" if fallen_back else "",
+        f"{found or 'of unknown origin'}, face models run on {provider}",
+        remedy if fallen_back else "",
     )
 
 
+<<<<<<< HEAD
 def _precision() -> Iterator[Finding]:
     """LivePortrait on a CPU: in bfloat16 a frame takes half the time, given the instructions."""
     import torch
@@ -142,6 +162,13 @@ def _precision() -> Iterator[Finding]:
         "ok" if note is None else "optional",
         "the CPU has the instructions" if note is None else note,
     )
+=======
+def _version_of(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+>>>>>>> cli
 
 
 def _models() -> Iterator[Finding]:
@@ -229,7 +256,11 @@ LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _python,
     _media,
     _gpu,
+<<<<<<< HEAD
     _precision,
+=======
+    _onnxruntime,
+>>>>>>> cli
     _models,
     _stores,
     _databases,

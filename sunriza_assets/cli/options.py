@@ -9,7 +9,7 @@ import click
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.studio.parameters import canonical, resolve
 
-__all__ = ["as_json", "parsed_settings", "print_json", "settings_option"]
+__all__ = ["as_json", "parsed_settings", "print_json", "settings_option", "verbose_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,6 +46,11 @@ def parsed_settings(settings: Iterable[str]) -> dict[str, Any]:
         said.update(canonical({key.strip(): value.strip()}))
     resolved = resolve(said).to_dict()
     return {name: resolved[name] for name in said}
+
+
+def verbose_option(command: Command) -> Command:
+    """--verbose: everything that is known, not only what most people ask for."""
+    return click.option("-v", "--verbose", is_flag=True, help="Show all details.")(command)
 
 
 def print_json(content: Any) -> None:

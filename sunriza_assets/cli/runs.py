@@ -12,10 +12,11 @@ from resources.forecast import forecast
 from resources.process_names import this_process
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
+from sunriza_assets.assets.told import PICTURES
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
-from sunriza_assets.errors import ParameterError
+from sunriza_assets.errors import ParameterError, did_you_mean
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
@@ -91,7 +92,8 @@ class AvatarRuns:
         for name in only:
             if name not in self.assets:
                 raise ParameterError(
-                    f"There is no asset {name!r}", remedy=f"Assets: {', '.join(self.assets)}."
+                    f"There is no asset {name!r}",
+                    remedy=did_you_mean(name, self.assets) + f"Assets: {', '.join(self.assets)}.",
                 )
         document = Stores().avatars.get(avatar_id)
         self._instance.add_dynamic_partitions(AVATARS.name or "", [avatar_id])
@@ -153,7 +155,7 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             "seconds": metadata.get("wall_s"),
             "cache": metadata.get("cache"),
             "files": [_as_path(url) for url in urls],
-            "metadata": {name: value for name, value in metadata.items() if name != "preview"},
+            "metadata": {name: value for name, value in metadata.items() if name not in PICTURES},
         }
     return found
 

@@ -2,9 +2,10 @@
 
 Each asset's time is taken as a fixed part and a part that grows with the clip's frames. With many
 like runs of different lengths both parts are fitted; with few, the asset's prior is scaled to fit
-them; with none, the prior stands as it is, and the estimate says so. How the newest runs did
-against that, over all assets together, tells how busy the machine is now, and scales the whole.
-Medians throughout, so that one step that stalled does not spoil the next thousand estimates.
+them; with none, the prior stands, stretched by how slow this machine is now, and the estimate says
+so. How the newest runs did against that, over all assets together, tells how busy the machine is
+now, and scales the whole. Medians throughout, so that one step that stalled does not spoil the next
+thousand estimates.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import PriceBook, cost_of
-from sunriza_assets.costs.record import StepRecord
+from sunriza_assets.costs.record import StepRecord, billed_seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,23 +74,24 @@ class Prior:
         return self.fixed_s + self.per_frame_s * frames
 
 
-# Measured with the sample clip (150 frames) and a portrait of 512 pixels on two busy cores.
+# CPU seconds of a cold run of the sample clip (150 frames), portrait of 512 pixels, on the machine
+# that `speed.REFERENCE_S` is from: on a quiet one two cores do it in a little less.
 _COMMON: Final = {
-    "hero_image": Prior(0.5, 0.0),
-    "hero_video": Prior(0.2, 0.0),
-    "trimmed_video": Prior(0.4, 0.008),
-    "atlas": Prior(0.6, 0.0),
-    "mask": Prior(0.05, 0.0),
-    "roi": Prior(0.05, 0.0),
-    "idle_extras": Prior(0.5, 0.004),
+    "hero_image": Prior(0.7, 0.0),
+    "hero_video": Prior(0.35, 0.0),
+    "trimmed_video": Prior(0.5, 0.008),
+    "atlas": Prior(0.8, 0.0),
+    "mask": Prior(0.08, 0.0),
+    "roi": Prior(0.08, 0.0),
+    "idle_extras": Prior(0.6, 0.018),
     "published_avatar": Prior(0.3, 0.0),
-    "preview_page": Prior(0.1, 0.0),
+    "preview_page": Prior(0.15, 0.0),
 }
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
         **_COMMON,
-        "motion_template": Prior(0.8, 0.01, accelerated=True),
-        "idle_video": Prior(1.0, 0.028, accelerated=True),
+        "motion_template": Prior(0.9, 0.018, accelerated=True),
+        "idle_video": Prior(1.5, 0.043, accelerated=True),
     },
     # The project's documents: 70 s for ten seconds at 25 frames a second on a T4, of which 80 %
     # is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its arithmetic.
@@ -180,6 +182,7 @@ def estimate(
     host: Device,
     clip_frames: int,
     cached: Collection[str] = (),
+    slowness: float = 1.0,
 ) -> Estimate:
     """Expect what a run will take.
 
@@ -195,11 +198,13 @@ def estimate(
         host: what the others will run on, usually `devices.cpu()`.
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
+        slowness: seconds that one second of a prior takes on `host`; see `speed.slowness`.
     """
     rows = _rows(recent, engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
     likes: dict[str, list[dict[str, Any]]] = {}
     shapes: dict[str, Prior] = {}
+    billed: dict[str, Prior] = {}
     for asset in assets:
         prior = priors.get(asset, _UNLISTED)
         hit = asset in cached
@@ -207,16 +212,20 @@ def estimate(
         like = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
         like = [row for row in like if row["device"] == where.name] or like
         likes[asset] = like[-RECENT_RUNS:]
-        shapes[asset] = _shape(
-            likes[asset], Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior
-        )
+        expected = Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior
+        shapes[asset] = _shape(likes[asset], expected, "wall_s")
+        billed[asset] = _shape(likes[asset], expected, "billed_s")
     pace = _pace(likes, shapes)
     steps = {}
     for asset, shape in shapes.items():
-        seconds = shape.seconds(clip_frames) * (pace if likes[asset] else 1.0)
+        like = likes[asset]
         where = device if shape.accelerated and asset not in cached else host
-        cost = _cost(likes[asset], seconds, where, book)
-        steps[asset] = StepEstimate(seconds, cost, len(likes[asset]))
+        guessed = slowness if where.kind == "cpu" else 1.0
+        seconds = shape.seconds(clip_frames) * (pace if like else guessed)
+        # A busy machine takes longer, and no more CPU seconds.
+        shared = like[0]["device_kind"] == "cpu" if like else where.kind == "cpu"
+        billed_s = billed[asset].seconds(clip_frames) if shared else seconds
+        steps[asset] = StepEstimate(seconds, _cost(like, billed_s, where, book), len(like))
     return Estimate(steps, book.name, book.currency)
 
 
@@ -236,24 +245,25 @@ def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[d
             and row["engine"] in (None, engine)
         ):
             row["frames"] = frames[row["run_id"], row["partition"]]
+            row["billed_s"] = billed_seconds(row["device_kind"], row["wall_s"], row["cpu_s"])
             found.setdefault(row["asset"], []).append(row)
     return found
 
 
-def _shape(like: list[dict[str, Any]], prior: Prior) -> Prior:
-    """Fixed part and part per frame by the like steps, as far as they tell."""
+def _shape(like: list[dict[str, Any]], prior: Prior, key: str) -> Prior:
+    """Fixed part and part per frame of `wall_s` or `billed_s`, as far as the like steps tell."""
     if not like:
         return prior
-    wall = np.array([row["wall_s"] for row in like], np.float64)
+    taken = np.array([row[key] for row in like], np.float64)
     length = np.array([row["frames"] for row in like], np.float64)
     known = length > 0
     if not known.any():
-        return replace(prior, fixed_s=float(np.median(wall)), per_frame_s=0.0)
-    wall, length = wall[known], length[known]
-    if len(wall) >= FIT_FROM and length.max() >= FIT_SPREAD * length.min():
-        fixed, per_frame = _line(length, wall)
+        return replace(prior, fixed_s=float(np.median(taken)), per_frame_s=0.0)
+    taken, length = taken[known], length[known]
+    if len(taken) >= FIT_FROM and length.max() >= FIT_SPREAD * length.min():
+        fixed, per_frame = _line(length, taken)
     else:
-        scale = float(np.median(wall / (prior.fixed_s + prior.per_frame_s * length)))
+        scale = float(np.median(taken / (prior.fixed_s + prior.per_frame_s * length)))
         fixed, per_frame = scale * prior.fixed_s, scale * prior.per_frame_s
     return replace(prior, fixed_s=fixed, per_frame_s=per_frame)
 
@@ -292,9 +302,9 @@ def _pace(likes: Mapping[str, list[dict[str, Any]]], shapes: Mapping[str, Prior]
 
 
 def _cost(
-    like: list[dict[str, Any]], seconds: float, where: Device, book: PriceBook
+    like: list[dict[str, Any]], billed_s: float, where: Device, book: PriceBook
 ) -> float | None:
-    """Cost of so many seconds: at the median rate of the like steps, else on `where`.
+    """Cost of so many billed seconds: at the median rate of the like steps, else on `where`.
 
     Where nothing was measured, one busy core and one GiB of memory stand for what a book may bill
     apart.
@@ -310,15 +320,15 @@ def _cost(
             egress_bytes=row["egress_bytes"],
         )
         amount = cost_of(record, book).amount
-        if amount is not None and record.wall_s > 0:
-            rates.append(amount / record.wall_s)
+        if amount is not None and record.billed_s > 0:
+            rates.append(amount / record.billed_s)
     if rates:
-        return float(np.median(rates)) * seconds
+        return float(np.median(rates)) * billed_s
     expected = StepRecord(
-        wall_s=seconds,
+        wall_s=billed_s,
         device=where.name,
         device_kind=where.kind,
-        cpu_s=seconds,
+        cpu_s=billed_s,
         peak_memory_bytes=_GIB,
     )
     return cost_of(expected, book).amount

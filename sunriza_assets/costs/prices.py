@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sunriza_assets.costs.record import StepRecord
-from sunriza_assets.errors import CostError
+from sunriza_assets.errors import CostError, did_you_mean
 
 __all__ = [
     "COST_FACTS",
@@ -142,7 +142,7 @@ class Cost:
     price: Price | None
     """That entry."""
     seconds: float
-    """Seconds billed: the step's wall time, because it holds the device for so long."""
+    """Seconds billed: wall time on an accelerator, CPU seconds on a CPU (`StepRecord.billed_s`)."""
     compute: float | None = None
     """Holding the device."""
     cores: float | None = None
@@ -179,7 +179,7 @@ class Cost:
 
 
 def cost_of(record: StepRecord, book: PriceBook) -> Cost:
-    """Price a step: its wall time on its device, and what else the book bills."""
+    """Price a step: its billed seconds on its device, and what else the book bills."""
     found = book.find(record.device, record.device_kind)
     warnings: list[str] = []
     if found is None:
@@ -196,8 +196,8 @@ def cost_of(record: StepRecord, book: PriceBook) -> Cost:
         currency=book.currency,
         device=device,
         price=price,
-        seconds=record.wall_s,
-        compute=None if price is None else price.of(record.wall_s),
+        seconds=record.billed_s,
+        compute=None if price is None else price.of(record.billed_s),
         cores=_priced(book.cores, record.cpu_s),
         memory=_priced(
             book.memory,
@@ -231,7 +231,8 @@ def price_book(wanted: str | None = None) -> PriceBook:
         raise CostError(
             f"There is no price book {name!r}",
             where=file or None,
-            remedy=f"Known are: {', '.join(books)}. An own file is named as FILE.yaml#BOOK.",
+            remedy=did_you_mean(name, books)
+            + f"Known are: {', '.join(books)}. An own file is named as FILE.yaml#BOOK.",
             code="price_book",
         )
     return books[name]

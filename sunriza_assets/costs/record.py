@@ -12,7 +12,14 @@ from typing import Any, Final, Literal
 
 from sunriza_assets.errors import CostError
 
-__all__ = ["CACHE_STATES", "CacheState", "StepRecord", "stage_key", "stage_name"]
+__all__ = [
+    "CACHE_STATES",
+    "CacheState",
+    "StepRecord",
+    "billed_seconds",
+    "stage_key",
+    "stage_name",
+]
 
 CacheState = Literal["hit", "miss"]
 CACHE_STATES: Final = ("hit", "miss")
@@ -119,6 +126,16 @@ class StepRecord:
             raise CostError(f"Cache state of a step record is {self.cache!r}", code="record")
         object.__setattr__(self, "stages", MappingProxyType(dict(self.stages)))
 
+    @property
+    def billed_s(self) -> float:
+        """Seconds of its device that the step is billed for.
+
+        An accelerator is held for the step's whole wall time. A CPU is shared: its price is for the
+        CPU seconds that the step used, so a busy neighbour makes it slower and not dearer. Where
+        nobody measured them, wall time stands in.
+        """
+        return billed_seconds(self.device_kind, self.wall_s, self.cpu_s)
+
     def to_dict(self) -> dict[str, Any]:
         """Flat JSON values; stages as `stage_<name>_s`; what nobody measured is left out."""
         flat: dict[str, Any] = {
@@ -157,6 +174,11 @@ class StepRecord:
             if (stage := stage_name(key)) is not None
         }
         return cls(stages=stages, **facts)
+
+
+def billed_seconds(device_kind: str | None, wall_s: float, cpu_s: float | None) -> float:
+    """See `StepRecord.billed_s`."""
+    return cpu_s if device_kind == "cpu" and cpu_s is not None else wall_s
 
 
 def stage_key(stage: str) -> str:

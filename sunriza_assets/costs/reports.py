@@ -307,9 +307,11 @@ def amounts(frame: "pd.DataFrame", book: PriceBook | None) -> "pd.Series":
     if book is None:
         return frame["cost"].astype(float)
     wall = frame["wall_s"].to_numpy(float)
-    total = wall * _device_rates(frame, book)
+    used = frame["cpu_s"].to_numpy(float)
+    shared = _label(frame["device_kind"]).eq("cpu").to_numpy(bool) & ~np.isnan(used)
+    total = np.where(shared, used, wall) * _device_rates(frame, book)
     if book.cores is not None:
-        total = total + frame["cpu_s"].to_numpy(float) * book.cores.rate
+        total = total + used * book.cores.rate
     if book.memory is not None:
         total = total + frame["peak_memory_bytes"].to_numpy(float) / GIB * wall * book.memory.rate
     if book.egress is not None:

@@ -21,6 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from sunriza_assets.costs.prices import CPU, PriceBook
+from sunriza_assets.costs.record import billed_seconds
 from sunriza_assets.costs.reports import Report
 from sunriza_assets.errors import CostError
 
@@ -46,6 +47,7 @@ WHAT_IF_COLUMNS: Final = (
     "success",
     "cache",
     "wall_s",
+    "cpu_s",
     "clip_s",
 )
 """What `measure` needs of the ledger."""
@@ -247,7 +249,7 @@ class Measured:
     """What the ledger knows about whole runs."""
 
     devices: Mapping[str, DeviceSeconds]
-    """Device -> median seconds of its runs, scaled to a clip of ten seconds."""
+    """Device -> median billed seconds of its runs, scaled to a clip of ten seconds."""
     saved_share: float | None
     """Share of an uncached run's time that a cache hit saves; None when there was no such run."""
 
@@ -264,20 +266,25 @@ def measure(table: "pa.Table", book: PriceBook) -> Measured:
     for row in table.to_pylist():
         run = runs.setdefault((row["run_id"], row["partition"] or ""), _Run())
         run.usable = run.usable and row["success"] and row["cache"] != "hit"
-        run.seconds += row["wall_s"]
+        billed_s = billed_seconds(row["device_kind"], row["wall_s"], row["cpu_s"])
+        run.wall_s += row["wall_s"]
+        run.billed_s += billed_s
         run.cached_s += row["wall_s"] if row["cache"] == "miss" else 0.0
         run.clip_s = max(run.clip_s, row["clip_s"] or 0.0)
+        run.accelerated = run.accelerated or row["device_kind"] != "cpu"
         if run.device in (None, CPU):
             entry = book.find(row["device"], row["device_kind"])
             run.device = entry[0] if entry else row["device"]
     seconds: dict[str, list[float]] = {}
     shares = []
     for run in runs.values():
-        if run.usable and run.device and run.clip_s > 0 and run.seconds > 0:
+        # A machine with an accelerator is held for the whole run; of a CPU a run pays what it used.
+        spent_s = run.wall_s if run.accelerated else run.billed_s
+        if run.usable and run.device and run.clip_s > 0 and spent_s > 0:
             grown = FIXED_SHARE + (1 - FIXED_SHARE) * run.clip_s / STATED_CLIP_S
-            seconds.setdefault(run.device, []).append(run.seconds / grown)
+            seconds.setdefault(run.device, []).append(spent_s / grown)
             if run.cached_s:
-                shares.append(run.cached_s / run.seconds)
+                shares.append(run.cached_s / run.wall_s)
     return Measured(
         devices={
             device: DeviceSeconds(median(values), f"measured ({len(values)} runs)")
@@ -290,7 +297,9 @@ def measure(table: "pa.Table", book: PriceBook) -> Measured:
 @dataclass(slots=True)
 class _Run:
     device: str | None = None
-    seconds: float = 0.0
+    accelerated: bool = False
+    wall_s: float = 0.0
+    billed_s: float = 0.0
     cached_s: float = 0.0
     clip_s: float = 0.0
     usable: bool = True

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Final, Literal
 
-from sunriza_assets.errors import ParameterError
+from sunriza_assets.errors import ParameterError, did_you_mean
 from sunriza_assets.studio.emotions import EMOTIONS
 
 __all__ = ["DEFAULTS", "RenderParameters", "camel_name", "canonical", "overridden", "resolve"]
@@ -175,7 +175,8 @@ def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise ParameterError(
                 f"Unknown parameter {key!r}",
-                remedy=f"Known are: {', '.join(sorted(known))}.",
+                remedy=did_you_mean(snake, [*known, *ALIASES])
+                + f"Known are: {', '.join(sorted(known))}.",
                 code="unknown",
             )
         if name in result and result[name] != value:
@@ -195,7 +196,8 @@ def _checked(name: str, value: Any) -> Any:
     text = value.strip().lower() if isinstance(value, str) else None
     if name in CHOICES:
         if text not in CHOICES[name]:
-            raise _refused(name, value, "one of " + ", ".join(CHOICES[name]))
+            near = did_you_mean(value, CHOICES[name])
+            raise _refused(name, value, "one of " + ", ".join(CHOICES[name]), near)
         return text
     if name.startswith("flag_") or name == "loop":
         switch = {"true": True, "false": False}.get(text, value) if text is not None else value
@@ -225,9 +227,11 @@ def _checked(name: str, value: Any) -> Any:
     return number
 
 
-def _refused(name: str, value: object, allowed: str) -> ParameterError:
+def _refused(name: str, value: object, allowed: str, near: str = "") -> ParameterError:
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
-    return ParameterError(f"{name} is {shown}", remedy=f"Allowed: {allowed}.", code="out_of_range")
+    return ParameterError(
+        f"{name} is {shown}", remedy=f"{near}Allowed: {allowed}.", code="out_of_range"
+    )
 
 
 DEFAULTS: Final = RenderParameters()

@@ -10,7 +10,8 @@ from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate, recent_st
 from sunriza_assets.costs.events import StepEvent
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import price_book
-from sunriza_assets_tests.costs.logs import CPU, T4, clip_run, step
+from sunriza_assets.costs.speed import slowness
+from sunriza_assets_tests.costs.logs import CPU, MONDAY, T4, clip_run, step
 
 HOST, GPU = Device(*CPU), Device(*T4)  # type: ignore[arg-type]
 ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_avatar")
@@ -72,11 +73,63 @@ def test_a_machine_that_gets_busier_is_believed_after_three_runs(tmp_path: Path)
     assert expected(ledger, 200).eta_s == pytest.approx(truth, rel=0.1)
 
 
+def test_a_busy_machine_takes_longer_and_costs_the_same(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for index in range(12):
+        frames = 75 + 35 * (index % 6)
+        busy = 23.0 if index >= 6 else 1.0
+        ledger.update(
+            step(
+                10 * index + place,
+                wall_s=busy * seconds,
+                cpu_s=seconds,
+                run=f"run-{index}",
+                asset=asset,
+                at=MONDAY + index,
+                engine="mesh",
+                clip_frames=frames,
+            )
+            for place, (asset, seconds) in enumerate(true_seconds(frames).items())
+        )
+    guess = expected(ledger, 200)
+    truth = sum(true_seconds(200).values())
+    assert guess.eta_s > 10 * truth
+    assert guess.cost == pytest.approx(truth * 0.10 / 3600, rel=0.01)
+
+
 def test_without_like_runs_it_is_the_prior_and_says_so(tmp_path: Path) -> None:
     guess = expected(Ledger(tmp_path), 250)
     assert guess.eta_s == pytest.approx(sum(PRIORS["mesh"][a].seconds(250) for a in ASSETS))
     assert guess.to_dict()["estimate_basis"].startswith("prior")
     assert guess.cost == pytest.approx(guess.eta_s * 0.10 / 3600)
+
+
+def test_a_slow_machine_makes_the_prior_longer_and_not_dearer(tmp_path: Path) -> None:
+    usual, slow = (expected(Ledger(tmp_path), 250, slowness=pace) for pace in (1.0, 2.5))
+    assert slow.eta_s == pytest.approx(2.5 * usual.eta_s)
+    assert slow.cost == pytest.approx(usual.cost)
+
+
+def test_an_accelerator_is_not_as_slow_as_its_host(tmp_path: Path) -> None:
+    guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU, slowness=2.0)
+    assert guess.steps["idle_video"].seconds == PRIORS["liveportrait"]["idle_video"].seconds(250)
+    assert guess.steps["atlas"].seconds == pytest.approx(
+        2 * PRIORS["liveportrait"]["atlas"].seconds(250)
+    )
+
+
+def test_runs_of_this_machine_count_more_than_its_speed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.update(clip_run(1, true_seconds(250), first_event=1, engine="mesh", clip_frames=250))
+    assert expected(ledger, 250, slowness=9.0).eta_s == pytest.approx(
+        sum(true_seconds(250).values())
+    )
+
+
+def test_the_speed_of_a_machine_is_measured_once_per_process() -> None:
+    slowness.cache_clear()
+    assert 0.05 < slowness() < 200
+    assert slowness() == slowness()
 
 
 def test_a_single_run_scales_the_prior(tmp_path: Path) -> None:

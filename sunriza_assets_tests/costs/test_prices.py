@@ -82,6 +82,22 @@ def test_a_cost_with_an_unmeasured_part_is_empty() -> None:
     assert "memory" in "; ".join(cost.warnings)
 
 
+def test_a_busy_machine_makes_a_step_slower_and_not_dearer() -> None:
+    quiet = cost_of(step(10, "AMD EPYC", "cpu", cpu_s=12.5), price_book())
+    busy = cost_of(step(230, "AMD EPYC", "cpu", cpu_s=12.5), price_book())
+    assert quiet.amount == busy.amount == pytest.approx(12.5 * 0.10 / 3600)
+    assert busy.seconds == 12.5
+
+
+def test_an_accelerator_is_held_for_the_whole_wall_time() -> None:
+    cost = cost_of(step(10, "Tesla T4", cpu_s=2.5), price_book())
+    assert cost.amount == pytest.approx(10 * 0.60 / 3600)
+
+
+def test_a_step_of_a_cpu_that_nobody_clocked_is_billed_by_the_wall() -> None:
+    assert cost_of(step(10, "AMD EPYC", "cpu"), price_book()).seconds == 10
+
+
 def test_storage_is_free_up_to_its_limit() -> None:
     book = price_book("deployment-2025-01")
     assert book.storage_month(10e9) == 0

@@ -124,6 +124,17 @@ def test_the_ledger_measures_whole_runs() -> None:
     assert known.saved_share == pytest.approx((20 / 80 + 1) / 2)
 
 
+def test_a_cpu_is_measured_by_what_was_used_and_an_accelerator_by_the_wall() -> None:
+    runs = [
+        step(1, 230.0, cpu_s=12.0, clip_s=10.0, cache="miss"),
+        step(2, 40.0, cpu_s=12.0, run="run-2", device=T4, clip_s=10.0),
+        step(3, 20.0, cpu_s=2.0, run="run-2", asset="mask"),
+    ]
+    known = measure(table_of([row_of(event) or {} for event in runs]), price_book())
+    seconds = {device: found.seconds for device, found in known.devices.items()}
+    assert seconds == {"CPU": pytest.approx(12.0), "T4": pytest.approx(60.0)}
+
+
 def test_an_empty_ledger_measures_nothing() -> None:
     known = measure(table_of([]), price_book())
     assert (dict(known.devices), known.saved_share) == ({}, None)

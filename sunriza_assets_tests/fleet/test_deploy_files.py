@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
+import zipfile
 from importlib.metadata import requires, version
 from pathlib import Path
 
@@ -14,7 +16,6 @@ import yaml
 
 from sunriza_assets.cli import COMMANDS
 from sunriza_assets.instance import shipped_settings
-from sunriza_assets.studio.face.onnx import onnxruntime
 from sunriza_assets_tests.fleet.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -52,20 +53,45 @@ def test_the_image_is_not_root_asks_after_itself_and_takes_models_by_argument_or
     assert set(re.findall(r'^target "(\w+)"', bake, re.M)) == {"gpu", "cpu"}
 
 
-def test_torch_brings_the_cuda_that_onnxruntime_is_built_for() -> None:
+@pytest.mark.slow
+def test_torch_brings_the_cuda_that_onnxruntime_is_built_for(tmp_path: Path) -> None:
     """The reason why the image has no CUDA base: a base of another major would only be dead weight.
 
     The major version stands in the names of the libraries that onnxruntime's provider needs, and
     in the names of the packages that torch from PyPI requires.
     """
-    provider = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
-    if not provider.exists():
-        pytest.skip("this platform's onnxruntime has no CUDA provider")
-    needed = set(re.findall(rb"libcublas\.so\.(\d+)", provider.read_bytes()))
+    needed = set(re.findall(rb"libcublas\.so\.(\d+)", _cuda_provider(tmp_path)))
     assert needed == {b"13"}
     assert "CUDA 13" in DOCKERFILE.read_text()
     if "+" not in version("torch"):  # wheels of another index say nothing of CUDA
         assert any("cudnn-cu13" in requirement for requirement in requires("torch") or [])
+
+
+def _cuda_provider(folder: Path) -> bytes:
+    """The pinned onnxruntime-gpu's library of its CUDA provider, out of its wheel."""
+    pins = (ROOT / "constraints.txt").read_text()
+    pinned = next(iter(re.findall(r"^onnxruntime-gpu==.+$", pins, re.M)))
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+    linux = ["--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11"]
+    subprocess.run([*pip, *linux, pinned], check=True, timeout=540)
+    with zipfile.ZipFile(next(folder.glob("onnxruntime_gpu-*.whl"))) as wheel:
+        return wheel.read("onnxruntime/capi/libonnxruntime_providers_cuda.so")
+
+
+def test_one_build_of_onnxruntime_is_chosen_by_an_extra_and_both_are_pinned_alike() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not any("onnxruntime" in need for need in project["dependencies"])
+    extras = project["optional-dependencies"]
+    choosing = {name for name, needs in extras.items() if any("onnxruntime" in n for n in needs)}
+    assert choosing == {"cpu", "gpu"}
+    pins = dict(
+        re.findall(r"^(onnxruntime\S*)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    )
+    assert pins.keys() == {"onnxruntime", "onnxruntime-gpu"}
+    assert len(set(pins.values())) == 1
+    assert "gpu" in re.findall(r"EXTRAS=\"([^\"]*)", DOCKERFILE.read_text())[0].split(",")
+    bake = (DEPLOY / "docker" / "docker-bake.hcl").read_text()
+    assert "cpu" in re.findall(r"EXTRAS\s*=\s*\"([^\"]*)", bake)[0].split(",")
 
 
 def test_units_start_commands_that_exist() -> None:

@@ -50,7 +50,7 @@ def test_every_asset_says_where_its_time_went(
         assert facts["peak_memory_bytes"] > 0, asset
         assert facts["bytes_in"] > 0, asset
         assert facts["bytes_out"] > 0, asset
-        assert facts["cost"] == pytest.approx(facts["wall_s"] * 0.10 / 3600), asset
+        assert facts["cost"] == pytest.approx(facts["cpu_s"] * 0.10 / 3600), asset
         assert facts["price_book"] == "perf-2025-10", asset
         assert facts["stage_dagster_s"] >= 0, asset
     assert metadata["hero_image"]["queue_s"] >= 0

@@ -1,5 +1,7 @@
 """The main job, end to end: portrait and clip in, published avatar out, through Dagster."""
 
+import base64
+import io
 import json
 import shutil
 from fractions import Fraction
@@ -201,7 +203,10 @@ def test_stage_times_add_up_to_the_step(first: dict[str, Any]) -> None:
 
 
 def test_previews_are_small_and_inline(installation: Installation, first: dict[str, Any]) -> None:
-    for name in ("hero_image", "trimmed_video", "idle_video", "atlas", "mask"):
+    for name in (
+        "hero_image", "trimmed_video", "idle_video", "atlas", "mask", "published_avatar",
+        "preview_page",
+    ):  # fmt: skip
         event = installation.instance.get_latest_materialization_event(dg.AssetKey(name))
         assert event is not None
         assert event.asset_materialization is not None
@@ -209,6 +214,13 @@ def test_previews_are_small_and_inline(installation: Installation, first: dict[s
         assert isinstance(text, str)
         assert text.startswith("![preview](data:image/webp;base64,")
         assert len(text) < 70_000, name
+        thumbnail = event.asset_materialization.metadata["look"]
+        assert isinstance(thumbnail, dg.MarkdownMetadataValue)
+        # What is longer is hidden behind a click (dagster-webserver's bundle: mdStr.length<1e3).
+        assert len(thumbnail.value or "") < 1000, name
+        picture = (thumbnail.value or "").partition("base64,")[2].removesuffix(")")
+        with Image.open(io.BytesIO(base64.b64decode(picture))) as decoded:
+            assert max(decoded.size) >= 64, name
 
 
 def test_the_page_and_what_the_app_reads_are_linked(
@@ -218,6 +230,9 @@ def test_the_page_and_what_the_app_reads_are_linked(
     for asset, entry, file in (
         ("preview_page", "open", "preview.html"),
         ("published_avatar", "idleVideoUrl", "idle.mp4"),
+        ("published_avatar", "open", "idle.mp4"),
+        ("idle_video", "open", "idle.mp4"),
+        ("atlas", "open", "atlas.jpg"),
     ):
         event = installation.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None

@@ -6,9 +6,26 @@ import, and only for a process in which nobody has imported it already.
 """
 
 import os
+from typing import Final
+
+from sunriza_assets.errors import ModelError
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime  # noqa: TID251 - here, and not before the line above
+_REMEDY: Final = (
+    "In a checkout: make install. Elsewhere: pip uninstall onnxruntime onnxruntime-gpu, then "
+    "pip install 'sunriza-assets[cpu]', or [gpu] for NVIDIA."
+)
+
+try:
+    import onnxruntime  # noqa: TID251 - here, and not before the line above
+except ImportError as absent:  # no dependency of its own: an extra chooses the build
+    raise ModelError(
+        "onnxruntime is not installed", remedy=_REMEDY, code="no_onnxruntime"
+    ) from absent
+if not hasattr(
+    onnxruntime, "InferenceSession"
+):  # one of two builds was removed, files of both went
+    raise ModelError("onnxruntime lacks files of its own", remedy=_REMEDY, code="no_onnxruntime")
 
 __all__ = ["onnxruntime"]

@@ -83,7 +83,7 @@ def usable_provider() -> tuple[str, str | None]:
 def _cuda_fault() -> str | None:
     """What keeps CUDA from loading, in the loader's own words."""
     if CUDA not in onnxruntime.get_available_providers():
-        return "this onnxruntime is built without CUDA (install onnxruntime-gpu)"
+        return "this onnxruntime is built without CUDA"
     with contextlib.redirect_stdout(io.StringIO()):  # stdout belongs to whoever asked for JSON
         onnxruntime.preload_dlls()  # finds the CUDA libraries that come as Python packages
     folder = Path(onnxruntime.__file__).parent / "capi"
@@ -119,6 +119,6 @@ def _open(path: Path, threads: int, provider: str) -> onnxruntime.InferenceSessi
 def _warn_of_fallback(reason: str) -> None:
     _log.warning(
         "An NVIDIA GPU is here but face models run on the CPU: %s. "
-        "Install the CUDA and cuDNN libraries that onnxruntime-gpu asks for.",
+        "What to do about it says: sunriza doctor",
         reason,
     )

@@ -11,12 +11,16 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from sunriza_assets.errors import MediaError
 
-__all__ = ["contact_sheet", "webp_data_uri"]
+__all__ = ["contact_sheet", "thumbnail_data_uri", "webp_data_uri"]
 
 _GAP: Final = 4
 """Pixels between cells."""
 _BACKGROUND: Final = (32, 32, 32)
 _QUALITIES: Final = (85, 75, 65, 50, 35, 20)
+_THUMBNAILS: Final = tuple(
+    (side, quality) for side in (128, 112, 96, 80, 64) for quality in (30, 10)
+)
+"""(longest side, quality), best first: a large one at low quality shows more than a small one."""
 
 
 def contact_sheet(
@@ -74,10 +78,29 @@ def webp_data_uri(image: NDArray[np.uint8], max_bytes: int = 50_000) -> str:
     picture = Image.fromarray(image)
     while min(picture.size) >= 16:
         for quality in _QUALITIES:
-            buffer = io.BytesIO()
-            picture.save(buffer, "WEBP", quality=quality, method=4)
-            uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-            if len(uri) <= max_bytes:
+            if len(uri := _webp(picture, quality)) <= max_bytes:
                 return uri
         picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
     raise MediaError(f"No preview fits into {max_bytes} bytes", code="too_large")
+
+
+def thumbnail_data_uri(image: NDArray[np.uint8], max_bytes: int) -> str:
+    """A picture made small, as `webp_data_uri`: as large as it can be, and then as good as it can.
+
+    Raises:
+        MediaError: `too_large`: it would fit only smaller than 16 pixels.
+    """
+    picture = Image.fromarray(image)
+    for side, quality in _THUMBNAILS:
+        share = min(1.0, side / max(picture.size))
+        width, height = (max(1, round(length * share)) for length in picture.size)
+        small = picture.resize((width, height))
+        if len(uri := _webp(small, quality)) <= max_bytes:
+            return uri
+    return webp_data_uri(np.asarray(small), max_bytes)
+
+
+def _webp(picture: Image.Image, quality: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -19,6 +19,7 @@ from sunriza_assets.studio.media.picture import (
     webp_data_uri,
     write_picture,
 )
+from sunriza_assets.studio.media.sheet import thumbnail_data_uri
 from sunriza_assets_tests.studio.media.cases import Refused
 from sunriza_assets_tests.studio.media.films import corner_error, picture
 from sunriza_assets_tests.studio.media.picture_corpus import PICTURES, TEST, PictureCase
@@ -126,6 +127,16 @@ def test_preview_keeps_to_its_bytes_even_for_noise() -> None:
 def test_preview_of_a_plain_picture_keeps_its_size() -> None:
     data = webp_data_uri(picture(2)).split(",")[1]
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (96, 64)
+
+
+@pytest.mark.parametrize("size", [(900, 1200), (64, 3000), (3000, 2), (1, 1), (16, 16)])
+def test_a_thumbnail_is_small_for_any_picture(size: tuple[int, int]) -> None:
+    """The Dagster UI shows without a click what has less than a thousand characters."""
+    noise = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    uri = thumbnail_data_uri(noise, 990)
+    assert len(uri) <= 990
+    with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as shown:
+        assert max(shown.size) >= min(48, *size)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""How fast this machine is now, for the first forecast on it: before any run tells.
+
+A tenth of a second of work of the engine's kind (gathering and blending pixels), held against what
+the same work took on the machine that the priors of `estimates` were measured on. It is timed by
+the wall, so a busy machine counts as a slow one, which it is.
+"""
+
+import time
+from functools import lru_cache
+from statistics import median
+from typing import Final
+
+import numpy as np
+
+__all__ = ["slowness"]
+
+REFERENCE_S: Final = 0.045
+"""CPU seconds of one round where the priors were measured."""
+_ROUNDS: Final = 3
+_PIXELS: Final = 512 * 512
+_PASSES: Final = 6
+
+
+@lru_cache(maxsize=1)
+def slowness() -> float:
+    """Seconds that a second of the priors takes here and now; measured once per process."""
+    rounds = []
+    for _ in range(_ROUNDS):
+        begin = time.perf_counter()
+        _work()
+        rounds.append(time.perf_counter() - begin)
+    return median(rounds) / REFERENCE_S
+
+
+def _work() -> None:
+    pixels = np.linspace(0.0, 1.0, 3 * _PIXELS, dtype=np.float32).reshape(-1, 3)
+    sources = (np.arange(_PIXELS) * 7919) % _PIXELS
+    for _ in range(_PASSES):
+        drawn = pixels[sources]
+        drawn *= 0.9
+        drawn += pixels
+        drawn.astype(np.uint8)
+        np.sqrt(drawn, out=drawn)
