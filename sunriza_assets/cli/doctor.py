@@ -149,7 +149,6 @@ def _onnxruntime() -> Iterator[Finding]:
     )
 
 
-<<<<<<< HEAD
 def _precision() -> Iterator[Finding]:
     """LivePortrait on a CPU: in bfloat16 a frame takes half the time, given the instructions."""
     import torch
@@ -162,13 +161,13 @@ def _precision() -> Iterator[Finding]:
         "ok" if note is None else "optional",
         "the CPU has the instructions" if note is None else note,
     )
-=======
+
+
 def _version_of(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
->>>>>>> cli
 
 
 def _models() -> Iterator[Finding]:
@@ -256,11 +255,8 @@ LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _python,
     _media,
     _gpu,
-<<<<<<< HEAD
     _precision,
-=======
     _onnxruntime,
->>>>>>> cli
     _models,
     _stores,
     _databases,
