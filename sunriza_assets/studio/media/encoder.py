@@ -21,6 +21,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from sunriza_assets.cores import core_count
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.capture_gate import GATE
 from sunriza_assets.studio.media.budget import byte_budget
@@ -51,6 +52,8 @@ THREADS: Final = 4
 IDLE_THREADS: Final = 8
 """Of x264 for an idle. Both are fixed whatever cores there are: x264's output depends on them, and
 equal frames shall give equal bytes on any machine."""
+_CONVERTERS: Final = 4
+"""Threads that convert a frame's colours at most; their number does not change the result."""
 _AVCOL_BT709: Final = 1
 _log = logging.getLogger(__name__)
 
@@ -128,7 +131,7 @@ def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
         interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
-        threads=1,
+        threads=min(_CONVERTERS, core_count()),
     )
     yuv.colorspace = _AVCOL_BT709
     yuv.color_primaries = ColorPrimaries.BT709

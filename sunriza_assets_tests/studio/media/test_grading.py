@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.media import quality
+from sunriza_assets.studio.media import encoder, quality
 from sunriza_assets.studio.media.encode import VideoWriter, encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.grading import Grader
@@ -41,6 +41,18 @@ def test_bytes_and_grades_do_not_depend_on_the_cores(
     wanted = made("here.mp4")
     monkeypatch.setattr(quality, "core_count", lambda: cores)
     assert made("there.mp4") == wanted
+
+
+@pytest.mark.parametrize("size", [(96, 64), (1282, 718), (50, 34), (2, 2)])
+def test_colours_do_not_depend_on_the_cores(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    converted = []
+    for cores in (1, 2, 3, 16):
+        monkeypatch.setattr(encoder, "core_count", lambda cores=cores: cores)
+        converted.append(encoder.to_yuv(frame).to_ndarray())
+    assert all(np.array_equal(converted[0], other) for other in converted[1:])
 
 
 def test_the_sample_is_told_and_is_what_it_says(tmp_path: Path) -> None:

@@ -121,15 +121,16 @@ def _follow(clip: Path, faces: FaceReader, seen: Callable[[int], None]) -> _Foll
     """The first pass: the face in every frame; `seen` is called with the frames done."""
     thumbnails: list[Image] = []
 
-    def frames() -> Iterator[Image]:
-        for frame in ahead(read_frames(clip), _AHEAD, name="decode"):
+    def decoded() -> Iterator[Image]:
+        """In the decoding thread, whose time is not missed: thumbnails are made there, too."""
+        for frame in read_frames(clip):
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             small = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)
             thumbnails.append(np.asarray(small, dtype=np.uint8))
             yield frame
 
     found: list[Face | None] = []
-    for face in faces.follow(frames()):
+    for face in faces.follow(ahead(decoded(), _AHEAD, name="decode")):
         found.append(face)
         seen(len(found))
     return _Followed(found, np.stack(thumbnails))
