@@ -56,6 +56,7 @@ def published_avatar(
     """
     with avatar_step(context, stores, board) as step:
         sheet = IdleSheet.beside(idle_video).content
+        performance = sheet.get("performance")
         files = {
             "idle.mp4": idle_video / "idle.mp4",
             "atlas.jpg": atlas / "atlas.jpg",
@@ -86,6 +87,7 @@ def published_avatar(
             metadata={
                 **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
                 "files": dg.MetadataValue.json(list(urls.values())),
+                **({"performance": performance} if performance is not None else {}),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
                 "document": dg.MetadataValue.json(document.plain["dynamics"]["basic"]),
                 **books.told(),
@@ -141,6 +143,7 @@ class _Books:
             package_version=__version__,
             engine=engine,
             engine_version=self._sheet["engine_version"],
+            performance=self._sheet.get("performance"),
             parameters=self._sheet["parameters"],
             inputs=input_files(behind),
             outputs=outputs,

@@ -28,9 +28,13 @@ def avatar() -> None:
 )
 @click.option(
     "--video",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The talking clip.",
+    help="The talking clip; without one a built-in performance moves the portrait.",
+)
+@click.option(
+    "--performance",
+    metavar="NAME",
+    help="Which one, see `sunriza performances`; calm for a new avatar without a clip.",
 )
 @click.option("--name", help="What people call the avatar; its id when not given.")
 @settings_option
@@ -38,16 +42,25 @@ def avatar() -> None:
 def add(
     avatar_id: str,
     image: Path,
-    video: Path,
+    video: Path | None,
+    performance: str | None,
     name: str | None,
     settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Upload a portrait and a clip, and write the avatar's document.
 
-    Adding an avatar again replaces its inputs; settings are added to those it has.
+    Adding an avatar again replaces its inputs, and only the portrait where nothing is said of what
+    moves it; settings are added to those it has.
     """
-    document = add_avatar(avatar_id, image, video, name=name, parameters=parsed_settings(settings))
+    document = add_avatar(
+        avatar_id,
+        image,
+        video,
+        performance=performance,
+        name=name,
+        parameters=parsed_settings(settings),
+    )
     if as_json:
         print_json({"avatar": document})
     else:
@@ -57,34 +70,44 @@ def add(
 def add_avatar(
     avatar_id: str,
     image: Path,
-    video: Path,
+    video: Path | None,
     *,
+    performance: str | None = None,
     name: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Upload the inputs and merge the document; returns the document."""
+    """Upload the inputs and merge the document; returns the document.
+
+    Raises:
+        AvatarError: the id is none, or there is no such performance.
+        ParameterError: both a clip and a performance, or a wrong parameter.
+    """
     import time
 
     from resources.document import DYNAMICS_ID, checked_avatar_id
     from resources.services import Stores
     from sunriza_assets.studio.parameters import RenderParameters
+    from sunriza_assets.studio.performances.builtin import DEFAULT_PERFORMANCE
 
     checked_avatar_id(avatar_id)
+    if performance is not None:
+        _checked_performance(performance, video)
     stores = Stores()
     storage, avatars = stores.storage, stores.avatars
     now_ms = time.time_ns() // 1_000_000
     picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")
-    clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
     is_new = avatar_id not in avatars.present([avatar_id])
+    training: dict[str, Any] = {"heroImageUrl": picture.url, "imageUrls": [picture.url]}
+    if video is not None:
+        clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
+        training |= {"heroVideoUrl": clip.url, "videoUrls": [clip.url], "performance": None}
+    elif performance is not None or is_new or not avatars.get(avatar_id).is_moved:
+        moved_by = performance or DEFAULT_PERFORMANCE
+        training |= {"heroVideoUrl": None, "videoUrls": [], "performance": moved_by}
     fields: dict[str, Any] = {
         "avatarId": avatar_id,
         "avatarImageUrl": picture.url,
-        "training": {
-            "heroImageUrl": picture.url,
-            "heroVideoUrl": clip.url,
-            "imageUrls": [picture.url],
-            "videoUrls": [clip.url],
-        },
+        "training": training,
         "updatedAt": now_ms,
     }
     if is_new:
@@ -173,13 +196,14 @@ def show(avatar_id: str, as_json: bool) -> None:
     """Show one avatar's document and its effective parameters."""
     from resources.services import Stores
     from sunriza_assets.studio.parameters import resolve
+    from sunriza_assets.studio.performances.builtin import with_manner
 
     document = Stores().avatars.get(avatar_id)
     content = {
         "id": avatar_id,
         "status": document.status or "new",
         "needs_run": document.needs_run,
-        "parameters": resolve(document.wishes).to_dict(),
+        "parameters": resolve(with_manner(document.performance, document.wishes)).to_dict(),
         "document": document.plain,
     }
     if as_json:
@@ -189,6 +213,18 @@ def show(avatar_id: str, as_json: bool) -> None:
     from rich.pretty import Pretty
 
     Console().print(Pretty(content, expand_all=True))
+
+
+def _checked_performance(name: str, video: Path | None) -> None:
+    from sunriza_assets.errors import ParameterError
+    from sunriza_assets.studio.performances.builtin import motion_script
+
+    motion_script(name)
+    if video is not None:
+        raise ParameterError(
+            f"Both a clip and the performance {name} are to move the avatar",
+            remedy="Leave out --video or --performance.",
+        )
 
 
 def _suffix(path: Path) -> str:
