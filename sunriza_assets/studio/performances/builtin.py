@@ -64,7 +64,7 @@ PERFORMANCES: Final[Mapping[str, Performance]] = MappingProxyType(
         "calm": Performance("quiet and present: slow shifts of the head, the trace of a smile"),
         "cheerful": Performance(
             "in a good mood: a smile that grows and fades, a lively head and brows",
-            {"emotion": "happy", "emotion_strength": 0.5},
+            {"emotion": "happy", "emotion_strength": 0.65},
         ),
         "attentive": Performance("listening: leans in, nods, raises the brows"),
     }

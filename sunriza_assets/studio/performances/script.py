@@ -24,6 +24,14 @@ SCHEMA: Final = 1
 MAX_BYTES: Final = 2_000_000
 _DIGITS: Final = 6
 """Decimals that are kept: a script is the same file on every machine."""
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,  # no JSON, no numbers
+    TypeError,
+    LookupError,  # a curve that is not there
+    ArithmeticError,  # a rate over zero
+    RecursionError,  # nested without end
+)
 _COLUMNS: Final = {"shift": 2, "gaze": 2}
 _MOST_FRAMES: Final = 1_000
 
@@ -106,7 +114,7 @@ class MotionScript:
         """
         try:
             return _parsed(path)
-        except (OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        except _UNREADABLE as error:
             raise MediaError(
                 f"A motion script cannot be read: {error}",
                 where=path.name,
