@@ -10,7 +10,7 @@ from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.told import clip_facts, data_version, previewed, script_facts
-from sunriza_assets.config import TrimConfig
+from sunriza_assets.config import TRIM_CONFIG, said_to
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
@@ -106,10 +106,10 @@ def hero_video(
     code_version="1",
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
+    config_schema=TRIM_CONFIG,
 )
 def trimmed_video(
     context: dg.AssetExecutionContext,
-    config: TrimConfig,
     hero_video: Path,
     stores: Stores,
     board: ProgressBoard,
@@ -126,7 +126,7 @@ def trimmed_video(
     from sunriza_assets.studio.performances.script import MotionScript, is_script
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, config.said())
+        parameters = resolve(step.document.wishes, said_to(context))
         if is_script(hero_video):
             script = MotionScript.load(hero_video)
             file = step.folder / hero_video.name

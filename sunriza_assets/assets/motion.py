@@ -12,7 +12,7 @@ from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step, counted
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
-from sunriza_assets.config import IdleConfig, TemplateConfig
+from sunriza_assets.config import IDLE_CONFIG, TEMPLATE_CONFIG, said_to
 from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters, canonical, overridden, resolve
@@ -34,10 +34,10 @@ __all__ = ["idle_video", "motion_template"]
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
+    config_schema=TEMPLATE_CONFIG,
 )
 def motion_template(
     context: dg.AssetExecutionContext,
-    config: TemplateConfig,
     trimmed_video: Path,
     stores: Stores,
     engines: Engines,
@@ -54,7 +54,7 @@ def motion_template(
     from sunriza_assets.studio.motion.key import template_key
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, config.said())
+        parameters = resolve(step.document.wishes, said_to(context))
         with step.watch.stage("load"):
             choice = engines.choose(parameters.engine)
             identity = choice.engine.extraction_identity()
@@ -62,7 +62,7 @@ def motion_template(
         key = template_key(sha256_of(trimmed_video), identity)
         cache = templates.cache
         with cache.claimed(key):
-            template = None if config.force else cache.get(key)
+            template = None if context.op_execution_context.op_config["force"] else cache.get(key)
             if template is not None:
                 step.watch.cache_hit(cache.seconds(key))
             else:
@@ -100,10 +100,10 @@ def motion_template(
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
+    config_schema=IDLE_CONFIG,
 )
 def idle_video(
     context: dg.AssetExecutionContext,
-    config: IdleConfig,
     hero_image: Path,
     motion_template: Path,
     stores: Stores,
@@ -126,7 +126,7 @@ def idle_video(
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
             portrait = read_picture(hero_image)
-        said = canonical(step.document.wishes) | config.said()
+        said = canonical(step.document.wishes) | said_to(context)
         parameters = resolve(with_manner(template.performance, said))
         step.works_on(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
