@@ -26,7 +26,7 @@ _FALL: Final = 1.3
 _INHALE: Final = 0.42
 """Share of a breath that goes in."""
 _CLOSING_S: Final = 0.12
-_SHUT_S: Final = 0.04
+_SHUT_S: Final = 0.02
 _OPENING_S: Final = 0.24
 """A blink: lids fall in 100 to 150 ms, stay for a moment and rise in about twice the time."""
 
