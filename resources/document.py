@@ -133,7 +133,7 @@ class AvatarDocument:
         raise AvatarError(
             "The avatar has no hero video",
             where=self.avatar_id,
-            remedy="Set training.heroVideoUrl.",
+            remedy="Set training.heroVideoUrl, or training.performance to do without a clip.",
             code="no_video",
         )
 
@@ -146,6 +146,19 @@ class AvatarDocument:
     def is_foreign(self) -> bool:
         """Whether the record is another owner's, or of an avatar that is being deleted."""
         return is_foreign(self)
+
+    @property
+    def performance(self) -> str | None:
+        """training.performance where there is no hero video: what moves the portrait instead.
+
+        Whatever is written there is given back as text; whether there is such a performance, the
+        run says.
+        """
+        training = _map(self.data.get("training"))
+        said, url = training.get("performance"), training.get("heroVideoUrl")
+        if said in (None, "") or (isinstance(url, str) and url):
+            return None
+        return said if isinstance(said, str) else repr(said)
 
     @property
     def status(self) -> str | None:
@@ -166,8 +179,13 @@ class AvatarDocument:
 
     @property
     def has_inputs(self) -> bool:
-        """Whether there is a hero image and a hero video."""
-        return None not in (self.inputs["image"], self.inputs["video"])
+        """Whether there is a hero image, and a hero video or a performance in its place."""
+        return self.inputs["image"] is not None and self.is_moved
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether there is a hero video, or a performance in its place."""
+        return self.inputs["video"] is not None or self.performance is not None
 
     @property
     def needs_run(self) -> bool:
@@ -259,14 +277,18 @@ class AvatarDocument:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """All that a run works with: the URLs of picture and clip (None where missing), wishes."""
+        """All that a run works with: the URLs of picture and clip (None where missing), wishes.
+
+        `performance` is among them only where it takes the place of the clip.
+        """
         urls: list[str | None] = []
         for read in (lambda: self.hero_image_url, lambda: self.hero_video_url):
             try:
                 urls.append(read())
             except AvatarError:
                 urls.append(None)
-        return {"image": urls[0], "video": urls[1], "wishes": self.wishes}
+        inputs = {"image": urls[0], "video": urls[1], "wishes": self.wishes}
+        return inputs if self.performance is None else {**inputs, "performance": self.performance}
 
     def as_claimed(self) -> "AvatarDocument":
         """The document with the inputs that the run at work has claimed.
@@ -278,7 +300,11 @@ class AvatarDocument:
         if self.record.state != "generating" or self.inputs == claimed:
             return self
         training = dict(_map(self.data.get("training")))
-        training |= {"heroImageUrl": claimed["image"], "heroVideoUrl": claimed["video"]}
+        training |= {
+            "heroImageUrl": claimed["image"],
+            "heroVideoUrl": claimed["video"],
+            "performance": claimed.get("performance"),
+        }
         basic = {key: value for key, value in self.basic.items() if key != "overridden"}
         basic["parameters"] = claimed["wishes"]
         dynamics = dict(_map(self.data.get("dynamics"))) | {DYNAMICS_ID: basic}
@@ -289,7 +315,7 @@ class AvatarDocument:
 
     @property
     def inputs_version(self) -> str:
-        """Hash of all that a run reads from the document: picture, clip and wishes.
+        """Hash of all that a run reads from the document: picture, clip or performance, wishes.
 
         Two documents with equal inputs need only one run; documents that lack an input have a
         version too.
@@ -304,6 +330,8 @@ class AvatarDocument:
             "video": training.get("heroVideoUrl"),
             "wishes": self.wishes,
         }
+        if self.performance is not None:  # else the version stays what it was before there were any
+            said["performance"] = self.performance
         text = json.dumps(_plain(said), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

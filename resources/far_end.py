@@ -34,12 +34,13 @@ FRAMES: Final = "frames.mkv"
 
 
 def serve(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do one of `identity`, `extract`, `render`, `visemes`.
+    """Do one of `identity`, `extract`, `perform`, `render`, `visemes`.
 
     Args:
         request: `do`, `engine` (auto, mesh, liveportrait) and, by what is to be done:
-            extract: `clip`; render: `portrait`, `template`, `parameters`; visemes: `portrait`,
-            `parameters`. Files are object names; `into` is a folder of objects for the results.
+            extract: `clip`; perform: `script`; render: `portrait`, `template`, `parameters`;
+            visemes: `portrait`, `parameters`. Files are object names; `into` is a folder of
+            objects for the results.
 
     Returns:
         The results, and `metrics`: engine, its version, device, seconds. An error that this system
@@ -98,6 +99,15 @@ def _extract(engine: "Engine", call: _Call) -> dict[str, Any]:
     return {"template": call.put(file)}
 
 
+def _perform(engine: "Engine", call: _Call) -> dict[str, Any]:
+    from sunriza_assets.studio.performances.script import MotionScript
+
+    template = engine.perform(MotionScript.load(call.fetched("script")))
+    file = call.folder / "motion.npz"
+    template.save(file)
+    return {"template": call.put(file)}
+
+
 def _render(engine: "Engine", call: _Call) -> dict[str, Any]:
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
@@ -138,7 +148,13 @@ def _visemes(engine: "Engine", call: _Call) -> dict[str, Any]:
 
 
 def _work(name: str) -> Callable[["Engine", _Call], dict[str, Any]]:
-    known = {"identity": _identity, "extract": _extract, "render": _render, "visemes": _visemes}
+    known = {
+        "identity": _identity,
+        "extract": _extract,
+        "perform": _perform,
+        "render": _render,
+        "visemes": _visemes,
+    }
     if name not in known:
         raise EngineError(f"{name!r} is nothing to do", remedy=f"Known are: {', '.join(known)}.")
     return known[name]

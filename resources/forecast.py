@@ -143,8 +143,10 @@ def forecast(
         clip = _clip(instance, document, Fraction(parameters.max_seconds))
     except SunrizaError as error:
         _log.warning("%s: a forecast lacks something: %s", document.avatar_id, error)
-    is_cached = clip.extracted_by == engine and not force
+    is_cached = clip.is_performed or (clip.extracted_by == engine and not force)
     max_seconds = Fraction(parameters.max_seconds)
+    if clip.is_performed:
+        max_seconds = clip.seconds  # it is used whole
     frames = _frames(clip.seconds, clip.rate, max_seconds)
     cached = _CACHED if is_cached else frozenset[str]()
     question = _Question(assets, recent, book, engine, device, cached, _slowness(recent))
@@ -191,6 +193,8 @@ class _Clip:
     """Frames per second."""
     extracted_by: str | None = None
     """The engine whose motion template of it is cached, as far as one can tell."""
+    is_performed: bool = False
+    """Whether it is a performance, which nothing is extracted from."""
 
 
 _USUAL: Final = _Clip(Fraction(10), Fraction(25))
@@ -206,6 +210,8 @@ def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
 
 def _clip(instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction) -> _Clip:
     """What the avatar's last run has seen of the clip, if it is the same; else what it says."""
+    if document.performance is not None:
+        return _performed(document.performance)
     if document.record.inputs.get("video") != document.hero_video_url:
         return _looked_at(document)
     hero, trimmed, template = (
@@ -218,6 +224,18 @@ def _clip(instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: F
     # A clip that was trimmed to another length has another template.
     is_same = abs(trimmed.get("frame_count", 0) - _frames(seconds, rate, max_seconds)) <= 1
     return _Clip(seconds, rate, template.get("engine") if is_same else None)
+
+
+def _performed(name: str) -> _Clip:
+    """A built-in performance; its template takes next to nothing whether it is cached or not.
+
+    Raises:
+        AvatarError: there is none of this name.
+    """
+    from sunriza_assets.studio.performances.builtin import motion_script
+
+    script = motion_script(name)
+    return _Clip(script.seconds, script.rate, is_performed=True)
 
 
 def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Image, Progress, Rendering, VisemeCells
     from sunriza_assets.studio.motion.template import MotionTemplate
     from sunriza_assets.studio.parameters import RenderParameters
+    from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = ["Call", "RemoteEngine", "choose_remote", "modal_call"]
 
@@ -86,6 +87,14 @@ class RemoteEngine:
         if progress is not None:
             progress(template.frame_count, template.frame_count)
         return template
+
+    def perform(self, script: "MotionScript") -> "MotionTemplate":
+        """Write the template of a motion script; see `Engine.perform`."""
+        from sunriza_assets.studio.motion.template import MotionTemplate
+
+        with self._exchange() as exchange:
+            answer = self._ask("perform", into=exchange.name, script=exchange.put_script(script))
+            return MotionTemplate.load(exchange.fetch(answer["template"]))
 
     def render(
         self, portrait: "Image", template: "MotionTemplate", parameters: "RenderParameters"
@@ -181,6 +190,12 @@ class _Exchange:
         """Upload a motion template."""
         file = self._here / "motion.npz"
         template.save(file)
+        return self.put(file)
+
+    def put_script(self, script: "MotionScript") -> str:
+        """Upload a motion script."""
+        file = self._here / "performance.json"
+        script.save(file)
         return self.put(file)
 
     def fetch(self, name: str) -> Path:

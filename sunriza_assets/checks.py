@@ -132,7 +132,11 @@ def idle_lasts(
         problems.append(f"it lasts {float(info.duration):.3f} s, planned were {planned:.3f} s")
     if not 0.2 <= planned <= 10.1:
         problems.append(f"{planned:.2f} s is no length for an idle")
-    return _verdict(context, stores, problems, {"duration_s": float(info.duration)})
+    told = {"duration_s": float(info.duration)}
+    performance = sheet.content.get("performance")
+    if performance is not None:
+        told["performance"] = performance
+    return _verdict(context, stores, problems, told)
 
 
 @avatar_check("idle_video")

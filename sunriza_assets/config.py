@@ -1,97 +1,162 @@
 """What an operator may set in the launchpad: the last of the three layers of parameters.
 
-Every field has a default that means "as the avatar's document says", so that a backfill of many
-avatars needs no config. Ranges are checked where all layers meet, in `studio.parameters`.
+The schema is written from the tables of `studio.parameters`. Where the launchpad says nothing, the
+avatar's document is asked, and then the default; what it is scaffolded with says just that
+(`driving_multiplier: document, else 1.7`), so a scaffold that is left alone changes nothing and a
+backfill of many avatars needs no config.
+
+Dagster checks names, kinds and words of a list while one types; a range only as the run is
+launched, by the code location, and no run comes of a wrong one.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import dagster as dg
-from pydantic import Field
+from dagster._config.config_type import ConfigType, ConfigTypeKind
+from dagster._config.errors import PostProcessingError
 
-__all__ = ["IdleConfig", "TemplateConfig", "TrimConfig", "launchpad_config"]
+from sunriza_assets.errors import ParameterError
+from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, allowed_values, checked
+
+__all__ = [
+    "IDLE_CONFIG",
+    "TEMPLATE_CONFIG",
+    "TRIM_CONFIG",
+    "launchpad_config",
+    "said_in",
+    "said_to",
+]
+
+Schema = dict[str, dg.Field]
+
+_DOCUMENT: Final = "document"
+"""A value that begins with this word leaves the parameter to the document."""
+
+_MEANINGS: Final[Mapping[str, str]] = {
+    "max_seconds": "Seconds of the clip that are used, from its start.",
+    "engine": "What animates; auto takes the best there is, for an idle the template's.",
+    "driving_multiplier": "Gain of all motion; 1 is the clip's own.",
+    "scale_multiplier": "Share of the clip's zoom that is carried over.",
+    "stitching_retargeting_eyes_width": "Longest side of the picture, pixels.",
+    "animation_region": "What moves.",
+    "flag_relative": "Motion relative to the neutral frame; false takes expressions as they are.",
+    "flag_stitching": "Keep shoulders and border in place.",
+    "flag_pasteback": "The whole picture; false gives the square around the face.",
+    "flag_do_crop": "Find and crop the face; false takes the picture as a face crop.",
+    "flag_lip_zero": "Start from closed lips.",
+    "flag_eye_retargeting": "Drive the eyes by their opening, not by relative motion.",
+    "flag_normalize_lip": "Close open lips before animating.",
+    "fps": "Frames per second; source is the clip's own rate, at most 30.",
+    "loop": "Close the motion into a seamless loop.",
+    "loop_seconds": "Wanted length of the loop, seconds; best leaves it to the engine.",
+    "lips": "clip: lips follow the clip; still: they rest, for visemes laid over them.",
+    "emotion": "Worn all along, the clip's motion on top.",
+    "emotion_strength": "How much of the emotion is worn.",
+    "denoise": "How much of the portrait's grain is smoothed at least, grey levels.",
+}
 
 
-class _Layer(dg.Config):
-    """Parameters that were said; what was not said stays None."""
+class _Parameter(ConfigType):
+    """A number or a switch, or text that leaves it to the document.
 
-    def said(self) -> dict[str, Any]:
-        """Only the parameters that the launchpad names."""
-        return {
-            name: value
-            for name, value in self.model_dump().items()
-            if value is not None and name != "force"
-        }
+    Of any kind to Dagster, for none of its own takes a number as well as a word; what it is, is
+    checked as the run is launched.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            key=f"{name}, {allowed_values(name)}",
+            kind=ConfigTypeKind.ANY,
+            given_name=f"{allowed_values(name)}, or document",
+        )
+        self._name = name
+
+    def post_process(self, value: Any) -> Any:
+        """The value as it is meant; None leaves it to the document.
+
+        Raises:
+            PostProcessingError: it is of another kind or out of range; says what is allowed.
+        """
+        if not _is_said(value):
+            return None
+        try:
+            result = checked(self._name, value)
+        except ParameterError as error:
+            raise PostProcessingError(error.message) from None
+        return "best" if result is None else result  # of `loop_seconds`, where None says nothing
 
 
-class TrimConfig(_Layer):
-    """How much of the clip is used."""
-
-    max_seconds: float | None = Field(None, description="Seconds from the clip's start, 1-10.")
-
-
-class TemplateConfig(_Layer):
-    """Which engine reads the motion, and whether the cache counts."""
-
-    engine: str | None = Field(
-        None,
-        description="auto, mesh or liveportrait; auto takes the best there is.",
-    )
-    force: bool = Field(False, description="Extract again even if the template is cached.")
+def _field(name: str) -> dg.Field:
+    default = getattr(DEFAULTS, name)
+    shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+    shown = "best" if default is None else shown
+    unsaid = f"{_DOCUMENT}, else {shown}"
+    kind: ConfigType = _Parameter(name)
+    if name in CHOICES:
+        values = [dg.EnumValue(unsaid), *(dg.EnumValue(word) for word in CHOICES[name])]
+        # A wrong word is answered with the name of its kind, so that has to say what is right.
+        kind = dg.Enum(f"{name}, {allowed_values(name)}", values)
+    meaning = f"{_MEANINGS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
+    return dg.Field(kind, is_required=False, default_value=unsaid, description=meaning)
 
 
-class IdleConfig(_Layer):
-    """Everything that shapes the idle; changing it never extracts the motion again."""
+_FIELDS: Final[Schema] = {name: _field(name) for name in _MEANINGS}
 
-    engine: str | None = Field(
-        None,
-        description="auto, mesh or liveportrait; auto takes the template's.",
-    )
-    driving_multiplier: float | None = Field(None, description="Gain of all motion, 0-3 (1.7).")
-    scale_multiplier: float | None = Field(
-        None, description="Share of the clip's zoom carried over, 0-2 (0.41)."
-    )
-    stitching_retargeting_eyes_width: int | None = Field(
-        None, description="Longest side of the source picture in pixels, 256-4096 (1600)."
-    )
-    animation_region: str | None = Field(None, description="What moves: all, exp, pose, lip, eyes.")
-    flag_relative: bool | None = Field(None, description="Motion relative to the neutral frame.")
-    flag_stitching: bool | None = Field(None, description="Keep shoulders and border in place.")
-    flag_pasteback: bool | None = Field(None, description="Whole picture instead of face crop.")
-    flag_do_crop: bool | None = Field(None, description="Find and crop the face.")
-    flag_lip_zero: bool | None = Field(None, description="Start from closed lips.")
-    flag_eye_retargeting: bool | None = Field(None, description="Drive eyes by opening ratio.")
-    flag_normalize_lip: bool | None = Field(None, description="Close open lips before animating.")
-    fps: Any = Field(None, description='"source" (the clip\'s rate, at most 30) or 1-60.')
-    loop: bool | None = Field(None, description="Close the motion into a seamless loop.")
-    loop_seconds: float | None = Field(None, description="Wanted loop length, 3-10 s; else best.")
-    lips: str | None = Field(
-        None, description="clip, or still: lips rest, for visemes laid over them."
-    )
-    emotion: str | None = Field(
-        None,
-        description="neutral, happy, sad, angry, surprised, fearful or disgusted, all along.",
-    )
-    emotion_strength: float | None = Field(None, description="How much of it is worn, 0-1 (1).")
-    denoise: float | None = Field(
-        None, description="How much of the portrait's grain is smoothed at least, 0-20 (0)."
-    )
+TRIM_CONFIG: Final[Schema] = {"max_seconds": _FIELDS["max_seconds"]}
+"""How much of the clip is used."""
+TEMPLATE_CONFIG: Final[Schema] = {
+    "engine": _FIELDS["engine"],
+    "force": dg.Field(
+        bool,
+        is_required=False,
+        default_value=False,
+        description="Extract again even if the template is cached.",
+    ),
+}
+"""Which engine reads the motion, and whether the cache counts."""
+IDLE_CONFIG: Final[Schema] = {
+    name: field for name, field in _FIELDS.items() if name != "max_seconds"
+}
+"""Everything that shapes the idle; changing it never extracts the motion again."""
+
+_SCHEMAS: Final[Mapping[str, Schema]] = {
+    "trimmed_video": TRIM_CONFIG,
+    "motion_template": TEMPLATE_CONFIG,
+    "idle_video": IDLE_CONFIG,
+}
+
+
+def said_to(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """The parameters that the launchpad names to this asset, checked."""
+    config: Mapping[str, Any] = context.op_execution_context.op_config
+    return {name: value for name, value in config.items() if _is_said(value) and name != "force"}
+
+
+def said_in(run_config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's config says to any asset, `force` too, as it was written."""
+    ops = run_config.get("ops") or {}
+    configs = [(op or {}).get("config") or {} for op in ops.values()]
+    return {name: value for config in configs for name, value in config.items() if _is_said(value)}
+
+
+def _is_said(value: Any) -> bool:
+    """Whether a value in the launchpad is one, and does not leave it to the document."""
+    return value is not None and not (isinstance(value, str) and value.startswith(_DOCUMENT))
 
 
 def launchpad_config(
-    parameters: dict[str, Any], *, force: bool, selected: set[str]
+    parameters: Mapping[str, Any], *, force: bool, selected: set[str]
 ) -> dict[str, Any]:
     """Run config that says these canonical parameters to every selected asset that has them."""
     ops: dict[str, Any] = {}
-    for asset, config in (
-        ("trimmed_video", TrimConfig),
-        ("motion_template", TemplateConfig),
-        ("idle_video", IdleConfig),
-    ):
+    for asset, schema in _SCHEMAS.items():
         if asset not in selected:
             continue
-        said = {name: value for name, value in parameters.items() if name in config.model_fields}
-        if force and "force" in config.model_fields:
+        said = {name: value for name, value in parameters.items() if name in schema}
+        if "loop_seconds" in said and said["loop_seconds"] is None:
+            said["loop_seconds"] = "best"
+        if force and "force" in schema:
             said["force"] = True
         ops[asset] = {"config": said}
     return {"ops": ops}

@@ -23,6 +23,7 @@ from resources.home import Home
 from resources.scratch import discard, new_folder
 from resources.services import ProgressBoard, Stores
 from resources.step_watch import book_in_use, priced, step_watch, stop_step
+from sunriza_assets.config import said_in
 from sunriza_assets.costs.devices import cpu, expected
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import ConflictError, StoreError, SunrizaError
@@ -203,7 +204,7 @@ def _claimed(
     outlook = outlook_of(context.run.run_id)
     if outlook is None:
         with watch.stage("forecast"):
-            said = _said(context)
+            said = said_in(context.run.run_config)
             force = bool(said.pop("force", False))
             assets = until_published(_assets_of(context))
             first = forecast(context.instance, document, assets, said=said, force=force)
@@ -229,16 +230,6 @@ def _assets_of(context: dg.AssetExecutionContext) -> list[str]:
         for key in level
         if key in layer.selected_asset_keys
     ]
-
-
-def _said(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    """What the launchpad says to this run's assets, as one set of parameters."""
-    run_config: Mapping[str, Any] = context.run.run_config
-    ops = run_config.get("ops") or {}
-    configs = [(op or {}).get("config") or {} for op in ops.values()]
-    return {
-        name: value for config in configs for name, value in config.items() if value is not None
-    }
 
 
 @contextmanager

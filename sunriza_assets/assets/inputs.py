@@ -9,8 +9,8 @@ from resources.services import Engines, ProgressBoard, Stores
 from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
-from sunriza_assets.assets.told import clip_facts, data_version, previewed
-from sunriza_assets.config import TrimConfig
+from sunriza_assets.assets.told import clip_facts, data_version, previewed, script_facts
+from sunriza_assets.config import TRIM_CONFIG, said_to
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
@@ -71,8 +71,14 @@ def hero_image(
 def hero_video(
     context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
-    """The talking clip as it was uploaded, seen to be a video this system can read."""
+    """What moves the portrait: the talking clip as it was uploaded, seen to be a video.
+
+    Where the document names a built-in performance in place of a clip, it is that performance's
+    motion script (performance.json).
+    """
     with avatar_step(context, stores, board) as step:
+        if step.document.performance is not None:
+            return _scripted(step, step.document.performance)
         from sunriza_assets.studio.media.info import VideoInfo
         from sunriza_assets.studio.media.probe import probe
 
@@ -100,23 +106,38 @@ def hero_video(
     code_version="1",
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
+    config_schema=TRIM_CONFIG,
 )
 def trimmed_video(
     context: dg.AssetExecutionContext,
-    config: TrimConfig,
     hero_video: Path,
     stores: Stores,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
     """The first seconds of the clip at a constant frame rate, upright, H.264.
 
-    Everything after this asset may count frames: frame i is at i / rate.
+    Everything after this asset may count frames: frame i is at i / rate. A motion script has
+    nothing to trim and is handed on as it is.
     """
+    import shutil
+
     from sunriza_assets.studio.media.frames import read_frames
     from sunriza_assets.studio.media.trim import trim
+    from sunriza_assets.studio.performances.script import MotionScript, is_script
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, config.said())
+        parameters = resolve(step.document.wishes, said_to(context))
+        if is_script(hero_video):
+            script = MotionScript.load(hero_video)
+            file = step.folder / hero_video.name
+            shutil.copyfile(hero_video, file)
+            step.works_on(frames=script.frame_count, rate=script.rate)
+            return step.result(
+                file,
+                version=data_version(file),
+                frames=script.frame_count,
+                metadata=script_facts(script),
+            )
         clip = step.folder / "trimmed.mp4"
         with step.watch.stage("trim"):
             info = trim(
@@ -132,6 +153,19 @@ def trimmed_video(
             preview=preview,
             metadata=clip_facts(info),
         )
+
+
+def _scripted(step: Step, name: str) -> dg.MaterializeResult[Path]:
+    """The motion script of a built-in performance, as the hero video of an avatar without one."""
+    from sunriza_assets.studio.performances.builtin import motion_script
+    from sunriza_assets.studio.performances.script import SCRIPT_NAME
+
+    with step.watch.stage("write"):
+        script = motion_script(name)
+        file = step.folder / SCRIPT_NAME
+        script.save(file)
+    step.foresees(script.seconds, script.rate)
+    return step.result(file, version=data_version(file), metadata=script_facts(script))
 
 
 def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:

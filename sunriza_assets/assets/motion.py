@@ -10,16 +10,17 @@ import dagster as dg
 from resources.engines import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
-from sunriza_assets.assets.edge import avatar_step, counted
+from sunriza_assets.assets.edge import Step, avatar_step, counted
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
-from sunriza_assets.config import IdleConfig, TemplateConfig
+from sunriza_assets.config import IDLE_CONFIG, TEMPLATE_CONFIG, said_to
 from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.studio.parameters import RenderParameters, overridden, resolve
+from sunriza_assets.studio.parameters import RenderParameters, canonical, overridden, resolve
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.engines.base import Rendering
+    from sunriza_assets.studio.engines.base import Engine, Rendering
     from sunriza_assets.studio.media.encode import VideoWriter
+    from sunriza_assets.studio.motion.template import MotionTemplate
 
 __all__ = ["idle_video", "motion_template"]
 
@@ -33,17 +34,17 @@ __all__ = ["idle_video", "motion_template"]
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
+    config_schema=TEMPLATE_CONFIG,
 )
 def motion_template(
     context: dg.AssetExecutionContext,
-    config: TemplateConfig,
     trimmed_video: Path,
     stores: Stores,
     engines: Engines,
     templates: Templates,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
-    """The clip's motion: head pose, expression, eyes and mouth per frame.
+    """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
 
     The same clip is extracted once, whoever uses it: the cache is keyed by content, and the key is
     this asset's data version.
@@ -53,7 +54,7 @@ def motion_template(
     from sunriza_assets.studio.motion.key import template_key
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, config.said())
+        parameters = resolve(step.document.wishes, said_to(context))
         with step.watch.stage("load"):
             choice = engines.choose(parameters.engine)
             identity = choice.engine.extraction_identity()
@@ -62,17 +63,17 @@ def motion_template(
         cache = templates.cache
         with cache.claimed(key):
             templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
-            template = None if config.force else cache.get(key)
+            template = None if context.op_execution_context.op_config["force"] else cache.get(key)
             if template is not None:
                 step.watch.cache_hit(cache.seconds(key))
             else:
                 step.watch.cache_miss()
-                with step.watch.stage("extract", gpu=True):
-                    template = choice.engine.extract(trimmed_video, progress=step.progress)
+                template = _motion_of(trimmed_video, choice.engine, step)
                 with step.watch.stage("store"):
                     cache.put(key, template, seconds=step.watch.elapsed_s)
         step.works_on(frames=template.frame_count, rate=template.rate)
         _tell_of_gaps(context, template.facts)
+        performed = {} if template.performance is None else {"performance": template.performance}
         file = step.folder / "motion.npz"
         shutil.copyfile(cache.file(key), file)
         return step.result(
@@ -82,6 +83,7 @@ def motion_template(
             metadata={
                 "engine": choice.engine.name,
                 "engine_reason": choice.reason,
+                **performed,
                 "frame_count": template.frame_count,
                 "frame_rate": f"{template.rate.numerator}/{template.rate.denominator}",
                 "neutral_frame": template.neutral_frame,
@@ -99,10 +101,10 @@ def motion_template(
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
+    config_schema=IDLE_CONFIG,
 )
 def idle_video(
     context: dg.AssetExecutionContext,
-    config: IdleConfig,
     hero_image: Path,
     motion_template: Path,
     stores: Stores,
@@ -119,12 +121,14 @@ def idle_video(
     from sunriza_assets.studio.media.grain import as_little_as_will_do
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
+    from sunriza_assets.studio.performances.builtin import with_manner
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, config.said())
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
             portrait = read_picture(hero_image)
+        said = canonical(step.document.wishes) | said_to(context)
+        parameters = resolve(with_manner(template.performance, said))
         step.works_on(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _renderer(engines, parameters.engine, template.engine)
@@ -149,6 +153,7 @@ def idle_video(
         sheet = {
             "engine": choice.engine.name,
             "engine_version": choice.engine.version,
+            "performance": template.performance,
             "parameters": parameters.to_dict(),
             "overridden": overridden(step.document.wishes, parameters),
             "size": list(rendering.size),
@@ -169,6 +174,7 @@ def idle_video(
             metadata={
                 "engine": choice.engine.name,
                 "engine_reason": choice.reason,
+                **({} if template.performance is None else {"performance": template.performance}),
                 "duration_s": round(float(info.duration), 3),
                 "frame_count": info.frame_count,
                 "frame_rate": f"{info.rate.numerator}/{info.rate.denominator}",
@@ -180,6 +186,17 @@ def idle_video(
                 "facts": dg.MetadataValue.json(dict(rendering.facts)),
             },
         )
+
+
+def _motion_of(source: Path, engine: "Engine", step: Step) -> "MotionTemplate":
+    """The template of a trimmed clip, or of a motion script in its place."""
+    from sunriza_assets.studio.performances.script import MotionScript, is_script
+
+    if is_script(source):
+        with step.watch.stage("perform"):
+            return engine.perform(MotionScript.load(source))
+    with step.watch.stage("extract", gpu=True):
+        return engine.extract(source, progress=step.progress)
 
 
 def _tell_of_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """A page of its own for every avatar: the idle, the visemes over it, what it took and cost."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -42,6 +44,7 @@ def preview_page(
     It does with the files what the app does, so it is the quickest proof that they fit.
     """
     from sunriza_assets.studio.overlay.player import write_player
+    from sunriza_assets.studio.performances.script import is_script
 
     with avatar_step(context, stores, board) as step:
         sheet = IdleSheet.beside(idle_video).content
@@ -55,9 +58,9 @@ def preview_page(
                 atlas=atlas,
                 mask=mask,
                 roi=roi,
-                clip=trimmed_video,
+                clip=None if is_script(trimmed_video) else trimmed_video,
                 tables={
-                    "Made with": {**sheet["parameters"], "engine": sheet["engine"]},
+                    "Made with": _made_with(sheet),
                     **_books(stores, step),
                 },
             )
@@ -66,6 +69,13 @@ def preview_page(
         return step.result(
             page, version=data_version(page), preview=look, metadata={"page_bytes": size}
         )
+
+
+def _made_with(sheet: Mapping[str, Any]) -> dict[str, Any]:
+    """What an idle was made with, by idle.json."""
+    performance = sheet.get("performance")
+    performed = {} if performance is None else {"performance": performance}
+    return {**performed, **sheet["parameters"], "engine": sheet["engine"]}
 
 
 def _books(stores: Stores, step: Step) -> dict[str, dict[str, str]]:

@@ -58,6 +58,7 @@ def published_avatar(
     """
     with avatar_step(context, stores, board) as step:
         sheet = IdleSheet.beside(idle_video).content
+        performance = sheet.get("performance")
         files = {
             "idle.mp4": idle_video / "idle.mp4",
             "atlas.jpg": atlas / "atlas.jpg",
@@ -93,6 +94,7 @@ def published_avatar(
                 "open": dg.MetadataValue.url(link(urls["idleVideoUrl"])),
                 **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
                 "files": dg.MetadataValue.json(list(urls.values())),
+                **({"performance": performance} if performance is not None else {}),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
                 "document": dg.MetadataValue.json(shown),
                 **books.told(),
@@ -148,6 +150,7 @@ class _Books:
             package_version=__version__,
             engine=engine,
             engine_version=self._sheet["engine_version"],
+            performance=self._sheet.get("performance"),
             parameters=self._sheet["parameters"],
             inputs=input_files(behind),
             outputs=outputs,

@@ -15,8 +15,17 @@ import dagster as dg
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Image
     from sunriza_assets.studio.media.info import VideoInfo
+    from sunriza_assets.studio.performances.script import MotionScript
 
-__all__ = ["PICTURES", "at_rest", "clip_facts", "data_version", "previewed", "sha256_of"]
+__all__ = [
+    "PICTURES",
+    "at_rest",
+    "clip_facts",
+    "data_version",
+    "previewed",
+    "script_facts",
+    "sha256_of",
+]
 
 PICTURES: Final = ("look", "preview")
 """Names of the metadata that `previewed` makes."""
@@ -49,6 +58,16 @@ def clip_facts(info: "VideoInfo") -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "codec": info.codec,
+    }
+
+
+def script_facts(script: "MotionScript") -> dict[str, Any]:
+    """The same of a motion script, which has no pixels."""
+    return {
+        "performance": script.name,
+        "duration_s": round(float(script.seconds), 3),
+        "frame_rate": f"{script.rate.numerator}/{script.rate.denominator}",
+        "frame_count": script.frame_count,
     }
 
 

@@ -40,9 +40,13 @@ avatar.add_command(remove)
 )
 @click.option(
     "--video",
-    required=True,
     type=click.Path(path_type=Path),
-    help="The talking clip.",
+    help="The talking clip; without one a built-in performance moves the portrait.",
+)
+@click.option(
+    "--performance",
+    metavar="NAME",
+    help="Which one, see `sunriza performances`; calm for a new avatar without a clip.",
 )
 @click.option("--name", help="What people call the avatar; its id when not given.")
 @click.option(
@@ -55,7 +59,8 @@ avatar.add_command(remove)
 def add(
     avatar_id: str,
     image: Path,
-    video: Path,
+    video: Path | None,
+    performance: str | None,
     name: str | None,
     check: bool,
     settings: tuple[str, ...],
@@ -64,7 +69,8 @@ def add(
     """Upload a portrait and a clip, and write the avatar's document.
 
     Both are examined first: plain files of the right kind within the limits, and no links. Adding
-    an avatar again replaces its inputs; settings are added to those it has.
+    an avatar again replaces its inputs, and only the portrait where nothing is said of what moves
+    it; settings are added to those it has.
     """
     import tempfile
 
@@ -76,7 +82,9 @@ def add(
     with tempfile.TemporaryDirectory(prefix="sunriza-") as folder:
         portrait, clip = take_in(image, video, Path(folder))
         findings = _looked_at(portrait, clip, parameters) if check else []
-        document = add_avatar(avatar_id, portrait, clip, name=name, parameters=parameters)
+        document = add_avatar(
+            avatar_id, portrait, clip, performance=performance, name=name, parameters=parameters
+        )
     if as_json:
         advice = [finding.to_dict() for finding in findings]
         print_json({"avatar": document, "findings": advice})
@@ -86,7 +94,7 @@ def add(
         click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
 
 
-def _looked_at(portrait: Path, clip: Path, parameters: dict[str, Any]) -> "list[Finding]":
+def _looked_at(portrait: Path, clip: Path | None, parameters: dict[str, Any]) -> "list[Finding]":
     """What the input coach advises.
 
     Raises:
@@ -122,35 +130,45 @@ def _looked_at(portrait: Path, clip: Path, parameters: dict[str, Any]) -> "list[
 def add_avatar(
     avatar_id: str,
     image: Path,
-    video: Path,
+    video: Path | None,
     *,
+    performance: str | None = None,
     name: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Upload the inputs as they are and merge the document; returns the document."""
+    """Upload the inputs and merge the document; returns the document.
+
+    Raises:
+        AvatarError: the id is none, or there is no such performance.
+        ParameterError: both a clip and a performance, or a wrong parameter.
+    """
     import time
 
     from resources.document import DYNAMICS_ID, checked_avatar_id
     from resources.services import Stores
     from sunriza_assets.studio.parameters import RenderParameters
+    from sunriza_assets.studio.performances.builtin import DEFAULT_PERFORMANCE
 
     checked_avatar_id(avatar_id)
+    if performance is not None:
+        _checked_performance(performance, video)
     stores = Stores()
     stores.avatars.check_free(avatar_id)  # before anything is uploaded
     storage, avatars = stores.storage, stores.avatars
     now_ms = time.time_ns() // 1_000_000
     picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")
-    clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
     is_new = avatar_id not in avatars.present([avatar_id])
+    training: dict[str, Any] = {"heroImageUrl": picture.url, "imageUrls": [picture.url]}
+    if video is not None:
+        clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
+        training |= {"heroVideoUrl": clip.url, "videoUrls": [clip.url], "performance": None}
+    elif performance is not None or is_new or not avatars.get(avatar_id).is_moved:
+        moved_by = performance or DEFAULT_PERFORMANCE
+        training |= {"heroVideoUrl": None, "videoUrls": [], "performance": moved_by}
     fields: dict[str, Any] = {
         "avatarId": avatar_id,
         "avatarImageUrl": picture.url,
-        "training": {
-            "heroImageUrl": picture.url,
-            "heroVideoUrl": clip.url,
-            "imageUrls": [picture.url],
-            "videoUrls": [clip.url],
-        },
+        "training": training,
         "updatedAt": now_ms,
     }
     if is_new:
@@ -228,6 +246,7 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
     from resources.services import Stores
     from sunriza_assets.cli.avatar_card import print_avatar
     from sunriza_assets.studio.parameters import resolve
+    from sunriza_assets.studio.performances.builtin import with_manner
 
     document = Stores().avatars.get(avatar_id)
     if as_json:
@@ -236,7 +255,7 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
                 "id": avatar_id,
                 "status": document.status or "new",
                 "needs_run": document.needs_run,
-                "parameters": resolve(document.wishes).to_dict(),
+                "parameters": resolve(with_manner(document.performance, document.wishes)).to_dict(),
                 "document": document.plain,
             }
         )
@@ -244,6 +263,18 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
     from rich.console import Console
 
     print_avatar(Console(), document, verbose=verbose)
+
+
+def _checked_performance(name: str, video: Path | None) -> None:
+    from sunriza_assets.errors import ParameterError
+    from sunriza_assets.studio.performances.builtin import motion_script
+
+    motion_script(name)
+    if video is not None:
+        raise ParameterError(
+            f"Both a clip and the performance {name} are to move the avatar",
+            remedy="Leave out --video or --performance.",
+        )
 
 
 def _suffix(path: Path) -> str:

@@ -76,8 +76,10 @@ def _summary(manifest: Manifest) -> str:
 
 
 def _makers(manifest: Manifest) -> list[str]:
+    performed = [] if manifest.performance is None else [f"performance {manifest.performance}"]
     return [
         f"engine {manifest.engine} {manifest.engine_version}",
+        *performed,
         f"on {', '.join(manifest.devices) or 'an unknown device'}",
         f"sunriza-assets {manifest.package_version}",
     ]

@@ -107,13 +107,15 @@ class Manifest:
     parameters: Mapping[str, Any]
     """Render parameters, all of them, resolved."""
     inputs: Sequence[FileFact]
-    """Portrait and clip as they were read."""
+    """Portrait, and clip or motion script, as they were read."""
     outputs: Sequence[FileFact]
     """Files that were published."""
     steps: Sequence[ManifestStep]
     """Every asset in order of making, the publishing one last."""
     models: Sequence[ModelFact] = ()
     """Models that took part."""
+    performance: str | None = None
+    """The built-in performance in the clip's place, if there is no clip."""
 
     @property
     def own_steps(self) -> list[ManifestStep]:
@@ -166,6 +168,7 @@ class Manifest:
             "packageVersion": self.package_version,
             "engine": {"name": self.engine, "version": self.engine_version},
             "devices": self.devices,
+            **({} if self.performance is None else {"performance": self.performance}),
             "parameters": dict(self.parameters),
             "models": [
                 {"name": model.name, "sha256": model.sha256, "licence": model.licence}
@@ -267,6 +270,7 @@ def _parsed(content: bytes) -> Manifest:
         package_version=str(raw["packageVersion"]),
         engine=str(raw["engine"]["name"]),
         engine_version=str(raw["engine"]["version"]),
+        performance=None if raw.get("performance") is None else str(raw["performance"]),
         parameters=dict(raw["parameters"]),
         inputs=[_read_file(item) for item in raw["inputs"]],
         outputs=[_read_file(item) for item in raw["outputs"]],

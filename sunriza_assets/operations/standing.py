@@ -72,7 +72,7 @@ def standing_of(document: AvatarDocument) -> Standing:
     if record.state == "generating" and not document.needs_run:
         return stands("generating", f"run {record.run_id}", record.started_at)
     if not document.has_inputs:
-        return stands("incomplete", "its document lacks a portrait or a clip")
+        return stands("incomplete", "its document lacks a portrait, or a clip or performance")
     if document.needs_run:
         return stands("stale" if current else "waiting", _why_wanted(document))
     if document.status != "ready" and not record.serves(document.inputs_version):
@@ -92,8 +92,8 @@ def _why_wanted(document: AvatarDocument) -> str:
     wanted, had = document.inputs, record.inputs
     changed = [
         word
-        for key, word in (("image", "portrait"), ("video", "clip"))
-        if wanted[key] != had.get(key)
+        for key, word in (("image", "portrait"), ("video", "clip"), ("performance", "performance"))
+        if wanted.get(key) != had.get(key)
     ]
     wishes, granted = wanted["wishes"], had.get("wishes", {})
     changed += sorted(name for name in {*wishes, *granted} if wishes.get(name) != granted.get(name))

@@ -14,7 +14,18 @@ from typing import Any, Final, Literal
 from sunriza_assets.errors import ParameterError, did_you_mean
 from sunriza_assets.studio.emotions import EMOTIONS
 
-__all__ = ["DEFAULTS", "RenderParameters", "camel_name", "canonical", "overridden", "resolve"]
+__all__ = [
+    "CHOICES",
+    "DEFAULTS",
+    "RANGES",
+    "RenderParameters",
+    "allowed_values",
+    "camel_name",
+    "canonical",
+    "checked",
+    "overridden",
+    "resolve",
+]
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 Feeling = Literal["neutral", "happy", "sad", "angry", "surprised", "fearful", "disgusted"]
@@ -36,6 +47,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "emotion": tuple(EMOTIONS),
     "engine": ("auto", "mesh", "liveportrait"),
 }
+_WHOLE: Final = frozenset({"stitching_retargeting_eyes_width"})
+"""Of these, the ones that are whole numbers."""
 # Names the app and LivePortrait's own command line use for the same thing.
 ALIASES: Final[Mapping[str, str]] = {
     "source_max_dim": "stitching_retargeting_eyes_width",
@@ -105,7 +118,7 @@ class RenderParameters:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            object.__setattr__(self, field.name, _checked(field.name, value))
+            object.__setattr__(self, field.name, checked(field.name, value))
 
     @property
     def source_max_dim(self) -> int:
@@ -191,46 +204,61 @@ def camel_name(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
-def _checked(name: str, value: Any) -> Any:
-    """The value in its canonical type; text such as "1.5" or "true" (command line) is read."""
+def allowed_values(name: str) -> str:
+    """What a parameter may be, in words: `0 to 3`, `true or false`, `one of clip, still`."""
+    if name in CHOICES:
+        return "one of " + ", ".join(CHOICES[name])
+    if name not in RANGES:
+        return "true or false"
+    low, high = RANGES[name]
+    word = {"fps": '"source" or ', "loop_seconds": '"best" or '}.get(name, "")
+    return f"{word}{'a whole number, ' if name in _WHOLE else ''}{low:g} to {high:g}"
+
+
+def checked(name: str, value: Any) -> Any:
+    """The value in its canonical type; text such as "1.5" or "true" (command line) is read.
+
+    Args:
+        name: canonical.
+        value: as it was written.
+
+    Raises:
+        ParameterError: it is of the wrong kind or out of range; says what is allowed.
+    """
     text = value.strip().lower() if isinstance(value, str) else None
     if name in CHOICES:
         if text not in CHOICES[name]:
-            near = did_you_mean(value, CHOICES[name])
-            raise _refused(name, value, "one of " + ", ".join(CHOICES[name]), near)
+            raise _refused(name, value, did_you_mean(value, CHOICES[name]))
         return text
-    if name.startswith("flag_") or name == "loop":
+    if name not in RANGES:
         switch = {"true": True, "false": False}.get(text, value) if text is not None else value
         if not isinstance(switch, bool):
-            raise _refused(name, value, "true or false")
+            raise _refused(name, value)
         return switch
-    low, high = RANGES[name]
-    allowed = f"{low:g} to {high:g}"
-    if name == "fps":
-        allowed = f'"source" or {allowed}'
-        if text == "source":
-            return "source"
-    if name == "loop_seconds":
-        allowed = f'"best" or {allowed}'
-        if value is None or text in ("best", "none", "null", ""):
-            return None
+    if name == "fps" and text == "source":
+        return "source"
+    if name == "loop_seconds" and (value is None or text in ("best", "none", "null", "")):
+        return None
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
+    low, high = RANGES[name]
     if not low <= number <= high:  # NaN compares false
-        raise _refused(name, value, allowed)
-    if name == "stitching_retargeting_eyes_width":
-        if not number.is_integer():
-            raise _refused(name, value, f"a whole number, {allowed}")
-        return int(number)
-    return number
+        raise _refused(name, value)
+    if name not in _WHOLE:
+        return number
+    if not number.is_integer():
+        raise _refused(name, value)
+    return int(number)
 
 
-def _refused(name: str, value: object, allowed: str, near: str = "") -> ParameterError:
+def _refused(name: str, value: object, near: str = "") -> ParameterError:
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     return ParameterError(
-        f"{name} is {shown}", remedy=f"{near}Allowed: {allowed}.", code="out_of_range"
+        f"{name} is {shown}",
+        remedy=f"{near}Allowed: {allowed_values(name)}.",
+        code="out_of_range",
     )
 
 

@@ -16,6 +16,7 @@ from sunriza_assets.errors import EngineError, FaceError
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.builtin import motion_script
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.processes import ask_module
 
@@ -67,6 +68,17 @@ def test_what_comes_back_is_what_the_engine_made(
     assert (cells.roi, cells.iod, list(cells.cells)) == (wanted.roi, wanted.iod, list(wanted.cells))
     for name, cell in wanted.cells.items():
         np.testing.assert_array_equal(cells.cells[name], cell)
+    assert not list(storage.list("remote/"))
+
+
+def test_a_performance_is_written_over_there(storage: LocalStorage, models_root: Path) -> None:
+    script = motion_script("calm")
+    template = RemoteEngine(serve, storage, "mesh").perform(script)
+    expected = MeshEngine(models_root).perform(script)
+    assert template.source_sha256 == expected.source_sha256
+    assert template.performance == "calm"
+    for name, array in expected.arrays.items():
+        np.testing.assert_allclose(template.arrays[name], array, atol=1e-4)
     assert not list(storage.list("remote/"))
 
 

@@ -1,8 +1,9 @@
 """What a document means, whoever wrote it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -192,3 +193,45 @@ class TestRecord:
         assert len(current.record.published) == REMEMBERED_VERSIONS
         with pytest.raises(ConflictError):
             ownership.claim(current, "run-150", NOW)
+
+
+class TestPerformance:
+    PORTRAIT: ClassVar = {"avatarImageUrl": "p"}
+
+    def test_it_takes_the_place_of_a_clip_and_no_more(self) -> None:
+        without = document(**self.PORTRAIT, training={"performance": "calm"})
+        assert without.performance == "calm"
+        assert without.has_inputs
+        assert without.needs_run
+        both = document(**self.PORTRAIT, training={"performance": "calm", "heroVideoUrl": "v"})
+        assert both.performance is None
+        assert both.inputs == document(**self.PORTRAIT, training={"heroVideoUrl": "v"}).inputs
+
+    @pytest.mark.parametrize("nothing", [{}, {"performance": None}, {"performance": ""}])
+    def test_a_portrait_whose_app_has_said_nothing_more_waits(self, nothing: Any) -> None:
+        waiting = document(**self.PORTRAIT, training=nothing)
+        assert not waiting.has_inputs
+        assert not waiting.needs_run
+        assert "performance" not in waiting.inputs
+
+    @pytest.mark.parametrize("odd", ["no such", 7, ["calm"], {"name": "calm"}, True])
+    def test_what_is_written_there_is_for_the_run_to_refuse(self, odd: Any) -> None:
+        assert document(**self.PORTRAIT, training={"performance": odd}).needs_run
+
+    def test_versions_from_before_there_were_any_hold(self) -> None:
+        """A new kind of input must not render every avatar again."""
+        assert document(**INPUTS).inputs_version == document(**INPUTS).inputs_version
+        plain = document(avatarImageUrl="a", training={"heroVideoUrl": "v"})
+        assert plain.inputs_version == "77951d566a1dc015"
+        changed = document(avatarImageUrl="a", training={"performance": "calm"})
+        other = document(avatarImageUrl="a", training={"performance": "cheerful"})
+        assert len({plain.inputs_version, changed.inputs_version, other.inputs_version}) == 3
+
+    def test_a_run_goes_on_with_the_performance_that_it_claimed(self) -> None:
+        before = document(**self.PORTRAIT, training={"performance": "calm"})
+        claimed = after(before, ownership.claim(before, "run-1", NOW))
+        for change in ({"performance": "cheerful"}, {"heroVideoUrl": "v"}, {"performance": None}):
+            data = merged(claimed.data, {"training": change})
+            during = replace(claimed, data=data)
+            assert during.as_claimed().performance == "calm"
+            assert during.as_claimed().inputs == before.inputs

@@ -137,3 +137,21 @@ def test_a_forecast_is_a_courtesy(
     monkeypatch.setenv("SUNRIZA_PRICE_BOOK", "gold")
     assert expected(home, instance, parameters={"fps": "never"}).to_dict() == usual
     assert "gold" in caplog.text
+
+
+def test_a_performance_is_used_whole_and_costs_no_extraction(
+    home: Home, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_clip = expected(home, instance)
+    inputs = {"training": {"heroVideoUrl": None, "performance": "attentive"}}
+    parameters = {"dynamics": {"basic": {"parameters": {"maxSeconds": 2}}}}
+    document = LocalAvatars(home).merge("ada", {**inputs, **parameters})
+    performed = forecast(instance, document, ASSETS)
+    assert performed.clip_frames == 200
+    assert performed.for_clip(Fraction(8), Fraction(25)) is performed
+    seconds = performed.expected.steps["motion_template"].seconds
+    assert seconds < 0.5 * with_clip.expected.steps["motion_template"].seconds
+    assert not caplog.records
+    odd = LocalAvatars(home).merge("ada", {"training": {"performance": "no such"}})
+    assert forecast(instance, odd, ASSETS).clip_frames > 0
+    assert "no such" in caplog.text

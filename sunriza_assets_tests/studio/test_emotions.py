@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunriza_assets.config import IdleConfig
+from sunriza_assets.config import IDLE_CONFIG
 from sunriza_assets.studio.emotions import EMOTIONS, Emotion, emotion_of
 from sunriza_assets.studio.parameters import CHOICES, RenderParameters
 
@@ -17,7 +17,7 @@ FELT = [emotion for emotion in EMOTIONS.values() if emotion]
 def test_every_emotion_can_be_asked_for() -> None:
     assert get_args(get_type_hints(RenderParameters)["emotion"]) == tuple(EMOTIONS)
     assert CHOICES["emotion"] == tuple(EMOTIONS)
-    description = IdleConfig.model_fields["emotion"].description
+    description = IDLE_CONFIG["emotion"].description
     assert description is not None
     assert all(name in description for name in EMOTIONS)
 

@@ -1,4 +1,4 @@
-"""What every engine promises: extract motion from a clip, render a portrait with it.
+"""What every engine promises: motion from a clip or a script, and a portrait rendered with it.
 
 An engine holds its models and nothing of an avatar, so one instance serves a whole process.
 Rendering is streaming: frames are made when they are asked for and none is kept.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = ["Engine", "Image", "Progress", "Rendering", "VisemeCells", "no_progress"]
 
@@ -86,6 +87,10 @@ class Engine(Protocol):
             MediaError: the clip cannot be decoded.
             FaceError: no face, or none that can be followed.
         """
+        ...
+
+    def perform(self, script: MotionScript) -> MotionTemplate:
+        """The template of a motion script, as if a clip had shown what it says."""
         ...
 
     def render(

@@ -8,7 +8,7 @@ that is decided about it is decided about the open file; nobody can swap it in b
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +38,13 @@ _SUFFIXES: Final = {
 
 
 def take_in(
-    portrait: Path, clip: Path, folder: Path, *, limits: Limits = DEFAULT_LIMITS
-) -> tuple[Path, Path]:
+    portrait: Path, clip: Path | None, folder: Path, *, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Path, Path | None]:
     """Copy a portrait and a clip into a folder; their bytes say what they are, not their names.
 
     Args:
         portrait: a picture.
-        clip: a moving one.
+        clip: a moving one; None where a built-in performance moves the portrait.
         folder: where the copies go, named `portrait` and `clip` with the suffix of their format.
         limits: `file_bytes` is looked at.
 
@@ -56,9 +56,14 @@ def take_in(
             `swapped`: one is where the other should be.
         StoreError: a copy cannot be written.
     """
-    with _Opened(portrait, limits) as first, _Opened(clip, limits) as second:
+    with ExitStack() as opened:
+        first = opened.enter_context(_Opened(portrait, limits))
+        second = None if clip is None else opened.enter_context(_Opened(clip, limits))
         _check_roles(first, second)
-        return first.copy_to(folder / "portrait"), second.copy_to(folder / "clip")
+        return (
+            first.copy_to(folder / "portrait"),
+            None if second is None else second.copy_to(folder / "clip"),
+        )
 
 
 class _Opened:
@@ -167,10 +172,10 @@ def _named(path: Path, problem: OSError | ValueError) -> MediaError:
     return MediaError(f"The file cannot be read: {reason}", where=path, code="unreadable")
 
 
-def _check_roles(portrait: _Opened, clip: _Opened) -> None:
+def _check_roles(portrait: _Opened, clip: _Opened | None) -> None:
     """Refuse what is not a picture and a clip, in this order."""
     is_clip = portrait.kind.medium is Medium.CLIP
-    is_picture = clip.kind.medium is Medium.PICTURE
+    is_picture = clip is not None and clip.kind.medium is Medium.PICTURE
     if is_clip or is_picture:
         found = [
             *(["the portrait is a video"] if is_clip else []),
@@ -178,7 +183,7 @@ def _check_roles(portrait: _Opened, clip: _Opened) -> None:
         ]
         raise MediaError(
             " and ".join(found).capitalize() + ("; did you swap the two?" if is_clip else ""),
-            where=portrait.path if is_clip else clip.path,
+            where=portrait.path if is_clip or clip is None else clip.path,
             remedy="Give a picture as the portrait and a talking clip as the video.",
             code="swapped",
         )
@@ -186,7 +191,7 @@ def _check_roles(portrait: _Opened, clip: _Opened) -> None:
         (portrait, "portrait", Medium.PICTURE, "JPEG, PNG, WebP, AVIF or HEIC"),
         (clip, "clip", Medium.CLIP, "MP4, MOV, WebM or MKV"),
     ):
-        if file.kind.medium is not medium:
+        if file is not None and file.kind.medium is not medium:
             raise MediaError(
                 f"The {role} is a {file.kind.name}",
                 where=file.path,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.motion.mixture import Mixture
 
-__all__ = ["output_frame_count", "resampling"]
+__all__ = ["output_frame_count", "repeating", "resampling"]
 
 
 def output_frame_count(frame_count: int, clip_rate: Fraction, output_rate: Fraction) -> int:
@@ -35,6 +35,22 @@ def resampling(frame_count: int, clip_rate: Fraction, output_rate: Fraction) -> 
     whole = np.array([int(position) for position in positions])
     part = np.array([float(position % 1) for position in positions])
     indices = np.clip(whole[:, None] + np.arange(-1, 3), 0, frame_count - 1)
+    return Mixture(indices.astype(np.intp), _keys_weights(part))
+
+
+def repeating(
+    frame_count: int, clip_rate: Fraction, output_rate: Fraction, *, rounds: int = 1
+) -> Mixture:
+    """The same for motion whose frame after the last is its first, several rounds of it.
+
+    A round gets a whole number of output frames. Where that takes it a little off its duration (at
+    30000/1001 frames a second, say), all of it runs that much faster or slower, never its seam.
+    """
+    count = max(1, round(frame_count * output_rate / clip_rate))
+    positions = [Fraction(k * frame_count, count) for k in range(count)] * rounds
+    whole = np.array([int(position) for position in positions])
+    part = np.array([float(position % 1) for position in positions])
+    indices = (whole[:, None] + np.arange(-1, 3)) % frame_count
     return Mixture(indices.astype(np.intp), _keys_weights(part))
 
 

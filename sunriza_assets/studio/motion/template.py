@@ -83,6 +83,12 @@ class MotionTemplate:
                 raise MediaError(f"Array {name!r} of a motion template has dtype {array.dtype}")
 
     @property
+    def performance(self) -> str | None:
+        """The performance it was written from, whose last frame leads over to its first."""
+        name = self.facts.get("performance")
+        return name if isinstance(name, str) else None
+
+    @property
     def duration_s(self) -> float:
         """Seconds that the frames last."""
         return float(self.frame_count / self.rate)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunriza_assets.studio.motion.resample import output_frame_count, resampling
+from sunriza_assets.studio.motion.resample import output_frame_count, repeating, resampling
 
 NTSC = Fraction(30000, 1001)
 rates = st.sampled_from([Fraction(n) for n in (10, 24, 25, 30, 50, 60)] + [NTSC])
@@ -76,3 +76,17 @@ def test_pictures_stay_pictures() -> None:
 def test_too_few_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="needs 12 frames"):
         resampling(12, Fraction(24), Fraction(24)).apply(np.zeros(11))
+
+
+@given(st.integers(20, 300), rates, rates, st.integers(1, 2))
+def test_a_round_repeats_without_a_seam(
+    count: int, clip: Fraction, output: Fraction, rounds: int
+) -> None:
+    turned = np.cos(2 * np.pi * np.arange(count) / count)
+    curve = repeating(count, clip, output, rounds=rounds).apply(turned)
+    frames = len(curve) // rounds
+    assert frames == max(1, round(count * output / clip))
+    np.testing.assert_array_equal(curve[:frames], curve[-frames:])
+    np.testing.assert_allclose(
+        curve[:frames], np.cos(2 * np.pi * np.arange(frames) / frames), atol=2e-2
+    )

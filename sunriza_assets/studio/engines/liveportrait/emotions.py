@@ -27,12 +27,22 @@ from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.face.topology import LOWER_LIP_ROWS, MOUTH_CORNERS, UPPER_LIP_ROWS
 from sunriza_assets.studio.parameters import RenderParameters
 
-__all__ = ["MOVED", "WornMotion", "expression_offsets", "worn_motion"]
+__all__ = [
+    "BROWS",
+    "MOVED",
+    "RAISED",
+    "SMILE",
+    "SMILES",
+    "Direction",
+    "WornMotion",
+    "expression_offsets",
+    "worn_motion",
+]
 
 Direction = dict[tuple[int, int], float]
 """(keypoint, axis) -> displacement; axes 0 right, 1 down, 2 into the picture."""
 
-_SMILE: Final[Direction] = {
+SMILE: Final[Direction] = {
     (14, 1): -1.0,
     (20, 1): -0.5,
     (17, 1): 0.325,
@@ -43,16 +53,16 @@ _SMILE: Final[Direction] = {
     (16, 1): -0.1375,
 }
 """Corners of the mouth up by one."""
-_RAISED: Final[Direction] = {(1, 1): 1.0, (2, 1): -1.0}
+RAISED: Final[Direction] = {(1, 1): 1.0, (2, 1): -1.0}
 """Brows up by one."""
 _FROWN: Final[Direction] = {(1, 0): 1.0, (2, 0): -1.0, (1, 1): -0.3, (2, 1): 0.3}
 """Brows together by one, and down."""
-_SMILES: Final = (-0.3 * 0.02, 1.3 * 0.02)
+SMILES: Final = (-0.3 * 0.02, 1.3 * 0.02)
 """Least and most that keypoint 14 goes up, canonical units: the slider's range times its step."""
-_BROWS: Final = (-30 * 0.001, 30 * 0.001)
+BROWS: Final = (-30 * 0.001, 30 * 0.001)
 """The same for either direction of the brows."""
 MOVED: Final = tuple(
-    sorted({point for way in (_SMILE, _RAISED, _FROWN) for point, _ in way} | {*LIPS})
+    sorted({point for way in (SMILE, RAISED, _FROWN) for point, _ in way} | {*LIPS})
 )
 """Keypoints whose expression an emotion changes."""
 
@@ -120,9 +130,9 @@ def expression_offsets(portrait: Portrait, emotion: Emotion) -> Tensor:
     lift = emotion.corner_lift(smile) * width / 2 / portrait.iod
     rise = (emotion.inner_brow + emotion.outer_brow) / 2
     exp = (
-        float(np.clip(unit * lift, *_SMILES)) * _along(_SMILE)
-        + float(np.clip(unit * rise, *_BROWS)) * _along(_RAISED)
-        + float(np.clip(unit * emotion.brow_pinch, *_BROWS)) * _along(_FROWN)
+        float(np.clip(unit * lift, *SMILES)) * _along(SMILE)
+        + float(np.clip(unit * rise, *BROWS)) * _along(RAISED)
+        + float(np.clip(unit * emotion.brow_pinch, *BROWS)) * _along(_FROWN)
     )
     across = motion.kp[0, list(LIPS), 0]
     exp[list(LIPS), 0] += (emotion.mouth_width(smile) - 1.0) * (across - across.mean())

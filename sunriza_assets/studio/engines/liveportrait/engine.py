@@ -40,6 +40,7 @@ from sunriza_assets.studio.engines.liveportrait.manifest import NETS
 from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches, within_memory
 from sunriza_assets.studio.engines.liveportrait.modules import Modules, Retargeting
 from sunriza_assets.studio.engines.liveportrait.painter import Painter
+from sunriza_assets.studio.engines.liveportrait.perform import perform_script
 from sunriza_assets.studio.engines.liveportrait.pipeline import ahead
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait, prepare_portrait
 from sunriza_assets.studio.engines.liveportrait.reader import Reader
@@ -50,6 +51,7 @@ from sunriza_assets.studio.engines.liveportrait.visemes import cells_of, viseme_
 from sunriza_assets.studio.engines.liveportrait.weights import sha256_of, weight_path
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = ["LivePortraitEngine"]
 
@@ -151,6 +153,10 @@ class LivePortraitEngine:
         return extract_motion(
             clip, self._faces, self._machine().reader, batch=_MOTION_BATCH, progress=progress
         )
+
+    def perform(self, script: MotionScript) -> MotionTemplate:
+        """The template of a motion script, as if a clip had shown what it says."""
+        return perform_script(script)
 
     def render(
         self, portrait: Image, template: MotionTemplate, parameters: RenderParameters

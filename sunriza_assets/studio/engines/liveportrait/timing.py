@@ -19,9 +19,8 @@ from sunriza_assets.studio.engines.liveportrait.driving import Ratios
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratios_in
-from sunriza_assets.studio.motion.loop import plan_loop
 from sunriza_assets.studio.motion.mixture import Mixture
-from sunriza_assets.studio.motion.resample import resampling
+from sunriza_assets.studio.motion.repeated import output_frames, template_loop
 from sunriza_assets.studio.motion.smoothing import POSE_FRAMES, smooth
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
@@ -49,6 +48,9 @@ class Timing:
     """Their opening ratios; None where the template has none."""
     reference: Motion
     """(one face) what relative motion is measured from."""
+    is_performed: bool
+    """Whether it was written for no face in particular: `ratios` then tell of lids what `motion`
+    does not."""
     rate: Fraction
     """Frames per second of the idle."""
     facts: dict[str, Any]
@@ -64,22 +66,21 @@ def plan_timing(template: MotionTemplate, parameters: RenderParameters) -> Timin
     motion, ratios = motion_in(template), ratios_in(template)
     rest = template.neutral_frame
     curves = _curves(motion, ratios, rest)
-    curves |= {
-        name: smooth(curves[name], template.rate, frames_at_30=POSE_FRAMES) for name in _POSE
-    }
-    reference = _motion(curves, motion, rest, Mixture.of_frames(np.array([rest])))
+    is_performed = template.performance is not None
+    if is_performed:  # what is written and not measured has no jitter, and its own zero is rest
+        reference = _at_rest()
+    else:
+        curves |= {
+            name: smooth(curves[name], template.rate, frames_at_30=POSE_FRAMES) for name in _POSE
+        }
+        reference = _motion(curves, motion, rest, Mixture.of_frames(np.array([rest])))
     rate = parameters.output_rate(template.rate)
-    mixture = resampling(template.frame_count, template.rate, rate)
+    mixture = output_frames(template, rate, parameters)
     facts: dict[str, Any] = {"neutral_frame": rest}
     if parameters.loop:
         timed = {name: mixture.apply(curve) for name, curve in curves.items()}
         steady = {name: timed[name] for name in _STEADY if name in timed}
-        plan = plan_loop(
-            _features(timed, parameters),
-            rate,
-            loop_seconds=parameters.loop_seconds,
-            steady=steady,
-        )
+        plan = template_loop(template, _features(timed, parameters), rate, parameters, steady)
         mixture = plan.mixture.after(mixture)
         facts["loop"] = plan.facts(rate, steady)
     timed_ratios = None
@@ -89,7 +90,26 @@ def plan_timing(template: MotionTemplate, parameters: RenderParameters) -> Timin
             for name in ("eyes", "lip")
         )
         timed_ratios = Ratios(eyes, lip)
-    return Timing(_motion(curves, motion, rest, mixture), timed_ratios, reference, rate, facts)
+    return Timing(
+        motion=_motion(curves, motion, rest, mixture),
+        ratios=timed_ratios,
+        reference=reference,
+        is_performed=is_performed,
+        rate=rate,
+        facts=facts,
+    )
+
+
+def _at_rest() -> Motion:
+    """One face from which nothing has moved."""
+    nothing = torch.zeros(1, KEYPOINTS, 3)
+    return Motion(
+        scale=torch.ones(1, 1),
+        rotation=torch.eye(3)[None],
+        exp=nothing,
+        t=torch.zeros(1, 3),
+        kp=nothing,
+    )
 
 
 def _curves(motion: Motion, ratios: Ratios | None, rest: int) -> dict[str, NDArray[np.float64]]:

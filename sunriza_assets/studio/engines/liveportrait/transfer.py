@@ -19,6 +19,7 @@ from sunriza_assets.studio.engines.liveportrait.driving import (
 from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
+from sunriza_assets.studio.engines.liveportrait.perform import OPEN_EYES
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.engines.liveportrait.timing import Timing
 from sunriza_assets.studio.engines.mesh.easing import knee
@@ -52,15 +53,22 @@ class Transfer:
     ) -> None:
         x_s = portrait.motion.keypoints
         frames = len(timing.motion)
-        by_ratio = parameters.flag_eye_retargeting and timing.ratios is not None
-        held = (*(LIPS if parameters.lips == "still" else ()), *(EYES if by_ratio else ()))
+        performed = timing.is_performed
+        by_ratio = (parameters.flag_eye_retargeting or performed) and timing.ratios is not None
+        held_eyes = EYES if by_ratio and not performed else ()  # a performance has its gaze there
+        held = (*(LIPS if parameters.lips == "still" else ()), *held_eyes)
         moved = self._moved(portrait, timing, parameters, retargeting, held)
         keypoints, gains = exaggerated(x_s, moved, parameters.driving_multiplier)
         closed = _lips_shut(parameters, portrait.ratios)
         worn = worn_motion(portrait, parameters, retargeting, closed=closed)
         if by_ratio and timing.ratios is not None:
-            wanted = timing.ratios.eyes[:, :1] * (1.0 if worn is None else worn.openness)
-            keypoints = keypoints + eye_offsets(x_s, portrait.ratios, wanted, frames, retargeting)
+            openness = 1.0 if worn is None else worn.openness
+            wanted = openness * timing.ratios.eyes[:, :1]
+            if performed and parameters.animation_region in ("all", "exp", "eyes"):
+                keypoints = keypoints + _lids(portrait, wanted / OPEN_EYES, retargeting)
+            elif not performed:
+                offsets = eye_offsets(x_s, portrait.ratios, wanted, frames, retargeting)
+                keypoints = keypoints + offsets
         if worn is not None:
             keypoints = keypoints + worn.expression + worn.lips
             if not by_ratio:
@@ -141,6 +149,14 @@ def exaggerated(source: Tensor, driving: Tensor, gain: float) -> tuple[Tensor, N
         softened = knee(gain * size, _FREE, _MOST) / np.maximum(size, 1e-9)
         gains = np.clip(softened, 1.0, gain)
     return source + torch.from_numpy(gains).float()[:, None, None] * shift, gains
+
+
+def _lids(portrait: Portrait, openness: Tensor, retargeting: Retargeting) -> Tensor:
+    """(T, 21, 3) what opens a portrait's eyes by (T, 1) over their own opening; nothing at one."""
+    x_s, own = portrait.motion.keypoints, portrait.ratios.eyes.mean(dim=1, keepdim=True)
+    frames = len(openness)
+    moved = eye_offsets(x_s, portrait.ratios, openness * own, frames, retargeting)
+    return moved - eye_offsets(x_s, portrait.ratios, own, 1, retargeting)
 
 
 def _lips_shut(parameters: RenderParameters, ratios: Ratios) -> bool:

@@ -26,7 +26,7 @@ from sunriza_assets.studio.engines.mesh.topology import (
 from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
 from sunriza_assets.studio.parameters import RenderParameters
 
-__all__ = ["WornFace", "worn_face"]
+__all__ = ["WornFace", "emotion_offsets", "worn_face"]
 
 Array = NDArray[np.float64]
 
@@ -91,10 +91,10 @@ def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
     if asked is None:
         return None
     emotion, strength = asked
-    offsets = strength * _offsets(mesh, emotion)
+    offsets = strength * emotion_offsets(mesh, emotion)
     return WornFace(
         offsets=offsets,
-        parting=offsets - strength * _offsets(mesh, replace(emotion, opening=None)),
+        parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
         openness=1.0 + strength * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
         opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
@@ -129,8 +129,8 @@ class _FaceFrame:
         return np.asarray(self.iod * shifts @ np.stack([self.right, self.down]))
 
 
-def _offsets(mesh: Array, emotion: Emotion) -> Array:
-    """(468, 3) what the emotion at full strength adds to the mesh, pixels."""
+def emotion_offsets(mesh: Array, emotion: Emotion) -> Array:
+    """(468, 3) what an emotion at full strength adds to a portrait's mesh (468, 3), pixels."""
     frame = _FaceFrame.of(mesh)
     places = frame.local(mesh)
     shifts = np.full((MESH_POINTS, 2), np.nan)

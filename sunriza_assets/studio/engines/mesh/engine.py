@@ -40,6 +40,7 @@ from sunriza_assets.studio.engines.base import (
     no_progress,
 )
 from sunriza_assets.studio.engines.mesh.motion.extract import extract_motion
+from sunriza_assets.studio.engines.mesh.motion.perform import perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.engines.mesh.motion.transfer import Transfer
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
@@ -49,6 +50,7 @@ from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = ["MeshEngine"]
 
@@ -93,6 +95,10 @@ class MeshEngine:
         return extract_motion(
             clip, self._mesh, engine=self.name, version=self.version, progress=progress
         )
+
+    def perform(self, script: MotionScript) -> MotionTemplate:
+        """The template of a motion script, as if a clip had shown what it says."""
+        return perform_script(script, engine=self.name, version=self.version)
 
     def render(
         self, portrait: Image, template: MotionTemplate, parameters: RenderParameters

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.engines.mesh.motion.closure import SHUT
 from sunriza_assets.studio.engines.mesh.motion.reference import (
     SAME_MOMENT,
     matching_frame,
     relative_to,
 )
 from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
-from sunriza_assets.studio.motion.loop import plan_loop
-from sunriza_assets.studio.motion.resample import resampling
+from sunriza_assets.studio.motion.repeated import output_frames, template_loop
 from sunriza_assets.studio.motion.smoothing import (
     EXPRESSION_FRAMES,
     LID_FRAMES,
@@ -54,8 +54,6 @@ _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[
 """Corners and middle of the lips, chin, brows: what a viewer watches in a face."""
 _SHUT_RANGE: Final = (0.5, 0.9)
 """Least and most that a shut eye is taken to measure."""
-_SHUT_USUALLY: Final = 0.8
-"""What is assumed of a clip without a blink."""
 _BLINK_PROMINENCE: Final = 0.25
 _LONGEST_BLINK_S: Final = 0.4
 """Width of its upper part up to which a peak is a blink, seconds."""
@@ -90,40 +88,39 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     if unlike < SAME_MOMENT and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
-    arrays = _smoothed(arrays, template.rate) | {"mouth_texture": _mouths(arrays)}
+    arrays = dict(arrays) | {"mouth_texture": _mouths(arrays)}
+    if template.performance is None:  # what is written and not measured has no jitter
+        arrays = _smoothed(arrays, template.rate)
     rate = parameters.output_rate(template.rate)
-    mixture = resampling(template.frame_count, template.rate, rate)
+    mixture = output_frames(template, rate, parameters)
     if parameters.loop:
         motion = {name: mixture.apply(arrays[name]) for name in _CURVES}
         steady = {name: motion[name] for name in STEADY}
-        plan = plan_loop(
-            _features(motion, parameters),
-            rate,
-            loop_seconds=parameters.loop_seconds,
-            steady=steady,
-        )
+        plan = template_loop(template, _features(motion, parameters), rate, parameters, steady)
         mixture = plan.mixture.after(mixture)
         facts["loop"] = plan.facts(rate, steady)
     timed = dict(arrays)
     for name in _PER_FRAME:
         if len(arrays[name]):
             timed[name] = mixture.apply(arrays[name])
-    return Timing(timed, rate, _shut_closure(template.arrays["closure"], template.rate), facts)
+    return Timing(timed, rate, _shut_closure(template), facts)
 
 
-def _shut_closure(closure: NDArray[Any], rate: Fraction) -> float:
+def _shut_closure(template: MotionTemplate) -> float:
     """What a shut eye measures in `closure` (T, 2): the depth of the clip's own deepest blink.
 
     Behind glasses, or with narrow eyes, landmarks see even a shut eye half open; on others they
     reach almost one. Only what is brief counts: a squint is none that should close the eyes. Where
     nobody blinks, a wink tells as much.
     """
-    eyes = closure.astype(np.float64)
+    eyes, rate = template.arrays["closure"].astype(np.float64), template.rate
+    if template.performance is not None:
+        return SHUT
     for curves in ([eyes.mean(axis=1)], [eyes[:, 0], eyes[:, 1]]):
         depths = np.concatenate([_brief_depths(curve, rate) for curve in curves])
         if len(depths):
             return float(np.clip(depths.max(), *_SHUT_RANGE))
-    return _SHUT_USUALLY
+    return SHUT
 
 
 def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.easing import rise
 from sunriza_assets.studio.engines.mesh.lips import LipKeeper, lip_gap
 from sunriza_assets.studio.engines.mesh.motion import limits
+from sunriza_assets.studio.engines.mesh.motion.closure import true_closure
 from sunriza_assets.studio.engines.mesh.motion.heads import plan_heads
 from sunriza_assets.studio.engines.mesh.motion.timing import Timing
 from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
@@ -44,13 +45,6 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _RINGS_FOLLOW: Final = (0.25, 0.6)
 """How much of their expression the first and the second ring around an eye keep."""
-_MEASURED_CLOSURE: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
-_TRUE_CLOSURE: Final = (0.0, 0.19, 0.44, 0.72, 0.94, 1.0)
-"""Landmarks follow a falling lid late and then jump: what they measure, as a share of what they
-measure of a shut eye, and what it stands for. Judged on frames of clips, and on drawn lids measured
-again."""
-_WIDENING: Final = 1.5
-"""The same for eyes opened wider than usual."""
 _OUTLINE_FOLLOWS: Final = (0.4, 0.6, 0.8)
 """How much of their expression the outline of the face and the two rings inside it keep above the
 mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
@@ -219,8 +213,7 @@ def _closures(rig: PortraitRig, timing: Timing, gain: float, parameters: RenderP
     if parameters.flag_eye_retargeting or not parameters.flag_relative:
         theirs = eye_apertures(arrays["neutral"]) * (1.0 - raw)
         raw = 1.0 - theirs / np.maximum(eye_apertures(rig.landmarks), 1e-3)
-    shut = np.interp(raw / timing.shut, _MEASURED_CLOSURE, _TRUE_CLOSURE)
-    return np.asarray(np.clip(gain * (shut + _WIDENING * np.minimum(raw, 0.0)), WIDEST, 1.0))
+    return np.asarray(np.clip(gain * true_closure(raw, timing.shut), WIDEST, 1.0))
 
 
 def _closed_share(rig: PortraitRig, neutral: Array, parameters: RenderParameters) -> Array:
