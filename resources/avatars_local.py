@@ -131,6 +131,7 @@ class LocalAvatars(OwnedAvatars):
             path = self._record_path(avatar_id)
             if path.is_file() and not self._record(avatar_id).purging:
                 raise not_retired(avatar_id)
+            self._waiting.remove(avatar_id)
             with store_errors("delete", path):
                 path.unlink(missing_ok=True)
                 self._mark_path(avatar_id).unlink(missing_ok=True)
