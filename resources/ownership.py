@@ -16,7 +16,17 @@ from resources.instants import as_instant, epoch_ms
 from resources.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
 from sunriza_assets.errors import ConflictError
 
-__all__ = ["Step", "applied", "claim", "fail", "has_failed", "progress", "publish", "settle"]
+__all__ = [
+    "Step",
+    "applied",
+    "claim",
+    "confirm",
+    "fail",
+    "has_failed",
+    "progress",
+    "publish",
+    "settle",
+]
 
 # Everything a publication may bring. What the next one does not bring must go, or a document would
 # show the chunks of one version beside the idle of another.
@@ -155,6 +165,45 @@ def publish(
         published=(*record.published, made)[-REMEMBERED_VERSIONS:],
         created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
+    return _ready(document, new, now, parameters, overridden)
+
+
+def confirm(
+    document: AvatarDocument,
+    run_id: str,
+    now: datetime,
+    *,
+    version: str,
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+) -> Step | None:
+    """End a run whose results are those that are in place already; None when it has ended so.
+
+    The publication stays that of the run which made it, and answers to this run's inputs, too.
+
+    Raises:
+        ConflictError: the run does not own the avatar, or something else is in place.
+    """
+    record, current = document.record, document.record.current
+    in_place = current is not None and current.version == version
+    if in_place and (record.run_id, record.state) == (run_id, "ready"):
+        return settle(document, now)  # this is said again, because its answer was lost
+    if current is None or not in_place or (record.run_id, record.state) != (run_id, "generating"):
+        raise _superseded(document, run_id)
+    answers = replace(current, inputs_version=record.inputs_version or "")
+    new = replace(record, state="ready", published=(*record.published[:-1], answers))
+    return _ready(document, new, now, parameters, overridden)
+
+
+def _ready(
+    document: AvatarDocument,
+    new: RunRecord,
+    now: datetime,
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+) -> Step:
+    """Show a publication that is in place."""
+    record = document.record
     shown = shows(new)
     if document.status == "pending":
         del shown["status"]
@@ -168,7 +217,7 @@ def publish(
     after = applied(document, Step(new, shown, drop, now), document.update_time)
     if document.inputs_version == record.inputs_version:
         # What the run was made from has another name now: its effective parameters are wishes.
-        renamed = replace(made, inputs_version=after.inputs_version)
+        renamed = replace(new.published[-1], inputs_version=after.inputs_version)
         new = replace(
             new,
             inputs_version=after.inputs_version,

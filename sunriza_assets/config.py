@@ -37,7 +37,9 @@ class TemplateConfig(_Layer):
         None,
         description="auto, mesh or liveportrait; auto takes the best there is.",
     )
-    force: bool = Field(False, description="Extract again even if the template is cached.")
+    force: bool = Field(
+        False, description="Make everything anew in this run, whatever is unchanged."
+    )
 
 
 class IdleConfig(_Layer):

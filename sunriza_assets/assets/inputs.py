@@ -10,6 +10,7 @@ from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.told import clip_facts, data_version, previewed
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import TrimConfig
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.partitions import AVATARS
@@ -26,7 +27,7 @@ MAX_CLIP_BYTES: Final = 50_000_000
     group_name=tags.GROUP_INPUTS,
     kinds={"image"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["hero_image"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -38,11 +39,14 @@ def hero_image(
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
     with avatar_step(context, stores, board) as step:
-        with step.watch.stage("load"):
-            from sunriza_assets.studio.media.picture import read_picture
         url = step.document.hero_image_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)
+        kept = step.unchanged({"picture": file}, models=engines.face_identity)
+        if kept is not None:
+            return kept
+        with step.watch.stage("load"):
+            from sunriza_assets.studio.media.picture import read_picture
         with step.watch.stage("decode"):
             picture = read_picture(file)
         with step.watch.stage("detect"):
@@ -64,7 +68,7 @@ def hero_image(
     group_name=tags.GROUP_INPUTS,
     kinds={"video"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["hero_video"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -73,12 +77,15 @@ def hero_video(
 ) -> dg.MaterializeResult[Path]:
     """The talking clip as it was uploaded, seen to be a video this system can read."""
     with avatar_step(context, stores, board) as step:
-        from sunriza_assets.studio.media.info import VideoInfo
-        from sunriza_assets.studio.media.probe import probe
-
         url = step.document.hero_video_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
+        kept = step.unchanged({"clip": file})
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.info import VideoInfo
+        from sunriza_assets.studio.media.probe import probe
+
         with step.watch.stage("probe"):
             info = probe(file)
         if not isinstance(info, VideoInfo):
@@ -97,7 +104,7 @@ def hero_video(
     group_name=tags.GROUP_INPUTS,
     kinds={"video", "ffmpeg"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["trimmed_video"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -112,11 +119,14 @@ def trimmed_video(
 
     Everything after this asset may count frames: frame i is at i / rate.
     """
-    from sunriza_assets.studio.media.frames import read_frames
-    from sunriza_assets.studio.media.trim import trim
-
     with avatar_step(context, stores, board) as step:
         parameters = resolve(step.document.wishes, config.said())
+        kept = step.unchanged({"hero_video": hero_video}, max_seconds=parameters.max_seconds)
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.frames import read_frames
+        from sunriza_assets.studio.media.trim import trim
+
         clip = step.folder / "trimmed.mp4"
         with step.watch.stage("trim"):
             info = trim(

@@ -12,10 +12,11 @@ from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step, counted
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import IdleConfig, TemplateConfig
 from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.studio.parameters import RenderParameters, overridden, resolve
+from sunriza_assets.studio.parameters import RenderParameters, resolve
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Rendering
@@ -29,7 +30,7 @@ __all__ = ["idle_video", "motion_template"]
     group_name=tags.GROUP_MOTION,
     kinds={"numpy", "onnx"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["motion_template"],
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
@@ -59,9 +60,12 @@ def motion_template(
             identity = choice.engine.extraction_identity()
         step.works_with(choice.engine)
         key = template_key(sha256_of(trimmed_video), identity)
+        kept = step.unchanged({"trimmed_video": trimmed_video}, template=key)
+        if kept is not None:
+            return kept
         cache = templates.cache
         with cache.claimed(key):
-            template = None if config.force else cache.get(key)
+            template = None if step.forced else cache.get(key)
             if template is not None:
                 step.watch.cache_hit(cache.seconds(key))
             else:
@@ -94,7 +98,7 @@ def motion_template(
     group_name=tags.GROUP_MOTION,
     kinds={"video", "onnx"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["idle_video"],
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
@@ -113,21 +117,30 @@ def idle_video(
     Everything downstream reads its parameters from idle.json, so a run of a single asset can never
     mix two sets.
     """
-    from sunriza_assets.studio.media.encode import idle_writer
-    from sunriza_assets.studio.media.frames import read_frames
-    from sunriza_assets.studio.media.grain import as_little_as_will_do
-    from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
 
     with avatar_step(context, stores, board) as step:
         parameters = resolve(step.document.wishes, config.said())
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
-            portrait = read_picture(hero_image)
         step.works_on(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
+        kept = step.unchanged(
+            {"hero_image": hero_image, "motion_template": motion_template},
+            parameters=parameters.to_dict(),
+            engine=engines.identity(choice.engine),
+        )
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.encode import idle_writer
+        from sunriza_assets.studio.media.frames import read_frames
+        from sunriza_assets.studio.media.grain import as_little_as_will_do
+        from sunriza_assets.studio.media.picture import read_picture
+
+        with step.watch.stage("decode"):
+            portrait = read_picture(hero_image)
         folder = step.folder / "idle"
         folder.mkdir()
         video = folder / "idle.mp4"
@@ -149,7 +162,6 @@ def idle_video(
             "engine": choice.engine.name,
             "engine_version": choice.engine.version,
             "parameters": parameters.to_dict(),
-            "overridden": overridden(step.document.wishes, parameters),
             "size": list(rendering.size),
             "rate": [rendering.rate.numerator, rendering.rate.denominator],
             "frame_count": rendering.frame_count,

@@ -9,6 +9,7 @@ from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.assets.told import data_version
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.partitions import AVATARS
 
 __all__ = ["preview_page"]
@@ -31,7 +32,7 @@ _TIMED = (
     group_name=tags.GROUP_PUBLISHED,
     kinds={"html"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["preview_page"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
     # After publishing: no fault of a preview may keep an avatar from its app.

@@ -19,7 +19,7 @@ __all__ = ["render", "render_avatars", "result_folders", "results_table"]
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--only", multiple=True, metavar="ASSET", help="Materialize only this asset.")
 @settings_option
-@click.option("--force", is_flag=True, help="Extract the motion again even if it is cached.")
+@click.option("--force", is_flag=True, help="Make everything anew, whatever is unchanged.")
 @as_json
 def render(
     ids: tuple[str, ...],

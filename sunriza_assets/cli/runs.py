@@ -10,6 +10,7 @@ from dagster._core.events import RunFailureReason
 
 from resources.forecast import forecast
 from resources.process_names import this_process
+from resources.reuse import REUSED_FROM
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.config import launchpad_config
@@ -19,6 +20,7 @@ from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
+from sunriza_assets.tags import FORCE_TAG
 
 __all__ = ["AvatarRuns"]
 
@@ -73,7 +75,7 @@ class AvatarRuns:
         Args:
             only: assets to materialize; all when empty.
             parameters: canonical parameters of the launchpad layer.
-            force: extract the motion again even if it is cached.
+            force: make everything anew, whatever is unchanged or cached.
             tags: tags of the run, beside the job's own.
 
         Returns:
@@ -108,7 +110,12 @@ class AvatarRuns:
                 run_config={**config, **_QUIET},
                 instance=self._instance,
                 partition_key=avatar_id,
-                tags={**(tags or {}), **_NOT_RETRIED, PROCESS_TAG: this_process()},
+                tags={
+                    **(tags or {}),
+                    **({FORCE_TAG: "true"} if force else {}),
+                    **_NOT_RETRIED,
+                    PROCESS_TAG: this_process(),
+                },
                 asset_selection=[dg.AssetKey(name) for name in only] or None,
                 raise_on_error=False,
             )
@@ -148,7 +155,7 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         urls = metadata.pop("files", [])
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),
-            "cache": metadata.get("cache"),
+            "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
             "files": [_as_path(url) for url in urls],
             "metadata": {name: value for name, value in metadata.items() if name != "preview"},
         }

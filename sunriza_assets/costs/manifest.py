@@ -114,6 +114,9 @@ class Manifest:
     """Every asset in order of making, the publishing one last."""
     models: Sequence[ModelFact] = ()
     """Models that took part."""
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that were asked for, all of them, resolved; `parameters` may be gentler, where the
+    idle could not be encoded otherwise. Empty where a run of some assets alone published."""
 
     @property
     def own_steps(self) -> list[ManifestStep]:
@@ -164,6 +167,7 @@ class Manifest:
             "engine": {"name": self.engine, "version": self.engine_version},
             "devices": self.devices,
             "parameters": dict(self.parameters),
+            "requested": dict(self.requested),
             "models": [
                 {"name": model.name, "sha256": model.sha256, "licence": model.licence}
                 for model in self.models
@@ -272,6 +276,7 @@ def _parsed(content: bytes) -> Manifest:
             ModelFact(str(item["name"]), str(item["sha256"]), str(item["licence"]))
             for item in raw["models"]
         ],
+        requested=dict(raw.get("requested", {})),
     )
 
 

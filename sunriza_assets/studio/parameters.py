@@ -14,7 +14,15 @@ from typing import Any, Final, Literal
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.studio.emotions import EMOTIONS
 
-__all__ = ["DEFAULTS", "RenderParameters", "camel_name", "canonical", "overridden", "resolve"]
+__all__ = [
+    "DEFAULTS",
+    "STILL_PARAMETERS",
+    "RenderParameters",
+    "camel_name",
+    "canonical",
+    "overridden",
+    "resolve",
+]
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 Feeling = Literal["neutral", "happy", "sad", "angry", "surprised", "fearful", "disgusted"]
@@ -229,5 +237,20 @@ def _refused(name: str, value: object, allowed: str) -> ParameterError:
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     return ParameterError(f"{name} is {shown}", remedy=f"Allowed: {allowed}.", code="out_of_range")
 
+
+STILL_PARAMETERS: Final = frozenset(
+    {
+        "stitching_retargeting_eyes_width",
+        "flag_stitching",
+        "flag_pasteback",
+        "flag_do_crop",
+        "flag_lip_zero",
+        "flag_normalize_lip",
+        "emotion",
+        "emotion_strength",
+        "denoise",
+    }
+)
+"""What the picture at rest depends on, and so the viseme cells; all else is about motion."""
 
 DEFAULTS: Final = RenderParameters()
