@@ -1,10 +1,12 @@
 """A page of its own for every avatar: the idle, the visemes over it, what it took and cost."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import dagster as dg
 
 from resources.services import ProgressBoard, Stores
+from resources.stores import open_stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
@@ -50,23 +52,42 @@ def preview_page(
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 
+    In a local store it links to the files of the avatar's other assets, which lie beside it; in a
+    bucket, whose addresses are not paths, it holds them itself.
     It does with the files what the app does, so it is the quickest proof that they fit.
     """
-    from sunriza_assets.studio.overlay.player import write_player
-
     with avatar_step(context, stores, board) as step:
-        sheet = IdleSheet.beside(idle_video).content
-        page = step.folder / "preview.html"
+        files = {
+            "idle": idle_video / "idle.mp4",
+            "atlas": atlas / "atlas.jpg",
+            "clip": trimmed_video,
+        }
+        links = {} if open_stores().shared else {name: _beside(at) for name, at in files.items()}
         name = step.document.data.get("name")
+        title = name if isinstance(name, str) and name else step.avatar_id
+        sheet = IdleSheet.beside(idle_video).content
+        kept = step.unchanged(
+            {**files, "index": atlas / "atlas.json", "mask": mask, "roi": roi},
+            title=title, links=links, parameters=sheet["parameters"],
+        )  # fmt: skip
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.player import CLIP_BYTES, write_player
+
+        page = step.folder / "preview.html"
+        # A page that holds its files is exported with a small copy of a large clip; encoding one
+        # for every run is not worth the wait.
+        has_clip = bool(links) or trimmed_video.stat().st_size <= CLIP_BYTES
         with step.watch.stage("write"):
             size = write_player(
                 page,
-                title=name if isinstance(name, str) and name else step.avatar_id,
+                title=title,
                 idle=idle_video / "idle.mp4",
                 atlas=atlas,
                 mask=mask,
                 roi=roi,
-                clip=trimmed_video,
+                clip=trimmed_video if has_clip else None,
+                links=links,
                 tables={
                     "Made with": {**sheet["parameters"], "engine": sheet["engine"]},
                     "Seconds": _summed(_told(context, step.avatar_id, "wall_s"), 2),
@@ -74,6 +95,11 @@ def preview_page(
                 },
             )
         return step.result(page, version=data_version(page), metadata={"page_bytes": size})
+
+
+def _beside(file: Path) -> str:
+    """Where a file of another asset of this avatar lies, seen from the page's own folder."""
+    return f"../../{'/'.join(quote(part) for part in file.parts[-3:])}"
 
 
 def _summed(figures: dict[str, float], digits: int) -> dict[str, str]:
