@@ -305,9 +305,9 @@ def said_in(run: dg.DagsterRun) -> dict[str, Any]:
 
 
 def _configs(run: dg.DagsterRun) -> list[Mapping[str, Any]]:
-    ops: Mapping[str, Any] = run.run_config.get("ops") or {}
-    configs = [(op or {}).get("config") for op in ops.values()]
-    return [config or {} for config in configs]
+    config: Mapping[str, Any] = run.run_config
+    ops: Mapping[str, Any] = config.get("ops") or {}
+    return [(op or {}).get("config") or {} for op in ops.values()]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from resources.services import Engines, ProgressBoard, Stores
 from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
-from sunriza_assets.assets.told import clip_facts, data_version, previewed
+from sunriza_assets.assets.told import clip_facts, data_version, previewed, shown_numbers
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import TrimConfig
 from sunriza_assets.errors import MediaError, StoreError
@@ -124,7 +124,7 @@ def trimmed_video(
         kept = step.unchanged({"hero_video": hero_video}, max_seconds=parameters.max_seconds)
         if kept is not None:
             return kept
-        from sunriza_assets.studio.media.frames import read_frames
+        from sunriza_assets.studio.media.frames import read_some
         from sunriza_assets.studio.media.trim import trim
 
         clip = step.folder / "trimmed.mp4"
@@ -134,7 +134,7 @@ def trimmed_video(
             )
         step.works_on(frames=info.frame_count, rate=info.rate)
         with step.watch.stage("preview"):
-            preview = previewed(read_frames(clip), count=info.frame_count)
+            preview = previewed(read_some(clip, shown_numbers(info.frame_count)))
         return step.result(
             clip,
             version=data_version(clip),

@@ -1,7 +1,7 @@
 """Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from resources.engines import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step, counted
-from sunriza_assets.assets.told import data_version, previewed, sha256_of
+from sunriza_assets.assets.told import data_version, previewed, sha256_of, shown_numbers
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import IdleConfig, TemplateConfig
 from sunriza_assets.errors import EngineError
@@ -19,7 +19,7 @@ from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.engines.base import Rendering
+    from sunriza_assets.studio.engines.base import Image, Rendering
     from sunriza_assets.studio.media.encode import VideoWriter
 
 __all__ = ["idle_video", "motion_template"]
@@ -134,9 +134,9 @@ def idle_video(
         )
         if kept is not None:
             return kept
-        from sunriza_assets.studio.media.encode import idle_writer
-        from sunriza_assets.studio.media.frames import read_frames
+        from sunriza_assets.studio.media.frames import read_some
         from sunriza_assets.studio.media.grain import as_little_as_will_do
+        from sunriza_assets.studio.media.idle import write_idle
         from sunriza_assets.studio.media.picture import read_picture
 
         with step.watch.stage("decode"):
@@ -148,10 +148,13 @@ def idle_video(
         def make(parameters: RenderParameters) -> "tuple[Rendering, VideoWriter]":
             with step.watch.stage("plan", gpu=True):
                 rendering = choice.engine.render(portrait, template, parameters)
-            frames = step.watch.iterate("render", rendering.frames(), gpu=True)
-            with step.watch.stage("encode"), idle_writer(video, rate=rendering.rate) as writer:
-                for frame in counted(frames, rendering.frame_count, step.progress):
-                    writer.write(frame)
+
+            def frames() -> "Iterator[Image]":
+                made = step.watch.iterate("render", rendering.frames(), gpu=True)
+                return counted(made, rendering.frame_count, step.progress)
+
+            with step.watch.stage("encode"):
+                writer = write_idle(frames, video, rate=rendering.rate, loops=parameters.loop)
             return rendering, writer
 
         (rendering, writer), parameters = as_little_as_will_do(
@@ -171,7 +174,7 @@ def idle_video(
         }
         (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
         with step.watch.stage("preview"):
-            preview = previewed(read_frames(video), count=info.frame_count)
+            preview = previewed(read_some(video, shown_numbers(info.frame_count)))
         return step.result(
             folder,
             version=data_version(video, folder / "idle.json"),

@@ -91,7 +91,7 @@ def atlas(
         return step.result(
             folder,
             version=data_version(folder / "atlas.jpg", folder / "atlas.json"),
-            preview=previewed(visemes.cells.values(), every=True, columns=4),
+            preview=previewed(visemes.cells.values(), columns=4),
             metadata={
                 "visemes": len(visemes.cells),
                 "cell_width": visemes.roi.w,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import Image
     from sunriza_assets.studio.media.info import VideoInfo
 
-__all__ = ["clip_facts", "data_version", "previewed", "sha256_of"]
+__all__ = ["clip_facts", "data_version", "previewed", "sha256_of", "shown_numbers"]
 
 PREVIEW_CELLS: Final = 8
 PREVIEW_WIDTH: Final = 160
@@ -47,23 +47,17 @@ def clip_facts(info: "VideoInfo") -> dict[str, Any]:
     }
 
 
-def previewed(
-    frames: Iterable["Image"],
-    *,
-    count: int = 1,
-    every: bool = False,
-    columns: int = PREVIEW_CELLS // 2,
-) -> dg.MarkdownMetadataValue:
-    """A contact sheet of evenly spread frames, inline for the Dagster UI.
+def shown_numbers(frame_count: int) -> set[int]:
+    """Numbers of the evenly spread frames that a clip's preview shows."""
+    last = frame_count - 1
+    return {round(i * last / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
 
-    Args:
-        frames: a stream; only the frames shown are kept.
-        count: how many the stream has.
-        every: show them all.
-    """
+
+def previewed(
+    pictures: Iterable["Image"], *, columns: int = PREVIEW_CELLS // 2
+) -> dg.MarkdownMetadataValue:
+    """A contact sheet of pictures, inline for the Dagster UI."""
     from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
 
-    shown = {round(i * (count - 1) / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
-    chosen = [frame for index, frame in enumerate(frames) if every or index in shown]
-    sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
+    sheet = contact_sheet(pictures, columns=columns, cell_width=PREVIEW_WIDTH)
     return dg.MetadataValue.md(f"![preview]({webp_data_uri(sheet)})")

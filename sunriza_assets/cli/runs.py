@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
@@ -13,6 +12,7 @@ from resources.process_names import this_process
 from resources.reuse import REUSED_FROM
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
+from sunriza_assets.cli.options import as_path
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError
@@ -156,16 +156,10 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),
             "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
-            "files": [_as_path(url) for url in urls],
+            "files": [as_path(url) for url in urls],
             "metadata": {name: value for name, value in metadata.items() if name != "preview"},
         }
     return found
-
-
-def _as_path(url: str) -> str:
-    """A file URI as the path that a shell takes; other addresses stay."""
-    parts = urlsplit(url)
-    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def _plain(value: dg.MetadataValue[Any]) -> Any:
