@@ -9,6 +9,7 @@ from resources.services import Engines, ProgressBoard, Stores
 from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
+from sunriza_assets.assets.portraits import read_portrait
 from sunriza_assets.assets.told import clip_facts, data_version, previewed, shown_numbers
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import TrimConfig
@@ -45,10 +46,8 @@ def hero_image(
         kept = step.unchanged({"picture": file}, models=engines.face_identity)
         if kept is not None:
             return kept
-        with step.watch.stage("load"):
-            from sunriza_assets.studio.media.picture import read_picture
         with step.watch.stage("decode"):
-            picture = read_picture(file)
+            picture = read_portrait(file)
         with step.watch.stage("detect"):
             face = engines.faces.portrait(picture)
         return step.result(

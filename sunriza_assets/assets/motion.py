@@ -11,6 +11,7 @@ from resources.engines import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step, counted
+from sunriza_assets.assets.portraits import read_portrait
 from sunriza_assets.assets.told import data_version, previewed, sha256_of, shown_numbers
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import IdleConfig, TemplateConfig
@@ -137,10 +138,9 @@ def idle_video(
         from sunriza_assets.studio.media.frames import read_some
         from sunriza_assets.studio.media.grain import as_little_as_will_do
         from sunriza_assets.studio.media.idle import write_idle
-        from sunriza_assets.studio.media.picture import read_picture
 
         with step.watch.stage("decode"):
-            portrait = read_picture(hero_image)
+            portrait = read_portrait(hero_image)
         folder = step.folder / "idle"
         folder.mkdir()
         video = folder / "idle.mp4"

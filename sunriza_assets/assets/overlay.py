@@ -15,6 +15,7 @@ import dagster as dg
 from resources.services import Engines, ProgressBoard, Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
+from sunriza_assets.assets.portraits import read_portrait
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.partitions import AVATARS
@@ -202,7 +203,6 @@ def _unchanged(
 
 def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -> "VisemeCells":
     """The viseme cells of this portrait; one process renders them once for all three assets."""
-    from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.parameters import RenderParameters
 
     sheet = IdleSheet.beside(idle_video)
@@ -214,7 +214,7 @@ def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -
     with step.watch.stage("visemes", gpu=True):
         if key not in _last_visemes:
             _last_visemes.clear()  # one avatar's worth, or a long-lived worker would grow
-            _last_visemes[key] = engine.visemes(read_picture(hero_image), parameters)
+            _last_visemes[key] = engine.visemes(read_portrait(hero_image), parameters)
         return _last_visemes[key]
 
 

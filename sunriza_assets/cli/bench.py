@@ -25,6 +25,16 @@ def mesh(as_json: bool) -> None:
 
 
 @bench.command()
+@as_json
+def rerender(as_json: bool) -> None:
+    """Seconds of a cold render, of one with another gain, and of the same command again."""
+    from resources.home import Home
+    from sunriza_assets.cli.bench_rerender import measure
+
+    _show(measure(Home.from_environment().models), as_json)
+
+
+@bench.command()
 @click.option("--device", help="cpu or cuda; by default a CUDA device where there is one.")
 @click.option("--baseline", is_flag=True, help="Measure the plain frame-by-frame loop beside it.")
 @click.option("--batch", type=click.IntRange(1, 64), help="Frames at once.")
