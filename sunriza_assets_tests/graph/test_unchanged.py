@@ -11,6 +11,7 @@ from PIL import Image
 
 from resources.avatars_local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.cli.page import export_page
 from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.manifest import Manifest
 from sunriza_assets.operations import up_to_date
@@ -254,6 +255,22 @@ def test_what_is_in_place_is_known_without_a_run(
     assert publication_for(name, SHORT) is not None
     LocalAvatars(installation.home).merge(name, {"dynamics": {"basic": {"status": "pending"}}})
     assert publication_for(name, SHORT) is None, "somebody waits for a run"
+
+
+def test_a_page_links_to_its_files_and_one_that_travels_holds_them(
+    installation: Installation, ada: dict[str, Any], tmp_path: Path
+) -> None:
+    (page,) = ada["assets"]["preview_page"]["files"]
+    text = Path(page).read_text("utf-8")
+    assert "data:video" not in text
+    avatar = json.loads(text.partition('id="avatar">')[2].partition("</script>")[0])
+    for name in ("idle", "clip", "atlasImage"):
+        assert (Path(page).parent / avatar[name]).resolve().is_file(), name
+    size = export_page("ada", tmp_path / "ada.html")
+    exported = (tmp_path / "ada.html").read_text("utf-8")
+    assert (tmp_path / "ada.html").stat().st_size == size
+    assert exported.count("data:video/mp4;base64,") == 2
+    assert "../" not in exported.partition('id="avatar">')[2].partition("</script>")[0]
 
 
 @pytest.mark.slow
