@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-__all__ = ["measure"]
+__all__ = ["machine", "measure"]
 
 SIZE: Final = (480, 720)
 """Width and height of portrait and clip, pixels."""
@@ -72,7 +72,7 @@ def measure(models: Path) -> dict[str, Any]:
         }
     cold = spent["cold"]
     return {
-        "machine": _machine(),
+        "machine": machine(),
         "clip": f"{SECONDS} s at {SIZE[0]}x{SIZE[1]}",
         **{said: one.to_dict() for said, one in spent.items()},
         "ratios": {
@@ -139,7 +139,7 @@ def _sample(folder: Path, models: Path) -> tuple[Path, Path]:
     return portrait, clip
 
 
-def _machine() -> str:
+def machine() -> str:
     """Processor, cores and how busy they were."""
     from sunriza_assets.costs.devices import core_count, cpu
 
