@@ -194,6 +194,28 @@ class AvatarStore(Protocol):
         """
         ...
 
+    def confirm(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        version: str,
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """End a run that has made just what is published already: status `ready`, nothing new.
+
+        Args:
+            version: the publication that is in place.
+            parameters: see `publish`.
+            overridden: see `publish`.
+
+        Raises:
+            ConflictError: the run no longer owns the avatar, or another publication is in place;
+                nothing was written.
+        """
+        ...
+
     def fail(
         self,
         avatar_id: str,

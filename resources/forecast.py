@@ -43,7 +43,9 @@ MOST_BEHIND: Final = 2_000
 """Events that a run reads for its forecast; a ledger that lags more is for the reports to fill."""
 _LATEST: Final = 60
 """Newest steps of each asset that stand in for a ledger that lags."""
-_CACHED: Final = frozenset({"motion_template"})
+_OF_THE_CLIP: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
+"""What is not made again where the clip is the same."""
+_OF_THE_PORTRAIT: Final = frozenset({"hero_image"})
 _FAR_AWAY: Final = ("liveportrait", Device("Tesla T4", "cuda"))
 """What is rented when nothing has worked there yet."""
 _MAX_CLIP_BYTES: Final = 50_000_000
@@ -144,11 +146,15 @@ def forecast(
     except SunrizaError as error:
         _log.warning("%s: a forecast lacks something: %s", document.avatar_id, error)
     is_cached = clip.is_performed or (clip.extracted_by == engine and not force)
+    former = document.record.inputs.get("image") if document.record.current else None
+    same_portrait = former is not None and former == document.inputs["image"] and not force
     max_seconds = Fraction(parameters.max_seconds)
     if clip.is_performed:
         max_seconds = clip.seconds  # it is used whole
     frames = _frames(clip.seconds, clip.rate, max_seconds)
-    cached = _CACHED if is_cached else frozenset[str]()
+    cached = (_OF_THE_CLIP if is_cached else frozenset[str]()) | (
+        _OF_THE_PORTRAIT if same_portrait else frozenset[str]()
+    )
     question = _Question(assets, recent, book, engine, device, cached, _slowness(recent))
     return Forecast(question.answer(frames), frames, max_seconds, question)
 

@@ -1,12 +1,8 @@
 """The media IO manager: an asset's value is a path, its content lies in the media storage.
 
-    pipeline/<avatarId>/<asset>/<runId>/<file>        what one run made
-    pipeline/<avatarId>/<asset>/<runId>/files.json    written last: the names and checksums
-    pipeline/<avatarId>/<asset>/current.json          the run whose files count
-
-A run reads what it has itself made and otherwise what is current, so two runs for one avatar never
-mix, and a process killed at any line leaves the former version in place. One path may be a file or
-a folder of files.
+`pipeline_files` says under which names. A run reads what it has itself made or found unchanged, and
+otherwise what is current, so two runs for one avatar never mix, and a process killed at any line
+leaves the former version in place. One path may be a file or a folder of files.
 
 Fetching and storing are part of the step: both are timed with the step's own stopwatch, which stops
 when the result is stored, and the record is laid down here.
@@ -23,13 +19,15 @@ import dagster as dg
 from resources.home import Home
 from resources.logged_urls import logged_url
 from resources.media_server import link
+from resources.pipeline_files import current_run, listing_of, pipeline_folder, stored_files
+from resources.reuse import REUSED_FROM, source_run
 from resources.scratch import discard, new_folder
 from resources.step_watch import priced, step_watch, stop_step
 from resources.storage import MediaStorage, StoredObject
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import StoreError
 
-__all__ = ["MediaIOManager", "run_behind", "stored_files"]
+__all__ = ["MediaIOManager", "run_behind"]
 
 
 class MediaIOManager(dg.IOManager):
@@ -42,9 +40,13 @@ class MediaIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Path) -> None:
         """Store a file or a folder of files and make it current; with that the step is over.
 
+        A result that was found unchanged is stored already.
+
         Raises:
             Failure: the storage refuses it (a full disk, too).
         """
+        if REUSED_FROM in (context.output_metadata or {}):
+            return
         step = context.step_context
         watch = step_watch(step.instance, step.run_id, step.step.key)
         try:
@@ -84,7 +86,7 @@ class MediaIOManager(dg.IOManager):
         """The local path, and how many bytes lie there."""
         names = self._names(context, _folder(context))
         paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
-        listing = self._read_json(f"{names[0].rpartition('/')[0]}/files.json") or {}
+        listing = listing_of(self._storage, names[0].rpartition("/")[0], self._home) or {}
         path = paths[0].parent if listing.get("kind") == "folder" else paths[0]
         return path, sum(file.stat().st_size for file in paths)
 
@@ -101,13 +103,13 @@ class MediaIOManager(dg.IOManager):
             ],
         }
         self._put_json(listing, f"{version}/files.json")
-        before = self._current(folder)
+        before = current_run(self._storage, folder, self._home)
         self._put_json({"run": run_id}, f"{folder}/current.json")
         self._forget(folder, keep={run_id, before})
         return stored
 
     def _names(self, context: dg.InputContext, folder: str) -> list[str]:
-        names = stored_files(self._storage, folder, context.step_context.run_id, self._home)
+        names = stored_files(self._storage, folder, self._runs(context, folder), self._home)
         if names is None:
             raise StoreError(
                 f"{folder} is not there",
@@ -116,15 +118,16 @@ class MediaIOManager(dg.IOManager):
             )
         return names
 
+    def _runs(self, context: dg.InputContext, folder: str) -> Iterator[str | None]:
+        """Whose files this run may read, the best first; each is looked for when asked."""
+        step = context.step_context
+        yield step.run_id
+        yield source_run(step.instance, context.asset_key, context.asset_partition_key, step.run_id)
+        yield current_run(self._storage, folder, self._home)
+
     def _download_folder(self, name: str) -> Path:
         """Downloads keep their object name, so one object is fetched once a process."""
         return self._home.cache / "downloads" / Path(name).parent
-
-    def _current(self, folder: str) -> str | None:
-        return (self._read_json(f"{folder}/current.json") or {}).get("run")
-
-    def _read_json(self, name: str) -> dict[str, Any] | None:
-        return _read_json(self._storage, name, self._home)
 
     def _put_json(self, content: dict[str, Any], name: str) -> None:
         scratch = new_folder(self._home)
@@ -167,34 +170,5 @@ def _worth_a_look(stored: Sequence[StoredObject]) -> StoredObject:
     return stored[0]
 
 
-def stored_files(
-    storage: MediaStorage, folder: str, run_id: str | None, home: Home
-) -> list[str] | None:
-    """Object names of an asset's files: those of the run if it made any, else the current ones.
-
-    Args:
-        folder: `pipeline/<avatarId>/<asset>`.
-    """
-    candidates = [run_id, (_read_json(storage, f"{folder}/current.json", home) or {}).get("run")]
-    for run in candidates:
-        if run is None:
-            continue
-        listing = _read_json(storage, f"{folder}/{run}/files.json", home)
-        if listing is not None:
-            return [f"{folder}/{run}/{file['name']}" for file in listing["files"]]
-    return None
-
-
-def _read_json(storage: MediaStorage, name: str, home: Home) -> dict[str, Any] | None:
-    if storage.stat(name) is None:
-        return None
-    scratch = new_folder(home)
-    try:
-        content = json.loads(storage.fetch(name, scratch).read_text())
-    finally:
-        discard(home, scratch)
-    return content if isinstance(content, dict) else None
-
-
 def _folder(context: dg.OutputContext | dg.InputContext) -> str:
-    return f"pipeline/{context.asset_partition_key}/{context.asset_key.to_user_string()}"
+    return pipeline_folder(context.asset_partition_key, context.asset_key)

@@ -107,6 +107,28 @@ class OwnedAvatars(ABC):
             ),
         )[0]
 
+    def confirm(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        version: str,
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """End a run whose results are in place already; see `AvatarStore.confirm`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.confirm(
+                document,
+                run_id,
+                now(),
+                version=version,
+                parameters=parameters,
+                overridden=overridden,
+            ),
+        )[0]
+
     def fail(
         self,
         avatar_id: str,

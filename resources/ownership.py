@@ -23,6 +23,7 @@ __all__ = [
     "applied",
     "bind",
     "claim",
+    "confirm",
     "fail",
     "has_failed",
     "hold",
@@ -175,6 +176,47 @@ def publish(
         published=(*record.published, made)[-REMEMBERED_VERSIONS:],
         created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
+    return _ready(document, new, now, parameters, overridden)
+
+
+def confirm(
+    document: AvatarDocument,
+    run_id: str,
+    now: datetime,
+    *,
+    version: str,
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+) -> Step | None:
+    """End a run whose results are those that are in place already; None when it has ended so.
+
+    The publication stays that of the run which made it, and answers to this run's inputs, too.
+
+    Raises:
+        ConflictError: the run does not own the avatar, or something else is in place.
+    """
+    record, current = document.record, document.record.current
+    if document.is_foreign:
+        raise _superseded(document, run_id)
+    in_place = current is not None and current.version == version
+    if in_place and (record.run_id, record.state) == (run_id, "ready"):
+        return settle(document, now)  # this is said again, because its answer was lost
+    if current is None or not in_place or (record.run_id, record.state) != (run_id, "generating"):
+        raise _superseded(document, run_id)
+    answers = replace(current, inputs_version=record.inputs_version or "")
+    new = replace(record, state="ready", published=(*record.published[:-1], answers))
+    return _ready(document, new, now, parameters, overridden)
+
+
+def _ready(
+    document: AvatarDocument,
+    new: RunRecord,
+    now: datetime,
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+) -> Step:
+    """Show a publication that is in place."""
+    record = document.record
     shown = shows(new)
     if replace(document, record=new).asks:
         shown.pop("status", None)
@@ -188,7 +230,7 @@ def publish(
     after = applied(document, Step(new, shown, drop, now), document.update_time)
     if document.inputs_version == record.inputs_version:
         # What the run was made from has another name now: its effective parameters are wishes.
-        renamed = replace(made, inputs_version=after.inputs_version)
+        renamed = replace(new.published[-1], inputs_version=after.inputs_version)
         new = replace(
             new,
             inputs_version=after.inputs_version,

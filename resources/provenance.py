@@ -14,6 +14,7 @@ from dagster._core.definitions.data_version import (
 )
 
 from resources.event_log import plain_metadata
+from resources.reuse import maker_of
 from sunriza_assets.costs.events import step_facts
 from sunriza_assets.costs.manifest import FileFact, ManifestStep
 
@@ -41,6 +42,11 @@ def steps_behind(
         made = record.asset_materialization if record else None
         if record is None or made is None or made.asset_key.to_user_string() in found:
             return
+        source = maker_of(record)
+        if source != record.run_id:  # found unchanged: what was made, and from what, says its maker
+            follow(history.of_run(made.asset_key, source))
+            if made.asset_key.to_user_string() in found:
+                return
         entry = record.event_log_entry
         provenance = extract_data_provenance_from_entry(entry)
         upstream = provenance.input_data_versions if provenance else {}

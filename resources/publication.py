@@ -24,9 +24,18 @@ from resources.avatars import AvatarStore
 from resources.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
 from resources.record import RunRecord
 from resources.storage import ABSENT, MediaStorage
+from sunriza_assets.costs.manifest import MANIFEST_NAME
 from sunriza_assets.errors import ConflictError, StoreError
 
-__all__ = ["FILES", "KEEP_REPLACED", "PublishedFile", "folder_of", "publish_avatar", "tidy"]
+__all__ = [
+    "FILES",
+    "KEEP_REPLACED",
+    "PublishedFile",
+    "confirm_publication",
+    "folder_of",
+    "publish_avatar",
+    "tidy",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -117,11 +126,71 @@ def publish_avatar(
             _delete(storage, f"{folder_of(avatar_id)}/{version}/")
             raise
     # From here on the avatar is published. What follows is tidying, which anybody may repeat.
+    _tidy_or_warn(storage, avatars, avatar_id, keep_replaced)
+    return document
+
+
+def confirm_publication(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    run_id: str,
+    *,
+    files: Mapping[str, Path],
+    describes: Callable[[Path], bool],
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+    scratch: Path,
+) -> AvatarDocument | None:
+    """Leave the publication in place where a run would only publish the same again.
+
+    Args:
+        files: what would be published, by documented name, without the manifest.
+        describes: whether a manifest, the one in place, is true of what the run has made.
+        parameters: all effective parameters, camelCase.
+        overridden: what the launchpad said over the document's wishes.
+        scratch: a folder for the manifest that is looked at.
+
+    Returns:
+        The document, which is `ready`; None where something else has to be published.
+
+    Raises:
+        ConflictError: the run does not own the avatar (any more).
+        StoreError: the store cannot be read or written.
+    """
+    current = avatars.get(avatar_id).record.current
+    if current is None:
+        return None
+    folder = f"{folder_of(avatar_id)}/{current.version}"
+    found = {one.name.removeprefix(f"{folder}/"): one for one in storage.list(f"{folder}/")}
+    if found.keys() != files.keys() | {MANIFEST_NAME}:
+        return None
+    for name, path in files.items():
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != found[name].md5:
+                return None
+    try:
+        same = describes(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
+    except StoreError as problem:
+        _log.warning("%s is published anew: %s", avatar_id, problem)
+        return None
+    if not same:
+        return None
+    document = avatars.confirm(
+        avatar_id, run_id, version=current.version, parameters=parameters, overridden=overridden
+    )
+    _tidy_or_warn(storage, avatars, avatar_id, KEEP_REPLACED)
+    return document
+
+
+def _tidy_or_warn(
+    storage: MediaStorage, avatars: AvatarStore, avatar_id: str, keep_replaced: timedelta
+) -> None:
+    """Tidy what anybody may tidy later, too: the avatar is published whether it works or not."""
     try:
         tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
     except StoreError as problem:
         _log.warning("%s is published, but not tidied: %s", avatar_id, problem)
-    return document
 
 
 def tidy(

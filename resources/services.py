@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.avatars import AvatarStore
-from resources.engines import Choice, choose_engine, face_mesh
+from resources.engines import Choice, choose_engine, face_mesh, models_of
 from resources.home import Home
 from resources.media_io import MediaIOManager
 from resources.remote_engine import choose_remote
@@ -25,6 +25,7 @@ from resources.template_cache import TemplateCache
 from resources.template_users import TemplateUsers
 
 if TYPE_CHECKING:
+    from sunriza_assets.studio.engines.base import Engine
     from sunriza_assets.studio.face.landmarks import FaceMesh
 
 __all__ = [
@@ -82,6 +83,23 @@ class Engines(dg.ConfigurableResource):
     def faces(self) -> "FaceMesh":
         """The face mesh of this process."""
         return face_mesh(self.models)
+
+    @property
+    def face_identity(self) -> dict[str, str]:
+        """Version and source hash of each face model: what decides which faces are found."""
+        from sunriza_assets.studio.face.model_store import ModelStore
+
+        store = ModelStore(self.models)
+        return store.identity(*(entry.name for entry in store.entries()))
+
+    def identity(self, engine: "Engine") -> dict[str, str]:
+        """All that, beside what it is given, decides what an engine makes: its own version, and
+        its models' hashes."""
+        own = {"engine": engine.name, "engine_version": engine.version}
+        if hasattr(engine, "billed_device"):  # its models lie where it works
+            return {**own, **engine.extraction_identity()}
+        models = {one.name: one.sha256 or "" for one in models_of(engine.name, self.models)}
+        return {**own, **models, **engine.extraction_identity()}
 
     def choose(self, wanted: str) -> Choice:
         """The engine of this machine (`engines.choose_engine`), or the one that SUNRIZA_MODAL_APP

@@ -157,7 +157,7 @@ def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     Args:
         idle_video: the folder with idle.mp4 and idle.json.
     """
-    from sunriza_assets.studio.media.frames import read_frames
+    from sunriza_assets.studio.media.frames import read_luma
     from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
 
     sheet = IdleSheet.beside(idle_video).content
@@ -169,7 +169,7 @@ def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
         for name, ratio in planned.items()
         if not ratio <= 1.0
     ]
-    ratio = seam_ratio(read_frames(idle_video / "idle.mp4"))
+    ratio = seam_ratio(read_luma(idle_video / "idle.mp4"))
     if not ratio <= MAX_SEAM_RATIO:
         problems.append(f"it jumps where it loops ({ratio:.2f} times an ordinary step)")
     return problems, {

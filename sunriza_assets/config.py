@@ -111,7 +111,7 @@ TEMPLATE_CONFIG: Final[Schema] = {
         bool,
         is_required=False,
         default_value=False,
-        description="Extract again even if the template is cached.",
+        description="Make everything anew in this run, whatever is unchanged.",
     ),
 }
 """Which engine reads the motion, and whether the cache counts."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 __all__ = [
     "CPU_RUN",
     "CPU_STEP",
+    "FORCE_TAG",
     "GPU_POOL",
     "GPU_RUN",
     "GPU_STEP",
@@ -20,6 +21,9 @@ __all__ = [
     "GROUP_REPORTS",
     "OWNERS",
 ]
+
+FORCE_TAG: Final = "sunriza/force"
+"""Run tag: `true` makes everything anew, whatever is unchanged."""
 
 GPU_POOL: Final = "gpu"
 """Steps in this pool never outnumber the GPUs; `sunriza deploy init` sets the limit."""

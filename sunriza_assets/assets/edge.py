@@ -20,9 +20,14 @@ from resources.device_tags import tell_device
 from resources.document import AvatarDocument
 from resources.forecast import Forecast, forecast
 from resources.home import Home
+from resources.pipeline_files import pipeline_folder
+from resources.reuse import FINGERPRINT, REUSED_FROM, fingerprint_of, former_result, spared
 from resources.scratch import discard, new_folder
 from resources.services import ProgressBoard, Stores
 from resources.step_watch import book_in_use, priced, step_watch, stop_step
+from resources.stores import open_stores
+from sunriza_assets import tags
+from sunriza_assets.assets.told import data_version
 from sunriza_assets.config import said_in
 from sunriza_assets.costs.devices import cpu, expected
 from sunriza_assets.costs.stopwatch import Stopwatch
@@ -37,8 +42,10 @@ __all__ = [
     "Step",
     "avatar_step",
     "counted",
+    "is_forced",
     "outlook_of",
     "publishes",
+    "said_in",
     "until_published",
 ]
 
@@ -68,6 +75,50 @@ class Step:
     """Whether this run owns the avatar and will publish it."""
     handed_on: bool = False
     """Whether the scratch folder holds a result that the IO manager will store and discard."""
+    fingerprint: str | None = None
+    """Hash of all that decides the result, once `unchanged` was asked."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether this run makes everything anew."""
+        return is_forced(self.context.run)
+
+    def unchanged(
+        self, inputs: Mapping[str, Path | Sequence[Path] | str], **reads: Any
+    ) -> dg.MaterializeResult[Path] | None:
+        """The stored result, if it was made from the same by the same; None if it is to be made.
+
+        Args:
+            inputs: name -> files that the result is made from, or a hash of what is read of them.
+            reads: all else that decides it: parameters, versions of engine and models.
+        """
+        key = self.context.asset_key
+        hashes = {name: _content(given) for name, given in inputs.items()}
+        version = self.context.assets_def.code_versions_by_key[key]
+        self.fingerprint = fingerprint_of(key.to_user_string(), version, hashes, reads)
+        if self.forced:
+            return None
+        with self.watch.stage("compare"):
+            stores = open_stores()
+            former = former_result(
+                self.context.instance, stores.storage, Home.from_environment(), key,
+                self.avatar_id, self.fingerprint, read=not stores.shared,
+            )  # fmt: skip
+        if former is None:
+            return None
+        self.context.log.info(
+            "%s is unchanged: run %s has made it", key.to_user_string(), former.run_id
+        )
+        return dg.MaterializeResult(
+            value=Path(pipeline_folder(self.avatar_id, key)) / former.run_id,
+            metadata={
+                **former.metadata,
+                FINGERPRINT: self.fingerprint,
+                REUSED_FROM: dg.MetadataValue.dagster_run(former.run_id),
+                **priced(spared(self.watch.record(), former.seconds)),
+            },
+            data_version=former.version,
+        )
 
     def works_with(self, engine: "Engine") -> None:
         """Name the engine that this step's seconds belong to."""
@@ -104,7 +155,23 @@ class Step:
         self.handed_on = True
         self.watch.count(frames=frames)
         told = {**(preview or {}), **metadata}
+        if self.fingerprint is not None:
+            told[FINGERPRINT] = self.fingerprint
         return dg.MaterializeResult(value=path, metadata=told, data_version=version)
+
+
+def is_forced(run: dg.DagsterRun) -> bool:
+    """Whether a run makes everything anew: by its tag, or by `force` in any asset's config."""
+    forced = said_in(run.run_config).get("force")
+    return bool(forced) or run.tags.get(tags.FORCE_TAG) == "true"
+
+
+def _content(given: Path | Sequence[Path] | str) -> str:
+    """Hash of the files' content; a hash stays what it is."""
+    if isinstance(given, str):
+        return given
+    files = [given] if isinstance(given, Path) else given
+    return data_version(*files).value
 
 
 @contextmanager
@@ -204,10 +271,11 @@ def _claimed(
     outlook = outlook_of(context.run.run_id)
     if outlook is None:
         with watch.stage("forecast"):
-            said = said_in(context.run.run_config)
-            force = bool(said.pop("force", False))
+            said = launchpad_parameters(context.run)
             assets = until_published(_assets_of(context))
-            first = forecast(context.instance, document, assets, said=said, force=force)
+            first = forecast(
+                context.instance, document, assets, said=said, force=is_forced(context.run)
+            )
         _outlooks.clear()
         outlook = _outlooks[context.run.run_id] = Outlook(first, first)
     eta_s = outlook.now.seconds_left(context.asset_key.to_user_string(), 0.0)
@@ -230,6 +298,11 @@ def _assets_of(context: dg.AssetExecutionContext) -> list[str]:
         for key in level
         if key in layer.selected_asset_keys
     ]
+
+
+def launchpad_parameters(run: dg.DagsterRun) -> dict[str, Any]:
+    """What the launchpad says to a run's assets, as one set of parameters."""
+    return {name: value for name, value in said_in(run.run_config).items() if name != "force"}
 
 
 @contextmanager

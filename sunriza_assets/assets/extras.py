@@ -8,6 +8,7 @@ from resources.services import ProgressBoard, Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import avatar_step
 from sunriza_assets.assets.told import data_version
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.partitions import AVATARS
 
 __all__ = ["idle_extras"]
@@ -18,7 +19,7 @@ __all__ = ["idle_extras"]
     group_name=tags.GROUP_OVERLAY,
     kinds={"video", "image"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["idle_extras"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -29,9 +30,12 @@ def idle_extras(
 
     A chunk that would have no frames is not made: a clip without frames stalls a player.
     """
-    from sunriza_assets.studio.media.extras import make_extras
-
     with avatar_step(context, stores, board) as step:
+        kept = step.unchanged({"idle": idle_video / "idle.mp4"})
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.extras import make_extras
+
         with step.watch.stage("encode"):
             extras = make_extras(idle_video / "idle.mp4", step.folder / "made")
         folder = step.folder / "extras"

@@ -9,7 +9,15 @@ from resources.services import Engines, ProgressBoard, Stores
 from resources.storage import MediaStorage
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
-from sunriza_assets.assets.told import clip_facts, data_version, previewed, script_facts
+from sunriza_assets.assets.portraits import read_portrait
+from sunriza_assets.assets.told import (
+    clip_facts,
+    data_version,
+    previewed,
+    script_facts,
+    shown_numbers,
+)
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import TRIM_CONFIG, said_to
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.partitions import AVATARS
@@ -26,7 +34,7 @@ MAX_CLIP_BYTES: Final = 50_000_000
     group_name=tags.GROUP_INPUTS,
     kinds={"image"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["hero_image"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -38,13 +46,14 @@ def hero_image(
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
     with avatar_step(context, stores, board) as step:
-        with step.watch.stage("load"):
-            from sunriza_assets.studio.media.picture import read_picture
         url = step.document.hero_image_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)
+        kept = step.unchanged({"picture": file}, models=engines.face_identity)
+        if kept is not None:
+            return kept
         with step.watch.stage("decode"):
-            picture = read_picture(file)
+            picture = read_portrait(file)
         with step.watch.stage("detect"):
             face = engines.faces.portrait(picture)
         return step.result(
@@ -64,7 +73,7 @@ def hero_image(
     group_name=tags.GROUP_INPUTS,
     kinds={"video"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["hero_video"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -79,12 +88,15 @@ def hero_video(
     with avatar_step(context, stores, board) as step:
         if step.document.performance is not None:
             return _scripted(step, step.document.performance)
-        from sunriza_assets.studio.media.info import VideoInfo
-        from sunriza_assets.studio.media.probe import probe
-
         url = step.document.hero_video_url
         with step.watch.stage("download"):
             file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
+        kept = step.unchanged({"clip": file})
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.info import VideoInfo
+        from sunriza_assets.studio.media.probe import probe
+
         with step.watch.stage("probe"):
             info = probe(file)
         if not isinstance(info, VideoInfo):
@@ -103,7 +115,7 @@ def hero_video(
     group_name=tags.GROUP_INPUTS,
     kinds={"video", "ffmpeg"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["trimmed_video"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
     config_schema=TRIM_CONFIG,
@@ -121,12 +133,13 @@ def trimmed_video(
     """
     import shutil
 
-    from sunriza_assets.studio.media.frames import read_frames
-    from sunriza_assets.studio.media.trim import trim
     from sunriza_assets.studio.performances.script import MotionScript, is_script
 
     with avatar_step(context, stores, board) as step:
         parameters = resolve(step.document.wishes, said_to(context))
+        kept = step.unchanged({"hero_video": hero_video}, max_seconds=parameters.max_seconds)
+        if kept is not None:
+            return kept
         if is_script(hero_video):
             script = MotionScript.load(hero_video)
             file = step.folder / hero_video.name
@@ -138,6 +151,9 @@ def trimmed_video(
                 frames=script.frame_count,
                 metadata=script_facts(script),
             )
+        from sunriza_assets.studio.media.frames import read_some
+        from sunriza_assets.studio.media.trim import trim
+
         clip = step.folder / "trimmed.mp4"
         with step.watch.stage("trim"):
             info = trim(
@@ -145,7 +161,7 @@ def trimmed_video(
             )
         step.works_on(frames=info.frame_count, rate=info.rate)
         with step.watch.stage("preview"):
-            preview = previewed(read_frames(clip), count=info.frame_count)
+            preview = previewed(read_some(clip, shown_numbers(info.frame_count)))
         return step.result(
             clip,
             version=data_version(clip),
@@ -164,6 +180,9 @@ def _scripted(step: Step, name: str) -> dg.MaterializeResult[Path]:
         script = motion_script(name)
         file = step.folder / SCRIPT_NAME
         script.save(file)
+    kept = step.unchanged({"script": file})
+    if kept is not None:
+        return kept
     step.foresees(script.seconds, script.rate)
     return step.result(file, version=data_version(file), metadata=script_facts(script))
 

@@ -1,7 +1,7 @@
 """Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,16 @@ from resources.engines import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step, counted
-from sunriza_assets.assets.told import data_version, previewed, sha256_of
+from sunriza_assets.assets.portraits import read_portrait
+from sunriza_assets.assets.told import data_version, previewed, sha256_of, shown_numbers
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.config import IDLE_CONFIG, TEMPLATE_CONFIG, said_to
 from sunriza_assets.errors import EngineError
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.studio.parameters import RenderParameters, canonical, overridden, resolve
+from sunriza_assets.studio.parameters import RenderParameters, canonical, resolve
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.engines.base import Engine, Rendering
+    from sunriza_assets.studio.engines.base import Engine, Image, Rendering
     from sunriza_assets.studio.media.encode import VideoWriter
     from sunriza_assets.studio.motion.template import MotionTemplate
 
@@ -30,7 +32,7 @@ __all__ = ["idle_video", "motion_template"]
     group_name=tags.GROUP_MOTION,
     kinds={"numpy", "onnx"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["motion_template"],
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
@@ -60,10 +62,13 @@ def motion_template(
             identity = choice.engine.extraction_identity()
         step.works_with(choice.engine)
         key = template_key(sha256_of(trimmed_video), identity)
+        kept = step.unchanged({"trimmed_video": trimmed_video}, template=key)
+        if kept is not None:
+            return kept
         cache = templates.cache
         with cache.claimed(key):
             templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
-            template = None if context.op_execution_context.op_config["force"] else cache.get(key)
+            template = None if step.forced else cache.get(key)
             if template is not None:
                 step.watch.cache_hit(cache.seconds(key))
             else:
@@ -97,7 +102,7 @@ def motion_template(
     group_name=tags.GROUP_MOTION,
     kinds={"video", "onnx"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["idle_video"],
     pool=tags.GPU_POOL,
     op_tags=tags.GPU_STEP,
     io_manager_key="media_io",
@@ -116,23 +121,31 @@ def idle_video(
     Everything downstream reads its parameters from idle.json, so a run of a single asset can never
     mix two sets.
     """
-    from sunriza_assets.studio.media.encode import idle_writer
-    from sunriza_assets.studio.media.frames import read_frames
-    from sunriza_assets.studio.media.grain import as_little_as_will_do
-    from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
     from sunriza_assets.studio.performances.builtin import with_manner
 
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
-            portrait = read_picture(hero_image)
         said = canonical(step.document.wishes) | said_to(context)
         parameters = resolve(with_manner(template.performance, said))
         step.works_on(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _renderer(engines, parameters.engine, template.engine)
         step.works_with(choice.engine)
+        kept = step.unchanged(
+            {"hero_image": hero_image, "motion_template": motion_template},
+            parameters=parameters.to_dict(),
+            engine=engines.identity(choice.engine),
+        )
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.frames import read_some
+        from sunriza_assets.studio.media.grain import as_little_as_will_do
+        from sunriza_assets.studio.media.idle import write_idle
+
+        with step.watch.stage("decode"):
+            portrait = read_portrait(hero_image)
         folder = step.folder / "idle"
         folder.mkdir()
         video = folder / "idle.mp4"
@@ -140,10 +153,13 @@ def idle_video(
         def make(parameters: RenderParameters) -> "tuple[Rendering, VideoWriter]":
             with step.watch.stage("plan", gpu=True):
                 rendering = choice.engine.render(portrait, template, parameters)
-            frames = step.watch.iterate("render", rendering.frames(), gpu=True)
-            with step.watch.stage("encode"), idle_writer(video, rate=rendering.rate) as writer:
-                for frame in counted(frames, rendering.frame_count, step.progress):
-                    writer.write(frame)
+
+            def frames() -> "Iterator[Image]":
+                made = step.watch.iterate("render", rendering.frames(), gpu=True)
+                return counted(made, rendering.frame_count, step.progress)
+
+            with step.watch.stage("encode"):
+                writer = write_idle(frames, video, rate=rendering.rate, loops=parameters.loop)
             return rendering, writer
 
         (rendering, writer), parameters = as_little_as_will_do(
@@ -155,7 +171,6 @@ def idle_video(
             "engine_version": choice.engine.version,
             "performance": template.performance,
             "parameters": parameters.to_dict(),
-            "overridden": overridden(step.document.wishes, parameters),
             "size": list(rendering.size),
             "rate": [rendering.rate.numerator, rendering.rate.denominator],
             "frame_count": rendering.frame_count,
@@ -165,7 +180,7 @@ def idle_video(
         }
         (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
         with step.watch.stage("preview"):
-            preview = previewed(read_frames(video), count=info.frame_count)
+            preview = previewed(read_some(video, shown_numbers(info.frame_count)))
         return step.result(
             folder,
             version=data_version(video, folder / "idle.json"),

@@ -15,8 +15,11 @@ import dagster as dg
 from resources.services import Engines, ProgressBoard, Stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
+from sunriza_assets.assets.portraits import read_portrait
 from sunriza_assets.assets.told import data_version, previewed, sha256_of
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.partitions import AVATARS
+from sunriza_assets.studio.parameters import STILL_PARAMETERS
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.engines.base import VisemeCells
@@ -62,7 +65,7 @@ class IdleSheet:
     group_name=tags.GROUP_OVERLAY,
     kinds={"image", "json"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["atlas"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -75,9 +78,12 @@ def atlas(
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
     """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
-    from sunriza_assets.studio.overlay.atlas import write_atlas
-
     with avatar_step(context, stores, board) as step:
+        kept = _unchanged(step, engines, hero_image, idle_video)
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.atlas import write_atlas
+
         visemes = _visemes(step, engines, hero_image, idle_video)
         folder = step.folder / "atlas"
         folder.mkdir()
@@ -86,7 +92,7 @@ def atlas(
         return step.result(
             folder,
             version=data_version(folder / "atlas.jpg", folder / "atlas.json"),
-            preview=previewed(visemes.cells.values(), every=True, columns=4),
+            preview=previewed(visemes.cells.values(), columns=4),
             metadata={
                 "visemes": len(visemes.cells),
                 "cell_width": visemes.roi.w,
@@ -100,7 +106,7 @@ def atlas(
     group_name=tags.GROUP_OVERLAY,
     kinds={"image"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["mask"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
@@ -113,9 +119,12 @@ def mask(
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
     """Where a cell covers the idle: an 8-bit, feathered, lip-shaped picture as large as a cell."""
-    from sunriza_assets.studio.overlay.mask import write_mask
-
     with avatar_step(context, stores, board) as step:
+        kept = _unchanged(step, engines, hero_image, idle_video)
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.mask import write_mask
+
         visemes = _visemes(step, engines, hero_image, idle_video)
         file = step.folder / "mask.png"
         with step.watch.stage("draw"):
@@ -137,43 +146,63 @@ def mask(
     group_name=tags.GROUP_OVERLAY,
     kinds={"json"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["roi"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
 )
 def roi(
     context: dg.AssetExecutionContext,
-    hero_image: Path,
     idle_video: Path,
+    atlas: Path,
     stores: Stores,
-    engines: Engines,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
-    """Where the mouth is: the rectangle at rest and one transform per idle frame (roi.json)."""
-    import numpy as np
-
-    from sunriza_assets.studio.overlay.roi import write_roi
-
+    """Where the mouth is: the rectangle of the atlas's cells at rest and one transform per idle
+    frame (roi.json)."""
     with avatar_step(context, stores, board) as step:
-        visemes = _visemes(step, engines, hero_image, idle_video)
+        kept = step.unchanged({"sheet": idle_video / "idle.json", "index": atlas / "atlas.json"})
+        if kept is not None:
+            return kept
+        import numpy as np
+
+        from sunriza_assets.studio.overlay.atlas import read_cell_roi
+        from sunriza_assets.studio.overlay.roi import write_roi
+
+        place = read_cell_roi(atlas)
         track = np.asarray(IdleSheet.beside(idle_video).content["track"], dtype=np.float64)
         file = step.folder / "roi.json"
-        write_roi(visemes.roi, track, file)
+        write_roi(place, track, file)
         travel = np.linalg.norm(track[:, :, 2] - track[0, :, 2], axis=1)
         return step.result(
             file,
             version=data_version(file),
             metadata={
-                "roi": dg.MetadataValue.json(visemes.roi.to_document()),
+                "roi": dg.MetadataValue.json(place.to_document()),
                 "track_frames": len(track),
                 "travel_px": round(float(travel.max()), 2),
             },
         )
 
 
+def _unchanged(
+    step: Step, engines: Engines, hero_image: Path, idle_video: Path
+) -> dg.MaterializeResult[Path] | None:
+    """The former result of an asset that is made from viseme cells, if they would be the same.
+
+    They show the portrait at rest: how it moves in the idle does not matter.
+    """
+    sheet = IdleSheet.beside(idle_video).content
+    with step.watch.stage("load"):
+        engine = engines.choose(sheet["engine"]).engine
+    step.works_with(engine)
+    still = {name: sheet["parameters"][name] for name in STILL_PARAMETERS}
+    return step.unchanged(
+        {"hero_image": hero_image}, engine=engines.identity(engine), parameters=still
+    )
+
+
 def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -> "VisemeCells":
     """The viseme cells of this portrait; one process renders them once for all three assets."""
-    from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.parameters import RenderParameters
 
     sheet = IdleSheet.beside(idle_video)
@@ -185,7 +214,7 @@ def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -
     with step.watch.stage("visemes", gpu=True):
         if key not in _last_visemes:
             _last_visemes.clear()  # one avatar's worth, or a long-lived worker would grow
-            _last_visemes[key] = engine.visemes(read_picture(hero_image), parameters)
+            _last_visemes[key] = engine.visemes(read_portrait(hero_image), parameters)
         return _last_visemes[key]
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
 from resources.publication import folder_of
 from resources.services import ProgressBoard, Stores
+from resources.stores import open_stores
 from sunriza_assets import tags
 from sunriza_assets.assets.edge import Step, avatar_step
 from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.assets.told import at_rest, data_version
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.partitions import AVATARS
 
@@ -23,7 +26,7 @@ __all__ = ["preview_page"]
     group_name=tags.GROUP_PUBLISHED,
     kinds={"html"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["preview_page"],
     op_tags=tags.CPU_STEP,
     io_manager_key="media_io",
     # After publishing: no fault of a preview may keep an avatar from its app.
@@ -41,24 +44,44 @@ def preview_page(
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 
+    In a local store it links to the files of the avatar's other assets, which lie beside it; in a
+    bucket, whose addresses are not paths, it holds them itself.
     It does with the files what the app does, so it is the quickest proof that they fit.
     """
-    from sunriza_assets.studio.overlay.player import write_player
     from sunriza_assets.studio.performances.script import is_script
 
     with avatar_step(context, stores, board) as step:
-        sheet = IdleSheet.beside(idle_video).content
-        page = step.folder / "preview.html"
+        files = {"idle": idle_video / "idle.mp4", "atlas": atlas / "atlas.jpg"}
+        is_filmed = not is_script(trimmed_video)
+        if is_filmed:
+            files["clip"] = trimmed_video
+        links = {} if open_stores().shared else {name: _beside(at) for name, at in files.items()}
         name = step.document.data.get("name")
+        title = name if isinstance(name, str) and name else step.avatar_id
+        sheet = IdleSheet.beside(idle_video).content
+        kept = step.unchanged(
+            {**files, "index": atlas / "atlas.json", "mask": mask, "roi": roi},
+            title=title, links=links, parameters=sheet["parameters"],
+        )  # fmt: skip
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.player import CLIP_BYTES, write_player
+
+        page = step.folder / "preview.html"
+        # A page that holds its files is exported with a small copy of a large clip; encoding one
+        # for every run is not worth the wait.
+        is_small = trimmed_video.stat().st_size <= CLIP_BYTES
+        has_clip = is_filmed and (bool(links) or is_small)
         with step.watch.stage("write"):
             size = write_player(
                 page,
-                title=name if isinstance(name, str) and name else step.avatar_id,
+                title=title,
                 idle=idle_video / "idle.mp4",
                 atlas=atlas,
                 mask=mask,
                 roi=roi,
-                clip=None if is_script(trimmed_video) else trimmed_video,
+                clip=trimmed_video if has_clip else None,
+                links=links,
                 tables={
                     "Made with": _made_with(sheet),
                     **_books(stores, step),
@@ -69,6 +92,11 @@ def preview_page(
         return step.result(
             page, version=data_version(page), preview=look, metadata={"page_bytes": size}
         )
+
+
+def _beside(file: Path) -> str:
+    """Where a file of another asset of this avatar lies, seen from the page's own folder."""
+    return f"../../{'/'.join(quote(part) for part in file.parts[-3:])}"
 
 
 def _made_with(sheet: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from resources.logged_urls import logged
 from resources.media_io import run_behind
 from resources.media_server import link
 from resources.provenance import input_files, steps_behind
-from resources.publication import FILES, publish_avatar
+from resources.publication import FILES, confirm_publication, publish_avatar
+from resources.reuse import REUSED_FROM, source_run, spared
 from resources.services import ProgressBoard, Stores
+from resources.step_watch import priced
 from sunriza_assets import __version__, tags
-from sunriza_assets.assets.edge import Step, avatar_step, outlook_of
+from sunriza_assets.assets.edge import Step, avatar_step, launchpad_parameters, outlook_of
 from sunriza_assets.assets.overlay import IdleSheet
 from sunriza_assets.assets.told import at_rest
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.manifest import (
     MANIFEST_NAME,
@@ -27,9 +31,14 @@ from sunriza_assets.costs.manifest import (
     ModelFact,
     file_fact,
 )
-from sunriza_assets.errors import StoreError
+from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets.partitions import AVATARS
-from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.parameters import (
+    RenderParameters,
+    canonical,
+    overridden,
+    resolve,
+)
 
 __all__ = ["published_avatar"]
 
@@ -39,7 +48,7 @@ __all__ = ["published_avatar"]
     group_name=tags.GROUP_PUBLISHED,
     kinds={"firestore", "gcs"},
     owners=tags.OWNERS,
-    code_version="1",
+    code_version=CODE_VERSIONS["published_avatar"],
     op_tags=tags.CPU_STEP,
 )
 def published_avatar(
@@ -74,18 +83,26 @@ def published_avatar(
             "roi": run_behind(roi),
             "idle_extras": run_behind(idle_extras),
         })  # fmt: skip
+        parameters = RenderParameters(**sheet["parameters"])
+        said: dict[str, Any] = {
+            "parameters": parameters.to_document(),
+            "overridden": overridden(step.document.wishes, parameters),
+        }
+        whose = (stores.storage, stores.avatars, step.avatar_id, context.run.run_id)
+        document = None
+        if not step.forced:
+            with step.watch.stage("compare"):
+                document = confirm_publication(
+                    *whose, files=files, describes=books.tells, scratch=step.folder, **said
+                )
+        current = document.record.current if document is not None else None
+        if document is None:
+            with step.watch.stage("upload"):
+                document = publish_avatar(
+                    *whose, files={**files, MANIFEST_NAME: books.close}, **said
+                )
         with step.watch.stage("preview"):
             pictures = at_rest(files["idle.mp4"])
-        with step.watch.stage("upload"):
-            document = publish_avatar(
-                stores.storage,
-                stores.avatars,
-                step.avatar_id,
-                context.run.run_id,
-                files={**files, MANIFEST_NAME: books.close},
-                parameters=RenderParameters(**sheet["parameters"]).to_document(),
-                overridden=sheet["overridden"],
-            )
         shown = logged(document.plain["dynamics"]["basic"])
         urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
@@ -97,9 +114,9 @@ def published_avatar(
                 **({"performance": performance} if performance is not None else {}),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
                 "document": dg.MetadataValue.json(shown),
-                **books.told(),
+                **(books.told() if current is None else books.spared(current.run_id)),
             },
-            data_version=dg.DataVersion(context.run.run_id),
+            data_version=dg.DataVersion(current.run_id if current else context.run.run_id),
         )
 
 
@@ -124,19 +141,79 @@ class _Books:
         self._facts: dict[str, Any] | None = None
         self._manifest: Manifest | None = None
 
+    def tells(self, manifest: Path) -> bool:
+        """Whether a manifest, of an earlier run, is true of what this one would publish.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            former = Manifest.load(manifest)
+        except CostError:  # damaged, or of another version
+            return False
+        context, engine = self._step.context, self._sheet["engine"]
+        own = next((step for step in former.steps if step.asset == _name(context)), None)
+        return (
+            own is not None
+            and own.code_version == context.assets_def.code_versions_by_key[context.asset_key]
+            and former.outputs == [file_fact(path, name) for name, path in self._files.items()]
+            and former.inputs == input_files(self._behind)
+            and (former.engine, former.engine_version) == (engine, self._sheet["engine_version"])
+            and former.parameters == self._sheet["parameters"]
+            and former.requested == self._requested
+            and former.models == self._models(engine)
+        )
+
+    def spared(self, run_id: str) -> dict[str, Any]:
+        """What is told where the publication of an earlier run stays in place."""
+        own = [step for step in self._behind if step.run_id == self._step.context.run.run_id]
+        costs = [step.cost for step in own]
+        return {
+            REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
+            "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
+            **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),
+            **priced(spared(self._step.watch.record(), None)),
+        }
+
+    @cached_property
+    def _behind(self) -> list[ManifestStep]:
+        return steps_behind(self._step.context.instance, self._step.avatar_id, self._made_by)
+
+    @cached_property
+    def _requested(self) -> dict[str, Any]:
+        """What was asked of all of it; nothing if this run has not looked at each asset behind."""
+        context, avatar_id = self._step.context, self._step.avatar_id
+        run_id = context.run.run_id
+        seen = (
+            source_run(context.instance, dg.AssetKey(step.asset), avatar_id, run_id)
+            for step in self._behind
+        )
+        if not all(seen):
+            return {}
+        from sunriza_assets.studio.performances.builtin import with_manner
+
+        document = self._step.document
+        said = canonical(document.wishes) | launchpad_parameters(context.run)
+        return resolve(with_manner(document.performance, said)).to_dict()
+
+    @staticmethod
+    def _models(engine: str) -> list[ModelFact]:
+        models = models_of(engine, Home.from_environment().models)
+        return [ModelFact(one.name, one.sha256, one.licence) for one in models]
+
     def close(self) -> Path:
         """Write the manifest, with what all steps have taken; the file is ready to be uploaded."""
         context, step = self._step.context, self._step
         with step.watch.stage("manifest"):
             outputs = [file_fact(path, name) for name, path in self._files.items()]
-            behind = steps_behind(context.instance, step.avatar_id, self._made_by)
+            behind = self._behind
             engine = self._sheet["engine"]
-            models = models_of(engine, Home.from_environment().models)
+            models = self._models(engine)
         step.watch.count(bytes_out=sum(item.size for item in outputs))
         versions = {item.asset: item.data_version for item in behind}
         self._facts = step.costs()
         last = ManifestStep(
-            asset=context.asset_key.to_user_string(),
+            asset=_name(context),
             run_id=context.run.run_id,
             data_version=context.run.run_id,
             upstream={asset: versions.get(asset, "") for asset in self._made_by},
@@ -155,7 +232,8 @@ class _Books:
             inputs=input_files(behind),
             outputs=outputs,
             steps=[*behind, last],
-            models=[ModelFact(m.name, m.sha256, m.licence) for m in models],
+            models=models,
+            requested=self._requested,
         )
         path = step.folder / MANIFEST_NAME
         self._manifest.save(path)
@@ -183,6 +261,10 @@ class _Books:
             archive.add(manifest)
         except StoreError as error:  # it is published: what is published says where it is from
             self._step.context.log.warning("The manifest is not kept beside the reports: %s", error)
+
+
+def _name(context: dg.AssetExecutionContext) -> str:
+    return context.asset_key.to_user_string()
 
 
 def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:

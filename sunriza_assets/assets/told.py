@@ -25,6 +25,7 @@ __all__ = [
     "previewed",
     "script_facts",
     "sha256_of",
+    "shown_numbers",
 ]
 
 PICTURES: Final = ("look", "preview")
@@ -71,23 +72,25 @@ def script_facts(script: "MotionScript") -> dict[str, Any]:
     }
 
 
+def shown_numbers(frame_count: int) -> set[int]:
+    """Numbers of the evenly spread frames that a clip's preview shows."""
+    last = frame_count - 1
+    return {round(i * last / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
+
+
 def previewed(
-    frames: Iterable["Image"],
-    *,
-    count: int = 1,
-    every: bool = False,
-    columns: int = PREVIEW_CELLS // 2,
+    pictures: Iterable["Image"], *, every: bool = False, columns: int = PREVIEW_CELLS // 2
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """Pictures of evenly spread frames, inline for the Dagster UI.
+    """A contact sheet of pictures, inline for the Dagster UI.
 
     The UI shows Markdown of less than a thousand characters as it is and hides longer ones behind a
     click. So there are two: `look`, a thumbnail that is seen at once, and `preview`, the whole
     contact sheet.
 
     Args:
-        frames: a stream; only the frames shown are kept.
-        count: how many the stream has.
-        every: show them all, in the thumbnail, too; else it shows the one in the middle.
+        pictures: what the sheet shows, in order.
+        every: whether the thumbnail shows them all, too; else it shows the one in the middle.
+        columns: pictures in a row.
     """
     from sunriza_assets.studio.media.sheet import (
         contact_sheet,
@@ -95,8 +98,7 @@ def previewed(
         webp_data_uri,
     )
 
-    shown = {round(i * (count - 1) / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
-    chosen = [frame for index, frame in enumerate(frames) if every or index in shown]
+    chosen = list(pictures)
     sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
     seen = sheet if every else chosen[len(chosen) // 2]
     return {

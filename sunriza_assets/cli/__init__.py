@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "lineage": ("lineage", "lineage", "Say what made an avatar, or any file of one."),
     "models": ("models", "models", "List and pull model files."),
     "performances": ("performances", "performances", "List what can take the place of a clip."),
+    "page": ("page", "page", "Write an avatar's preview page with everything in it."),
     "render": ("render", "render", "Materialize avatars through Dagster."),
     "report": ("report", "report", "Say what it took and cost, and would cost elsewhere."),
     "worker": ("worker", "worker", "Take runs from a queue, with warm models."),

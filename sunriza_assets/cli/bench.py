@@ -19,7 +19,18 @@ def bench() -> None:
 def mesh(as_json: bool) -> None:
     """CPU milliseconds a frame of the mesh engine, with the sample, at 512 and 1024 pixels."""
     from resources.home import Home
+    from sunriza_assets.cli.bench_rerender import machine
     from sunriza_assets.studio.engines.mesh.bench import measure
+
+    _show({"machine": machine(), **measure(Home.from_environment().models)}, as_json)
+
+
+@bench.command()
+@as_json
+def rerender(as_json: bool) -> None:
+    """Seconds of a cold render, of one with another gain, and of the same command again."""
+    from resources.home import Home
+    from sunriza_assets.cli.bench_rerender import measure
 
     _show(measure(Home.from_environment().models), as_json)
 

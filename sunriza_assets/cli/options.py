@@ -3,13 +3,21 @@
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import click
 
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.studio.parameters import canonical, resolve
 
-__all__ = ["as_json", "parsed_settings", "print_json", "settings_option", "verbose_option"]
+__all__ = [
+    "as_json",
+    "as_path",
+    "parsed_settings",
+    "print_json",
+    "settings_option",
+    "verbose_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +59,12 @@ def parsed_settings(settings: Iterable[str]) -> dict[str, Any]:
 def verbose_option(command: Command) -> Command:
     """--verbose: everything that is known, not only what most people ask for."""
     return click.option("-v", "--verbose", is_flag=True, help="Show all details.")(command)
+
+
+def as_path(url: str) -> str:
+    """A file URI as the path that a shell takes; other addresses stay."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def print_json(content: Any) -> None:

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
 from resources.forecast import forecast
 from resources.process_names import this_process
+from resources.reuse import REUSED_FROM
 from resources.services import Listener, ProgressBoard, Stores
 from sunriza_assets.assets.edge import until_published
 from sunriza_assets.assets.told import PICTURES
+from sunriza_assets.cli.options import as_path
 from sunriza_assets.config import launchpad_config
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
@@ -21,6 +22,7 @@ from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations.lost_runs import PROCESS_TAG
 from sunriza_assets.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
+from sunriza_assets.tags import FORCE_TAG
 
 __all__ = ["AvatarRuns"]
 
@@ -75,7 +77,7 @@ class AvatarRuns:
         Args:
             only: assets to materialize; all when empty.
             parameters: canonical parameters of the launchpad layer.
-            force: extract the motion again even if it is cached.
+            force: make everything anew, whatever is unchanged or cached.
             tags: tags of the run, beside the job's own.
 
         Returns:
@@ -112,7 +114,12 @@ class AvatarRuns:
                 run_config={**config, **_QUIET},
                 instance=self._instance,
                 partition_key=avatar_id,
-                tags={**(tags or {}), **_NOT_RETRIED, PROCESS_TAG: this_process()},
+                tags={
+                    **(tags or {}),
+                    **({FORCE_TAG: "true"} if force else {}),
+                    **_NOT_RETRIED,
+                    PROCESS_TAG: this_process(),
+                },
                 asset_selection=[dg.AssetKey(name) for name in only] or None,
                 raise_on_error=False,
             )
@@ -153,8 +160,8 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         urls = metadata.pop("files", [])
         found[key.to_user_string()] = {
             "seconds": metadata.get("wall_s"),
-            "cache": metadata.get("cache"),
-            "files": [_as_path(url) for url in urls],
+            "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
+            "files": [as_path(url) for url in urls],
             "metadata": {name: value for name, value in metadata.items() if name not in PICTURES},
         }
     return found
@@ -164,12 +171,6 @@ def _total(assets: Mapping[str, Any]) -> RunTotal:
     """The run's total, as its manifest has it if it published."""
     made = {name: asset["metadata"] for name, asset in assets.items()}
     return run_total(steps_in_total(made).values())
-
-
-def _as_path(url: str) -> str:
-    """A file URI as the path that a shell takes; other addresses stay."""
-    parts = urlsplit(url)
-    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def _plain(value: dg.MetadataValue[Any]) -> Any:

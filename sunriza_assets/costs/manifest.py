@@ -116,6 +116,9 @@ class Manifest:
     """Models that took part."""
     performance: str | None = None
     """The built-in performance in the clip's place, if there is no clip."""
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that were asked for, all of them, resolved; `parameters` may be gentler, where the
+    idle could not be encoded otherwise. Empty where a run of some assets alone published."""
 
     @property
     def own_steps(self) -> list[ManifestStep]:
@@ -170,6 +173,7 @@ class Manifest:
             "devices": self.devices,
             **({} if self.performance is None else {"performance": self.performance}),
             "parameters": dict(self.parameters),
+            "requested": dict(self.requested),
             "models": [
                 {"name": model.name, "sha256": model.sha256, "licence": model.licence}
                 for model in self.models
@@ -279,6 +283,7 @@ def _parsed(content: bytes) -> Manifest:
             ModelFact(str(item["name"]), str(item["sha256"]), str(item["licence"]))
             for item in raw["models"]
         ],
+        requested=dict(raw.get("requested", {})),
     )
 
 

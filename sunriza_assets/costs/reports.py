@@ -335,11 +335,11 @@ def _device_rates(frame: "pd.DataFrame", book: PriceBook) -> NDArray[np.float64]
 
 
 def _saved(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
-    """What the seconds saved by a cache would have cost: at the rate of that asset's misses."""
-    miss = (frame["cache"] == "miss") & cost.notna()
+    """What the seconds saved by a cache would have cost: at the rate of that asset when made."""
+    made = (frame["cache"] != "hit") & cost.notna()
     asset = _label(frame["asset"])
-    spent = cost[miss].groupby(asset[miss], observed=True).sum()
-    seconds = frame["wall_s"][miss].groupby(asset[miss], observed=True).sum()
+    spent = cost[made].groupby(asset[made], observed=True).sum()
+    seconds = frame["wall_s"][made].groupby(asset[made], observed=True).sum()
     rate = asset.astype(object).map((spent / seconds.where(seconds > 0)).to_dict())
     own = cost / frame["wall_s"].where(frame["wall_s"] > 0)
     return frame["cache_saved_s"] * rate.astype(float).fillna(own)

@@ -29,6 +29,7 @@ from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets.jobs import AVATAR_DYNAMICS
 from sunriza_assets.operations import queue
 from sunriza_assets.partitions import AVATAR_TAG, AVATARS
+from sunriza_assets.tags import FORCE_TAG
 
 __all__ = [
     "BACKFILL_TAG",
@@ -73,7 +74,7 @@ class Backfill:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Canonical parameters of the launchpad layer."""
     force: bool = False
-    """Extract motion again even if it is cached."""
+    """Make everything anew, whatever is unchanged."""
     queued: bool = True
     """Whether the sensor feeds it to the run queue; else the process that asked works on it."""
     backfill_id: str = field(
@@ -180,6 +181,7 @@ def run_settings(backfill: Backfill) -> dict[str, Any]:
             **queue.BACKFILL,
             BACKFILL_TAG: backfill.backfill_id,
             **({RESUMES_TAG: backfill.resumes} if backfill.resumes else {}),
+            **({FORCE_TAG: "true"} if backfill.force else {}),
         },
         "run_config": config,
     }

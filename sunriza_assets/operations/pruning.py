@@ -1,8 +1,8 @@
 """Old runs out of Dagster's storage: what they cost is in the ledger, what they made is replaced.
 
 An event log has no retention of its own, and the events of one avatar's run are about half a
-megabyte. Deleting a run deletes what it told of its assets, so an avatar keeps its latest run that
-made all of them, and everything after it.
+megabyte. Deleting a run deletes what it told of its assets, so an avatar keeps its latest run of
+all of them, everything after it, and the runs that made what this one found unchanged.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from typing import Final
 import dagster as dg
 
 from resources.event_log import update_ledger
+from resources.reuse import maker_of
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.partitions import AVATAR_TAG
 
@@ -57,6 +58,7 @@ def _needless(
     instance: dg.DagsterInstance, before: datetime, whole: AbstractSet[str]
 ) -> Iterator[str]:
     kept_from: dict[str, int | None] = {}
+    makers: dict[str, AbstractSet[str]] = {}
     cursor: str | None = None
     filters = dg.RunsFilter(statuses=_ENDED, created_before=before)
     while page := instance.get_run_records(filters, limit=PAGE, cursor=cursor):
@@ -69,8 +71,26 @@ def _needless(
             if avatar_id not in kept_from:
                 kept_from[avatar_id] = _latest_whole(instance, avatar_id, whole)
             latest = kept_from[avatar_id]
-            if latest is not None and record.storage_id < latest:
+            if latest is None or record.storage_id >= latest:
+                continue
+            if avatar_id not in makers:
+                makers[avatar_id] = _makers(instance, avatar_id, whole)
+            if record.dagster_run.run_id not in makers[avatar_id]:
                 yield record.dagster_run.run_id
+
+
+def _makers(
+    instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
+) -> AbstractSet[str]:
+    """The runs that made what an avatar has now; later ones may have found it unchanged."""
+    return {
+        maker_of(record)
+        for asset in whole
+        for record in instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id]),
+            limit=1,
+        ).records
+    }
 
 
 def _latest_whole(

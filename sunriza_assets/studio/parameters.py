@@ -18,6 +18,7 @@ __all__ = [
     "CHOICES",
     "DEFAULTS",
     "RANGES",
+    "STILL_PARAMETERS",
     "RenderParameters",
     "allowed_values",
     "camel_name",
@@ -261,5 +262,20 @@ def _refused(name: str, value: object, near: str = "") -> ParameterError:
         code="out_of_range",
     )
 
+
+STILL_PARAMETERS: Final = frozenset(
+    {
+        "stitching_retargeting_eyes_width",
+        "flag_stitching",
+        "flag_pasteback",
+        "flag_do_crop",
+        "flag_lip_zero",
+        "flag_normalize_lip",
+        "emotion",
+        "emotion_strength",
+        "denoise",
+    }
+)
+"""What the picture at rest depends on, and so the viseme cells; all else is about motion."""
 
 DEFAULTS: Final = RenderParameters()

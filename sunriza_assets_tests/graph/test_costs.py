@@ -19,6 +19,7 @@ from resources.event_log import update_ledger
 from resources.storage_local import LocalStorage
 from sunriza_assets import __version__
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.devices import cpu
 from sunriza_assets.costs.events import step_facts
@@ -98,7 +99,7 @@ def test_the_manifest_is_published_and_says_what_made_the_avatar(
     assert sorted(step.asset for step in manifest.steps) == BEHIND
     steps = {step.asset: step for step in manifest.steps}
     for step in manifest.steps:
-        assert step.code_version == "1"
+        assert step.code_version == CODE_VERSIONS[step.asset]
         assert {name: steps[name].data_version for name in step.upstream} == dict(step.upstream)
     assert set(steps["published_avatar"].upstream) >= {"idle_video", "atlas", "mask", "roi"}
 
@@ -176,7 +177,7 @@ def test_fetching_and_storing_are_part_of_the_step(
 
     monkeypatch.setattr(LocalStorage, "fetch", slow_fetch)
     monkeypatch.setattr(LocalStorage, "put", slow_put)
-    result = installation.runs.render("ada", only=["mask"])
+    result = installation.runs.render("ada", only=["mask"], force=True)
     facts = told(installation, result["run_id"])["mask"]
     assert facts["stage_fetch_s"] >= nap
     assert facts["stage_upload_s"] >= nap
@@ -213,7 +214,7 @@ def test_a_bug_is_told_as_one_and_costs_what_it_took(
     installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ledger: Ledger
 ) -> None:
     monkeypatch.setattr("sunriza_assets.assets.overlay._last_visemes", None)
-    result = installation.runs.render("ada", only=["mask"])
+    result = installation.runs.render("ada", only=["mask"], force=True)
     assert result["error"]["code"] == "internal"
     assert result["error"]["message"].startswith("TypeError")
     update_ledger(installation.instance, ledger)

@@ -13,7 +13,13 @@ import pytest
 
 from resources.avatars import AvatarStore
 from resources.document import AvatarDocument
-from resources.publication import FILES, folder_of, publish_avatar, tidy
+from resources.publication import (
+    FILES,
+    confirm_publication,
+    folder_of,
+    publish_avatar,
+    tidy,
+)
 from resources.storage import MediaStorage, StoredObject
 from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.avatar_store_contract import INPUTS, Client
@@ -337,3 +343,66 @@ class PublicationContract:
             published(storage, avatars, tmp_path, "run-1", names=("idle.mp4", "evil.sh"))
         with pytest.raises(ValueError, match="idle"):
             published(storage, avatars, tmp_path, "run-1", names=("atlas.jpg",))
+
+    @pytest.mark.parametrize("change", ["nothing", "a file", "one file less", "the manifest"])
+    def test_only_the_very_same_publication_is_left_in_place(
+        self,
+        avatars: AvatarStore,
+        storage: MediaStorage,
+        opened: Callable[[str], bytes | None],
+        tmp_path: Path,
+        change: str,
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        names = (*NAMES, "manifest.json")
+        before = published(storage, avatars, tmp_path, "run-1", names=names)
+        files = files_of(tmp_path, "run-1", NAMES)
+        if change == "a file":
+            files["mask.png"].write_bytes(b"run-2 mask.png")
+        if change == "one file less":
+            del files["mask.png"]
+        avatars.claim("anna", "run-2")
+        document = confirm_publication(
+            storage,
+            avatars,
+            "anna",
+            "run-2",
+            files=files,
+            describes=lambda _: change != "the manifest",
+            parameters={"fps": 30},
+            overridden={},
+            scratch=tmp_path / "scratch",
+        )
+        if change != "nothing":
+            assert document is None
+            assert avatars.get("anna").status == "generating"
+            return
+        assert document is not None
+        assert (document.status, document.run_id) == ("ready", "run-2")
+        assert document.basic["parameters"] == {"fps": 30}
+        assert not document.needs_run
+        assert not document.unsettled
+        assert document.record.current is not None
+        assert before.record.current is not None
+        assert document.record.current.version == before.record.current.version
+        assert document.record.current.run_id == "run-1"
+        assert versions_seen(document.basic, opened) == dict.fromkeys(names, "run-1")
+
+    def test_confirming_may_be_repeated_and_is_for_the_owner_alone(
+        self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        current = published(storage, avatars, tmp_path, "run-1").record.current
+        assert current is not None
+        said: dict[str, Any] = {"parameters": {}, "overridden": {}}
+        avatars.claim("anna", "run-2")
+        with pytest.raises(ConflictError):
+            avatars.confirm("anna", "run-1", version=current.version, **said)
+        with pytest.raises(ConflictError):
+            avatars.confirm("anna", "run-2", version="v000009-00000000", **said)
+        once = avatars.confirm("anna", "run-2", version=current.version, **said)
+        twice = avatars.confirm("anna", "run-2", version=current.version, **said)
+        assert twice.record == once.record
+        avatars.claim("anna", "run-3")
+        with pytest.raises(ConflictError):
+            avatars.confirm("anna", "run-2", version=current.version, **said)

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -83,18 +83,24 @@ def encode(
 
 
 def idle_writer(
-    path: Path, *, rate: Fraction, crf: int = CRF, encoder: Encoder = "auto"
+    path: Path,
+    *,
+    rate: Fraction,
+    crf: int = CRF,
+    encoder: Encoder = "auto",
+    key_frames: Iterable[int] = (),
 ) -> "VideoWriter":
     """What `encode` writes with, for who wants to tell its `quality`, too.
 
-    There is one key frame, the first: another would draw grain and texture anew in the middle, and
-    then the last frame differs from the first by all that has happened to them since. (Of six loops
-    without a seam three had one of 2-3 ordinary steps with a key frame every two seconds, none had
-    with one.)
+    There is one key frame, the first, beside those that are asked for: another draws grain and
+    texture anew in the middle, and then the last frame differs from the first by all that has
+    happened to them since. (Of six loops without a seam three had one of 2-3 ordinary steps with a
+    key frame every two seconds, none had with one.) `idle.write_idle` looks whether that shows.
     """
     return VideoWriter(
-        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True
-    )
+        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True,
+        key_frames=key_frames,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         encoder: which one; auto tries NVENC.
         sound: what is heard with it.
         key_frame_s: seconds between key frames.
+        key_frames: frames that are key frames beside these.
         preset: how long x264 searches.
         published: hold it to the gate: the rate is capped, the likeness measured, and a clip that
             fails is refused.
@@ -154,12 +161,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         key_frame_s: int = 2,
         preset: str = "medium",
         published: bool = False,
+        key_frames: Iterable[int] = (),
     ) -> None:
         self._path = path
         self._part = part_path(path)
         self._rate = rate
         threads = IDLE_THREADS if published else THREADS
         self._settings = Settings(rate, crf, key_frame_s, preset, capped=published, threads=threads)
+        self._key_frames = frozenset(key_frames)
         self._wanted: Encoder = encoder
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
@@ -212,7 +221,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 code="unsupported",
             )
         frame.pts, frame.time_base = self._count, 1 / self._rate
-        frame.pict_type = 0  # the encoder's choice, not the source's
+        # Else the encoder's choice, not the source's.
+        frame.pict_type = PictureType.I if self._count in self._key_frames else PictureType.NONE
         if self._grader is not None:
             self._grader.given(self._count, frame)
         self._mux(container, self._through(stream, frame))

@@ -1,12 +1,14 @@
 """What is published beside idle.mp4: chunks, first frames, a poster and a thumbnail.
 
-One pass over the idle makes everything; one frame is held at a time. Nothing here knows where the
-files go: names are those under the avatar's folder that the app reads.
+Chunks are cut from the idle's packets; frames are encoded anew only where it has no key frame at a
+cut. One frame is held at a time. Nothing here knows where the files go: names are those under the
+avatar's folder that the app reads.
 """
 
-import math
 import zipfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -18,16 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sunriza_assets.atomic import replacing
+from sunriza_assets.studio.media.chunks import chunk_bounds, cut_chunks
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.picture import write_picture
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.timeline import nearest
 
-__all__ = ["CHUNK_STARTS_S", "Extras", "make_extras"]
+__all__ = ["Extras", "make_extras"]
 
-CHUNK_STARTS_S: Final = (0, 2, 6)
-"""Seconds at which idle_chunk1, 2 and 3 begin; each lasts until the next, the last to the end."""
 FRAMES_IN_ZIP: Final = 25
 """Frames of frames.zip: one second."""
 ZIP_RATE: Final = Fraction(25)
@@ -73,20 +74,19 @@ def make_extras(idle: Path, folder: Path) -> Extras:
     names = [*chunks, "idle_chunks/heroImage_chunk.jpg", "poster.jpg", "thumbnail.jpg"]
     files = {name: folder / name for name in (*names, "frames.zip")}
     (folder / "idle_chunks").mkdir(parents=True, exist_ok=True)
+    cut = cut_chunks(idle, [(*bounds, files[name]) for name, bounds in chunks.items()])
     with replacing(files["frames.zip"]) as file:
         zipped = _FramesZip(file, info.rate)
-        frames = _noted(read_frames(idle), zipped, files)
-        for name, (begin, end) in chunks.items():
-            encode(islice(frames, end - begin), files[name], rate=info.rate)
+        with closing(_noted(read_frames(idle), zipped, files)) as frames:
+            done = 0
+            for name, (begin, end) in chunks.items():
+                if files[name] not in cut:
+                    encode(islice(frames, begin - done, end - done), files[name], rate=info.rate)
+                    done = end
+            deque(islice(frames, max(0, max(zip_numbers(info.rate)) + 1 - done)), maxlen=0)
         zipped.close()
     counts = {name: end - begin for name, (begin, end) in chunks.items()}
     return Extras(files, counts | {"frames.zip": zipped.count})
-
-
-def chunk_bounds(frame_count: int, rate: Fraction) -> list[tuple[int, int]]:
-    """First frame of each chunk and the first after it; equal where a chunk has no frames."""
-    starts = [min(math.ceil(start * rate), frame_count) for start in CHUNK_STARTS_S]
-    return list(zip(starts, [*starts[1:], frame_count], strict=True))
 
 
 def zip_numbers(rate: Fraction) -> list[int]:
@@ -96,7 +96,7 @@ def zip_numbers(rate: Fraction) -> list[int]:
 
 def _noted(
     frames: Iterator[Frame], zipped: "_FramesZip", files: dict[str, Path]
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """The same frames; on their way the pictures are made of them."""
     for number, frame in enumerate(frames):
         if number == 0:

@@ -1,6 +1,6 @@
 """Reading a clip frame by frame, as a viewer sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,42 @@ from sunriza_assets.studio.media.probe import examine
 from sunriza_assets.studio.media.source import open_source
 from sunriza_assets.studio.media.upright import Upright
 
-__all__ = ["read_frames"]
+__all__ = ["read_frames", "read_luma", "read_some"]
+
+
+def read_some(path: Path, numbers: Collection[int]) -> Iterator[NDArray[np.uint8]]:
+    """The frames with these numbers, in order; a clip that `trim` or `encode` wrote, as above.
+
+    Raises:
+        MediaError: it cannot be opened or is damaged.
+    """
+    with open_source(path, DEFAULT_LIMITS) as source:
+        examined = examine(source, DEFAULT_LIMITS)
+        upright = Upright(
+            path, examined.info.size, examined.orientation, deinterlace=False, pixel_format="rgb24"
+        )
+        source.rewind()
+        for number, decoded in enumerate(source.frames()):
+            if number in numbers:  # converting costs more than decoding
+                for frame in upright.push(decoded):
+                    yield np.ascontiguousarray(frame.to_ndarray(), np.uint8)
+        for frame in upright.finish():
+            yield np.ascontiguousarray(frame.to_ndarray(), np.uint8)
+
+
+def read_luma(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """(H, W) uint8 luma of each frame as it is stored, 16-235; of a clip that `encode` wrote.
+
+    Raises:
+        MediaError: it cannot be opened or is damaged.
+    """
+    with open_source(path, DEFAULT_LIMITS) as source:
+        examine(source, DEFAULT_LIMITS)
+        source.rewind()
+        for frame in source.frames():
+            plane = frame.planes[0]
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+            yield rows[:, : plane.width].copy()
 
 
 def read_frames(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[NDArray[np.uint8]]:

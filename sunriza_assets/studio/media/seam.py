@@ -13,6 +13,7 @@ MAX_SEAM_RATIO: Final = 1.2
 """The most that encoding may add to a seam that is no larger than the 95th percentile of steps."""
 _SIDE: Final = 256
 """Frames are compared at this longest side, so that coding noise does not hide motion."""
+_FULL_RANGE: Final = np.float32(255 / 219)
 _FLOOR: Final = 0.25
 """Grey levels below which a step is noise: nobody sees a still picture jump."""
 
@@ -21,7 +22,8 @@ def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
     """|last -> first| over the 95th percentile of the steps between consecutive frames.
 
     Args:
-        frames: (H, W, 3) uint8 each; only two small ones are kept at a time.
+        frames: uint8 each, (H, W, 3) RGB or (H, W) luma as it is stored, 16-235; only two small
+            ones are kept at a time.
 
     Returns:
         At most 1 where the loop cannot be told from ordinary motion; 0 for fewer than two frames.
@@ -43,9 +45,9 @@ def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     shrink = min(1.0, _SIDE / max(frame.shape[:2]))
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32)
+    return np.asarray(small, np.float32) * (_FULL_RANGE if frame.ndim == 2 else np.float32(1))
 
 
 def _difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

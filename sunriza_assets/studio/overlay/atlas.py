@@ -26,6 +26,7 @@ __all__ = [
     "atlas_problems",
     "pack",
     "read_atlas",
+    "read_cell_roi",
     "write_atlas",
 ]
 
@@ -126,6 +127,18 @@ def read_atlas(folder: Path) -> Atlas:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise MediaError(f"Atlas cannot be read: {error}", where=folder) from error
     return Atlas(cells, roi, document)
+
+
+def read_cell_roi(folder: Path) -> Roi:
+    """Where the cells of an atlas lie in the idle at rest, by its index alone.
+
+    Raises:
+        MediaError: the index is missing or unreadable.
+    """
+    try:
+        return Roi(**json.loads((folder / INDEX_NAME).read_text("utf-8"))["roi"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise MediaError(f"Atlas cannot be read: {error}", where=folder) from error
 
 
 def atlas_problems(folder: Path, size: tuple[int, int]) -> list[str]:

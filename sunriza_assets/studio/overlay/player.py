@@ -1,5 +1,8 @@
 """preview.html: an avatar in a page of its own, that opens from disk and asks no network.
 
+Pictures and videos that lie beside the page are linked to; a page that is to travel alone holds
+them itself.
+
 The page plays the idle in a loop, lays viseme cells over it along the ROI's track, and speaks what
 is typed. It does with the published files exactly what the app does, so it is also their proof.
 """
@@ -24,9 +27,9 @@ from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.overlay.atlas import INDEX_NAME, PICTURE_NAME
 from sunriza_assets.studio.overlay.speech import inside_script, speech_script
 
-__all__ = ["write_player"]
+__all__ = ["CLIP_BYTES", "write_player"]
 
-_CLIP_BYTES: Final = 1_500_000
+CLIP_BYTES: Final = 1_500_000
 """A larger clip goes into the page as a small copy."""
 _CLIP_HEIGHT: Final = 360
 _CLIP_CRF: Final = 26
@@ -42,6 +45,7 @@ def write_player(
     roi: Path,
     clip: Path | None = None,
     tables: Mapping[str, Mapping[str, object]] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> int:
     """Write the page; returns its size in bytes.
 
@@ -54,24 +58,28 @@ def write_player(
         roi: roi.json with a track of as many transforms as the idle has frames.
         clip: the trimmed clip, shown beside the idle.
         tables: heading -> name -> value, shown below: parameters, timing, cost.
+        links: `idle`, `atlas`, `clip` -> where the page finds that file, relative to itself; what
+            is not named here goes into the page, a large clip as a small copy. The mask always
+            does: a browser lets no page that was opened from disk read another file's pixels.
 
     Raises:
         MediaError: the clip cannot be decoded.
         StoreError: the folder cannot be written to.
     """
-    info = describe_own(idle)
+    info, linked = describe_own(idle), links or {}
     shown = f"{info.width} × {info.height}, {float(info.duration):.2f} s"
     avatar = {
         "title": title,
         "caption": f"{shown} at {float(info.rate):g} frames a second",
         "rate": float(info.rate),
-        "idle": _data_uri(idle.read_bytes(), "video/mp4"),
+        "idle": linked.get("idle") or _data_uri(idle.read_bytes(), "video/mp4"),
         "size": [info.width, info.height],
         "roi": json.loads(roi.read_text("utf-8")),
         "atlas": json.loads((atlas / INDEX_NAME).read_text("utf-8")),
-        "atlasImage": _data_uri((atlas / PICTURE_NAME).read_bytes(), "image/jpeg"),
+        "atlasImage": linked.get("atlas")
+        or _data_uri((atlas / PICTURE_NAME).read_bytes(), "image/jpeg"),
         "mask": _data_uri(mask.read_bytes(), "image/png"),
-        "clip": _data_uri(_small(clip), "video/mp4") if clip else None,
+        "clip": (linked.get("clip") or _data_uri(_small(clip), "video/mp4")) if clip else None,
         "tables": {
             heading: {name: _plain(value) for name, value in rows.items()}
             for heading, rows in (tables or {}).items()
@@ -104,7 +112,7 @@ def _plain(value: object) -> str:
 
 def _small(clip: Path) -> bytes:
     """The clip's bytes, or those of a silent copy of few pixels where it is large."""
-    if clip.stat().st_size <= _CLIP_BYTES:
+    if clip.stat().st_size <= CLIP_BYTES:
         return clip.read_bytes()
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "clip.mp4"

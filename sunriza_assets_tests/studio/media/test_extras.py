@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sunriza_assets.errors import MediaError
+from sunriza_assets.studio.media.chunks import chunk_bounds
 from sunriza_assets.studio.media.conform import require_playable
 from sunriza_assets.studio.media.encode import encode
-from sunriza_assets.studio.media.extras import chunk_bounds, make_extras, zip_numbers
+from sunriza_assets.studio.media.extras import make_extras, zip_numbers
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets_tests.studio.media.films import corner_error, number_of, picture
 

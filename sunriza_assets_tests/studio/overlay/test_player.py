@@ -4,8 +4,12 @@ import html
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -391,3 +395,63 @@ def test_a_large_clip_goes_in_as_a_small_copy(folder: Path, tmp_path: Path) -> N
     said = {"idle": folder / "idle.mp4", "atlas": folder, "mask": folder / "mask.png"}
     size = write_player(tmp_path / "a.html", title="A", roi=folder / "roi.json", clip=clip, **said)
     assert size == (tmp_path / "a.html").stat().st_size < 3_000_000
+
+
+LINKS = {"idle": "made/idle 1.mp4", "atlas": "made/atlas.jpg", "clip": "made/idle 1.mp4"}
+
+
+@pytest.fixture(scope="module")
+def linked(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same page with its files beside it."""
+    place = tmp_path_factory.mktemp("linked")
+    (place / "made").mkdir()
+    shutil.copyfile(folder / "idle.mp4", place / "made" / "idle 1.mp4")
+    shutil.copyfile(folder / "atlas.jpg", place / "made" / "atlas.jpg")
+    write_player(
+        place / "preview.html",
+        title="Ava",
+        idle=folder / "idle.mp4",
+        atlas=folder,
+        mask=folder / "mask.png",
+        roi=folder / "roi.json",
+        clip=folder / "idle.mp4",
+        links={name: link.replace(" ", "%20") for name, link in LINKS.items()},
+    )
+    return place / "preview.html"
+
+
+def test_what_lies_beside_the_page_is_not_in_it(linked: Path) -> None:
+    text = linked.read_text("utf-8")
+    assert "data:video" not in text
+    assert "data:image/jpeg" not in text
+    assert linked.stat().st_size < 60_000
+
+
+@needs_chromium
+def test_a_page_from_disk_plays_what_lies_beside_it(linked: Path) -> None:
+    with open_page(linked.as_uri()) as page:
+        page.wait_for("document.querySelector('canvas').dataset.frame > 3")
+        press(page, "AI")
+        page.wait_for("document.querySelector('canvas').dataset.viseme === 'AI'")
+        assert page.evaluate("document.querySelector('figure.clip video').videoWidth") == SIZE[0]
+
+
+@needs_chromium
+def test_a_served_page_still_knows_each_frame(linked: Path) -> None:
+    """Read from its pixels, which a browser allows where page and video come from one server."""
+    with serving(linked.parent) as address, open_page(f"{address}/preview.html") as page:
+        page.wait_for("document.querySelector('canvas').dataset.frame")
+        assert_frames_are_what_they_say(page)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

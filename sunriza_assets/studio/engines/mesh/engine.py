@@ -27,7 +27,7 @@ What the parameters mean to it:
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import cv2
 
@@ -44,6 +44,7 @@ from sunriza_assets.studio.engines.mesh.motion.perform import perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.engines.mesh.motion.transfer import Transfer
 from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
+from sunriza_assets.studio.engines.mesh.version import VERSION
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes
 from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
@@ -53,9 +54,6 @@ from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = ["MeshEngine"]
-
-_VERSION: Final = "3"
-"""Raise it when extraction or rendering changes what comes out."""
 
 
 class MeshEngine:
@@ -70,7 +68,7 @@ class MeshEngine:
     """
 
     name = "mesh"
-    version = _VERSION
+    version = VERSION
 
     def __init__(self, models_root: Path, *, faces: FaceMesh | None = None) -> None:
         self._models = ModelStore(models_root)
