@@ -160,7 +160,7 @@ class _Books:
             and former.inputs == input_files(self._behind)
             and (former.engine, former.engine_version) == (engine, self._sheet["engine_version"])
             and former.parameters == self._sheet["parameters"]
-            and former.requested == self._requested
+            and self._requested in ({}, former.requested)
             and former.models == self._models(engine)
         )
 
@@ -168,7 +168,9 @@ class _Books:
         """What is told where the publication of an earlier run stays in place."""
         own = [step for step in self._behind if step.run_id == self._step.context.run.run_id]
         costs = [step.cost for step in own]
+        outlook = outlook_of(self._step.context.run.run_id)
         return {
+            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
             REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
             "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
             **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),

@@ -26,7 +26,7 @@ def test_a_run_says_beforehand_what_it_will_take(
             seen.append((basic["progress"], basic["etaSeconds"]))
 
     runs = AvatarRuns(installation.instance, look, lambda _, said: announced.update(said))
-    result = runs.render("ada", parameters=SHORT)
+    result = runs.render("ada", parameters=SHORT, force=True)
     assert result["error"] is None
     assert result["estimate"] == announced
     assert announced["eta_s"] > 0
@@ -66,7 +66,7 @@ def budget(monkeypatch: pytest.MonkeyPatch, installation: Installation) -> Itera
     def check(said: str | None) -> dg.AssetCheckEvaluation:
         if said is not None:
             monkeypatch.setenv("SUNRIZA_BUDGET", said)
-        result = installation.runs.render("ada", only=["published_avatar"])
+        result = installation.runs.render("ada", only=["published_avatar"], force=True)
         assert result["status"] == "ready", "a budget stops nothing"
         records = installation.instance.get_records_for_run(
             result["run_id"], of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
