@@ -81,7 +81,10 @@ def test_a_picture_without_overflow_is_finite(narrow: Modules, keypoints: Any) -
 
 @pytest.mark.parametrize("layer", INJECTIONS)
 def test_an_overflow_in_any_layer_is_noticed(narrow: Modules, keypoints: Any, layer: str) -> None:
-    """In float32 and beyond its range, which every processor has; half precision does the same."""
+    """In float32 and beyond its range, which every processor has; half precision does the same.
+
+    The pictures of three of them (mask, occlusion, pixels) hold finite numbers alone.
+    """
     assert not _painted(injected(narrow, layer, 3e38), EXACT, keypoints).finite
 
 
