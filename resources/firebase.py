@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.api_core import exceptions
 
-from resources.avatars_firestore import FirestoreAvatars
-from resources.google_errors import google_errors
-from resources.public_download import PublicDownload
-from resources.storage_firebase import FIREBASE_URL, FirebaseStorage
+from resources.avatars.firestore import FirestoreAvatars
+from resources.downloads.public_download import PublicDownload
+from resources.google.errors import google_errors
+from resources.storage.firebase import FIREBASE_URL, FirebaseStorage
 from sunriza_assets.errors import StoreError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Firebase:
     def __init__(self, settings: FirebaseSettings) -> None:
         from google.cloud import storage
 
-        from resources.firestore_client import FirestoreClient
+        from resources.google.firestore_client import FirestoreClient
 
         credentials, own_project = _credentials(settings)
         project = settings.project or own_project

@@ -16,14 +16,14 @@ from typing import Any
 
 import dagster as dg
 
+from resources.accounting.step_watch import priced, step_watch, stop_step
 from resources.home import Home
-from resources.logged_urls import logged_url
-from resources.media_server import link
-from resources.pipeline_files import current_run, listing_of, pipeline_folder, stored_files
-from resources.reuse import REUSED_FROM, source_run
-from resources.scratch import discard, new_folder
-from resources.step_watch import priced, step_watch, stop_step
-from resources.storage import MediaStorage, StoredObject
+from resources.publishing.reuse import REUSED_FROM, source_run
+from resources.serving.media_server import link
+from resources.storage.logged_urls import logged_url
+from resources.storage.objects import MediaStorage, StoredObject
+from resources.storage.pipeline_files import current_run, listing_of, pipeline_folder, stored_files
+from resources.storage.scratch import discard, new_folder
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import StoreError
 

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.avatars import AvatarStore
-from resources.engines import Choice, choose_engine, face_mesh, models_of
+from resources.avatars.store import AvatarStore
+from resources.engines.choice import Choice, choose_engine, face_mesh, models_of
+from resources.engines.remote import choose_remote
+from resources.engines.template_cache import TemplateCache
+from resources.engines.template_users import TemplateUsers
 from resources.home import Home
 from resources.media_io import MediaIOManager
-from resources.remote_engine import choose_remote
-from resources.storage import MediaStorage
+from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
-from resources.template_cache import TemplateCache
-from resources.template_users import TemplateUsers
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.engines.base import Engine
+    from sunriza_assets.studio.contracts.engine import Engine
     from sunriza_assets.studio.face.landmarks import FaceMesh
 
 __all__ = [

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from resources.avatars import AvatarStore
+from resources.avatars.store import AvatarStore
 from resources.home import Home
-from resources.storage import MediaStorage
+from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import StoreError
 
 __all__ = ["STORE_KINDS", "OpenStores", "describe_stores", "open_stores"]
@@ -83,15 +83,15 @@ def describe_stores() -> str:
 @lru_cache(maxsize=8)
 def _opened(settings: tuple[tuple[str, str], ...], process: int, home: Home) -> OpenStores:
     del process  # part of the key only
-    from resources.public_download import PublicDownload
+    from resources.downloads.public_download import PublicDownload
 
     if store_kind() == "firebase":
         from resources.firebase import Firebase, FirebaseSettings
 
         firebase = Firebase(FirebaseSettings.from_environment(dict(settings)))
         return OpenStores(firebase.avatars(), firebase.storage(), shared=True)
-    from resources.avatars_local import LocalAvatars
-    from resources.storage_local import LocalStorage
+    from resources.avatars.local import LocalAvatars
+    from resources.storage.local import LocalStorage
 
     hosts = dict(settings).get("SUNRIZA_ALLOWED_HOSTS", "").split(",")
     downloads = PublicDownload([host for host in hosts if host.strip()])

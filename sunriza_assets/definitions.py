@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
-from sunriza_assets.assets import (
+from sunriza_assets.graph.assets import (
     extras,
     inputs,
     motion,
@@ -20,12 +20,12 @@ from sunriza_assets.assets import (
     reports,
     status,
 )
-from sunriza_assets.checks import CHECKS
-from sunriza_assets.executors import build_executor
-from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
+from sunriza_assets.graph.checks import CHECKS
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
+from sunriza_assets.graph.schedules import SCHEDULES, reports_after_work
+from sunriza_assets.graph.sensors import SENSORS
 from sunriza_assets.operations.backfills import backfills
-from sunriza_assets.schedules import SCHEDULES, reports_after_work
-from sunriza_assets.sensors import SENSORS
+from sunriza_assets.platform.executors import build_executor
 
 __all__ = ["build_defs", "defs"]
 

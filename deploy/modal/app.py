@@ -1,4 +1,4 @@
-"""GPU steps on Modal: the far end of `resources.remote_engine` as a deployed function.
+"""GPU steps on Modal: the far end of `resources.engines.remote` as a deployed function.
 
     modal volume create sunriza-models                  # once: models and weights stay there
     modal run deploy/modal/app.py::pull_models          # once, and whenever a model changes
@@ -59,14 +59,14 @@ class Steps:
     @modal.enter()
     def load(self) -> None:
         """Choose the engine and hash its weights before the first request comes in."""
-        from resources.far_end import serve
+        from resources.engines.remote_server import serve
 
         serve({"do": "identity", "engine": "auto"})
 
     @modal.method()
     def serve(self, request: dict[str, Any]) -> dict[str, Any]:
-        """See `resources.far_end.serve`."""
-        from resources.far_end import serve
+        """See `resources.engines.remote_server.serve`."""
+        from resources.engines.remote_server import serve
 
         return serve(request)
 

@@ -114,7 +114,7 @@ def _damage_behind(error: Exception) -> SunrizaError | None:
     from pathlib import Path
 
     from resources.home import Home
-    from sunriza_assets.databases import damage_behind
+    from sunriza_assets.platform.storage.databases import damage_behind
 
     folder = os.environ.get("DAGSTER_HOME")
     return damage_behind(error, Path(folder) if folder else Home.from_environment().dagster)

@@ -16,7 +16,7 @@ from sunriza_assets.cli.options import (
 from sunriza_assets.cli.removal import remove
 
 if TYPE_CHECKING:
-    from resources.avatars import Change
+    from resources.avatars.store import Change
     from sunriza_assets.studio.inspection import Finding
 
 __all__ = ["add_avatar", "avatar", "told_row"]
@@ -74,7 +74,7 @@ def add(
     """
     import tempfile
 
-    from resources.document import checked_avatar_id
+    from resources.avatars.document import checked_avatar_id
     from sunriza_assets.studio.media.intake import take_in
 
     checked_avatar_id(avatar_id)
@@ -144,7 +144,7 @@ def add_avatar(
     """
     import time
 
-    from resources.document import DYNAMICS_ID, checked_avatar_id
+    from resources.avatars.document import DYNAMICS_ID, checked_avatar_id
     from resources.services import Stores
     from sunriza_assets.studio.parameters import RenderParameters
     from sunriza_assets.studio.performances.builtin import DEFAULT_PERFORMANCE
@@ -187,8 +187,8 @@ def add_avatar(
 @as_json
 def list_avatars(failed: bool, as_json: bool) -> None:
     """List avatars: how they stand, since when, and why."""
+    from resources.avatars.standing import everybody
     from resources.services import Stores
-    from sunriza_assets.operations.standing import everybody
 
     rows = [told_row(change) for change in everybody(Stores().avatars)]
     if failed:
@@ -212,7 +212,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
 
 def told_row(change: "Change") -> dict[str, Any]:
     """One avatar as `avatar list` tells it."""
-    from sunriza_assets.operations.standing import standing_of
+    from resources.avatars.standing import standing_of
 
     document = change.document
     if document is None:

@@ -10,7 +10,7 @@ from sunriza_assets.errors import AvatarError, ParameterError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resources.document import AvatarDocument
+    from resources.avatars.document import AvatarDocument
 
 __all__ = ["age", "print_avatar"]
 
@@ -30,7 +30,7 @@ def print_avatar(console: "Console", document: "AvatarDocument", *, verbose: boo
     """One line that says where the avatar stands; then its inputs, results and parameters."""
     from rich.pretty import Pretty
 
-    from sunriza_assets.operations.standing import standing_of
+    from resources.avatars.standing import standing_of
 
     standing = standing_of(document)
     console.print(
@@ -80,7 +80,7 @@ def age(since: str | None) -> str:
 
 
 def _verdict(document: "AvatarDocument") -> str:
-    from sunriza_assets.operations.standing import standing_of
+    from resources.avatars.standing import standing_of
 
     standing = standing_of(document)
     ago = f"for {age(standing.since.isoformat())}"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import dagster as dg
     from rich.progress import Progress
 
-    from resources.avatars import AvatarStore
-    from resources.storage import MediaStorage
+    from resources.avatars.store import AvatarStore
+    from resources.storage.objects import MediaStorage
     from sunriza_assets.operations.backfills import Backfill
 
 __all__ = ["backfill", "chosen_avatars", "work_through"]
@@ -116,7 +116,7 @@ def chosen_avatars(
     Raises:
         AvatarError: an avatar that is named does not exist.
     """
-    from sunriza_assets.operations.standing import everybody, standing_of
+    from resources.avatars.standing import everybody, standing_of
 
     named = list(dict.fromkeys(ids))
     for avatar_id in named:
@@ -144,9 +144,9 @@ def work_through(
 
     Before each avatar it looks whether somebody has cancelled the backfill.
     """
-    from sunriza_assets.cli.runs import AvatarRuns
     from sunriza_assets.operations import backfills
     from sunriza_assets.operations.lost_runs import close_lost_runs, watched
+    from sunriza_assets.runs.avatar_runs import AvatarRuns
 
     close_lost_runs(instance)
     runs = AvatarRuns(instance)
@@ -240,7 +240,7 @@ def _look_on(
 def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "MediaStorage"]]:
     from resources.home import Home
     from resources.services import Stores
-    from sunriza_assets.instance import opened_instance
+    from sunriza_assets.platform.instance import opened_instance
 
     with opened_instance(Home.from_environment()) as instance:
         stores = Stores()

@@ -20,7 +20,7 @@ def mesh(as_json: bool) -> None:
     """CPU milliseconds a frame of the mesh engine, with the sample, at 512 and 1024 pixels."""
     from resources.home import Home
     from sunriza_assets.cli.bench_rerender import machine
-    from sunriza_assets.studio.engines.mesh.bench import measure
+    from sunriza_assets.studio.bench.mesh import measure
 
     _show({"machine": machine(), **measure(Home.from_environment().models)}, as_json)
 
@@ -51,7 +51,7 @@ def liveportrait(
     device: str | None, baseline: bool, batch: int | None, precision: Any, as_json: bool
 ) -> None:
     """LivePortrait stage by stage, with seeded weights: speed needs no trained ones."""
-    from sunriza_assets.studio.engines.liveportrait.bench import measure
+    from sunriza_assets.studio.bench.liveportrait import measure
 
     found = measure(
         device=device,

@@ -115,7 +115,7 @@ def _sample(folder: Path, models: Path) -> tuple[Path, Path]:
     import cv2
     import numpy as np
 
-    from sunriza_assets.studio.engines.base import Image
+    from sunriza_assets.studio.contracts.engine import Image
     from sunriza_assets.studio.media.encode import VideoWriter
     from sunriza_assets.studio.media.frames import read_frames
     from sunriza_assets.studio.media.picture import read_picture, write_picture

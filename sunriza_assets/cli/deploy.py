@@ -25,7 +25,7 @@ def init(gpus: int | None, as_json: bool) -> None:
     to let two GPU steps run at once.
     """
     from resources.home import Home
-    from sunriza_assets.instance import gpu_count, prepare_instance
+    from sunriza_assets.platform.instance import gpu_count, prepare_instance
 
     home = Home.from_environment()
     prepare_instance(home, gpus=gpus or max(1, gpu_count()))
@@ -60,14 +60,14 @@ def prune(days: float, as_json: bool) -> None:
     from datetime import UTC, datetime, timedelta
 
     from resources.home import Home
-    from resources.leftovers import sweep_leftovers
     from resources.services import Stores
+    from resources.storage.leftovers import sweep_leftovers
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
     from sunriza_assets.definitions import build_defs
-    from sunriza_assets.instance import opened_instance
-    from sunriza_assets.jobs import AVATAR_DYNAMICS
+    from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
     from sunriza_assets.operations import backfills
     from sunriza_assets.operations.pruning import prune as delete_old
+    from sunriza_assets.platform.instance import opened_instance
 
     home = Home.from_environment()
     before = datetime.now(UTC) - timedelta(days=days)
@@ -98,12 +98,12 @@ def dev(port: int, host: str) -> None:
     taken, and links in the UI lead there. Its root lists the avatars.
     """
     from resources.home import Home
-    from resources.media_server import port_near, start_beside
+    from resources.serving.media_server import port_near, start_beside
     from resources.stores import store_kind
-    from sunriza_assets.databases import check_databases
     from sunriza_assets.errors import StoreError
-    from sunriza_assets.fleet.dev import run_dev
-    from sunriza_assets.instance import opened_instance
+    from sunriza_assets.platform.dev import run_dev
+    from sunriza_assets.platform.instance import opened_instance
+    from sunriza_assets.platform.storage.databases import check_databases
 
     if port_near(port) != port:
         raise StoreError(f"Port {port} is in use", remedy="Name another with --port.", code="port")

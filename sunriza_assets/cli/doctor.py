@@ -212,7 +212,7 @@ def _stores() -> Iterator[Finding]:
 
 def _databases() -> Iterator[Finding]:
     from resources.home import Home
-    from sunriza_assets.databases import MAIN, damaged_databases
+    from sunriza_assets.platform.storage.databases import MAIN, damaged_databases
 
     home = Home.from_environment()
     folder = Path(os.environ.get("DAGSTER_HOME") or home.dagster)

@@ -52,7 +52,7 @@ def _published(avatar_id: str) -> "Manifest":
     """The manifest that is in place for an avatar."""
     import tempfile
 
-    from resources.publication import folder_of
+    from resources.publishing.publication import folder_of
     from resources.stores import open_stores
     from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 

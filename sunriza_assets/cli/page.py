@@ -42,7 +42,7 @@ def export_page(avatar_id: str, file: Path) -> int:
     import dagster as dg
 
     from resources.home import Home
-    from resources.pipeline_files import current_run, pipeline_folder, stored_files
+    from resources.storage.pipeline_files import current_run, pipeline_folder, stored_files
     from resources.stores import open_stores
     from sunriza_assets.studio.overlay.player import write_player
 

@@ -36,8 +36,8 @@ def remove(ids: tuple[str, ...], orphans: bool, yes: bool, as_json: bool) -> Non
     """
     from resources.home import Home
     from resources.services import Stores, Templates
-    from sunriza_assets.instance import opened_instance
     from sunriza_assets.operations.purge import purge
+    from sunriza_assets.platform.instance import opened_instance
 
     if bool(ids) == orphans:
         raise click.UsageError("Name avatars, or say --orphans.")
@@ -67,9 +67,9 @@ def _check_known(instance: "dg.DagsterInstance", stores: "Stores", avatar_id: st
     Raises:
         AvatarError: there is no document, no record, no partition and no object of such an avatar.
     """
-    from resources.avatars import no_such_avatar
+    from resources.avatars.store import no_such_avatar
+    from sunriza_assets.graph.partitions import AVATARS
     from sunriza_assets.operations.purge import prefixes_of
-    from sunriza_assets.partitions import AVATARS
 
     if stores.avatars.present([avatar_id]) or instance.has_dynamic_partition(
         AVATARS.name or "", avatar_id
@@ -88,7 +88,7 @@ def _check_known(instance: "dg.DagsterInstance", stores: "Stores", avatar_id: st
 
 def _orphans(stores: "Stores") -> list[str]:
     """Ids that objects are kept under and no document has."""
-    from resources.document import is_avatar_id
+    from resources.avatars.document import is_avatar_id
 
     found: set[str] = set()
     for prefix in ("avatars/", "pipeline/"):

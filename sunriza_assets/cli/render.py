@@ -34,7 +34,7 @@ def render(
     Settings given here hold for this run only; `sunriza avatar add --set` changes what the avatar's
     document asks for. Exit code 1 if any avatar failed.
     """
-    from resources.document import checked_avatar_id
+    from resources.avatars.document import checked_avatar_id
 
     for avatar_id in ids:
         checked_avatar_id(avatar_id)
@@ -59,7 +59,7 @@ def _unchanged(ids: tuple[str, ...], parameters: dict[str, Any]) -> dict[str, di
 
     from resources.stores import open_stores
     from sunriza_assets.cli.options import as_path
-    from sunriza_assets.operations.up_to_date import publication_for
+    from sunriza_assets.runs.up_to_date import publication_for
 
     for avatar_id in ids:  # a name that does not exist is told before anything is rendered
         open_stores().avatars.get(avatar_id)
@@ -102,9 +102,9 @@ def render_avatars(
 
     from resources.home import Home
     from resources.services import Stores
-    from sunriza_assets.cli.runs import AvatarRuns
-    from sunriza_assets.instance import opened_instance
     from sunriza_assets.operations.lost_runs import close_lost_runs, watched
+    from sunriza_assets.platform.instance import opened_instance
+    from sunriza_assets.runs.avatar_runs import AvatarRuns
 
     columns = [
         TextColumn("{task.fields[avatar]}"),

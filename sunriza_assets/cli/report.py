@@ -268,8 +268,8 @@ def _ledger() -> "Ledger":
     home = Home.from_environment()
     ledger = Ledger(home.reports / LEDGER_FOLDER)
     if home.dagster.exists() or os.environ.get("DAGSTER_HOME"):  # else nothing ever ran here
-        from resources.event_log import update_ledger
-        from sunriza_assets.instance import opened_instance
+        from resources.accounting.event_log import update_ledger
+        from sunriza_assets.platform.instance import opened_instance
 
         with opened_instance(home) as instance:
             update_ledger(instance, ledger)

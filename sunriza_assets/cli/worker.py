@@ -30,11 +30,11 @@ def worker(
     the present run finish. Exit code 1 when a pinged worker does not answer.
     """
     from sunriza_assets.errors import ParameterError
-    from sunriza_assets.fleet import settings
+    from sunriza_assets.platform.celery import settings
 
     url = settings.broker_url()
     try:
-        from sunriza_assets.fleet.worker import answers, run_worker
+        from sunriza_assets.platform.celery.worker import answers, run_worker
     except ModuleNotFoundError as missing:
         raise ParameterError(
             f"A worker needs {missing.name}", remedy="pip install 'sunriza-assets[celery]'"

@@ -21,15 +21,15 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 
-from resources.document import checked_avatar_id
+from resources.avatars.document import checked_avatar_id
 from resources.services import Stores
-from resources.storage import MediaStorage
-from sunriza_assets.config import launchpad_config
+from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import AvatarError, StoreError
-from sunriza_assets.jobs import AVATAR_DYNAMICS
-from sunriza_assets.operations import queue
-from sunriza_assets.partitions import AVATAR_TAG, AVATARS
-from sunriza_assets.tags import FORCE_TAG
+from sunriza_assets.graph.config import launchpad_config
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
+from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
+from sunriza_assets.graph.tags import FORCE_TAG
+from sunriza_assets.platform import queue
 
 __all__ = [
     "BACKFILL_TAG",

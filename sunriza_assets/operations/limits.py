@@ -16,8 +16,8 @@ from typing import Final
 
 import dagster as dg
 
-from resources.document import AvatarDocument
-from resources.waiting import Waiting
+from resources.avatars.document import AvatarDocument
+from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import ParameterError
 
 __all__ = ["OWNER_TAG", "OwnerLimit", "owner_tags", "runs_per_day"]

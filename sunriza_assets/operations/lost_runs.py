@@ -17,7 +17,7 @@ import dagster as dg
 from resources.process_names import is_gone
 from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
-from sunriza_assets.partitions import AVATAR_TAG
+from sunriza_assets.graph.partitions import AVATAR_TAG
 
 __all__ = ["PROCESS_TAG", "close_lost_runs", "watched"]
 

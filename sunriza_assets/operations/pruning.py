@@ -12,10 +12,10 @@ from typing import Final
 
 import dagster as dg
 
-from resources.event_log import update_ledger
-from resources.reuse import maker_of
+from resources.accounting.event_log import update_ledger
+from resources.publishing.reuse import maker_of
 from sunriza_assets.costs.ledger import Ledger
-from sunriza_assets.partitions import AVATAR_TAG
+from sunriza_assets.graph.partitions import AVATAR_TAG
 
 __all__ = ["prune"]
 

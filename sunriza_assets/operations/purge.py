@@ -20,13 +20,13 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from resources.avatars import AvatarStore
-from resources.document import checked_avatar_id
+from resources.avatars.document import checked_avatar_id
+from resources.avatars.store import AvatarStore
+from resources.engines.template_cache import TemplateCache
+from resources.engines.template_users import TemplateUsers
 from resources.home import Home
-from resources.storage import MediaStorage
-from resources.template_cache import TemplateCache
-from resources.template_users import TemplateUsers
-from sunriza_assets.partitions import AVATAR_TAG, AVATARS
+from resources.storage.objects import MediaStorage
+from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 
 __all__ = ["Absences", "Purged", "are_too_many", "prefixes_of", "purge", "unfinished_runs"]
 

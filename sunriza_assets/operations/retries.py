@@ -19,8 +19,8 @@ from dagster import DagsterEventType as Type
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
 
-from resources.document import AvatarDocument
-from resources.waiting import Waiting
+from resources.avatars.document import AvatarDocument
+from resources.avatars.waiting import Waiting
 
 __all__ = [
     "ATTEMPT_TAG",

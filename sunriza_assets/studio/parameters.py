@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from sunriza_assets.errors import ParameterError, did_you_mean
-from sunriza_assets.studio.emotions import EMOTIONS
+from sunriza_assets.studio.expression.emotions import EMOTIONS
 
 __all__ = [
     "CHOICES",

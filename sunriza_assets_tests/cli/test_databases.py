@@ -12,9 +12,9 @@ import pytest
 
 from resources.home import Home
 from sunriza_assets import cli
-from sunriza_assets.databases import MAIN, check_databases
 from sunriza_assets.errors import StoreError
-from sunriza_assets.instance import opened_instance, prepare_instance
+from sunriza_assets.platform.instance import opened_instance, prepare_instance
+from sunriza_assets.platform.storage.databases import MAIN, check_databases
 
 
 def zero(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from resources.publication import folder_of
+from resources.publishing.publication import folder_of
 from resources.stores import open_stores
 from sunriza_assets.cli.lineage import lineage
 from sunriza_assets.cli.report import report

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.cli import sunriza
 from sunriza_assets.studio.media.picture import write_picture

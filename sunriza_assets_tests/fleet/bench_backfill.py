@@ -50,7 +50,7 @@ def backfill(
 ) -> tuple[float, float]:
     """(seconds of wall clock, seconds of work) for that many avatars, models cold at first."""
     from sunriza_assets.cli.avatar import add_avatar
-    from sunriza_assets.cli.runs import AvatarRuns
+    from sunriza_assets.runs.avatar_runs import AvatarRuns
     from sunriza_assets.studio.sample.clip import write_sample
 
     folder = Path(tempfile.mkdtemp(prefix="sunriza-sample-"))
@@ -97,7 +97,7 @@ def count_loads() -> Iterator[Counter[str]]:
 
 def time_checks() -> list[float]:
     """Seconds that each asset check takes from now on."""
-    from sunriza_assets.checks import CHECKS
+    from sunriza_assets.graph.checks import CHECKS
 
     seconds: list[float] = []
     for check in CHECKS:

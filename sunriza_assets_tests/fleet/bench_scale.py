@@ -21,15 +21,15 @@ import click
 import dagster as dg
 import yaml
 
+from resources.avatars.standing import everybody
 from resources.home import Home
 from resources.services import Stores, Templates
-from sunriza_assets.assets.status import avatar_status
 from sunriza_assets.cli.avatar import told_row
-from sunriza_assets.instance import shipped_settings
+from sunriza_assets.graph.assets.status import avatar_status
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, deleted_avatars
 from sunriza_assets.operations.backfills import Backfill, backfills, keep
-from sunriza_assets.operations.standing import everybody
-from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import avatar_changes, avatar_patrol, deleted_avatars
+from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.servers import postgres
 
 ASSET = dg.AssetKey("idle_video")
@@ -193,7 +193,7 @@ def home(storage: str) -> Iterator[tuple[Home, dg.DagsterInstance]]:
             url = stack.enter_context(postgres(root / "postgres"))
             settings["storage"] = {
                 "custom": {
-                    "module": "sunriza_assets.fleet.storage",
+                    "module": "sunriza_assets.platform.storage.postgres",
                     "class": "WarmPostgresStorage",
                     "config": {"postgres_url": url},
                 }

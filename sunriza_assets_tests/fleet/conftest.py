@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.instance import prepare_instance
+from sunriza_assets.platform.instance import prepare_instance
 from sunriza_assets.studio.sample.clip import Sample, write_sample
 from sunriza_assets.studio.sample.performance import perform
 from sunriza_assets_tests.fleet.servers import Child, Redis, postgres, wait_until

@@ -69,8 +69,8 @@ def _first_time(marker: Path) -> bool:
 
 
 def _fail_sometimes(folder: Path) -> None:
-    from resources.storage import StoredObject
-    from resources.storage_local import LocalStorage
+    from resources.storage.local import LocalStorage
+    from resources.storage.objects import StoredObject
     from sunriza_assets.errors import StoreError
 
     original = LocalStorage.put

@@ -7,15 +7,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
-from resources.storage_local import LocalStorage
+from resources.storage.local import LocalStorage
 from sunriza_assets.errors import AvatarError
-from sunriza_assets.executors import EXECUTORS, build_executor
-from sunriza_assets.operations import backfills, queue
+from sunriza_assets.graph.sensors import avatar_changes
+from sunriza_assets.operations import backfills
 from sunriza_assets.operations.backfills import BACKFILL_TAG, Backfill, Watch
-from sunriza_assets.sensors import avatar_changes
+from sunriza_assets.platform import queue
+from sunriza_assets.platform.executors import EXECUTORS, build_executor
 
 STATUS = dg.DagsterRunStatus
 

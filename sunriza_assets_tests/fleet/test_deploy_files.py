@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from sunriza_assets.cli import COMMANDS
-from sunriza_assets.instance import shipped_settings
+from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -153,7 +153,7 @@ def test_the_install_script_makes_a_working_installation(tmp_path: Path) -> None
         check=True,
     )
     assert "models warm" in shown.stdout
-    where = "import sunriza_assets.instance as i; print(i.shipped_settings())"
+    where = "import sunriza_assets.platform.instance as i; print(i.shipped_settings())"
     settings = subprocess.run(
         [python, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -9,12 +9,12 @@ from typing import Any
 import modal
 import pytest
 
-from resources import remote_engine
+from resources.engines import remote as remote_engine
 from resources.home import Home
 from resources.services import Stores
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.cli.runs import AvatarRuns
-from sunriza_assets.instance import opened_instance
+from sunriza_assets.platform.instance import opened_instance
+from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.fleet import modal_container
 from sunriza_assets_tests.fleet.conftest import SMALL

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 from dagster._core.instance.config import PoolGranularity
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.studio.sample.clip import Sample, sample_portrait

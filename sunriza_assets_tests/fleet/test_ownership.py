@@ -6,8 +6,8 @@ from typing import Any, cast
 import dagster as dg
 import pytest
 
-from sunriza_assets.assets.edge import publishes
 from sunriza_assets.definitions import build_defs
+from sunriza_assets.graph.assets.edge import publishes
 
 
 @pytest.mark.parametrize(

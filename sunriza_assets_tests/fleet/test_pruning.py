@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from sunriza_assets.costs.ledger import Ledger
-from sunriza_assets.instance import shipped_settings
+from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.operations.pruning import prune
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.platform.instance import shipped_settings
 
 
 @dg.asset(partitions_def=AVATARS)

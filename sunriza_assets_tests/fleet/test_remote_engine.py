@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resources.far_end import serve
+from resources.engines.remote import RemoteEngine, choose_remote
+from resources.engines.remote_server import serve
 from resources.home import Home
-from resources.remote_engine import RemoteEngine, choose_remote
-from resources.storage_local import LocalStorage
+from resources.storage.local import LocalStorage
 from sunriza_assets.costs.devices import cpu
 from sunriza_assets.errors import EngineError, FaceError
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
@@ -25,7 +25,7 @@ PARAMETERS = RenderParameters(stitching_retargeting_eyes_width=256, max_seconds=
 
 def in_a_process(request: dict[str, Any]) -> Mapping[str, Any]:
     """What Modal does: the same entry point, the same arguments, another process."""
-    return ask_module("resources.far_end", request)
+    return ask_module("resources.engines.remote_server", request)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from sunriza_assets.instance import shipped_settings
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.servers import postgres, wait_until
 
 PARTITIONS = AVATARS.name or ""
@@ -104,7 +104,7 @@ def test_a_partition_is_asked_for_once_and_forgotten_when_it_is_deleted(
 @pytest.mark.slow
 def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a restart of the database does to a worker that renders meanwhile and tells nothing."""
-    from sunriza_assets.fleet import storage
+    from sunriza_assets.platform.storage import postgres as storage
 
     monkeypatch.setattr(storage, "TRUSTED_S", 0.0)  # as if every connection had lain idle
     with tempfile.TemporaryDirectory(prefix="sunriza-") as name:
@@ -112,7 +112,7 @@ def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.Mo
         root.chmod(0o755)
         with postgres(root / "postgres") as url:
             custom = {
-                "module": "sunriza_assets.fleet.storage",
+                "module": "sunriza_assets.platform.storage.postgres",
                 "class": "WarmPostgresStorage",
                 "config": {"postgres_url": url},
             }

@@ -6,7 +6,7 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from resources.event_log import plain_metadata
+from resources.accounting.event_log import plain_metadata
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.definitions import build_defs

@@ -9,12 +9,12 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
-from resources.event_log import update_ledger
+from resources.accounting.event_log import update_ledger
 from resources.home import Home
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.cli.runs import AvatarRuns
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
-from sunriza_assets.instance import opened_instance
+from sunriza_assets.platform.instance import opened_instance
+from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets.studio.sample.clip import Sample, write_sample
 
 SHORT: Final = {"max_seconds": 3.0, "stitching_retargeting_eyes_width": 256}

@@ -22,9 +22,9 @@ import dagster as dg
 from resources.home import Home
 from resources.services import Stores, Templates
 from sunriza_assets.errors import AvatarError
-from sunriza_assets.instance import opened_instance
+from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.operations.purge import purge
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.platform.instance import opened_instance
 
 TRACED = ("operations/purge.py", "avatars_local.py", "storage_local.py", "template_users.py",
           "template_cache.py", "stamped.py", "atomic.py")  # fmt: skip

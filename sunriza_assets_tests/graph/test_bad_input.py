@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut, chelsea
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets_tests.graph.conftest import Installation
 

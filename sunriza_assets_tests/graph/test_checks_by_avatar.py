@@ -11,9 +11,9 @@ from dagster._core.workspace.load_target import PythonFileTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from resources.home import Home
-from sunriza_assets.checks import avatar_check
-from sunriza_assets.instance import opened_instance
-from sunriza_assets.partitions import AVATARS
+from sunriza_assets.graph.checks import avatar_check
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.platform.instance import opened_instance
 
 ASKED = """
 query Checks($asset: AssetKeyInput!) {

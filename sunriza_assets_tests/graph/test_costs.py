@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.avatars_local import LocalAvatars
-from resources.event_log import update_ledger
-from resources.storage_local import LocalStorage
+from resources.accounting.event_log import update_ledger
+from resources.avatars.local import LocalAvatars
+from resources.storage.local import LocalStorage
 from sunriza_assets import __version__
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.devices import cpu
 from sunriza_assets.costs.events import step_facts
@@ -27,6 +26,7 @@ from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.manifest import MANIFEST_NAME
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
+from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.operations.lost_runs import close_lost_runs
 from sunriza_assets_tests.graph.accounts import (
     BEHIND,
@@ -213,7 +213,7 @@ def test_a_step_that_fails_says_what_it_took(
 def test_a_bug_is_told_as_one_and_costs_what_it_took(
     installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("sunriza_assets.assets.overlay._last_visemes", None)
+    monkeypatch.setattr("sunriza_assets.graph.assets.overlay._last_visemes", None)
     result = installation.runs.render("ada", only=["mask"], force=True)
     assert result["error"]["code"] == "internal"
     assert result["error"]["message"].startswith("TypeError")
@@ -236,8 +236,8 @@ def test_a_killed_run_keeps_the_logs_own_seconds(
     installation: Installation, ada: dict[str, Any], ledger: Ledger
 ) -> None:
     script = (
-        "from sunriza_assets.cli.runs import AvatarRuns\n"
-        "from sunriza_assets.instance import opened_instance\n"
+        "from sunriza_assets.runs.avatar_runs import AvatarRuns\n"
+        "from sunriza_assets.platform.instance import opened_instance\n"
         "from resources.home import Home\n"
         "def tell(avatar, asset, share):\n"
         "    print(asset, flush=True)\n"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from sunriza_assets.definitions import build_defs
-from sunriza_assets.instance import shipped_settings
+from sunriza_assets.platform.instance import shipped_settings
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")

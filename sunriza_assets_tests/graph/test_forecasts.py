@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from resources.avatars_local import LocalAvatars
-from resources.forecast import forecast
+from resources.accounting.forecast import forecast
+from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.cli.runs import AvatarRuns
+from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets_tests.graph.accounts import BEHIND, manifest_of, told
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
 

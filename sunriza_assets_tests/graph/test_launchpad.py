@@ -14,15 +14,15 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.schema import create_schema
 
 from resources.home import Home
-from sunriza_assets.config import (
+from sunriza_assets.graph.config import (
     IDLE_CONFIG,
     TEMPLATE_CONFIG,
     TRIM_CONFIG,
     launchpad_config,
     said_in,
 )
-from sunriza_assets.instance import opened_instance
-from sunriza_assets.jobs import AVATAR_DYNAMICS, RERENDER
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, RERENDER
+from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, RANGES, RenderParameters
 from sunriza_assets_tests.graph.conftest import Installation
 

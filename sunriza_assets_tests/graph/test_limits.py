@@ -7,13 +7,13 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.instants import as_instant, now
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
-from resources.instants import as_instant, now
 from sunriza_assets.errors import ParameterError
+from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, held_avatars
 from sunriza_assets.operations import limits
 from sunriza_assets.operations.limits import OWNER_TAG, OwnerLimit, owner_tags, runs_per_day
-from sunriza_assets.sensors import avatar_changes, avatar_patrol, held_avatars
 from sunriza_assets_tests.graph.ticks import asked, document, home, instance, some_job, tick
 
 __all__ = ["home", "instance"]

@@ -11,9 +11,9 @@ import dagster as dg
 import psutil
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.process_names import this_process
-from resources.scratch import sweep
+from resources.storage.scratch import sweep
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.operations.lost_runs import PROCESS_TAG, close_lost_runs
 from sunriza_assets_tests.graph.conftest import Installation

@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
+from resources.avatars.standing import standing_of
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.costs.lineage import lineage_text
 from sunriza_assets.costs.manifest import Manifest
 from sunriza_assets.errors import AvatarError, ParameterError
-from sunriza_assets.operations.standing import standing_of
 from sunriza_assets.studio.performances.builtin import motion_script
 from sunriza_assets.studio.performances.script import SCRIPT_NAME, MotionScript
 from sunriza_assets_tests.graph.conftest import Installation

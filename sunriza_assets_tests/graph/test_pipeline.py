@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.avatars_local import LocalAvatars
-from sunriza_assets.checks import idle_problems, loop_problems
+from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.graph.checks import idle_problems, loop_problems
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.media.conform import conform
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.probe import describe_own
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets_tests.graph.conftest import Installation
 
 ASSETS = [

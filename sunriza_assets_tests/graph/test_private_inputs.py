@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from resources.home import Home
 from resources.services import Stores
-from resources.storage_firebase import FirebaseStorage
+from resources.storage.firebase import FirebaseStorage
 from sunriza_assets.cli import sunriza
-from sunriza_assets.cli.runs import AvatarRuns
-from sunriza_assets.instance import opened_instance
-from sunriza_assets.sensors import avatar_changes
+from sunriza_assets.graph.sensors import avatar_changes
+from sunriza_assets.platform.instance import opened_instance
+from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.servers.firestore.server import FirestoreServer
 from sunriza_assets_tests.servers.storage.server import StorageServer

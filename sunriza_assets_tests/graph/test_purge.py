@@ -14,32 +14,32 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from resources.avatars_firestore import FirestoreAvatars
-from resources.avatars_local import LocalAvatars
+from resources.avatars.firestore import FirestoreAvatars
+from resources.avatars.local import LocalAvatars
+from resources.engines.template_cache import TemplateCache
+from resources.engines.template_users import TemplateUsers
 from resources.home import Home
 from resources.services import Stores, Templates
-from resources.storage_firebase import FirebaseStorage
-from resources.template_cache import TemplateCache
-from resources.template_users import TemplateUsers
-from sunriza_assets import sensors
+from resources.storage.firebase import FirebaseStorage
 from sunriza_assets.cli import sunriza
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.cli.runs import AvatarRuns
 from sunriza_assets.errors import AvatarError, StoreError
-from sunriza_assets.instance import opened_instance
+from sunriza_assets.graph import sensors
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.graph.sensors import deleted_avatars
 from sunriza_assets.operations.purge import purge
-from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import deleted_avatars
+from sunriza_assets.platform.instance import opened_instance
+from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
-from sunriza_assets_tests.resources.avatar_store_contract import publication
-from sunriza_assets_tests.resources.firestore_fixtures import (
+from sunriza_assets_tests.resources.avatars.avatar_store_contract import publication
+from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     avatars,
     firestore_client,
     firestore_server,
     own_server,
 )
-from sunriza_assets_tests.resources.storage_fixtures import (
+from sunriza_assets_tests.resources.storage.storage_fixtures import (
     own_bucket_server,
     storage,
     storage_server,

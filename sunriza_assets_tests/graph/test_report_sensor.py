@@ -8,11 +8,11 @@ import pytest
 from dagster import DagsterRunStatus as Status
 from dagster._core.test_utils import create_run_for_test
 
-from resources import instants
-from sunriza_assets import schedules
+from resources.avatars import instants
 from sunriza_assets.definitions import defs
-from sunriza_assets.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS
-from sunriza_assets.schedules import LEAST_INTERVAL_S, reports_after_work
+from sunriza_assets.graph import schedules
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS
+from sunriza_assets.graph.schedules import LEAST_INTERVAL_S, reports_after_work
 
 
 @pytest.fixture

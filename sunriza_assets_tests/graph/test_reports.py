@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from resources.event_log import plain_metadata
+from resources.accounting.event_log import plain_metadata
 from sunriza_assets.cli.lineage import lineage
 from sunriza_assets.cli.report import report
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.definitions import build_defs
-from sunriza_assets.jobs import REFRESH_REPORTS
+from sunriza_assets.graph.jobs import REFRESH_REPORTS
 from sunriza_assets_tests.graph.accounts import published
 from sunriza_assets_tests.graph.conftest import Installation
 

@@ -18,14 +18,11 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.instants import as_instant
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
-from resources.instants import as_instant
 from resources.services import Stores
-from sunriza_assets.operations import retries
-from sunriza_assets.operations.limits import OWNER_TAG
-from sunriza_assets.operations.retries import loss_of
-from sunriza_assets.sensors import (
+from sunriza_assets.graph.sensors import (
     INPUTS_TAG,
     avatar_changes,
     avatar_patrol,
@@ -33,6 +30,9 @@ from sunriza_assets.sensors import (
     failed_runs,
     held_avatars,
 )
+from sunriza_assets.operations import retries
+from sunriza_assets.operations.limits import OWNER_TAG
+from sunriza_assets.operations.retries import loss_of
 from sunriza_assets_tests.graph.ticks import asked, document, home, instance, some_job, tick
 
 __all__ = ["home", "instance"]
@@ -157,7 +157,7 @@ def test_a_failure_that_nobody_could_tell_is_told_later_and_not_forgotten(
     home: Home, instance: dg.DagsterInstance, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store was away when the run failed: the next look goes on where the count stands."""
-    monkeypatch.setattr("sunriza_assets.sensors._TOLD_WITHIN", timedelta(0))
+    monkeypatch.setattr("sunriza_assets.graph.sensors._TOLD_WITHIN", timedelta(0))
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     run = launched(instance, tick(instance))

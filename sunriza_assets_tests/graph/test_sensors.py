@@ -6,12 +6,12 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.instants import now
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
-from resources.instants import now
-from sunriza_assets import sensors
-from sunriza_assets.partitions import AVATARS
-from sunriza_assets.sensors import (
+from sunriza_assets.graph import sensors
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.graph.sensors import (
     INPUTS_TAG,
     PAGE,
     avatar_changes,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.cli.page import export_page
-from sunriza_assets.code_versions import CODE_VERSIONS
 from sunriza_assets.costs.manifest import Manifest
-from sunriza_assets.operations import up_to_date
-from sunriza_assets.operations.up_to_date import publication_for
+from sunriza_assets.graph.code_versions import CODE_VERSIONS
+from sunriza_assets.runs import up_to_date
+from sunriza_assets.runs.up_to_date import publication_for
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
 

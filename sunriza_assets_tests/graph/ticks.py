@@ -8,7 +8,7 @@ import pytest
 
 from resources.home import Home
 from resources.services import Stores, Templates
-from sunriza_assets.sensors import avatar_changes
+from sunriza_assets.graph.sensors import avatar_changes
 
 __all__ = ["asked", "document", "home", "instance", "some_job", "tick"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from resources.avatars_local import LocalAvatars
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
-from resources.scratch import new_folder
-from resources.storage_local import LocalStorage
+from resources.storage.local import LocalStorage
+from resources.storage.scratch import new_folder
 from sunriza_assets.atomic import lock, make_folder, replaced, replacing
 from sunriza_assets.cli.doctor import LOOKS
 

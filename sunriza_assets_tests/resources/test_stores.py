@@ -10,15 +10,18 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from resources.avatars_firestore import FirestoreAvatars
-from resources.avatars_local import LocalAvatars
+from resources.avatars.firestore import FirestoreAvatars
+from resources.avatars.local import LocalAvatars
 from resources.firebase import FirebaseSettings
-from resources.storage_firebase import FirebaseStorage
+from resources.storage.firebase import FirebaseStorage
 from resources.stores import describe_stores, open_stores
 from sunriza_assets.errors import StoreError
-from sunriza_assets_tests.resources.avatar_store_contract import INPUTS
-from sunriza_assets_tests.resources.firestore_fixtures import firestore_server, own_server
-from sunriza_assets_tests.resources.storage_fixtures import own_bucket_server, storage_server
+from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
+from sunriza_assets_tests.resources.avatars.firestore_fixtures import firestore_server, own_server
+from sunriza_assets_tests.resources.storage.storage_fixtures import (
+    own_bucket_server,
+    storage_server,
+)
 from sunriza_assets_tests.servers.firestore.server import FirestoreServer
 from sunriza_assets_tests.servers.storage.server import StorageServer
 

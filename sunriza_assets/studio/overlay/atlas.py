@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 
 from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError, SunrizaError
-from sunriza_assets.studio.engines.base import Image, VisemeCells
+from sunriza_assets.studio.contracts.engine import Image, VisemeCells
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.expression.visemes import VISEMES, viseme_maps
 from sunriza_assets.studio.files import write_json
-from sunriza_assets.studio.overlay.roi import Roi
-from sunriza_assets.studio.overlay.visemes import VISEMES, viseme_maps
 
 __all__ = [
     "INDEX_NAME",

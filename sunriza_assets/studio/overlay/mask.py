@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from sunriza_assets.atomic import replacing
-from sunriza_assets.studio.engines.base import VisemeCells
+from sunriza_assets.studio.contracts.engine import VisemeCells
 
 __all__ = ["draw_mask", "mask_problems", "write_mask"]
 

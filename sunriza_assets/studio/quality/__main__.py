@@ -15,7 +15,7 @@ from typing import Final
 
 from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import FaceError, MediaError, SunrizaError
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.files import write_json
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.media.trim import trim

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.face.topology import FACE_OVAL, MESH_POINTS
 
 __all__ = [

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.base import Image, Rendering, VisemeCells
+from sunriza_assets.studio.contracts.engine import Image, Rendering, VisemeCells
 from sunriza_assets.studio.overlay.mask import draw_mask
 
 __all__ = ["rim_difference"]

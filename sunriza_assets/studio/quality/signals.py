@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
-from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.topology import SKULL
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.measures import (
     blink_frames,
@@ -18,6 +17,7 @@ from sunriza_assets.studio.face.measures import (
     head_angles,
     mouth_aperture,
 )
+from sunriza_assets.studio.face.regions import SKULL
 from sunriza_assets.studio.face.topology import (
     LIPS_INNER,
     LIPS_OUTER,

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import SunrizaError
-from sunriza_assets.studio.engines.base import Image, Rendering
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.contracts.engine import Image, Rendering
+from sunriza_assets.studio.drawing.portrait import prepare_rig
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
-from sunriza_assets.studio.engines.mesh.topology import CHIN
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.regions import CHIN
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames

@@ -15,18 +15,18 @@ import skimage.data
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sunriza_assets.studio.engines.base import Image, Progress, no_progress
-from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.pose import HeadMotion
+from sunriza_assets.studio.contracts.engine import Image, Progress, no_progress
+from sunriza_assets.studio.drawing.mouth import Mouth
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.visemes import shaped
+from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.measures import mouth_aperture
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.picture import write_picture
-from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+from sunriza_assets.studio.motion.head_pose import HeadMotion
 from sunriza_assets.studio.sample.performance import Performance, perform
 
 __all__ = ["SIDE", "Sample", "Stage", "sample_portrait", "write_sample"]

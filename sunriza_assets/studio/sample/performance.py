@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets.studio.expression.visemes import VISEMES
 
 __all__ = ["BLINKS_S", "SPEECH", "Performance", "perform"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.inspection import Finding, inspect_inputs, refusal
@@ -18,7 +19,6 @@ from sunriza_assets.studio.inspection.coach import inspect_clip, inspect_portrai
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.limits import Limits
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets.studio.sample.clip import Sample, Stage, sample_portrait
 from sunriza_assets.studio.sample.performance import perform
 

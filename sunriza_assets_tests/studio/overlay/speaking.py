@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sunriza_assets.studio.engines.base import VisemeCells
-from sunriza_assets.studio.overlay.roi import Roi
-from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets.studio.contracts.engine import VisemeCells
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.expression.visemes import VISEMES
 
 __all__ = ["SIZE", "cells"]
 

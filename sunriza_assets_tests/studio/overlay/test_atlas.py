@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from sunriza_assets.errors import MediaError, StoreError
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.overlay.atlas import atlas_problems, pack, read_atlas, write_atlas
-from sunriza_assets.studio.overlay.roi import Roi
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets_tests.studio.overlay.speaking import SIZE, cells
 
 

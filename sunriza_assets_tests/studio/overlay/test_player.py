@@ -14,11 +14,11 @@ from threading import Thread
 import numpy as np
 import pytest
 
+from sunriza_assets.studio.contracts.roi import Roi, read_roi, write_roi
 from sunriza_assets.studio.media.encode import VideoWriter, encode
 from sunriza_assets.studio.overlay.atlas import write_atlas
 from sunriza_assets.studio.overlay.mask import write_mask
 from sunriza_assets.studio.overlay.player import write_player
-from sunriza_assets.studio.overlay.roi import Roi, read_roi, write_roi
 from sunriza_assets_tests.browser import Page, chromium, open_page
 from sunriza_assets_tests.studio.overlay.speaking import SIZE, cells
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.overlay.speech import speech_script, speech_tables
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets_tests.browser import Page, chromium, open_page
 
 needs_chromium = pytest.mark.skipif(chromium() is None, reason="no chromium here; CI brings it")

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.sample.performance import BLINKS_S, SPEECH, perform
 
 RATES = [Fraction(25), Fraction(30000, 1001), Fraction(12), Fraction(60)]

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.face.topology import (
     LEFT_BROW,
     LEFT_EYE,

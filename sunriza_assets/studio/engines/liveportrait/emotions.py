@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sunriza_assets.studio.emotions import Emotion, emotion_of
 from sunriza_assets.studio.engines.liveportrait.anatomy import LIPS, LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios, eye_offsets, lip_offsets
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
+from sunriza_assets.studio.expression.emotions import Emotion, emotion_of
 from sunriza_assets.studio.face.topology import LOWER_LIP_ROWS, MOUTH_CORNERS, UPPER_LIP_ROWS
 from sunriza_assets.studio.parameters import RenderParameters
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.errors import EngineError
-from sunriza_assets.studio.engines.base import (
+from sunriza_assets.studio.contracts.engine import (
     Image,
     Progress,
     Rendering,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.engines.base import Image, Progress
+from sunriza_assets.studio.contracts.engine import Image, Progress
 from sunriza_assets.studio.engines.liveportrait import crop
 from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, cut, mean_square
 from sunriza_assets.studio.engines.liveportrait.faces import Face, FaceReader

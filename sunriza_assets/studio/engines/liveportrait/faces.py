@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError, ModelError
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.engines.liveportrait import crop, ratios
 from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, Framing, cut, mesh_points
 from sunriza_assets.studio.engines.liveportrait.weights import landmarker_path, sha256_of

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.engines.liveportrait import crop
 from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, cut, fitted_size
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sunriza_assets.studio.engines.base import Image
+from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.engines.liveportrait.cuda import current, in_turn
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, motion_of
 from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches

@@ -22,7 +22,7 @@ from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.perform import OPEN_EYES
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.engines.liveportrait.timing import Timing
-from sunriza_assets.studio.engines.mesh.easing import knee
+from sunriza_assets.studio.expression.easing import knee
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.parameters import RenderParameters
 

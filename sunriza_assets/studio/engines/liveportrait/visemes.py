@@ -13,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sunriza_assets.studio.engines.base import Image, VisemeCells
+from sunriza_assets.studio.contracts.engine import Image, VisemeCells
+from sunriza_assets.studio.contracts.roi import Roi
 from sunriza_assets.studio.engines.liveportrait.anatomy import LIPS, LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.liveportrait.driving import lip_offsets, stitched
 from sunriza_assets.studio.engines.liveportrait.emotions import WornMotion
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
-from sunriza_assets.studio.engines.mesh.emotions import worn_face
 from sunriza_assets.studio.engines.mesh.visemes import shaped
+from sunriza_assets.studio.expression.emotion_offsets import worn_face
+from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS, MOUTH_CORNERS
-from sunriza_assets.studio.overlay.roi import Roi
-from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
 from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
 
 __all__ = ["cells_of", "mouth_roi", "viseme_keypoints"]

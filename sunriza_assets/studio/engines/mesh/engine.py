@@ -32,18 +32,18 @@ from typing import Any
 import cv2
 
 from sunriza_assets.errors import EngineError
-from sunriza_assets.studio.engines.base import (
+from sunriza_assets.studio.contracts.engine import (
     Image,
     Progress,
     Rendering,
     VisemeCells,
     no_progress,
 )
+from sunriza_assets.studio.drawing.portrait import prepare_rig
 from sunriza_assets.studio.engines.mesh.motion.extract import extract_motion
 from sunriza_assets.studio.engines.mesh.motion.perform import perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.engines.mesh.motion.transfer import Transfer
-from sunriza_assets.studio.engines.mesh.portrait import prepare_rig
 from sunriza_assets.studio.engines.mesh.version import VERSION
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes
 from sunriza_assets.studio.face.landmarks import MESH_MODELS, FaceMesh

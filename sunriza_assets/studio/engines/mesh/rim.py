@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.easing import knee
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.expression.easing import knee
+from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
 from sunriza_assets.studio.overlay.mask import draw_mask
-from sunriza_assets.studio.overlay.roi import Roi
 
 __all__ = ["Rim"]
 

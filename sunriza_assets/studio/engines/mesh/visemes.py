@@ -13,17 +13,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.base import VisemeCells
-from sunriza_assets.studio.engines.mesh.drawing.mouth import Mouth
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.easing import rise
-from sunriza_assets.studio.engines.mesh.lips import SEAM
-from sunriza_assets.studio.engines.mesh.pose import eye_distance
+from sunriza_assets.studio.contracts.engine import VisemeCells
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.drawing.mouth import Mouth
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.rim import Rim
-from sunriza_assets.studio.engines.mesh.topology import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
+from sunriza_assets.studio.expression.easing import rise
+from sunriza_assets.studio.expression.lips import SEAM
+from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
+from sunriza_assets.studio.face.regions import CHIN, LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS
-from sunriza_assets.studio.overlay.roi import Roi
-from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
+from sunriza_assets.studio.motion.head_pose import eye_distance
 
 __all__ = ["mouth_rim", "render_visemes", "shaped"]
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from sunriza_assets.studio.emotions import EMOTIONS
 from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios, eye_offsets
 from sunriza_assets.studio.engines.liveportrait.emotions import (
@@ -25,7 +24,8 @@ from sunriza_assets.studio.engines.liveportrait.template import made_template
 from sunriza_assets.studio.engines.liveportrait.timing import Timing, plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
-from sunriza_assets.studio.overlay.visemes import VISEMES
+from sunriza_assets.studio.expression.emotions import EMOTIONS
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 
 FELT = [name for name, emotion in EMOTIONS.items() if emotion]

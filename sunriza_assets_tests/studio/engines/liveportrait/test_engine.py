@@ -28,11 +28,11 @@ from sunriza_assets.studio.engines.liveportrait.painter import Painted, Painter
 from sunriza_assets.studio.engines.liveportrait.portrait import fitted
 from sunriza_assets.studio.engines.liveportrait.reader import Reader
 from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratios_in
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.motion.template import MotionTemplate
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.studio.engines.liveportrait.test_overflow import injected

@@ -16,8 +16,8 @@ from sunriza_assets.studio.engines.liveportrait.template import made_template, m
 from sunriza_assets.studio.engines.liveportrait.timing import plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer, exaggerated
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
+from sunriza_assets.studio.expression.visemes import VISEMES
 from sunriza_assets.studio.motion.template import MotionTemplate
-from sunriza_assets.studio.overlay.visemes import VISEMES
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
 

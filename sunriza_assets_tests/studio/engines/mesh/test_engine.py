@@ -10,10 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import EngineError, FaceError
-from sunriza_assets.studio.engines.base import Engine, Image, Rendering
+from sunriza_assets.studio.contracts.engine import Engine, Image, Rendering
+from sunriza_assets.studio.drawing.portrait import CROP_SIZE, prepare_rig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.portrait import CROP_SIZE, prepare_rig
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
@@ -24,6 +23,7 @@ from sunriza_assets.studio.face.measures import (
     mouth_aperture,
 )
 from sunriza_assets.studio.face.model_store import ModelStore
+from sunriza_assets.studio.face.regions import LOWER_LIP
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 

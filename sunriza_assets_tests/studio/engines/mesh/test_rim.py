@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.base import Image
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.contracts.engine import Image
+from sunriza_assets.studio.contracts.roi import Roi
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.rim import Rim
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim
+from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import LIPS_OUTER
-from sunriza_assets.studio.overlay.roi import Roi
 from sunriza_assets.studio.parameters import resolve
 from sunriza_assets.studio.quality.overlay import rim_difference
-from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
+from sunriza_assets_tests.studio.conftest import Templates
 
 LIPS = np.union1d(UPPER_LIP, LOWER_LIP)
 FAR = [10, 33, 263, 6, 234, 454]

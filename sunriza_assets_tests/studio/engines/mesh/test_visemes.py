@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sunriza_assets.studio.engines.base import Image, VisemeCells
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.contracts.engine import Image, VisemeCells
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.lips import lip_gap
 from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes, shaped
+from sunriza_assets.studio.expression.lips import lip_gap
+from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.measures import mouth_aperture
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.face.topology import LIPS_INNER, MOUTH_CORNERS
-from sunriza_assets.studio.overlay.visemes import VISEMES, LipShape
 from sunriza_assets.studio.parameters import resolve
 from sunriza_assets.studio.sample.clip import Stage, sample_portrait
 from sunriza_assets.studio.sample.performance import perform
-from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
+from sunriza_assets_tests.studio.conftest import Templates
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.engines.base import Image, Progress
-from sunriza_assets.studio.engines.mesh.drawing.sampling import read_linearly_at
-from sunriza_assets.studio.engines.mesh.drawing.skin import skin_around_mouth
-from sunriza_assets.studio.engines.mesh.pose import eye_distance, split
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
+from sunriza_assets.studio.contracts.engine import Image, Progress
+from sunriza_assets.studio.drawing.sampling import read_linearly_at
+from sunriza_assets.studio.drawing.skin import skin_around_mouth
 from sunriza_assets.studio.face.landmarks import FaceLandmarks, FaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, mouth_aperture
+from sunriza_assets.studio.face.regions import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
 from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS, POINTS
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
 from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
+from sunriza_assets.studio.motion.head_pose import eye_distance, split
 from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate

@@ -6,9 +6,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion import limits
-from sunriza_assets.studio.engines.mesh.pose import HeadMotion, rotation_matrices
+from sunriza_assets.studio.motion.head_pose import HeadMotion, rotation_matrices
 
 __all__ = ["plan_heads"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.easing import knee
+from sunriza_assets.studio.expression.easing import knee
 
 __all__ = ["EXAGGERATED", "Limit", "limited"]
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sunriza_assets.studio.emotions import Emotion
-from sunriza_assets.studio.engines.mesh.emotions import emotion_offsets
 from sunriza_assets.studio.engines.mesh.motion.closure import SHUT, measured_closure
 from sunriza_assets.studio.engines.mesh.motion.extract import TEXTURE_SHAPE
-from sunriza_assets.studio.engines.mesh.pose import eye_distance
-from sunriza_assets.studio.engines.mesh.topology import (
+from sunriza_assets.studio.expression.emotion_offsets import emotion_offsets
+from sunriza_assets.studio.expression.emotions import Emotion
+from sunriza_assets.studio.face.measures import mouth_aperture
+from sunriza_assets.studio.face.regions import (
     CHIN,
     EYE_CONTOURS,
     LOWER_LIP,
@@ -27,8 +27,8 @@ from sunriza_assets.studio.engines.mesh.topology import (
     OVAL,
     UPPER_LIP,
 )
-from sunriza_assets.studio.face.measures import mouth_aperture
 from sunriza_assets.studio.face.topology import MESH_POINTS, MOUTH_CORNERS
+from sunriza_assets.studio.motion.head_pose import eye_distance
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.performances.script import MotionScript
 

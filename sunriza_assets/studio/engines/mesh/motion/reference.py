@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.pose import (
+from sunriza_assets.studio.face.topology import MESH_POINTS
+from sunriza_assets.studio.motion.head_pose import (
     eye_distance,
     rotation_matrices,
     skull_centre,
 )
-from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.rigid import fit_similarity, rotation_vectors
 
 __all__ = ["matching_frame", "relative_to"]

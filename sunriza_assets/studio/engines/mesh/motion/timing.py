@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion.closure import SHUT
 from sunriza_assets.studio.engines.mesh.motion.reference import (
     SAME_MOMENT,

@@ -7,18 +7,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.drawing.lids import WIDEST
-from sunriza_assets.studio.engines.mesh.drawing.mouth import OPEN_PHOTO, Mouth
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.easing import rise
-from sunriza_assets.studio.engines.mesh.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.drawing.lids import WIDEST
+from sunriza_assets.studio.drawing.mouth import OPEN_PHOTO, Mouth
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion import limits
 from sunriza_assets.studio.engines.mesh.motion.closure import true_closure
 from sunriza_assets.studio.engines.mesh.motion.heads import plan_heads
 from sunriza_assets.studio.engines.mesh.motion.timing import Timing
-from sunriza_assets.studio.engines.mesh.pose import HeadMotion, eye_distance
 from sunriza_assets.studio.engines.mesh.rim import Rim
-from sunriza_assets.studio.engines.mesh.topology import (
+from sunriza_assets.studio.expression.easing import rise
+from sunriza_assets.studio.expression.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.face.measures import eye_apertures
+from sunriza_assets.studio.face.regions import (
     CHIN,
     EYE_CONTOURS,
     NOSE_BASE,
@@ -27,7 +27,6 @@ from sunriza_assets.studio.engines.mesh.topology import (
     UPPER_LIDS,
     rings_around,
 )
-from sunriza_assets.studio.face.measures import eye_apertures
 from sunriza_assets.studio.face.topology import (
     LEFT_BROW,
     LIPS_INNER,
@@ -35,6 +34,7 @@ from sunriza_assets.studio.face.topology import (
     MESH_POINTS,
     RIGHT_BROW,
 )
+from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.parameters import RenderParameters
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunriza_assets.studio.engines.mesh.easing import knee, rise
 from sunriza_assets.studio.engines.mesh.motion import limits
+from sunriza_assets.studio.expression.easing import knee, rise
 
 KINDS = (
     limits.YAW,

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.engines.mesh.motion.closure import SHUT, measured_closure, true_closure
 from sunriza_assets.studio.engines.mesh.motion.perform import neutral_face, perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
-from sunriza_assets.studio.engines.mesh.pose import eye_distance
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, head_angles, mouth_aperture
 from sunriza_assets.studio.face.topology import MOUTH_CORNERS, RIGID_HEAD, RIGID_POINTS
 from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
+from sunriza_assets.studio.motion.head_pose import eye_distance
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import resolve

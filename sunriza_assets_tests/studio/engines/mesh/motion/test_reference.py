@@ -9,8 +9,8 @@ from sunriza_assets.studio.engines.mesh.motion.reference import (
     matching_frame,
     relative_to,
 )
-from sunriza_assets.studio.engines.mesh.pose import eye_distance, skull_centre, split
-from sunriza_assets.studio.engines.mesh.topology import LOWER_LIP
+from sunriza_assets.studio.face.regions import LOWER_LIP
+from sunriza_assets.studio.motion.head_pose import eye_distance, skull_centre, split
 
 T = 9
 

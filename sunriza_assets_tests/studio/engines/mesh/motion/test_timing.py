@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.engines.mesh.drawing.rig import PortraitRig
+from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.parameters import resolve
-from sunriza_assets_tests.studio.engines.mesh.conftest import Templates
+from sunriza_assets_tests.studio.conftest import Templates
 
 FRAMES = 75
 

@@ -1,0 +1,214 @@
+"""Steps out of Dagster's event log: what the ledger is fed with.
+
+A step that ended well is a materialization and carries its own record. A run that failed or was
+killed has none for the step it died in; that step is read from the run's own events, with the
+record that its error carried, or with the log's seconds where it left no word, on the device that
+its run's tags name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+import dagster as dg
+from dagster import DagsterEventType as Type
+from dagster._core.storage.runs import SqlRunStorage
+
+from resources.accounting.device_tags import facts_of_killed
+from sunriza_assets.costs.events import LogCursor, StepEvent, step_facts
+from sunriza_assets.costs.ledger import Ledger, Update
+
+__all__ = ["StepLog", "plain_metadata", "update_ledger"]
+
+_PAGE: Final = 500
+"""Records fetched at once; Dagster refuses more than a thousand."""
+_OVERLAP: Final = 100
+"""Events that are read again: on Postgres two transactions may become visible in another order than
+their ids, and SQLite gives the ids of runs that were deleted last to the next ones."""
+_BAD_ENDS: Final[tuple[Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], ...]] = (
+    Type.RUN_FAILURE,
+    Type.RUN_CANCELED,
+)
+_OF_STEPS: Final = frozenset(
+    {
+        Type.ASSET_MATERIALIZATION_PLANNED,
+        Type.STEP_START,
+        Type.STEP_SUCCESS,
+        Type.STEP_FAILURE,
+        *_BAD_ENDS,
+    }
+)
+
+
+class StepLog:
+    """The event log of an instance, as steps.
+
+    Ids are those of the index, which every storage has: SQLite keeps a database for each run
+    beside it, with ids of its own.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+
+    @property
+    def end(self) -> LogCursor:
+        """Where the log ends now."""
+        last = self._instance.event_log_storage.get_maximum_record_id()
+        runs = self._instance.run_storage
+        # Every storage of Dagster's own is one of these, and has an id that is made with it.
+        log = runs.get_run_storage_id() if isinstance(runs, SqlRunStorage) else ""
+        return LogCursor(log, last or 0)
+
+    def lag(self, cursor: LogCursor) -> int:
+        """How many events the log holds behind a cursor, at most."""
+        return self.end.event_id - self._begin(cursor)
+
+    def since(
+        self, cursor: LogCursor, *, most: int | None = None
+    ) -> tuple[Iterator[StepEvent], LogCursor]:
+        """Steps behind a cursor, and the cursor behind them.
+
+        A cursor of another log (the home was wiped) counts as none. Some steps before it are given
+        once more; those who keep steps know them by run, asset, partition and event.
+
+        Args:
+            most: read no more than so many events of the log, of which steps are a part.
+        """
+        end = self.end
+        begin = self._begin(cursor)
+        if most is not None:
+            end = LogCursor(end.log, min(end.event_id, begin + most))
+        window = (max(0, begin - _OVERLAP), end.event_id + 1)
+        return self._between(*window), end
+
+    def latest(self, most: int) -> Iterator[StepEvent]:
+        """The newest steps of each asset that ended well, at most so many each."""
+        for key in self._instance.get_asset_keys():
+            for record in self._instance.fetch_materializations(key, limit=most).records:
+                yield from _made(record)
+
+    def _begin(self, cursor: LogCursor) -> int:
+        end = self.end
+        return cursor.event_id if cursor.log == end.log and cursor.event_id <= end.event_id else 0
+
+    def _between(self, after: int, before: int) -> Iterator[StepEvent]:
+        for key in self._instance.get_asset_keys():
+            for record in self._materializations(key, after, before):
+                yield from _made(record)
+        for kind in _BAD_ENDS:
+            for record in self._ends(kind, after, before):
+                yield from self._unfinished(record)
+
+    def _materializations(
+        self, key: dg.AssetKey, after: int, before: int
+    ) -> Iterator[dg.EventLogRecord]:
+        cursor = None
+        wanted = dg.AssetRecordsFilter(
+            asset_key=key, after_storage_id=after, before_storage_id=before
+        )
+        while True:
+            page = self._instance.fetch_materializations(
+                wanted, limit=_PAGE, cursor=cursor, ascending=True
+            )
+            yield from page.records
+            if not page.has_more:
+                return
+            cursor = page.cursor
+
+    def _ends(
+        self, kind: Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], after: int, before: int
+    ) -> Iterator[dg.EventLogRecord]:
+        cursor = None
+        wanted = dg.RunStatusChangeRecordsFilter(
+            event_type=kind, after_storage_id=after, before_storage_id=before
+        )
+        while True:
+            page = self._instance.fetch_run_status_changes(
+                wanted, limit=_PAGE, cursor=cursor, ascending=True
+            )
+            yield from page.records
+            if not page.has_more:
+                return
+            cursor = page.cursor
+
+    def _unfinished(self, end: dg.EventLogRecord) -> Iterator[StepEvent]:
+        """The steps of a run that it began and did not bring to a good end."""
+        run_id = end.event_log_entry.run_id
+        events = self._instance.get_records_for_run(run_id, of_type=set(_OF_STEPS)).records
+        planned: dict[str, tuple[str, str | None]] = {}
+        begun: dict[str, float] = {}
+        failed: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        for entry in (event.event_log_entry for event in events):
+            event = entry.dagster_event
+            if event is None:
+                continue
+            if event.event_type in _BAD_ENDS:
+                if entry.timestamp != end.event_log_entry.timestamp:
+                    return  # it ended twice, once by its monitor's word: the first end counts
+                break
+            step = event.step_key or ""
+            if event.event_type == Type.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
+                planned[step] = (event.asset_key.to_user_string(), event.partition)
+            elif event.event_type == Type.STEP_START:
+                begun[step] = entry.timestamp
+            elif event.event_type == Type.STEP_SUCCESS:
+                begun.pop(step, None)
+            elif event.event_type == Type.STEP_FAILURE:
+                said = event.step_failure_data.user_failure_data
+                failed[step] = (entry.timestamp, said.metadata if said else {})
+        ended = begun.keys() & planned.keys()  # checks are steps, too, but make nothing
+        run = self._instance.get_run_by_id(run_id) if ended else None
+        for step in ended:
+            asset, partition = planned[step]
+            at, told = failed.get(step, (end.event_log_entry.timestamp, {}))
+            elapsed_s = max(0.0, at - begun[step])
+            metadata = step_facts(plain_metadata(told))
+            if "wall_s" not in metadata and run is not None:
+                metadata |= facts_of_killed(run.tags, elapsed_s)
+            yield StepEvent(
+                run_id=run_id,
+                asset=asset,
+                partition=partition,
+                event_id=end.storage_id,
+                timestamp=at,
+                success=False,
+                metadata=metadata,
+                elapsed_s=elapsed_s,
+            )
+
+
+def update_ledger(
+    instance: dg.DagsterInstance, ledger: Ledger, *, most: int | None = None
+) -> Update:
+    """Take into the ledger what the log holds behind its cursor.
+
+    Args:
+        most: see `StepLog.since`.
+
+    Raises:
+        CostError: the ledger is damaged or of a newer version.
+        StoreError: the ledger cannot be written; nothing has changed then.
+    """
+    events, cursor = StepLog(instance).since(ledger.cursor, most=most)
+    return ledger.update(events, cursor=cursor)
+
+
+def plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as the values that were laid down."""
+    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+
+
+def _made(record: dg.EventLogRecord) -> Iterable[StepEvent]:
+    made = record.asset_materialization
+    if made is None:
+        return ()
+    return (
+        StepEvent(
+            run_id=record.run_id,
+            asset=made.asset_key.to_user_string(),
+            partition=made.partition,
+            event_id=record.storage_id,
+            timestamp=record.timestamp,
+            success=True,
+            metadata=step_facts(plain_metadata(made.metadata)),
+        ),
+    )

@@ -1,0 +1,274 @@
+"""What a run will take and cost, before it starts and while it works.
+
+Learns from the newest like steps in the ledger, which is brought up to date first. How long the
+clip is, and whether its motion is cached, is known from the avatar's former run where the clip is
+still the same. A forecast is a courtesy: what it lacks is logged and stops nobody.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from resources.accounting.event_log import StepLog, plain_metadata, update_ledger
+from resources.accounting.step_watch import book_in_use
+from resources.avatars.document import AvatarDocument
+from resources.engines.choice import device_of, name_engine
+from resources.home import Home
+from resources.stores import open_stores
+from sunriza_assets.costs.devices import Device, cpu
+from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
+from sunriza_assets.costs.events import table_of
+from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
+from sunriza_assets.costs.prices import PriceBook, price_book
+from sunriza_assets.costs.speed import slowness
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.studio.parameters import RenderParameters, resolve
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Forecast", "forecast"]
+
+_log = logging.getLogger(__name__)
+
+MOST_BEHIND: Final = 2_000
+"""Events that a run reads for its forecast; a ledger that lags more is for the reports to fill."""
+_LATEST: Final = 60
+"""Newest steps of each asset that stand in for a ledger that lags."""
+_OF_THE_CLIP: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
+"""What is not made again where the clip is the same."""
+_OF_THE_PORTRAIT: Final = frozenset({"hero_image"})
+_FAR_AWAY: Final = ("liveportrait", Device("Tesla T4", "cuda"))
+"""What is rented when nothing has worked there yet."""
+_MAX_CLIP_BYTES: Final = 50_000_000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The coming run, and what of it is still to come."""
+
+    expected: Estimate
+    """Seconds and cost of every step, in order."""
+    clip_frames: int
+    """Frames of the trimmed clip, as far as is known."""
+    max_seconds: Fraction
+    """Most seconds of a clip that are used."""
+    question: "_Question"
+    """What was asked, to ask again when more is known of the clip."""
+
+    def seconds_left(self, asset: str, share: float) -> float:
+        """Seconds to the end of the run when so much (0-1) of an asset is done."""
+        steps = self.expected.steps
+        if asset not in steps:
+            return 0.0
+        names = list(steps)
+        to_come = names[names.index(asset) + 1 :]
+        return (1 - share) * steps[asset].seconds + sum(steps[name].seconds for name in to_come)
+
+    def percent(self, asset: str, share: float) -> int:
+        """How much of the run's time is over, 0-100."""
+        whole = self.expected.eta_s
+        return int(100 * (1 - self.seconds_left(asset, share) / whole)) if whole > 0 else 0
+
+    def for_clip(self, seconds: Fraction, rate: Fraction) -> "Forecast":
+        """The same for a clip that turns out to be so long, at so many frames a second."""
+        frames = _frames(seconds, rate, self.max_seconds)
+        if frames == self.clip_frames:
+            return self
+        return replace(self, expected=self.question.answer(frames), clip_frames=frames)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat JSON values, for metadata and for the command line."""
+        return {**self.expected.to_dict(), "estimate_clip_frames": self.clip_frames}
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All that an estimate depends on but the clip's length."""
+
+    assets: Sequence[str]
+    recent: "pa.Table"
+    book: PriceBook
+    engine: str
+    device: Device
+    cached: frozenset[str]
+    slowness: float
+
+    def answer(self, clip_frames: int) -> Estimate:
+        return estimate(
+            self.recent,
+            self.assets,
+            self.book,
+            engine=self.engine,
+            device=self.device,
+            host=cpu(),
+            clip_frames=clip_frames,
+            cached=self.cached,
+            slowness=self.slowness,
+        )
+
+
+def forecast(
+    instance: dg.DagsterInstance,
+    document: AvatarDocument,
+    assets: Sequence[str],
+    *,
+    said: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Forecast:
+    """Expect what a run of these assets will take.
+
+    A document or a ledger that cannot be used is logged; what is usual stands in for it. The run
+    itself will say what is wrong.
+
+    Args:
+        assets: what will be made, upstream first.
+        said: parameters of the launchpad.
+        force: whether the motion is extracted even if it is cached.
+    """
+    home = Home.from_environment()
+    parameters, engine, device, clip = RenderParameters(), "mesh", cpu(), _USUAL
+    recent, book = table_of([]), price_book()
+    try:
+        book = book_in_use()
+        recent = _recent(instance, Ledger(home.reports / LEDGER_FOLDER))
+        parameters = resolve(document.wishes, dict(said or {}))
+        engine, device = _worker(parameters.engine, recent, home.models)
+        clip = _clip(instance, document, Fraction(parameters.max_seconds))
+    except SunrizaError as error:
+        _log.warning("%s: a forecast lacks something: %s", document.avatar_id, error)
+    is_cached = clip.is_performed or (clip.extracted_by == engine and not force)
+    former = document.record.inputs.get("image") if document.record.current else None
+    same_portrait = former is not None and former == document.inputs["image"] and not force
+    max_seconds = Fraction(parameters.max_seconds)
+    if clip.is_performed:
+        max_seconds = clip.seconds  # it is used whole
+    frames = _frames(clip.seconds, clip.rate, max_seconds)
+    cached = (_OF_THE_CLIP if is_cached else frozenset[str]()) | (
+        _OF_THE_PORTRAIT if same_portrait else frozenset[str]()
+    )
+    question = _Question(assets, recent, book, engine, device, cached, _slowness(recent))
+    return Forecast(question.answer(frames), frames, max_seconds, question)
+
+
+def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
+    """The newest steps, by the ledger."""
+    log = StepLog(instance)
+    if log.lag(ledger.cursor) <= MOST_BEHIND:
+        update_ledger(instance, ledger)
+        return recent_steps(ledger)
+    with TemporaryDirectory(prefix="sunriza-") as folder:
+        beside = Ledger(Path(folder))
+        beside.update(log.latest(_LATEST))
+        return recent_steps(beside)
+
+
+def _slowness(recent: "pa.Table") -> float:
+    """How slow this machine is against the priors; not looked at where its own runs tell."""
+    if cpu().name in recent["device"].to_pylist():
+        return 1.0
+    return slowness()
+
+
+def _worker(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
+    """The engine that will work and what on; far away, it is what worked there last."""
+    if os.environ.get("SUNRIZA_MODAL_APP"):
+        for row in recent.select(["asset", "engine", "device", "device_kind"]).to_pylist():
+            if row["asset"] == "idle_video" and row["engine"]:
+                return row["engine"], Device(row["device"], row["device_kind"])
+        return _FAR_AWAY
+    engine, _ = name_engine(wanted, models)
+    return engine, device_of(engine)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """What is known of the clip before it is trimmed."""
+
+    seconds: Fraction
+    """Its length as it was uploaded."""
+    rate: Fraction
+    """Frames per second."""
+    extracted_by: str | None = None
+    """The engine whose motion template of it is cached, as far as one can tell."""
+    is_performed: bool = False
+    """Whether it is a performance, which nothing is extracted from."""
+
+
+_USUAL: Final = _Clip(Fraction(10), Fraction(25))
+"""A clip that nobody has looked at yet."""
+
+
+def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
+    """Frames of such a clip when it is trimmed."""
+    from sunriza_assets.studio.media.timeline import usable_rate
+
+    return max(1, round(min(seconds, max_seconds) * usable_rate(rate)))
+
+
+def _clip(instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction) -> _Clip:
+    """What the avatar's last run has seen of the clip, if it is the same; else what it says."""
+    if document.performance is not None:
+        return _performed(document.performance)
+    if document.record.inputs.get("video") != document.hero_video_url:
+        return _looked_at(document)
+    hero, trimmed, template = (
+        _latest(instance, document.avatar_id, asset)
+        for asset in ("hero_video", "trimmed_video", "motion_template")
+    )
+    if not hero:
+        return _looked_at(document)
+    seconds, rate = Fraction(str(hero["duration_s"])), Fraction(hero["frame_rate"])
+    # A clip that was trimmed to another length has another template.
+    is_same = abs(trimmed.get("frame_count", 0) - _frames(seconds, rate, max_seconds)) <= 1
+    return _Clip(seconds, rate, template.get("engine") if is_same else None)
+
+
+def _performed(name: str) -> _Clip:
+    """A built-in performance; its template takes next to nothing whether it is cached or not.
+
+    Raises:
+        AvatarError: there is none of this name.
+    """
+    from sunriza_assets.studio.performances.builtin import motion_script
+
+    script = motion_script(name)
+    return _Clip(script.seconds, script.rate, is_performed=True)
+
+
+def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[str, Any]:
+    """Metadata of what an asset made last for an avatar; empty if it never made anything."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        if record.asset_materialization is not None:
+            return plain_metadata(record.asset_materialization.metadata)
+    return {}
+
+
+def _looked_at(document: AvatarDocument) -> _Clip:
+    """A clip that lies on this machine; no clip is fetched from elsewhere for a forecast."""
+    stores, url = open_stores(), document.hero_video_url
+    if stores.shared or url.startswith("https:"):
+        return _USUAL
+    with TemporaryDirectory(prefix="sunriza-") as folder:
+        clip = stores.storage.resolve(
+            url, Path(folder), avatar_id=document.avatar_id, max_bytes=_MAX_CLIP_BYTES
+        )
+        return _probed(clip, clip.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # the command line has looked when the run begins
+def _probed(clip: Path, mtime_ns: int) -> _Clip:
+    from sunriza_assets.studio.media.info import VideoInfo
+    from sunriza_assets.studio.media.probe import probe
+
+    info = probe(clip)
+    return _Clip(info.duration, info.rate) if isinstance(info, VideoInfo) else _USUAL

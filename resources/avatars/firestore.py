@@ -1,0 +1,361 @@
+"""Avatar documents in Firestore.
+
+    avatars/{id}                 the document; its app and this system both write to it
+    avatars/{id}/server/basic    the server's own record of it, see `record.py`
+    retired_avatars/{id}         of an avatar that is being deleted, until nothing is left of it
+
+Every change is a compare-and-swap: both documents are read, the step is decided, and one commit
+writes both on condition that neither has changed (`update_time`), else it all begins anew. That is
+Firestore's optimistic transaction in one round trip less and without locks; and because a step that
+has been taken decides to do nothing when it is asked for again, it does not matter if the answer
+to a commit gets lost.
+
+Firestore cannot be asked for documents by the time they were written. The stream of changes goes
+by the clients' own `updatedAt` instead, which phones set by clocks of their own, and by
+`status == pending`, which the app sets without touching `updatedAt`; see `changes`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
+
+from resources.avatars import ownership
+from resources.avatars.document import (
+    DYNAMICS_ID,
+    AvatarDocument,
+    checked_avatar_id,
+    is_avatar_id,
+    merged,
+    new_document,
+)
+from resources.avatars.firestore_retirement import Retirement, read_record, record_of
+from resources.avatars.firestore_stream import StreamPlace, update_time_text
+from resources.avatars.instants import epoch_ms, now
+from resources.avatars.owned import OwnedAvatars
+from resources.avatars.owners import may_take, refusal
+from resources.avatars.ownership import Step
+from resources.avatars.store import Change, Cursor, Page, no_such_avatar
+from resources.google.errors import google_errors, patiently
+from sunriza_assets.errors import AvatarError, StoreError
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Query
+
+__all__ = ["FirestoreAvatars"]
+
+_READS_PER_CHANGE: Final = 5
+_BATCH: Final = 300
+_TIMEOUT_S: Final = 15.0
+# Retrying is done around whole operations (`patiently`), not inside the client.
+_NO_RETRY: Final = Retry(predicate=if_exception_type())
+_CONFLICTS: Final = (
+    exceptions.FailedPrecondition,
+    exceptions.Aborted,
+    exceptions.AlreadyExists,
+    exceptions.NotFound,
+)
+
+
+class FirestoreAvatars(OwnedAvatars):
+    """`AvatarStore` in a Firestore database.
+
+    Args:
+        client: of the project and database in question.
+        collection: where the documents lie.
+    """
+
+    def __init__(self, client: "Client", collection: str = "avatars") -> None:
+        super().__init__()
+        self._client = client
+        self._collection = collection
+        self._retirement = Retirement(client)
+
+    def get(self, avatar_id: str) -> AvatarDocument:
+        """One document; see `AvatarStore.get`."""
+        checked_avatar_id(avatar_id)
+        with google_errors(avatar_id):
+            snapshot, record = patiently()(self._read, avatar_id)
+        return _document(snapshot, record)
+
+    def ids(self) -> Iterator[str]:
+        """All avatar ids, in order."""
+        last = ""
+        while page := self._by_id(last, 1000, fields=[]):
+            yield from (one.id for one in page if is_avatar_id(one.id))
+            last = page[-1].id
+
+    def present(self, avatar_ids: Sequence[str]) -> set[str]:
+        """Which of these avatars exist."""
+        references = [self._reference(one) for one in avatar_ids if is_avatar_id(one)]
+        return {one.id for one in self._get_all(references, fields=["id"]) if one.exists}
+
+    def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create the document or merge nested fields into it."""
+        reference = self._reference(avatar_id)
+
+        def attempt() -> None:
+            now_ms = epoch_ms(now())
+            [snapshot] = self._get_all([reference], fields=["id"])
+            if not snapshot.exists:
+                document = merged(new_document(avatar_id, now_ms), fields)
+                self._retirement.create(reference, document | {"updatedAt": now_ms})
+                return
+            batch = self._client.batch()
+            batch.update(reference, _leaves(fields) | {"updatedAt": now_ms})
+            batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
+
+        with google_errors(avatar_id):
+            patiently(*_CONFLICTS)(attempt)
+        return self.get(avatar_id)
+
+    def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
+        """Make sure that a new document may have this id; see `AvatarStore.check_free`."""
+        reference = self._reference(avatar_id)
+        records = {
+            one.reference.path: one for one in self._get_all([reference, record_of(reference)])
+        }
+        record = read_record(records[record_of(reference).path])
+        if not records[reference.path].exists and not may_take(record, user_id):
+            raise refusal(record, avatar_id)
+
+    def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
+        """Mark a deleted avatar's record; see `AvatarStore.retire`."""
+        with google_errors(avatar_id):
+            return patiently(*_CONFLICTS)(
+                self._retirement.retire, self._reference(avatar_id), remove=remove
+            )
+
+    def retired(self, limit: int) -> Sequence[str]:
+        """At most `limit` avatars that are being deleted."""
+        query = self._retirement.marks.order_by("__name__")
+        with google_errors(self._retirement.marks.id):
+            return [one.id for one in self._run(query, limit) if is_avatar_id(one.id)]
+
+    def forget(self, avatar_id: str) -> None:
+        """Remove all that lies below a retired avatar; see `AvatarStore.forget`."""
+        with google_errors(avatar_id):
+            patiently(*_CONFLICTS)(self._retirement.forget, self._reference(avatar_id))
+
+    def changes(self, after: Cursor | None, limit: int) -> Page:
+        """Documents whose `updatedAt` comes after the cursor's, and all that are `pending`.
+
+        The cursor follows two minutes behind the present and remembers which versions behind it
+        were handed out, so a document that is saved late or by a clock that is wrong by less, or
+        runs ahead by any amount, comes in its time. Each tick reads what changed in two minutes.
+        """
+        place = StreamPlace(after)
+        with google_errors(self._collection):
+            chosen = self._since(place, limit)
+            chosen += self._pending(place, limit - len(chosen))
+        return Page(self._with_records(chosen), place.cursor())
+
+    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+        with google_errors(self._collection):
+            return self._with_records(self._by_id(after_id, limit))
+
+    def due(self, after: Cursor | None, limit: int) -> Page:
+        """At most `limit` avatars whose wait is over; see `AvatarStore.due`."""
+        from google.api_core.datetime_helpers import DatetimeWithNanoseconds
+        from google.cloud.firestore import FieldFilter
+
+        until = f"dynamics.{DYNAMICS_ID}.waiting.until"
+        over = FieldFilter(until, "<=", now())
+        query = self._client.collection(self._collection).where(filter=over)
+        query = query.order_by(until).order_by("__name__")
+        if after is not None:
+            start = DatetimeWithNanoseconds.from_rfc3339(after.update_time)
+            reference = self._any_reference(after.avatar_id)
+            query = query.start_after({until: start, "__name__": reference})
+        with google_errors(self._collection):
+            page = self._run(query, limit)
+        last = Cursor(update_time_text(page[-1].get(until)), page[-1].id) if page else None
+        return Page(self._with_records(page), last if len(page) == limit else None)
+
+    def _take(
+        self,
+        avatar_id: str,
+        decide: Callable[[AvatarDocument], Step | None],
+        *,
+        patience_s: float | None = None,
+    ) -> tuple[AvatarDocument, bool]:
+        """Apply a step by compare-and-swap; see `OwnedAvatars._take`."""
+        checked_avatar_id(avatar_id)
+
+        def attempt() -> tuple[AvatarDocument, bool]:
+            snapshot, record = self._read(avatar_id)
+            document = _document(snapshot, record)
+            step = decide(document)
+            if step is None:
+                return document, False
+            update_time = self._swap(snapshot, record, document, step)
+            return ownership.applied(document, step, update_time), True
+
+        with google_errors(avatar_id):
+            return patiently(*_CONFLICTS, for_s=patience_s)(attempt)
+
+    def _swap(
+        self,
+        snapshot: "DocumentSnapshot",
+        record: "DocumentSnapshot",
+        document: AvatarDocument,
+        step: Step,
+    ) -> str:
+        """Commit a step if neither document has changed; the document's new update time."""
+        from google.cloud.firestore import DELETE_FIELD
+
+        batch = self._client.batch()
+        paths: dict[str, Any] = {f"dynamics.{DYNAMICS_ID}.{key}": DELETE_FIELD for key in step.drop}
+        paths |= {f"dynamics.{DYNAMICS_ID}.{key}": value for key, value in step.fields.items()}
+        if step.updated_at is not None:
+            paths["updatedAt"] = epoch_ms(step.updated_at)
+        if paths:
+            unchanged = self._client.write_option(last_update_time=snapshot.update_time)
+            batch.update(snapshot.reference, paths, option=unchanged)
+        if step.record != document.record:
+            if record.exists:
+                unchanged = self._client.write_option(last_update_time=record.update_time)
+                batch.update(record.reference, step.record.to_dict(), option=unchanged)
+            else:
+                batch.create(record.reference, step.record.to_dict())
+        results = batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
+        return update_time_text(results[0].update_time) if paths else document.update_time
+
+    def _read(self, avatar_id: str) -> tuple["DocumentSnapshot", "DocumentSnapshot"]:
+        """The document and its record, as they were at one moment.
+
+        Of documents read in one request Firestore says that the earlier ones have not changed
+        before the later ones were read.
+        """
+        reference = self._reference(avatar_id)
+        found = {
+            one.reference.path: one
+            for one in self._client.get_all(
+                [reference, record_of(reference)], retry=_NO_RETRY, timeout=_TIMEOUT_S
+            )
+        }
+        if not found[reference.path].exists:
+            raise no_such_avatar(avatar_id)
+        return found[reference.path], found[record_of(reference).path]
+
+    def _since(self, place: "StreamPlace", limit: int) -> list["DocumentSnapshot"]:
+        """The next documents by `updatedAt`; moves the place along."""
+        from google.cloud.firestore import FieldFilter
+
+        collection = self._client.collection(self._collection)
+        query = (
+            collection.where(filter=FieldFilter("updatedAt", ">=", place.updated_ms))
+            .order_by("updatedAt")
+            .order_by("__name__")
+        )
+        start = {"updatedAt": place.updated_ms, "__name__": self._any_reference(place.avatar_id)}
+        chosen: list[DocumentSnapshot] = []
+        reads = 0
+        while len(chosen) < limit and reads < limit * _READS_PER_CHANGE:
+            asked = min(_BATCH, limit)
+            page = self._run(query.start_after(start) if start["__name__"] else query, asked)
+            for one in page:
+                reads += 1
+                if place.passes(one):
+                    chosen.append(one)
+                    if len(chosen) == limit:
+                        return chosen
+                start = {"updatedAt": one.get("updatedAt"), "__name__": one.reference}
+            if len(page) < asked:
+                place.at_end = True
+                break
+        return chosen
+
+    def _pending(self, place: "StreamPlace", limit: int) -> list["DocumentSnapshot"]:
+        """Documents that ask for a run and were not handed out yet."""
+        from google.cloud.firestore import FieldFilter
+
+        asks = FieldFilter(f"dynamics.{DYNAMICS_ID}.status", "==", "pending")
+        query = self._client.collection(self._collection).where(filter=asks).order_by("__name__")
+        chosen: list[DocumentSnapshot] = []
+        reads, last = 0, None
+        while len(chosen) < limit and reads < limit * _READS_PER_CHANGE:
+            page = self._run(query.start_after({"__name__": last}) if last else query, _BATCH)
+            reads += len(page)
+            chosen += [one for one in page if place.is_new_request(one)][: limit - len(chosen)]
+            if len(page) < _BATCH:
+                break
+            last = page[-1].reference
+        for one in chosen:
+            place.remember(one)
+        return chosen
+
+    def _by_id(
+        self, after_id: str, limit: int, fields: list[str] | None = None
+    ) -> list["DocumentSnapshot"]:
+        query = self._client.collection(self._collection).order_by("__name__")
+        if fields is not None:
+            query = query.select(fields)
+        if after_id:
+            query = query.start_after({"__name__": self._any_reference(after_id)})
+        with google_errors(self._collection):
+            return self._run(query, limit)
+
+    def _run(self, query: "Query", limit: int) -> list["DocumentSnapshot"]:
+        limited = query.limit(limit)
+        return patiently()(lambda: list(limited.stream(retry=_NO_RETRY, timeout=_TIMEOUT_S)))
+
+    def _with_records(self, snapshots: Sequence["DocumentSnapshot"]) -> list[Change]:
+        references = [record_of(one.reference) for one in snapshots if is_avatar_id(one.id)]
+        records = {one.reference.parent.parent.id: one for one in self._get_all(references)}
+        changes = []
+        for one in snapshots:
+            try:
+                checked_avatar_id(one.id)
+                changes.append(Change(one.id, _document(one, records[one.id])))
+            except (AvatarError, StoreError) as problem:
+                changes.append(Change(one.id, None, problem.message))
+        return changes
+
+    def _get_all(
+        self, references: Sequence["DocumentReference"], fields: list[str] | None = None
+    ) -> Iterator["DocumentSnapshot"]:
+        for begin in range(0, len(references), _BATCH):
+            part = references[begin : begin + _BATCH]
+
+            def read(part: Any = part) -> list["DocumentSnapshot"]:
+                found = self._client.get_all(
+                    part, field_paths=fields, retry=_NO_RETRY, timeout=_TIMEOUT_S
+                )
+                return list(found)
+
+            with google_errors(self._collection):
+                found = patiently()(read)
+            yield from found
+
+    def _reference(self, avatar_id: str) -> "DocumentReference":
+        return self._any_reference(checked_avatar_id(avatar_id))
+
+    def _any_reference(self, document_id: str) -> Any:
+        if not document_id:
+            return None
+        return self._client.collection(self._collection).document(document_id)
+
+
+def _document(snapshot: "DocumentSnapshot", record: "DocumentSnapshot") -> AvatarDocument:
+    return AvatarDocument(
+        avatar_id=snapshot.id,
+        data=snapshot.to_dict() or {},
+        update_time=update_time_text(snapshot.update_time),
+        record=read_record(record),
+    )
+
+
+def _leaves(fields: Mapping[str, Any], *parents: str) -> dict[str, Any]:
+    """Nested fields by Firestore's field paths, so that maps are merged and not replaced."""
+    from google.cloud.firestore_v1.field_path import FieldPath
+
+    paths: dict[str, Any] = {}
+    for key, value in fields.items():
+        if isinstance(value, Mapping) and value:
+            paths |= _leaves(value, *parents, key)
+        else:
+            paths[FieldPath(*parents, key).to_api_repr()] = value
+    return paths

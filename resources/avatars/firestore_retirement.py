@@ -1,0 +1,150 @@
+"""Making and deleting avatars in Firestore, where it matters what is not there.
+
+    avatars/{id}/server/basic    the record; it outlives the document, until all else is purged
+    retired_avatars/{id}         the mark of an avatar that is being deleted
+
+A compare-and-swap cannot rest on a document that does not exist. So these few steps are
+transactions of Firestore's own: a document appears only where its record allows it, and a record is
+marked only where its document is gone.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
+
+from resources.avatars.document import DYNAMICS_ID
+from resources.avatars.instants import now
+from resources.avatars.owners import may_take, owner_in, refusal
+from resources.avatars.record import RunRecord
+from resources.avatars.store import not_retired
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import (
+        Client,
+        CollectionReference,
+        DocumentReference,
+        DocumentSnapshot,
+        Transaction,
+    )
+
+__all__ = ["Retirement", "read_record", "record_of"]
+
+Result = TypeVar("Result")
+
+_MARKS: Final = "retired_avatars"
+_SERVER: Final = "server"
+_TIMEOUT_S: Final = 15.0
+_NO_RETRY: Final = Retry(predicate=if_exception_type())
+
+
+class Retirement:
+    """The steps of one database; each may be tried again as a whole."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    @property
+    def marks(self) -> "CollectionReference":
+        """The collection of the marks."""
+        return self._client.collection(_MARKS)
+
+    def create(self, reference: "DocumentReference", document: dict[str, Any]) -> None:
+        """Make a new document.
+
+        Raises:
+            AvatarError: another owner's record, or one that is being purged, is in the way.
+        """
+
+        def work(transaction: "Transaction") -> None:
+            _, stored = self._read(reference, transaction)
+            record = read_record(stored)
+            if not may_take(record, owner_in(document)):
+                raise refusal(record, reference.id)
+            transaction.create(reference, document)
+
+        self._transact(work)
+
+    def retire(self, reference: "DocumentReference", *, remove: bool) -> bool:
+        """Mark the record of a deleted avatar; see `AvatarStore.retire`."""
+
+        def work(transaction: "Transaction") -> bool:
+            snapshot, stored = self._read(reference, transaction)
+            record = read_record(stored)
+            if snapshot.exists and not remove:
+                return record.purging
+            if snapshot.exists:
+                transaction.delete(reference)
+            if not record.purging:
+                transaction.set(stored.reference, replace(record, purging=True).to_dict())
+                transaction.set(self.marks.document(reference.id), {"retiredAt": now()})
+            return True
+
+        return self._transact(work)
+
+    def forget(self, reference: "DocumentReference") -> None:
+        """Remove what lies below a retired avatar: what the app keeps there, then the record.
+
+        Raises:
+            ConflictError: the avatar is not retired.
+        """
+
+        def check(transaction: "Transaction") -> None:
+            _, stored = self._read(reference, transaction)
+            if stored.exists and not read_record(stored).purging:
+                raise not_retired(reference.id)
+
+        def work(transaction: "Transaction") -> None:
+            check(transaction)
+            transaction.delete(record_of(reference))
+            transaction.delete(self.marks.document(reference.id))
+
+        self._transact(check)
+        for collection in reference.collections(retry=_NO_RETRY, timeout=_TIMEOUT_S):
+            if collection.id != _SERVER:
+                self._delete_all(collection)
+        self._transact(work)
+
+    def _delete_all(self, collection: "CollectionReference") -> None:
+        """Delete the documents of a collection and of those below them."""
+        for snapshot in collection.stream(retry=_NO_RETRY, timeout=_TIMEOUT_S):
+            for below in snapshot.reference.collections(retry=_NO_RETRY, timeout=_TIMEOUT_S):
+                self._delete_all(below)
+            snapshot.reference.delete(retry=_NO_RETRY, timeout=_TIMEOUT_S)
+
+    def _read(
+        self, reference: "DocumentReference", transaction: "Transaction"
+    ) -> tuple["DocumentSnapshot", "DocumentSnapshot"]:
+        """A document and its record, whether they exist or not."""
+        references = [reference, record_of(reference)]
+        snapshots = self._client.get_all(
+            references, transaction=transaction, retry=_NO_RETRY, timeout=_TIMEOUT_S
+        )
+        found = {one.reference.path: one for one in snapshots}
+        return found[references[0].path], found[references[1].path]
+
+    def _transact(self, work: Callable[["Transaction"], Result]) -> Result:
+        from google.cloud.firestore import transactional
+
+        try:
+            return transactional(work)(self._client.transaction(max_attempts=1))
+        except ValueError as given_up:  # how the client says that others were faster
+            if isinstance(given_up.__cause__, exceptions.GoogleAPICallError):
+                raise given_up.__cause__ from given_up
+            raise
+
+
+def read_record(snapshot: "DocumentSnapshot") -> RunRecord:
+    """The record in a snapshot; an empty one where there is none.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    return RunRecord.from_dict((snapshot.to_dict() if snapshot.exists else None) or {})
+
+
+def record_of(reference: "DocumentReference") -> Any:
+    """Where the record of an avatar's document lies."""
+    return reference.collection(_SERVER).document(DYNAMICS_ID)

@@ -1,0 +1,191 @@
+"""What all avatar stores have in common: a run's steps, from `claim` to `publish` or `fail`.
+
+A step is decided by `ownership`; a store says only how it is taken as one transaction.
+"""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from resources.avatars import ownership
+from resources.avatars.document import AvatarDocument
+from resources.avatars.instants import now
+from resources.avatars.ownership import Step
+from resources.avatars.waiting import Waiting
+from sunriza_assets.errors import AvatarError, StoreError
+
+__all__ = ["OwnedAvatars", "Throttle"]
+
+_log = logging.getLogger(__name__)
+
+_PROGRESS_PATIENCE_S: Final = 2.0
+"""Progress is worth no longer wait."""
+
+
+class Throttle:
+    """At most one report of progress a second and avatar."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self._every_s = every_s
+        self._told: dict[str, float] = {}
+
+    def may_tell(self, avatar_id: str) -> bool:
+        """Whether enough time has passed; if so, it starts anew."""
+        now = time.monotonic()
+        last = self._told.get(avatar_id)
+        if last is not None and now - last < self._every_s:
+            return False
+        self._told[avatar_id] = now
+        return True
+
+    def forget(self, avatar_id: str) -> None:
+        """Let the next report through: a new run has begun."""
+        self._told.pop(avatar_id, None)
+
+
+class OwnedAvatars(ABC):
+    """The part of an `AvatarStore` that runs use."""
+
+    def __init__(self) -> None:
+        self._throttle = Throttle()
+
+    def bind(self, avatar_id: str) -> AvatarDocument:
+        """Bind the record to the document's owner; see `AvatarStore.bind`."""
+        try:
+            return self._take(avatar_id, ownership.bind)[0]
+        except AvatarError as error:
+            if error.code != "avatar.missing":
+                self.settle(avatar_id)
+            raise
+
+    def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
+        """Make a run the owner; see `AvatarStore.claim`."""
+        self._throttle.forget(avatar_id)
+        document, _ = self._take(
+            avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
+        )
+        return document.as_claimed()
+
+    def progress(
+        self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
+    ) -> None:
+        """Tell how far the owning run is; see `AvatarStore.progress`."""
+        if not self._throttle.may_tell(avatar_id):
+            return
+        try:
+            self._take(
+                avatar_id,
+                lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
+                patience_s=_PROGRESS_PATIENCE_S,
+            )
+        except StoreError as problem:  # no reason to stop a run that gets on
+            _log.warning("Progress could not be told: %s", problem)
+
+    def publish(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        version: str,
+        results: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """Put new results in place; see `AvatarStore.publish`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.publish(
+                document,
+                run_id,
+                now(),
+                version=version,
+                results=results,
+                parameters=parameters,
+                overridden=overridden,
+            ),
+        )[0]
+
+    def confirm(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        version: str,
+        parameters: Mapping[str, Any],
+        overridden: Mapping[str, Any],
+    ) -> AvatarDocument:
+        """End a run whose results are in place already; see `AvatarStore.confirm`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.confirm(
+                document,
+                run_id,
+                now(),
+                version=version,
+                parameters=parameters,
+                overridden=overridden,
+            ),
+        )[0]
+
+    def fail(
+        self,
+        avatar_id: str,
+        run_id: str,
+        *,
+        code: str,
+        message: str,
+        asked_for: str | None = None,
+    ) -> bool:
+        """Status `error`, if the run still owns the avatar; see `AvatarStore.fail`."""
+        document, _ = self._take(
+            avatar_id,
+            lambda document: ownership.fail(
+                document, run_id, now(), code=code, message=message, asked_for=asked_for
+            ),
+        )
+        if ownership.has_failed(document, run_id, code=code, message=message):
+            return True
+        self.settle(avatar_id)  # the run may have died between the record and the document
+        return False
+
+    def retry(
+        self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
+    ) -> bool:
+        """Say when a run that was lost is tried again; see `AvatarStore.retry`."""
+        return self._take(
+            avatar_id,
+            lambda document: ownership.retry(document, run_id, waiting, now(), asked_for=asked_for),
+        )[1]
+
+    def hold(self, avatar_id: str, waiting: Waiting) -> bool:
+        """Say why no run is started yet; see `AvatarStore.hold`."""
+        return self._take(avatar_id, lambda document: ownership.hold(document, waiting, now()))[1]
+
+    def settle(self, avatar_id: str) -> bool:
+        """Put right what a client or a killed run has left behind; see `AvatarStore.settle`."""
+        return self._take(avatar_id, lambda document: ownership.settle(document, now()))[1]
+
+    @abstractmethod
+    def _take(
+        self,
+        avatar_id: str,
+        decide: Callable[[AvatarDocument], Step | None],
+        *,
+        patience_s: float | None = None,
+    ) -> tuple[AvatarDocument, bool]:
+        """Take a step in one transaction.
+
+        Args:
+            decide: the step for the document as it is, None for no step; asked again where
+                somebody else was faster.
+            patience_s: for how long to try; None for as long as the store thinks right.
+
+        Returns:
+            The document after it, and whether there was a step.
+
+        Raises:
+            AvatarError: there is no such avatar.
+            StoreError: the store cannot be read or written.
+        """

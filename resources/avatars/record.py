@@ -1,0 +1,146 @@
+"""What this system remembers of an avatar on its own account: who owns it, and what is published.
+
+The avatar document belongs to its app, whose clients save whole, possibly stale copies of it. So
+nothing is decided by `dynamics.basic`; it only shows this record, which no client can write. It
+lies beside the document (`server/basic` below it in Firestore, `.server/<id>.json` on disk).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from resources.avatars.instants import as_instant
+from resources.avatars.waiting import Waiting
+from sunriza_assets.errors import StoreError
+
+__all__ = ["Published", "RunRecord", "State"]
+
+State = Literal["generating", "ready", "error"]
+
+REMEMBERED_RUNS: Final = 64
+REMEMBERED_VERSIONS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One publication."""
+
+    version: str
+    """Folder of its objects below `avatars/<id>/dynamics/basic/`."""
+    run_id: str
+    """The run that made it."""
+    at: datetime
+    """When the document switched to it, UTC."""
+    inputs_version: str = ""
+    """`AvatarDocument.inputs_version` that it answers to; empty where that was not kept."""
+    asked_version: str = ""
+    """The same before the effective parameters were written into the document: what a copy of the
+    document says that a client took earlier. Empty where that was not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The server's own record of one avatar; the default is an avatar that was never claimed."""
+
+    claims: int = 0
+    """How many runs have claimed the avatar; grows with every claim and never falls."""
+    run_id: str | None = None
+    """The run that claimed last."""
+    state: State | None = None
+    """generating while that run owns the avatar; ready or error once it has ended."""
+    earlier: tuple[str, ...] = ()
+    """Runs that claimed before, oldest first; none of them may ever own it again."""
+    inputs_version: str | None = None
+    """`AvatarDocument.inputs_version` that the last run answers to."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """These inputs, `AvatarDocument.inputs` at the last claim: what the whole run works with."""
+    started_at: datetime | None = None
+    """When the last run claimed, UTC."""
+    error: Mapping[str, str] | None = None
+    """code and message of the last run, if it failed."""
+    results: Mapping[str, Any] = field(default_factory=dict)
+    """What the last publication put into the document: idleVideoUrl and the like."""
+    published: tuple[Published, ...] = ()
+    """Publications, oldest first; the last one is in place unless `results` is empty, which it is
+    after the owner has removed `dynamics` and a run has begun anew."""
+    created_at: datetime | None = None
+    """First publication, UTC."""
+    user_id: str | None = None
+    """`userId` of the document that it belongs to; None until the first run, see `owners.py`."""
+    purging: bool = False
+    """Whether the avatar was deleted and all that is kept of it is being removed."""
+    waiting: Waiting | None = None
+    """Why the run that is wanted is not started yet, if anything holds it back."""
+
+    @property
+    def current(self) -> Published | None:
+        """The publication that is in place."""
+        return self.published[-1] if self.published and self.results else None
+
+    def answers(self, inputs_version: str) -> bool:
+        """Whether the last run answers to these inputs, at work, published or failed.
+
+        Publishing gives inputs a second name, for effective parameters become wishes; both count.
+        """
+        if self.inputs_version is None:
+            return False
+        current = self.current
+        names = {current.inputs_version, current.asked_version} if current else set()
+        own = self.inputs_version
+        return inputs_version == own or {inputs_version, own} <= names
+
+    def serves(self, inputs_version: str) -> bool:
+        """Whether what is in place was made from these inputs, and they were the last asked for."""
+        current = self.current
+        if current is None or not self.answers(inputs_version):
+            return False
+        if not current.inputs_version:  # not kept by an earlier version of this system
+            return self.state == "ready"
+        return inputs_version in (current.inputs_version, current.asked_version)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored; instants stay datetimes."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "RunRecord":
+        """Read a stored record; instants may be datetimes or RFC 3339 text.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        known = {entry.name for entry in fields(cls)}
+        values = {name: value for name, value in data.items() if name in known}
+        try:
+            for name in ("started_at", "created_at"):
+                if values.get(name) is not None:
+                    values[name] = _read_instant(values[name])
+            values["earlier"] = tuple(values.get("earlier", ()))
+            values["published"] = tuple(
+                Published(
+                    entry["version"],
+                    entry["run_id"],
+                    _read_instant(entry["at"]),
+                    entry.get("inputs_version", ""),
+                    entry.get("asked_version", ""),
+                )
+                for entry in values.get("published", ())
+            )
+            if values.get("waiting") is not None:
+                values["waiting"] = Waiting.from_dict(values["waiting"])
+            return cls(**values)
+        except (TypeError, ValueError, KeyError, AttributeError) as damage:
+            raise StoreError(
+                "The record of this avatar's runs is damaged", code="record"
+            ) from damage
+
+
+def _read_instant(value: object) -> datetime:
+    instant = as_instant(value)
+    if instant is None:
+        raise TypeError(f"{value!r} is no instant")
+    return instant

@@ -1,0 +1,1 @@
+"""Fetching public addresses that documents name: hosts, address ranges, one deadline."""

@@ -1,0 +1,1 @@
+"""Engines as resources: choice, remote engines, the cache of motion templates."""

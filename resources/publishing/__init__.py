@@ -1,0 +1,1 @@
+"""Publishing an avatar, and what a publication was made from."""

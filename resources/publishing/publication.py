@@ -1,0 +1,306 @@
+"""Publishing an avatar: exactly once, all files together, and never a URL that answers 404.
+
+    avatars/<id>/dynamics/basic/v<claim>-<random>/idle.mp4    what the document's URLs name
+    avatars/<id>/dynamics/basic/idle.mp4                      a copy under the documented plain name
+
+Every publication uploads into a folder of its own, verifies it, and then switches the document in
+one transaction, which fails for a run that no longer owns the avatar. So the URLs of a document are
+always those of one version, whole. Replaced versions stay for a day, for readers that hold their
+URLs and for clients that save a stale copy of the document. The reasons for two names are in
+`docs/decisions/versioned-objects.md`.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
+from resources.avatars.record import RunRecord
+from resources.avatars.store import AvatarStore
+from resources.storage.objects import ABSENT, MediaStorage
+from sunriza_assets.costs.manifest import MANIFEST_NAME
+from sunriza_assets.errors import ConflictError, StoreError
+
+__all__ = [
+    "FILES",
+    "KEEP_REPLACED",
+    "PublishedFile",
+    "confirm_publication",
+    "folder_of",
+    "publish_avatar",
+    "tidy",
+]
+
+_log = logging.getLogger(__name__)
+
+KEEP_REPLACED: Final = timedelta(days=1)
+"""How long a replaced version stays readable."""
+
+# A version's objects never change; the plain copies do.
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_CHECK_FIRST: Final = "no-cache"
+_VERSION: Final = re.compile(r"v(\d{6,})-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """One file that a publication may have."""
+
+    key: str
+    """Key of its URL in `dynamics.basic`."""
+    content_type: str
+    """As it is served."""
+
+
+FILES: Final[Mapping[str, PublishedFile]] = {
+    "idle.mp4": PublishedFile("idleVideoUrl", "video/mp4"),
+    "atlas.jpg": PublishedFile("atlasUrl", "image/jpeg"),
+    "mask.png": PublishedFile("maskUrl", "image/png"),
+    "atlas.json": PublishedFile("atlasJsonUrl", "application/json"),
+    "roi.json": PublishedFile("roiJsonUrl", "application/json"),
+    "idle_chunks/heroImage_chunk.jpg": PublishedFile("heroImageChunkUrl", "image/jpeg"),
+    "idle_chunks/idle_chunk1.mp4": PublishedFile("idleChunk1Url", "video/mp4"),
+    "idle_chunks/idle_chunk2.mp4": PublishedFile("idleChunk2Url", "video/mp4"),
+    "idle_chunks/idle_chunk3.mp4": PublishedFile("idleChunk3Url", "video/mp4"),
+    "frames.zip": PublishedFile("framesZipUrl", "application/zip"),
+    "poster.jpg": PublishedFile("posterUrl", "image/jpeg"),
+    "thumbnail.jpg": PublishedFile("thumbnailUrl", "image/jpeg"),
+    "manifest.json": PublishedFile("manifestUrl", "application/json"),
+}
+"""What can be published, by documented name below `avatars/<id>/dynamics/basic/`."""
+
+
+def folder_of(avatar_id: str) -> str:
+    """The documented folder of an avatar's published objects, without a trailing slash."""
+    return f"avatars/{checked_avatar_id(avatar_id)}/dynamics/{DYNAMICS_ID}"
+
+
+def publish_avatar(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    run_id: str,
+    *,
+    files: Mapping[str, Path | Callable[[], Path]],
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+    keep_replaced: timedelta = KEEP_REPLACED,
+) -> AvatarDocument:
+    """Publish what a run has made; a run that has published already changes nothing.
+
+    Args:
+        files: local files by documented name, see `FILES`; `idle.mp4` must be among them. They are
+            uploaded in order, and one that tells of the others may be given as its maker, which is
+            called when its turn comes.
+        parameters: all effective parameters, camelCase.
+        overridden: what the launchpad said over the document's wishes.
+        keep_replaced: how long versions that are replaced stay readable.
+
+    Returns:
+        The document with the results in place.
+
+    Raises:
+        ConflictError: the run does not own the avatar (any more); nothing is published.
+        StoreError: something could not be written; the former results are still in place.
+    """
+    document = avatars.get(avatar_id)
+    if document.record.current is None or document.record.current.run_id != run_id:
+        version = _new_version(document, run_id)
+        try:
+            results = _upload(storage, f"{folder_of(avatar_id)}/{version}", files)
+            document = avatars.publish(
+                avatar_id,
+                run_id,
+                version=version,
+                results=results,
+                parameters=parameters,
+                overridden=overridden,
+            )
+        except ConflictError:
+            _delete(storage, f"{folder_of(avatar_id)}/{version}/")
+            raise
+    # From here on the avatar is published. What follows is tidying, which anybody may repeat.
+    _tidy_or_warn(storage, avatars, avatar_id, keep_replaced)
+    return document
+
+
+def confirm_publication(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    run_id: str,
+    *,
+    files: Mapping[str, Path],
+    describes: Callable[[Path], bool],
+    parameters: Mapping[str, Any],
+    overridden: Mapping[str, Any],
+    scratch: Path,
+) -> AvatarDocument | None:
+    """Leave the publication in place where a run would only publish the same again.
+
+    Args:
+        files: what would be published, by documented name, without the manifest.
+        describes: whether a manifest, the one in place, is true of what the run has made.
+        parameters: all effective parameters, camelCase.
+        overridden: what the launchpad said over the document's wishes.
+        scratch: a folder for the manifest that is looked at.
+
+    Returns:
+        The document, which is `ready`; None where something else has to be published.
+
+    Raises:
+        ConflictError: the run does not own the avatar (any more).
+        StoreError: the store cannot be read or written.
+    """
+    current = avatars.get(avatar_id).record.current
+    if current is None:
+        return None
+    folder = f"{folder_of(avatar_id)}/{current.version}"
+    found = {one.name.removeprefix(f"{folder}/"): one for one in storage.list(f"{folder}/")}
+    if found.keys() != files.keys() | {MANIFEST_NAME}:
+        return None
+    for name, path in files.items():
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != found[name].md5:
+                return None
+    try:
+        same = describes(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
+    except StoreError as problem:
+        _log.warning("%s is published anew: %s", avatar_id, problem)
+        return None
+    if not same:
+        return None
+    document = avatars.confirm(
+        avatar_id, run_id, version=current.version, parameters=parameters, overridden=overridden
+    )
+    _tidy_or_warn(storage, avatars, avatar_id, KEEP_REPLACED)
+    return document
+
+
+def _tidy_or_warn(
+    storage: MediaStorage, avatars: AvatarStore, avatar_id: str, keep_replaced: timedelta
+) -> None:
+    """Tidy what anybody may tidy later, too: the avatar is published whether it works or not."""
+    try:
+        tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
+    except StoreError as problem:
+        _log.warning("%s is published, but not tidied: %s", avatar_id, problem)
+
+
+def tidy(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    *,
+    keep_replaced: timedelta = KEEP_REPLACED,
+    now: datetime | None = None,
+) -> list[str]:
+    """Copy the current version to the plain names, and delete what nobody reads any more.
+
+    That is: versions replaced longer ago than `keep_replaced`, and those of runs that died or were
+    superseded before they could publish. It may be repeated at any time, also beside a publication.
+
+    Returns:
+        The names of the objects that were deleted.
+    """
+    _mirror(storage, avatars, avatar_id)
+    folder = folder_of(avatar_id)
+    # The objects are listed first: a version that is published in between is then not on the list.
+    names = [stored.name for stored in storage.list(f"{folder}/v")]
+    record = avatars.get(avatar_id).record
+    alive = _alive(record, (now or datetime.now(UTC)) - keep_replaced)
+    deleted = []
+    for name in names:
+        version = name.removeprefix(f"{folder}/").partition("/")[0]
+        match = _VERSION.fullmatch(version)
+        is_dead = match and version not in alive and _is_over(record, int(match[1]))
+        if is_dead and storage.delete(name):
+            deleted.append(name)
+    return deleted
+
+
+def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
+    """Versions that may still be read: the current one, and those replaced not long ago."""
+    # Results that their owner has removed have no successor: what counts is their own age.
+    successors = (*record.published[1:], *record.published[-1:])
+    recent = {
+        old.version
+        for old, new in zip(record.published, successors, strict=True)
+        if new.at > replaced_before
+    }
+    return recent | ({record.current.version} if record.current else set())
+
+
+def _is_over(record: RunRecord, claim: int) -> bool:
+    """Whether the run with this claim can publish no more."""
+    return claim < record.claims or (claim == record.claims and record.state != "generating")
+
+
+def _upload(
+    storage: MediaStorage, folder: str, files: Mapping[str, Path | Callable[[], Path]]
+) -> dict[str, str]:
+    """Upload and verify; the URLs by document key."""
+    if "idle.mp4" not in files or files.keys() - FILES.keys():
+        raise ValueError(f"cannot publish {sorted(files)}: known are {sorted(FILES)}")
+    results = {}
+    for name, given in files.items():
+        path = given if isinstance(given, Path) else given()
+        stored = storage.put(
+            path,
+            f"{folder}/{name}",
+            content_type=FILES[name].content_type,
+            cache_control=_FOR_EVER,
+            if_generation=ABSENT,
+        )
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != stored.md5:
+                raise StoreError("The file was damaged on its way", where=stored.name, code="torn")
+        results[FILES[name].key] = stored.url
+    return results
+
+
+def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
+    """Copy the current version to the plain names, and drop plain files that it does not have.
+
+    Two runs may do this at once. Each looks again after its last copy and repeats when another
+    version is in place by then, so whoever is last leaves the current one.
+    """
+    folder = folder_of(avatar_id)
+    record, done = avatars.get(avatar_id).record, False
+    while record.published and not done:
+        version = record.current.version if record.current else None
+        found = {one.name: one for one in storage.list(f"{folder}/")}
+        for name in FILES:
+            plain = found.get(f"{folder}/{name}")
+            source = found.get(f"{folder}/{version}/{name}") if version else None
+            if source is None:
+                if plain is not None:
+                    storage.delete(plain.name)
+            elif plain is None or plain.md5 != source.md5:
+                storage.copy(source.name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
+        now = avatars.get(avatar_id).record
+        record, done = now, now.current == record.current
+
+
+def _delete(storage: MediaStorage, prefix: str) -> None:
+    for stored in list(storage.list(prefix)):
+        storage.delete(stored.name)
+
+
+def _new_version(document: AvatarDocument, run_id: str) -> str:
+    """A folder name that tells which claim it belongs to, and is nobody else's."""
+    record = document.record
+    if record.run_id != run_id or record.state != "generating":
+        raise ConflictError(
+            f"Run {run_id} does not own this avatar, so it publishes nothing",
+            where=document.avatar_id,
+            remedy="A run owns an avatar from its claim until it ends or a newer run claims it.",
+            code="superseded",
+        )
+    return f"v{record.claims:06d}-{secrets.token_hex(4)}"

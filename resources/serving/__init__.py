@@ -1,0 +1,1 @@
+"""The local store over HTTP on this machine: files, and the list of avatars."""

@@ -1,0 +1,161 @@
+"""The local store to look at: its objects over HTTP on this machine's loopback, read-only.
+
+A browser follows no `file:` link from a page that came over HTTP, so the Dagster UI could name what
+was made but not open it. `sunriza dev` starts this server beside the UI. Links in metadata outlive
+ports and homes, so they are paths below `/files` of the UI that shows them, which leads on to here
+(docs/decisions/links-in-metadata.md); a bucket's objects have addresses of their own.
+
+    python -m resources.serving.media_server 3001
+
+What lies in the store came from outside. So a page gets an origin of its own that can read nothing
+here, and requests that name another host than this machine are refused: a page elsewhere cannot
+have its own name lead here and read along.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+from resources.home import Home
+from resources.serving.avatar_list import LIST_HEADERS, list_page
+from resources.storage.local import LocalStorage
+from resources.storage.objects import content_type_of
+from sunriza_assets.errors import StoreError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = [
+    "ADDRESS_VARIABLE",
+    "FILES_PATH",
+    "LOCAL_NAMES",
+    "application",
+    "link",
+    "port_near",
+    "start_beside",
+]
+
+ADDRESS_VARIABLE: Final = "SUNRIZA_MEDIA_URL"
+"""Where else than behind the UI files are served, as an operator says; kept as it is in links."""
+FILES_PATH: Final = "/files"
+"""Path of the UI below which it leads on to the file server of its home."""
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1")
+"""Names of this machine under which the file server answers."""
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_LIFELESS: Final = ("video/", "image/jpeg", "image/png", "image/webp")
+"""What runs no script; a browser plays no video from an origin that may not even read it."""
+_SANDBOX: Final = {
+    "Content-Security-Policy": (
+        "sandbox allow-scripts; default-src 'self' data: blob: 'unsafe-inline'"
+    )
+}
+
+
+def link(url: str) -> str:
+    """Where a person's browser finds a stored object from a page of the UI.
+
+    Args:
+        url: as `StoredObject.url` has it.
+
+    Returns:
+        For an object of the local store a path of the UI, whatever port and home it is served from
+        when somebody follows it; below SUNRIZA_MEDIA_URL if that is set. Others as they are.
+    """
+    own = Home.from_environment().storage.as_uri() + "/"
+    if not url.startswith(own):
+        return url
+    address = os.environ.get(ADDRESS_VARIABLE) or FILES_PATH
+    return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
+
+
+def port_near(wanted: int) -> int:
+    """The port that is wanted, if nobody listens there, else a free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StoreError("This machine has no free port", code="port")
+
+
+def application(home: Home) -> "Starlette":
+    """GET and HEAD of every object of a home, in ranges, too; 404 for what is none.
+
+    The root lists the avatars with links to their preview pages.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+    from starlette.routing import Route
+
+    storage = LocalStorage(home)
+
+    def answer(request: Request) -> Response:
+        try:
+            path = storage.fetch(request.path_params["name"], home.cache)
+        except StoreError as error:
+            return PlainTextResponse(error.message, 404, _HEADERS)
+        kind = content_type_of(path.name)
+        headers = _HEADERS if kind.startswith(_LIFELESS) else _HEADERS | _SANDBOX
+        return FileResponse(path, headers=headers, media_type=kind)
+
+    def avatars(request: Request) -> Response:
+        page = list_page(home, after=request.query_params.get("after", ""))
+        return HTMLResponse(page, headers=_HEADERS | LIST_HEADERS)
+
+    def no_icon(_: Request) -> Response:
+        return Response(status_code=204)  # browsers ask unasked, and tell the console of a 404
+
+    return Starlette(
+        routes=[
+            Route("/", avatars),
+            Route("/favicon.ico", no_icon),
+            Route("/{name:path}", answer),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES))],
+    )
+
+
+def start_beside(port: int) -> None:
+    """Start the server for as long as this process lives, whatever program it becomes.
+
+    The server holds the reading end of a pipe whose writing end nobody but this process has, and
+    leaves once that is closed: by the end of this process, kill -9 included.
+    """
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # kept over exec; children started later do not get it
+    subprocess.Popen([sys.executable, "-m", __name__, str(port)], stdin=reading)
+    os.close(reading)
+
+
+def _leave_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)  # unbuffered: this thread holds no lock when Ctrl-C comes first
+    os._exit(0)
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_beside`
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
+    else:
+        sys.stdout.write(f"http://localhost:{port}\n")
+        sys.stdout.flush()
+    served = application(Home.from_environment())
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

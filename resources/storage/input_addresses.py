@@ -1,0 +1,155 @@
+"""Which objects of the bucket an avatar's document may name as its inputs.
+
+A document is written by a client, and this system reads the bucket with rights on all of it. So a
+name alone opens nothing but what lies in the avatar's own folder. Any other object is read only by
+its download URL, whose token proves that whoever wrote the document was given the object. All else
+is one and the same refusal, whether the object exists or not.
+
+    avatars/<own id>/…                     read, except `dynamics/`, which holds what runs publish
+    avatars/<other id>/…, users/…          read by a download URL with one of the object's tokens
+    pipeline/…, cache/…, remote/…          never read: this system's own files, which are no inputs
+"""
+
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from resources.storage.objects import checked_object_name
+from sunriza_assets.errors import StoreError
+
+__all__ = [
+    "ObjectAddress",
+    "has_token",
+    "input_refused",
+    "is_open_by_token",
+    "is_own_input",
+    "object_address",
+    "without_query",
+]
+
+_FIREBASE_HOST: Final = "firebasestorage.googleapis.com"
+_BUCKET_FIRST: Final = frozenset(
+    {"storage.googleapis.com", "storage.cloud.google.com", "commondatastorage.googleapis.com"}
+)
+"""Hosts whose paths begin with the bucket's name."""
+_API_HOSTS: Final = frozenset(
+    {"storage.googleapis.com", "www.googleapis.com", "content-storage.googleapis.com"}
+)
+_API_PATH: Final = re.compile(r"/(?:(?:upload|download)/)?storage/v1/b/([^/]*)/o/(.*)")
+_FIREBASE_PATH: Final = re.compile(r"/v0/b/([^/]*)/o/(.*)")
+_OWN_FILES: Final = ("pipeline", "cache", "remote", "backfills")
+_MAX_SHOWN: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAddress:
+    """An object of the own bucket, as a URL names it."""
+
+    name: str
+    """Its name, percent-decoded once, exactly as it will be asked for; not checked."""
+    token: str | None
+    """The download token that the URL brings along."""
+
+
+def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None:
+    """The object of a bucket that an address names, in any of the forms that Google knows.
+
+    Args:
+        url: a download URL, a `gs://` URL, a URL of Cloud Storage, or a bare object name.
+        bucket: the bucket's name.
+        base_url: where this store's download URLs begin.
+
+    Returns:
+        None for every other address, which is then fetched without any rights.
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return None
+    if not parts.scheme and not parts.netloc:
+        return ObjectAddress(url, None)
+    if parts.scheme == "gs":
+        return ObjectAddress(parts.path[1:], None) if host == bucket.lower() else None
+    if parts.scheme not in ("http", "https"):
+        return None
+    own_host = urlsplit(base_url).netloc.lower() == parts.netloc.lower()
+    for found, name in _named(parts, host, bucket, own_host=own_host):
+        if unquote(found) == bucket:
+            tokens = parse_qs(parts.query).get("token", [])
+            return ObjectAddress(unquote(name), tokens[0] if len(tokens) == 1 else None)
+    return None
+
+
+def is_own_input(name: str, avatar_id: str) -> bool:
+    """Whether an object lies in an avatar's own folder and was not put there by a publication.
+
+    Names are compared as they are, letter by letter: buckets know no `..`, no other case and no
+    second decoding, and `checked_object_name` keeps them out of local folders.
+    """
+    parts = name.split("/")
+    return (
+        _is_name(name)
+        and len(parts) > 2
+        and parts[:2] == ["avatars", avatar_id]
+        and parts[2] != "dynamics"
+    )
+
+
+def is_open_by_token(name: str) -> bool:
+    """Whether a document may name an object of somebody else's at all, given its token."""
+    return _is_name(name) and name.split("/", maxsplit=1)[0] not in _OWN_FILES
+
+
+def has_token(token: str | None, tokens: Iterable[str]) -> bool:
+    """Whether a token is one of an object's, compared in a time that tells nothing of them."""
+    if not token:
+        return False
+    said = token.encode()
+    found = [hmac.compare_digest(said, one.encode()) for one in tokens]
+    return any(found)
+
+
+def input_refused(url: str) -> StoreError:
+    """The one answer to every address that a document may not name."""
+    return StoreError(
+        "This address may not be read for this avatar",
+        where=without_query(url),
+        remedy="Name a file that was uploaded for this avatar, by its download URL.",
+        code="refused",
+    )
+
+
+def without_query(url: str) -> str:
+    """An address for people to read: without its query, which may hold a token; shortened."""
+    plain = url.partition("?")[0]
+    return plain if len(plain) <= _MAX_SHOWN else f"{plain[: _MAX_SHOWN - 3]}..."
+
+
+def _named(
+    parts: SplitResult, host: str, bucket: str, *, own_host: bool
+) -> Iterable[tuple[str, str]]:
+    """(bucket, object name), both percent-encoded, as each form would read an address."""
+    path = parts.path
+    is_firebase = own_host or host in (_FIREBASE_HOST, bucket.lower())
+    if is_firebase and (match := _FIREBASE_PATH.fullmatch(path)):
+        yield match[1], match[2]
+    if (own_host or host in _API_HOSTS) and (match := _API_PATH.fullmatch(path)):
+        yield match[1], match[2]
+    if own_host or host in _BUCKET_FIRST:
+        first, _, rest = path[1:].partition("/")
+        yield first, rest
+    # `<bucket>.storage.googleapis.com`, and the bucket's own name where that is a host.
+    if host == bucket.lower() or any(host == f"{bucket.lower()}.{one}" for one in _BUCKET_FIRST):
+        yield bucket, path[1:]
+
+
+def _is_name(name: str) -> bool:
+    try:
+        checked_object_name(name)
+    except StoreError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The Dagster graph: assets, checks, jobs, sensors, schedules, partitions, config and tags."""

@@ -1,0 +1,118 @@
+"""What assets tell about themselves: data versions, clip facts, preview pictures.
+
+Everything here ends in the event log and is kept for ever, so it is small: a preview has at most
+fifty kilobytes, and the thumbnail that is seen without a click not even one.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.contracts.engine import Image
+    from sunriza_assets.studio.media.info import VideoInfo
+    from sunriza_assets.studio.performances.script import MotionScript
+
+__all__ = [
+    "PICTURES",
+    "at_rest",
+    "clip_facts",
+    "data_version",
+    "previewed",
+    "script_facts",
+    "sha256_of",
+    "shown_numbers",
+]
+
+PICTURES: Final = ("look", "preview")
+"""Names of the metadata that `previewed` makes."""
+PREVIEW_CELLS: Final = 8
+PREVIEW_WIDTH: Final = 160
+LOOK_CHARACTERS: Final = 999
+"""Longest Markdown that Dagster 1.13 shows without a click."""
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_version(*files: Path) -> dg.DataVersion:
+    """The version of an asset made of these files: a hash of their bytes."""
+    if len(files) == 1:
+        return dg.DataVersion(sha256_of(files[0]))
+    joined = "".join(sha256_of(file) for file in files)
+    return dg.DataVersion(hashlib.sha256(joined.encode()).hexdigest())
+
+
+def clip_facts(info: "VideoInfo") -> dict[str, Any]:
+    """What is worth plotting and filtering of a clip."""
+    return {
+        "duration_s": round(float(info.duration), 3),
+        "frame_rate": f"{info.rate.numerator}/{info.rate.denominator}",
+        "frame_count": info.frame_count,
+        "width": info.width,
+        "height": info.height,
+        "codec": info.codec,
+    }
+
+
+def script_facts(script: "MotionScript") -> dict[str, Any]:
+    """The same of a motion script, which has no pixels."""
+    return {
+        "performance": script.name,
+        "duration_s": round(float(script.seconds), 3),
+        "frame_rate": f"{script.rate.numerator}/{script.rate.denominator}",
+        "frame_count": script.frame_count,
+    }
+
+
+def shown_numbers(frame_count: int) -> set[int]:
+    """Numbers of the evenly spread frames that a clip's preview shows."""
+    last = frame_count - 1
+    return {round(i * last / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
+
+
+def previewed(
+    pictures: Iterable["Image"], *, every: bool = False, columns: int = PREVIEW_CELLS // 2
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """A contact sheet of pictures, inline for the Dagster UI.
+
+    The UI shows Markdown of less than a thousand characters as it is and hides longer ones behind a
+    click. So there are two: `look`, a thumbnail that is seen at once, and `preview`, the whole
+    contact sheet.
+
+    Args:
+        pictures: what the sheet shows, in order.
+        every: whether the thumbnail shows them all, too; else it shows the one in the middle.
+        columns: pictures in a row.
+    """
+    from sunriza_assets.studio.media.sheet import (
+        contact_sheet,
+        thumbnail_data_uri,
+        webp_data_uri,
+    )
+
+    chosen = list(pictures)
+    sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
+    seen = sheet if every else chosen[len(chosen) // 2]
+    return {
+        "look": _picture("look", thumbnail_data_uri(seen, LOOK_CHARACTERS - len("![look]()"))),
+        "preview": _picture("preview", webp_data_uri(sheet)),
+    }
+
+
+def _picture(name: str, uri: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![{name}]({uri})")
+
+
+def at_rest(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
+    """`previewed` of an idle's first frame alone."""
+    from sunriza_assets.studio.media.frames import read_frames
+
+    return previewed(islice(read_frames(idle), 1), columns=1)

@@ -1,0 +1,242 @@
+"""Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from resources.engines.choice import Choice
+from resources.services import Engines, ProgressBoard, Stores, Templates
+from sunriza_assets.errors import EngineError
+from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.edge import Step, avatar_step, counted
+from sunriza_assets.graph.assets.metadata import data_version, previewed, sha256_of, shown_numbers
+from sunriza_assets.graph.assets.portraits import read_portrait
+from sunriza_assets.graph.code_versions import CODE_VERSIONS
+from sunriza_assets.graph.config import IDLE_CONFIG, TEMPLATE_CONFIG, said_to
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.studio.parameters import RenderParameters, canonical, resolve
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.contracts.engine import Engine, Image, Rendering
+    from sunriza_assets.studio.media.encode import VideoWriter
+    from sunriza_assets.studio.motion.template import MotionTemplate
+
+__all__ = ["idle_video", "motion_template"]
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_MOTION,
+    kinds={"numpy", "onnx"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["motion_template"],
+    pool=tags.GPU_POOL,
+    op_tags=tags.GPU_STEP,
+    io_manager_key="media_io",
+    config_schema=TEMPLATE_CONFIG,
+)
+def motion_template(
+    context: dg.AssetExecutionContext,
+    trimmed_video: Path,
+    stores: Stores,
+    engines: Engines,
+    templates: Templates,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
+
+    The same clip is extracted once, whoever uses it: the cache is keyed by content, and the key is
+    this asset's data version.
+    """
+    import shutil
+
+    from sunriza_assets.studio.motion.key import template_key
+
+    with avatar_step(context, stores, board) as step:
+        parameters = resolve(step.document.wishes, said_to(context))
+        with step.watch.stage("load"):
+            choice = engines.choose(parameters.engine)
+            identity = choice.engine.extraction_identity()
+        step.works_with(choice.engine)
+        key = template_key(sha256_of(trimmed_video), identity)
+        kept = step.unchanged({"trimmed_video": trimmed_video}, template=key)
+        if kept is not None:
+            return kept
+        cache = templates.cache
+        with cache.claimed(key):
+            templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
+            template = None if step.forced else cache.get(key)
+            if template is not None:
+                step.watch.cache_hit(cache.seconds(key))
+            else:
+                step.watch.cache_miss()
+                template = _motion_of(trimmed_video, choice.engine, step)
+                with step.watch.stage("store"):
+                    cache.put(key, template, seconds=step.watch.elapsed_s)
+        step.works_on(frames=template.frame_count, rate=template.rate)
+        _tell_of_gaps(context, template.facts)
+        performed = {} if template.performance is None else {"performance": template.performance}
+        file = step.folder / "motion.npz"
+        shutil.copyfile(cache.file(key), file)
+        return step.result(
+            file,
+            version=dg.DataVersion(key),
+            frames=template.frame_count,
+            metadata={
+                "engine": choice.engine.name,
+                "engine_reason": choice.reason,
+                **performed,
+                "frame_count": template.frame_count,
+                "frame_rate": f"{template.rate.numerator}/{template.rate.denominator}",
+                "neutral_frame": template.neutral_frame,
+                "facts": dg.MetadataValue.json(dict(template.facts)),
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_MOTION,
+    kinds={"video", "onnx"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["idle_video"],
+    pool=tags.GPU_POOL,
+    op_tags=tags.GPU_STEP,
+    io_manager_key="media_io",
+    config_schema=IDLE_CONFIG,
+)
+def idle_video(
+    context: dg.AssetExecutionContext,
+    hero_image: Path,
+    motion_template: Path,
+    stores: Stores,
+    engines: Engines,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The portrait alive: idle.mp4, and idle.json with how it was made and how the mouth moves.
+
+    Everything downstream reads its parameters from idle.json, so a run of a single asset can never
+    mix two sets.
+    """
+    from sunriza_assets.studio.motion.template import MotionTemplate
+    from sunriza_assets.studio.performances.builtin import with_manner
+
+    with avatar_step(context, stores, board) as step:
+        with step.watch.stage("decode"):
+            template = MotionTemplate.load(motion_template)
+        said = canonical(step.document.wishes) | said_to(context)
+        parameters = resolve(with_manner(template.performance, said))
+        step.works_on(frames=template.frame_count, rate=template.rate)
+        with step.watch.stage("load"):
+            choice = _renderer(engines, parameters.engine, template.engine)
+        step.works_with(choice.engine)
+        kept = step.unchanged(
+            {"hero_image": hero_image, "motion_template": motion_template},
+            parameters=parameters.to_dict(),
+            engine=engines.identity(choice.engine),
+        )
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.media.frames import read_some
+        from sunriza_assets.studio.media.grain import as_little_as_will_do
+        from sunriza_assets.studio.media.idle import write_idle
+
+        with step.watch.stage("decode"):
+            portrait = read_portrait(hero_image)
+        folder = step.folder / "idle"
+        folder.mkdir()
+        video = folder / "idle.mp4"
+
+        def make(parameters: RenderParameters) -> "tuple[Rendering, VideoWriter]":
+            with step.watch.stage("plan", gpu=True):
+                rendering = choice.engine.render(portrait, template, parameters)
+
+            def frames() -> "Iterator[Image]":
+                made = step.watch.iterate("render", rendering.frames(), gpu=True)
+                return counted(made, rendering.frame_count, step.progress)
+
+            with step.watch.stage("encode"):
+                writer = write_idle(frames, video, rate=rendering.rate, loops=parameters.loop)
+            return rendering, writer
+
+        (rendering, writer), parameters = as_little_as_will_do(
+            parameters, make, context.log.warning
+        )
+        info, quality = writer.info, writer.quality.to_dict()
+        sheet = {
+            "engine": choice.engine.name,
+            "engine_version": choice.engine.version,
+            "performance": template.performance,
+            "parameters": parameters.to_dict(),
+            "size": list(rendering.size),
+            "rate": [rendering.rate.numerator, rendering.rate.denominator],
+            "frame_count": rendering.frame_count,
+            "facts": dict(rendering.facts),
+            "quality": quality,
+            "track": rendering.track.round(5).tolist(),
+        }
+        (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
+        with step.watch.stage("preview"):
+            preview = previewed(read_some(video, shown_numbers(info.frame_count)))
+        return step.result(
+            folder,
+            version=data_version(video, folder / "idle.json"),
+            preview=preview,
+            frames=rendering.frame_count,
+            metadata={
+                "engine": choice.engine.name,
+                "engine_reason": choice.reason,
+                **({} if template.performance is None else {"performance": template.performance}),
+                "duration_s": round(float(info.duration), 3),
+                "frame_count": info.frame_count,
+                "frame_rate": f"{info.rate.numerator}/{info.rate.denominator}",
+                "width": info.width,
+                "height": info.height,
+                "video_bytes": info.size_bytes,
+                "quality": dg.MetadataValue.json(quality),
+                "parameters": dg.MetadataValue.json(parameters.to_dict()),
+                "facts": dg.MetadataValue.json(dict(rendering.facts)),
+            },
+        )
+
+
+def _motion_of(source: Path, engine: "Engine", step: Step) -> "MotionTemplate":
+    """The template of a trimmed clip, or of a motion script in its place."""
+    from sunriza_assets.studio.performances.script import MotionScript, is_script
+
+    if is_script(source):
+        with step.watch.stage("perform"):
+            return engine.perform(MotionScript.load(source))
+    with step.watch.stage("extract", gpu=True):
+        return engine.extract(source, progress=step.progress)
+
+
+def _tell_of_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:
+    """Nobody shall wonder why an idle is shorter than its clip, or still for a moment."""
+    for gap in facts.get("face_gaps_filled", ()):
+        context.log.info(
+            "The face is not seen for %(seconds)g s from %(start_s)g s on; that is filled", gap
+        )
+    if "shortened_to" in facts:
+        context.log.warning(
+            "Of the clip's %(of_s)g s only %(seconds)g s from %(start_s)g s on show the face "
+            "without a break; these are used",
+            facts["shortened_to"],
+        )
+
+
+def _renderer(engines: Engines, wanted: str, extracted_by: str) -> Choice:
+    """The engine for an idle: that of the template, which no other engine can read."""
+    if wanted == "auto":
+        engine = engines.choose(extracted_by).engine
+        return Choice(engine, f"the motion template was extracted by {extracted_by}")
+    if wanted != extracted_by:
+        raise EngineError(
+            f"The motion template was extracted by {extracted_by}, not by {wanted}",
+            remedy=f"Materialize motion_template with engine={wanted} as well.",
+            code="template",
+        )
+    return engines.choose(wanted)

@@ -1,0 +1,221 @@
+"""What the app lays over the idle so that it can speak: viseme atlas, mouth mask, moving ROI.
+
+All three are made from the portrait at rest and from idle.json, never from run config, so they
+always belong to the idle that they lie beside.
+"""
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from resources.services import Engines, ProgressBoard, Stores
+from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.edge import Step, avatar_step
+from sunriza_assets.graph.assets.metadata import data_version, previewed, sha256_of
+from sunriza_assets.graph.assets.portraits import read_portrait
+from sunriza_assets.graph.code_versions import CODE_VERSIONS
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.studio.parameters import STILL_PARAMETERS
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.contracts.engine import VisemeCells
+
+__all__ = ["IdleSheet", "atlas", "mask", "roi"]
+
+
+@dataclass(frozen=True)
+class IdleSheet:
+    """idle.json: how an idle was made."""
+
+    content: dict[str, Any]
+
+    @classmethod
+    def beside(cls, idle_video: Path) -> "IdleSheet":
+        """The sheet in an idle's folder."""
+        return cls(json.loads((idle_video / "idle.json").read_text()))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the idle in pixels."""
+        width, height = self.content["size"]
+        return width, height
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of the idle."""
+        return int(self.content["frame_count"])
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second of the idle, exact."""
+        return Fraction(*self.content["rate"])
+
+    @property
+    def likeness(self) -> float:
+        """Mean structural similarity of the idle to the frames it was encoded from."""
+        return float(self.content["quality"]["mean_ssim"])
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_OVERLAY,
+    kinds={"image", "json"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["atlas"],
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def atlas(
+    context: dg.AssetExecutionContext,
+    hero_image: Path,
+    idle_video: Path,
+    stores: Stores,
+    engines: Engines,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
+    with avatar_step(context, stores, board) as step:
+        kept = _unchanged(step, engines, hero_image, idle_video)
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.atlas import write_atlas
+
+        visemes = _visemes(step, engines, hero_image, idle_video)
+        folder = step.folder / "atlas"
+        folder.mkdir()
+        with step.watch.stage("pack"):
+            write_atlas(visemes, folder)
+        return step.result(
+            folder,
+            version=data_version(folder / "atlas.jpg", folder / "atlas.json"),
+            preview=previewed(visemes.cells.values(), columns=4),
+            metadata={
+                "visemes": len(visemes.cells),
+                "cell_width": visemes.roi.w,
+                "cell_height": visemes.roi.h,
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_OVERLAY,
+    kinds={"image"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["mask"],
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def mask(
+    context: dg.AssetExecutionContext,
+    hero_image: Path,
+    idle_video: Path,
+    stores: Stores,
+    engines: Engines,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """Where a cell covers the idle: an 8-bit, feathered, lip-shaped picture as large as a cell."""
+    with avatar_step(context, stores, board) as step:
+        kept = _unchanged(step, engines, hero_image, idle_video)
+        if kept is not None:
+            return kept
+        from sunriza_assets.studio.overlay.mask import write_mask
+
+        visemes = _visemes(step, engines, hero_image, idle_video)
+        file = step.folder / "mask.png"
+        with step.watch.stage("draw"):
+            picture = write_mask(visemes, file)
+        return step.result(
+            file,
+            version=data_version(file),
+            preview=previewed([picture[..., None].repeat(3, axis=2)], columns=1),
+            metadata={
+                "width": visemes.roi.w,
+                "height": visemes.roi.h,
+                "covered_share": round(float(picture.mean()) / 255, 4),
+            },
+        )
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_OVERLAY,
+    kinds={"json"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["roi"],
+    op_tags=tags.CPU_STEP,
+    io_manager_key="media_io",
+)
+def roi(
+    context: dg.AssetExecutionContext,
+    idle_video: Path,
+    atlas: Path,
+    stores: Stores,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[Path]:
+    """Where the mouth is: the rectangle of the atlas's cells at rest and one transform per idle
+    frame (roi.json)."""
+    with avatar_step(context, stores, board) as step:
+        kept = step.unchanged({"sheet": idle_video / "idle.json", "index": atlas / "atlas.json"})
+        if kept is not None:
+            return kept
+        import numpy as np
+
+        from sunriza_assets.studio.contracts.roi import write_roi
+        from sunriza_assets.studio.overlay.atlas import read_cell_roi
+
+        place = read_cell_roi(atlas)
+        track = np.asarray(IdleSheet.beside(idle_video).content["track"], dtype=np.float64)
+        file = step.folder / "roi.json"
+        write_roi(place, track, file)
+        travel = np.linalg.norm(track[:, :, 2] - track[0, :, 2], axis=1)
+        return step.result(
+            file,
+            version=data_version(file),
+            metadata={
+                "roi": dg.MetadataValue.json(place.to_document()),
+                "track_frames": len(track),
+                "travel_px": round(float(travel.max()), 2),
+            },
+        )
+
+
+def _unchanged(
+    step: Step, engines: Engines, hero_image: Path, idle_video: Path
+) -> dg.MaterializeResult[Path] | None:
+    """The former result of an asset that is made from viseme cells, if they would be the same.
+
+    They show the portrait at rest: how it moves in the idle does not matter.
+    """
+    sheet = IdleSheet.beside(idle_video).content
+    with step.watch.stage("load"):
+        engine = engines.choose(sheet["engine"]).engine
+    step.works_with(engine)
+    still = {name: sheet["parameters"][name] for name in STILL_PARAMETERS}
+    return step.unchanged(
+        {"hero_image": hero_image}, engine=engines.identity(engine), parameters=still
+    )
+
+
+def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -> "VisemeCells":
+    """The viseme cells of this portrait; one process renders them once for all three assets."""
+    from sunriza_assets.studio.parameters import RenderParameters
+
+    sheet = IdleSheet.beside(idle_video)
+    with step.watch.stage("load"):
+        engine = engines.choose(sheet.content["engine"]).engine
+    step.works_with(engine)
+    parameters = RenderParameters(**sheet.content["parameters"])
+    key = (sha256_of(hero_image), engine.name, engine.version, parameters)
+    with step.watch.stage("visemes", gpu=True):
+        if key not in _last_visemes:
+            _last_visemes.clear()  # one avatar's worth, or a long-lived worker would grow
+            _last_visemes[key] = engine.visemes(read_portrait(hero_image), parameters)
+        return _last_visemes[key]
+
+
+_last_visemes: dict[tuple[object, ...], "VisemeCells"] = {}

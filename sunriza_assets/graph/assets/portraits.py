@@ -1,0 +1,29 @@
+"""The portrait in pixels, decoded once for all steps of a run in one process.
+
+Decoding happens in a process of its own, which costs more than looking at what comes out.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sunriza_assets.graph.assets.metadata import sha256_of
+
+if TYPE_CHECKING:
+    from sunriza_assets.studio.contracts.engine import Image
+
+__all__ = ["read_portrait"]
+
+
+def read_portrait(file: Path) -> "Image":
+    """(H, W, 3) RGB uint8 of a portrait's file, the caller's own; see `read_picture` for errors."""
+    from sunriza_assets.studio.media.picture import read_picture
+
+    key = sha256_of(file)
+    if key not in _last:
+        picture = read_picture(file)
+        _last.clear()  # one avatar's worth, or a long-lived worker would grow
+        _last[key] = picture
+    return _last[key].copy()
+
+
+_last: dict[str, "Image"] = {}

@@ -1,0 +1,279 @@
+"""The last step: what was made goes where the app reads it, all at once or not at all."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from resources.accounting.step_watch import priced
+from resources.engines.choice import models_of
+from resources.home import Home
+from resources.media_io import run_behind
+from resources.publishing.provenance import input_files, steps_behind
+from resources.publishing.publication import FILES, confirm_publication, publish_avatar
+from resources.publishing.reuse import REUSED_FROM, source_run, spared
+from resources.services import ProgressBoard, Stores
+from resources.serving.media_server import link
+from resources.storage.logged_urls import logged
+from sunriza_assets import __version__
+from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
+from sunriza_assets.costs.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    ManifestStep,
+    ModelFact,
+    file_fact,
+)
+from sunriza_assets.errors import CostError, StoreError
+from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.edge import Step, avatar_step, launchpad_parameters, outlook_of
+from sunriza_assets.graph.assets.metadata import at_rest
+from sunriza_assets.graph.assets.overlay import IdleSheet
+from sunriza_assets.graph.code_versions import CODE_VERSIONS
+from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.studio.parameters import (
+    RenderParameters,
+    canonical,
+    overridden,
+    resolve,
+)
+
+__all__ = ["published_avatar"]
+
+
+@dg.asset(
+    partitions_def=AVATARS,
+    group_name=tags.GROUP_PUBLISHED,
+    kinds={"firestore", "gcs"},
+    owners=tags.OWNERS,
+    code_version=CODE_VERSIONS["published_avatar"],
+    op_tags=tags.CPU_STEP,
+)
+def published_avatar(
+    context: dg.AssetExecutionContext,
+    idle_video: Path,
+    atlas: Path,
+    mask: Path,
+    roi: Path,
+    idle_extras: Path,
+    stores: Stores,
+    board: ProgressBoard,
+) -> dg.MaterializeResult[None]:
+    """Idle, atlas, mask, ROI and manifest under the bucket paths that the document names: `ready`.
+
+    A run that no longer owns its avatar publishes nothing.
+    """
+    with avatar_step(context, stores, board) as step:
+        sheet = IdleSheet.beside(idle_video).content
+        performance = sheet.get("performance")
+        files = {
+            "idle.mp4": idle_video / "idle.mp4",
+            "atlas.jpg": atlas / "atlas.jpg",
+            "atlas.json": atlas / "atlas.json",
+            "mask.png": mask,
+            "roi.json": roi,
+            **{name: extra for name in FILES if (extra := idle_extras / Path(name).name).exists()},
+        }
+        books = _Books(step, sheet, files, {
+            "idle_video": run_behind(idle_video),
+            "atlas": run_behind(atlas),
+            "mask": run_behind(mask),
+            "roi": run_behind(roi),
+            "idle_extras": run_behind(idle_extras),
+        })  # fmt: skip
+        parameters = RenderParameters(**sheet["parameters"])
+        said: dict[str, Any] = {
+            "parameters": parameters.to_document(),
+            "overridden": overridden(step.document.wishes, parameters),
+        }
+        whose = (stores.storage, stores.avatars, step.avatar_id, context.run.run_id)
+        document = None
+        if not step.forced:
+            with step.watch.stage("compare"):
+                document = confirm_publication(
+                    *whose, files=files, describes=books.tells, scratch=step.folder, **said
+                )
+        current = document.record.current if document is not None else None
+        if document is None:
+            with step.watch.stage("upload"):
+                document = publish_avatar(
+                    *whose, files={**files, MANIFEST_NAME: books.close}, **said
+                )
+        with step.watch.stage("preview"):
+            pictures = at_rest(files["idle.mp4"])
+        shown = logged(document.plain["dynamics"]["basic"])
+        urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
+        return dg.MaterializeResult(
+            metadata={
+                **pictures,
+                "open": dg.MetadataValue.url(link(urls["idleVideoUrl"])),
+                **{name: dg.MetadataValue.url(link(url)) for name, url in urls.items()},
+                "files": dg.MetadataValue.json(list(urls.values())),
+                **({"performance": performance} if performance is not None else {}),
+                "parameters": dg.MetadataValue.json(sheet["parameters"]),
+                "document": dg.MetadataValue.json(shown),
+                **(books.told() if current is None else books.spared(current.run_id)),
+            },
+            data_version=dg.DataVersion(current.run_id if current else context.run.run_id),
+        )
+
+
+class _Books:
+    """What making an avatar took, closed when there is only the manifest itself left to upload.
+
+    A manifest cannot know what putting it in place will take. So the step's record ends where the
+    manifest is written, here as there; the seconds behind it are told apart and billed to nobody.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        sheet: Mapping[str, Any],
+        files: Mapping[str, Path],
+        made_by: Mapping[str, str],
+    ) -> None:
+        self._step = step
+        self._sheet = sheet
+        self._files = files
+        self._made_by = made_by
+        self._facts: dict[str, Any] | None = None
+        self._manifest: Manifest | None = None
+
+    def tells(self, manifest: Path) -> bool:
+        """Whether a manifest, of an earlier run, is true of what this one would publish.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            former = Manifest.load(manifest)
+        except CostError:  # damaged, or of another version
+            return False
+        context, engine = self._step.context, self._sheet["engine"]
+        own = next((step for step in former.steps if step.asset == _name(context)), None)
+        return (
+            own is not None
+            and own.code_version == context.assets_def.code_versions_by_key[context.asset_key]
+            and former.outputs == [file_fact(path, name) for name, path in self._files.items()]
+            and former.inputs == input_files(self._behind)
+            and (former.engine, former.engine_version) == (engine, self._sheet["engine_version"])
+            and former.parameters == self._sheet["parameters"]
+            and self._requested in ({}, former.requested)
+            and former.models == self._models(engine)
+        )
+
+    def spared(self, run_id: str) -> dict[str, Any]:
+        """What is told where the publication of an earlier run stays in place."""
+        own = [step for step in self._behind if step.run_id == self._step.context.run.run_id]
+        costs = [step.cost for step in own]
+        outlook = outlook_of(self._step.context.run.run_id)
+        return {
+            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
+            "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
+            **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),
+            **priced(spared(self._step.watch.record(), None)),
+        }
+
+    @cached_property
+    def _behind(self) -> list[ManifestStep]:
+        return steps_behind(self._step.context.instance, self._step.avatar_id, self._made_by)
+
+    @cached_property
+    def _requested(self) -> dict[str, Any]:
+        """What was asked of all of it; nothing if this run has not looked at each asset behind."""
+        context, avatar_id = self._step.context, self._step.avatar_id
+        run_id = context.run.run_id
+        seen = (
+            source_run(context.instance, dg.AssetKey(step.asset), avatar_id, run_id)
+            for step in self._behind
+        )
+        if not all(seen):
+            return {}
+        from sunriza_assets.studio.performances.builtin import with_manner
+
+        document = self._step.document
+        said = canonical(document.wishes) | launchpad_parameters(context.run)
+        return resolve(with_manner(document.performance, said)).to_dict()
+
+    @staticmethod
+    def _models(engine: str) -> list[ModelFact]:
+        models = models_of(engine, Home.from_environment().models)
+        return [ModelFact(one.name, one.sha256, one.licence) for one in models]
+
+    def close(self) -> Path:
+        """Write the manifest, with what all steps have taken; the file is ready to be uploaded."""
+        context, step = self._step.context, self._step
+        with step.watch.stage("manifest"):
+            outputs = [file_fact(path, name) for name, path in self._files.items()]
+            behind = self._behind
+            engine = self._sheet["engine"]
+            models = self._models(engine)
+        step.watch.count(bytes_out=sum(item.size for item in outputs))
+        versions = {item.asset: item.data_version for item in behind}
+        self._facts = step.costs()
+        last = ManifestStep(
+            asset=_name(context),
+            run_id=context.run.run_id,
+            data_version=context.run.run_id,
+            upstream={asset: versions.get(asset, "") for asset in self._made_by},
+            code_version=context.assets_def.code_versions_by_key[context.asset_key],
+            facts=self._facts,
+        )
+        self._manifest = Manifest(
+            avatar_id=step.avatar_id,
+            run_id=context.run.run_id,
+            made_at=datetime.now(UTC),
+            package_version=__version__,
+            engine=engine,
+            engine_version=self._sheet["engine_version"],
+            performance=self._sheet.get("performance"),
+            parameters=self._sheet["parameters"],
+            inputs=input_files(behind),
+            outputs=outputs,
+            steps=[*behind, last],
+            models=models,
+            requested=self._requested,
+        )
+        path = step.folder / MANIFEST_NAME
+        self._manifest.save(path)
+        return path
+
+    def told(self) -> dict[str, Any]:
+        """The step's record, word for word as in the manifest, and the run's sums and forecast."""
+        manifest = self._manifest
+        if self._facts is None or manifest is None:  # this run had published before it died
+            return self._step.costs()
+        self._keep(manifest)
+        outlook = outlook_of(manifest.run_id)
+        sums = {"run_seconds": round(manifest.seconds, 6), "run_cost": manifest.cost}
+        return {
+            **self._facts,
+            **{name: value for name, value in sums.items() if value is not None},
+            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            "unbooked_s": round(self._step.watch.elapsed_s - self._facts["wall_s"], 6),
+        }
+
+    def _keep(self, manifest: Manifest) -> None:
+        """Keep the manifest for ever, so that a file's hash names it when it was replaced, too."""
+        archive = ManifestArchive(Home.from_environment().reports / ARCHIVE_FOLDER)
+        try:
+            archive.add(manifest)
+        except StoreError as error:  # it is published: what is published says where it is from
+            self._step.context.log.warning("The manifest is not kept beside the reports: %s", error)
+
+
+def _name(context: dg.AssetExecutionContext) -> str:
+    return context.asset_key.to_user_string()
+
+
+def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a forecast belongs beside the truth; book and currency stand there already."""
+    return {
+        name: value
+        for name, value in forecast.items()
+        if name in ("eta_s", "expected_cost", "estimate_basis", "estimate_clip_frames")
+    }

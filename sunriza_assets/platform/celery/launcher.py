@@ -1,0 +1,103 @@
+"""Launches runs on Celery workers and notices when a worker is gone.
+
+dagster-celery's own launcher asks only for the state of the run's task. When a whole worker dies
+(its machine is switched off, it is killed with -9), nobody is left to change that state: the run
+looks STARTED until `max_runtime_seconds`. When Redis restarts, it forgets the states of tasks whose
+workers are well: the run would be called lost. This one asks the workers themselves.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from dagster import DagsterRun, Field, IntSource
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from sunriza_assets.platform.celery.settings import broker_settings
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+__all__ = ["WatchfulCeleryRunLauncher"]
+
+PATIENCE: Final = 3
+"""Looks in a row that must fail; one every `poll_interval_seconds` of run monitoring."""
+ANSWER_S: Final = 2.0
+"""How long a worker may take to answer; its main process does nothing but listen."""
+
+_log = logging.getLogger(__name__)
+
+
+class WatchfulCeleryRunLauncher(CeleryRunLauncher):
+    """`CeleryRunLauncher` with this project's broker settings and a look at the workers themselves.
+
+    Args:
+        config_source: settings of Celery beside `broker_settings`.
+        patience: looks in a row that must fail before a run is called lost.
+        settings: as for `CeleryRunLauncher`.
+    """
+
+    def __init__(
+        self,
+        config_source: dict[str, Any] | None = None,
+        patience: int = PATIENCE,
+        **settings: Any,
+    ) -> None:
+        super().__init__(config_source={**broker_settings(), **(config_source or {})}, **settings)
+        self._patience = patience
+        self._misses: dict[str, int] = {}
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """What `dagster.yaml` may say."""
+        patience = Field(
+            IntSource,
+            is_required=False,
+            default_value=PATIENCE,
+            description="Looks in a row that must fail before a run is called lost.",
+        )
+        known: Any = super().config_type()
+        return {**known, "patience": patience}
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether somebody still works on a run that says STARTED.
+
+        A worker that does not answer, or that answers and knows nothing of the run (it was
+        restarted), has lost it; so has one that calls the task done while the run is not. One miss
+        may be the network's fault, so it takes `patience` of them in a row.
+        """
+        if DAGSTER_CELERY_TASK_ID_TAG not in run.tags:  # it works in a process of the command line
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        told = super().check_run_worker_health(run)
+        if told.status == WorkerStatus.FAILED:  # its process died, and its worker has said so
+            self._misses.pop(run.run_id, None)
+            return told
+        problem = self._problem(run)
+        if problem is None:
+            self._misses.pop(run.run_id, None)
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        misses = self._misses[run.run_id] = self._misses.get(run.run_id, 0) + 1
+        _log.warning("Run %s, look %d of %d: %s", run.run_id, misses, self._patience, problem)
+        if misses < self._patience:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        del self._misses[run.run_id]
+        return CheckRunHealthResult(WorkerStatus.FAILED, problem)
+
+    def _problem(self, run: DagsterRun) -> str | None:
+        """Why nobody seems to work on the run, or None."""
+        task_id = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
+        result: AsyncResult = self.celery.AsyncResult(task_id)
+        if result.state not in ("STARTED", "PENDING"):
+            return f"its task is over ({result.state}) and the run is not"
+        # PENDING is said of a task that nobody has heard of: Redis has forgotten who has it.
+        worker = result.info.get("hostname") if isinstance(result.info, dict) else None
+        asked = self.celery.control.inspect(
+            destination=[worker] if worker else None, timeout=ANSWER_S
+        )
+        answers = asked.query_task(task_id) or {}
+        if any(task_id in tasks for tasks in answers.values()):
+            return None
+        if not answers:
+            return f"worker {worker} does not answer" if worker else "no worker answers"
+        return f"{', '.join(sorted(answers))} know nothing of it"

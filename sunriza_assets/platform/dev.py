@@ -1,0 +1,92 @@
+"""One machine's UI, daemon and code server under one process: what `dagster dev` does, with our UI.
+
+`dagster dev` starts Dagster's own web server, which cannot be told of further addresses; see `ui`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import dagster as dg
+import yaml
+from dagster._cli.proxy_server_manager import ProxyServerManager
+from dagster._core.workspace.load_target import ModuleTarget
+
+from sunriza_assets.errors import StoreError
+
+__all__ = ["run_dev"]
+
+_CODE: Final = "sunriza_assets.definitions"
+_PATIENCE_S: Final = 60.0
+_LOOK_EVERY_S: Final = 1.0
+
+
+def run_dev(instance: dg.DagsterInstance, *, host: str, port: int, files_port: int) -> None:
+    """Serve until SIGINT or SIGTERM, then end all that was started.
+
+    Args:
+        instance: the prepared instance, which DAGSTER_HOME names.
+        host: where the UI listens.
+        port: likewise.
+        files_port: where the file server of this home listens.
+
+    Raises:
+        StoreError: the UI or the daemon ended by itself.
+    """
+    os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # what Dagster does on a laptop only
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
+        signal.signal(number, signal.default_int_handler)
+    target = ModuleTarget(_CODE, attribute=None, working_directory=None, location_name=None)
+    with (
+        TemporaryDirectory() as folder,
+        ProxyServerManager(instance, target, code_server_log_level="warning") as servers,
+    ):
+        workspace = Path(folder) / "workspace.yaml"
+        workspace.write_text(yaml.safe_dump({"load_from": servers.get_code_server_specs()}))
+        ui = ["-m", "sunriza_assets.platform.ui", "--host", host, "--port", str(port)]
+        code = ["--workspace", str(workspace)]
+        with (
+            _child([*ui, "--files-port", str(files_port), *code]) as web,
+            _child(["-m", "dagster._daemon", "run", *code]) as daemon,
+        ):
+            try:
+                _watch({"UI": web, "daemon": daemon})
+            except KeyboardInterrupt:
+                return
+
+
+@contextmanager
+def _child(arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Python process that ends with the block.
+
+    In a session of its own, so that Ctrl-C reaches it once, through us, and not twice.
+    """
+    process = subprocess.Popen([sys.executable, *arguments], start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _watch(processes: "dict[str, subprocess.Popen[bytes]]") -> None:
+    while True:
+        for name, process in processes.items():
+            if process.poll() is not None:
+                raise StoreError(
+                    f"The {name} ended by itself with exit code {process.returncode}",
+                    remedy="Its last words are above.",
+                    code="dev",
+                )
+        time.sleep(_LOOK_EVERY_S)

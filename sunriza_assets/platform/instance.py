@@ -1,0 +1,88 @@
+"""The Dagster instance below SUNRIZA_HOME: made once, safely, and opened by every door.
+
+Two processes that open a fresh SQLite home at the same time corrupt it, so the first opening
+happens under a lock; the shipped `dagster.yaml` is kept current in the home.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from filelock import FileLock
+
+from resources.home import Home
+from sunriza_assets.atomic import make_folder
+from sunriza_assets.errors import StoreError
+from sunriza_assets.graph import tags
+from sunriza_assets.platform.storage.databases import check_databases, note_prepared
+
+__all__ = ["gpu_count", "opened_instance", "prepare_instance"]
+
+_PACKAGE: Final = Path(__file__).parents[1]
+
+
+def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
+    """Make DAGSTER_HOME ready: its folder, its settings, its database, the limit of the GPU pool.
+
+    Also sets SUNRIZA_HOME and DAGSTER_HOME for this process and its children, as absolute paths:
+    Dagster starts code servers and runs in folders of its own choosing. A DAGSTER_HOME that is
+    already set is an operator's own instance and stays.
+
+    Args:
+        gpus: how many steps the pool `gpu` admits at once; the machine's GPUs (at least 1) when
+            None and no limit was ever set.
+
+    Raises:
+        StoreError: the home cannot be made, or a database in it is damaged.
+    """
+    os.environ["SUNRIZA_HOME"] = str(home.root)
+    folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
+    home.make()
+    try:
+        make_folder(folder)
+        with FileLock(folder / ".prepare.lock"):
+            settings = folder / "dagster.yaml"
+            if folder == home.dagster and not _same(settings, shipped_settings()):
+                shutil.copyfile(shipped_settings(), settings)
+            check_databases(folder)
+            with dg.DagsterInstance.get() as instance:
+                _limit_pool(instance, gpus)
+            note_prepared(folder)
+    except OSError as error:
+        raise StoreError(
+            f"The Dagster home cannot be made: {error.strerror}", where=folder
+        ) from error
+
+
+@contextmanager
+def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The prepared instance."""
+    prepare_instance(home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def shipped_settings() -> Path:
+    """`dagster.yaml` of the checkout, or the copy inside an installed package."""
+    inside = _PACKAGE / "dagster.yaml"
+    return inside if inside.exists() else _PACKAGE.parent / "dagster.yaml"
+
+
+def gpu_count() -> int:
+    """NVIDIA devices of this machine, from the driver's own device files."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def _limit_pool(instance: dg.DagsterInstance, gpus: int | None) -> None:
+    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    wanted = gpus if gpus is not None else limits.get(tags.GPU_POOL) or max(1, gpu_count())
+    if limits.get(tags.GPU_POOL) != wanted:
+        instance.event_log_storage.set_concurrency_slots(tags.GPU_POOL, wanted)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.read_bytes() == other.read_bytes()

@@ -1,0 +1,81 @@
+"""What Dagster's event log asks its database again and again, and need not.
+
+A run of one avatar asks a hundred and sixty times whether the avatar is a partition, and nearly two
+hundred times whether a table or a column is there. Both answers stay: tables are not dropped under
+a running process, and a partition that is there is deleted only when nothing runs for it.
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dagster import DynamicPartitionsDefinition
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+from sunriza_assets.platform.storage.check_states import state_of_check
+
+__all__ = ["Remembering"]
+
+PARTITION_S: Final = 10.0
+"""How long a partition that was there is taken to be there still."""
+_KEPT: Final = 1000
+"""Partitions remembered at most."""
+
+
+class Remembering(SqlEventLogStorage):
+    """Goes before an event log's class; remembers only that something is there, never that not."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self._tables: set[str] = set()
+        self._columns: set[str] = set()
+        self._partitions: dict[tuple[str, str], float] = {}
+        super().__init__(*given, **named)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is a table; one that was there once stays."""
+        if table_name not in self._tables and self._has_table_now(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    @abstractmethod
+    def _has_table_now(self, table_name: str) -> bool:
+        """Ask the database."""
+
+    def _has_asset_key_col_on_connection(self, conn: Any, column_name: str) -> bool:
+        if column_name not in self._columns and super()._has_asset_key_col_on_connection(
+            conn, column_name
+        ):
+            self._columns.add(column_name)
+        return column_name in self._columns
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether there is a partition; one that was there a moment ago still is."""
+        asked = (partitions_def_name, partition_key)
+        now = time.monotonic()
+        if now - self._partitions.get(asked, -PARTITION_S) < PARTITION_S:
+            return True
+        found = super().has_dynamic_partition(partitions_def_name, partition_key)
+        if found:
+            if len(self._partitions) >= _KEPT:
+                self._partitions.clear()
+            self._partitions[asked] = now
+        return found
+
+    def get_asset_check_state(self, keys: Any) -> Mapping[Any, Any]:
+        """How checks stand for each of their partitions; see `check_states`."""
+        dynamic = [
+            (key, partitions)
+            for key, partitions in keys
+            if isinstance(partitions, DynamicPartitionsDefinition)
+        ]
+        others = [pair for pair in keys if pair not in dynamic]
+        states = dict(super().get_asset_check_state(others)) if others else {}
+        for key, partitions in dynamic:
+            states[key] = state_of_check(self._instance, key, partitions)
+        return states
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        """Delete a partition and forget that it was there."""
+        super().delete_dynamic_partition(partitions_def_name, partition_key)
+        self._partitions.pop((partitions_def_name, partition_key), None)

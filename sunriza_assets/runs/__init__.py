@@ -1,0 +1,1 @@
+"""Runs of avatars in this process: executing, watching and cancelling them."""

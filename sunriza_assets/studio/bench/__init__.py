@@ -1,0 +1,1 @@
+"""What engines cost on this machine: benchmarks behind `sunriza bench`."""

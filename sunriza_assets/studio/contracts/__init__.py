@@ -1,0 +1,1 @@
+"""What engines promise, and the types that pass between engines and everything else."""

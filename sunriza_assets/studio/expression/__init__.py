@@ -1,0 +1,1 @@
+"""Visemes, emotions and the curves that shape them: shared by all engines."""

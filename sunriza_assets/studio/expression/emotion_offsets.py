@@ -1,0 +1,181 @@
+"""An emotion as displacements of a portrait's mesh, and as an opening of its lids.
+
+The parts an emotion moves (brows, cheeks, wings of the nose, lips, chin) are handles, the parts it
+must leave alone (lids, bridge of the nose, outline) are handles that stay; in between the skin
+follows a thin-plate spline through all of them (J. Duchon, 1977), the smoothest there is.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+from sunriza_assets.studio.expression.emotions import Emotion, emotion_of
+from sunriza_assets.studio.expression.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.face.regions import (
+    CHIN,
+    EYE_CONTOURS,
+    LOWER_LIP,
+    NOSE_BASE,
+    OVAL,
+    UPPER_LIP,
+)
+from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
+from sunriza_assets.studio.motion.head_pose import eye_distance
+from sunriza_assets.studio.parameters import RenderParameters
+
+__all__ = ["WornFace", "emotion_offsets", "worn_face"]
+
+Array = NDArray[np.float64]
+
+_CHEEKS: Final = (50, 101, 118, 280, 330, 347)
+_WINGS: Final = (48, 64, 98, 129, 278, 294, 327, 358)
+_NASION: Final = 168
+"""Where the nose meets the forehead."""
+_NOSE: Final = (NOSE_BASE, 1, 4, 5, 195, 197, 6, _NASION)
+"""Tip and bridge of the nose, from its base upwards."""
+_BEND: Final = 1.5
+"""Exponent with which a smile grows from the middle of the mouth to its corners."""
+_ROUND: Final = 0.65
+"""Exponent of the outline of parted lips: an ellipse has a half, a parabola one."""
+_UPPER_SHARES: Final = (0.28, 0.10)
+"""Share that the upper lip has in closing and in opening the mouth; the jaw has the rest."""
+_JAW_SHARE: Final = 0.6
+"""How much of the lower lip's way the chin goes along."""
+_JAW_REACH: Final = 8
+"""Points of the outline on either side of the chin up to which it is the jaw's."""
+_SMILE_LIFTS: Final = 0.25
+"""How much of the corners' rise the middle of a smiling mouth makes along with them."""
+
+
+@dataclass(frozen=True)
+class WornFace:
+    """What an emotion does to one portrait."""
+
+    offsets: Array
+    """(468, 3) what it adds to the mesh in the portrait's own pose, pixels."""
+    parting: Array
+    """(468, 3) the share of `offsets` that opening or closing the mouth has."""
+    openness: float
+    """Opening of the eyes over that in the portrait, > 0."""
+    lips_set: float
+    """Share of the portrait's own lip gap that the emotion's takes the place of, 0-1."""
+    opens: bool
+    """Whether the emotion opens the mouth further than the portrait's is."""
+
+    def closures(self, closure: NDArray[Any]) -> Array:
+        """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
+        return np.asarray(1.0 - self.openness * (1.0 - closure))
+
+    def over(self, offsets: Array) -> Array:
+        """(468, 3) a frame's offsets with the emotion's laid over them.
+
+        Where the clip opens the mouth the emotion need not: two openings would make a gaping one.
+        """
+        rims = [UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]]
+        own = self.parting[rims[1]] - self.parting[rims[0]]
+        by_clip = float((offsets[rims[1]] - offsets[rims[0]]) @ own)
+        spared = float(np.clip(by_clip / max(float(own @ own), 1e-9), 0.0, 1.0))
+        return np.asarray(offsets + self.offsets - self.opens * spared * self.parting)
+
+    def rest(self, mesh: Array) -> Array:
+        """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips kept lips."""
+        return np.asarray(mesh + LipKeeper(mesh).kept(self.offsets))
+
+
+def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
+    """What the emotion in the parameters does to a portrait's mesh (468, 3); None if nothing."""
+    asked = emotion_of(parameters.emotion, parameters.emotion_strength)
+    if asked is None:
+        return None
+    emotion, strength = asked
+    offsets = strength * emotion_offsets(mesh, emotion)
+    return WornFace(
+        offsets=offsets,
+        parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
+        openness=1.0 + strength * (emotion.eyes - 1.0),
+        lips_set=0.0 if emotion.opening is None else strength,
+        opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
+    )
+
+
+@dataclass(frozen=True)
+class _FaceFrame:
+    """A portrait's own directions."""
+
+    right: Array
+    """(3,) unit vector towards the picture's right."""
+    down: Array
+    """(3,) unit vector from brow to chin."""
+    iod: float
+    """Pixels."""
+
+    @classmethod
+    def of(cls, mesh: Array) -> "_FaceFrame":
+        right = mesh[EYE_CONTOURS[1]].mean(axis=0) - mesh[EYE_CONTOURS[0]].mean(axis=0)
+        right /= np.linalg.norm(right)
+        down = mesh[CHIN] - mesh[_NASION]
+        down -= (down @ right) * right
+        return cls(right, down / np.linalg.norm(down), eye_distance(mesh))
+
+    def local(self, points: Array) -> Array:
+        """(N, 3) -> (N, 2) places to the right and down, IOD."""
+        return np.asarray(points @ np.stack([self.right, self.down], axis=1) / self.iod)
+
+    def pixels(self, shifts: Array) -> Array:
+        """(N, 2) shifts to the right and down, IOD -> (N, 3) pixels."""
+        return np.asarray(self.iod * shifts @ np.stack([self.right, self.down]))
+
+
+def emotion_offsets(mesh: Array, emotion: Emotion) -> Array:
+    """(468, 3) what an emotion at full strength adds to a portrait's mesh (468, 3), pixels."""
+    frame = _FaceFrame.of(mesh)
+    places = frame.local(mesh)
+    shifts = np.full((MESH_POINTS, 2), np.nan)
+    shifts[EYE_CONTOURS.ravel()] = 0.0
+    shifts[OVAL] = 0.0
+    shifts[list(_NOSE)] = 0.0
+    shifts[list(_WINGS)] = (0.0, -emotion.nose)
+    if emotion.cheeks:
+        shifts[list(_CHEEKS)] = (0.0, -emotion.cheeks)
+    for brow, inwards in ((RIGHT_BROW, 1.0), (LEFT_BROW, -1.0)):
+        shifts[brow] = _brow(places[brow, 0] * inwards, emotion) * (inwards, 1.0)
+    drop = _lips(places, shifts, emotion)
+    chin = int(np.flatnonzero(OVAL == CHIN)[0])
+    apart = np.abs(np.arange(len(OVAL)) - chin) / _JAW_REACH
+    shifts[OVAL, 1] = _JAW_SHARE * drop * np.cos(np.clip(apart, 0.0, 1.0) * np.pi / 2) ** 2
+    handles = np.flatnonzero(np.isfinite(shifts[:, 0]))
+    spline = RBFInterpolator(places[handles], shifts[handles], kernel="thin_plate_spline")
+    followed = spline(places)
+    followed[handles] = shifts[handles]
+    return frame.pixels(followed)
+
+
+def _brow(inwards: Array, emotion: Emotion) -> Array:
+    """(N, 2) shift of a brow's points (towards the nose, down), their places being `inwards`."""
+    inner = (inwards - inwards.min()) / np.ptp(inwards)
+    rise = emotion.outer_brow + (emotion.inner_brow - emotion.outer_brow) * inner
+    return np.stack([emotion.brow_pinch * inner, -rise], axis=1)
+
+
+def _lips(places: Array, shifts: Array, emotion: Emotion) -> float:
+    """Set the shifts of the lips' points, in place; how far the jaw drops, IOD."""
+    upper, lower = places[UPPER_LIP], places[LOWER_LIP]
+    gap = np.maximum(lower[-1, :, 1] - upper[-1, :, 1], 0.0)
+    seam = (upper[-1] + lower[-1]) / 2.0
+    middle = (seam[0, 0] + seam[-1, 0]) / 2.0
+    half = np.abs(seam[[0, -1], 0] - middle).mean()
+    smile = max(float(seam[5, 1] - seam[[0, -1], 1].mean()) / half, 0.0)
+    lift, width = emotion.corner_lift(smile), emotion.mouth_width(smile)
+    across = np.clip(np.abs(seam[:, 0] - middle) / half, 0.0, 1.0)
+    outline = (1.0 - across**2) ** _ROUND
+    opened = np.zeros(len(gap)) if emotion.opening is None else emotion.opening * outline - gap
+    rising = np.where(opened < 0.0, *_UPPER_SHARES)
+    for rows, share in ((UPPER_LIP, -rising), (LOWER_LIP, 1.0 - rising)):
+        x = (places[rows, 0] - middle) / half
+        bend = np.minimum(np.abs(x), 1.0) ** _BEND + _SMILE_LIFTS * (lift > 0.0)
+        shifts[rows, 0] = (width - 1.0) * half * x
+        shifts[rows, 1] = share * opened - lift * half * bend - emotion.lips * outline
+    return float(max((1.0 - rising[5]) * opened[5], 0.0))

@@ -1,0 +1,147 @@
+"""Runs, sensors, clients and readers in random order: nothing dangles, is lost or doubled."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from resources.avatars.firestore import FirestoreAvatars
+from resources.avatars.local import LocalAvatars
+from resources.avatars.owned import Throttle
+from resources.home import Home
+from resources.publishing.publication import KEEP_REPLACED
+from resources.storage.firebase import FirebaseStorage
+from resources.storage.local import LocalStorage
+from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
+    App,
+    avatars,
+    client,
+    firestore_client,
+    firestore_server,
+    own_server,
+)
+from sunriza_assets_tests.resources.avatars.test_local import Editor
+from sunriza_assets_tests.resources.publishing.interleavings import World
+from sunriza_assets_tests.resources.storage.storage_fixtures import (
+    opened,
+    own_bucket_server,
+    storage,
+    storage_server,
+)
+from sunriza_assets_tests.resources.storage.test_local import opened as opened_file
+from sunriza_assets_tests.servers.firestore.server import FirestoreServer
+from sunriza_assets_tests.servers.storage.server import StorageServer
+
+__all__ = [
+    "avatars",
+    "client",
+    "firestore_client",
+    "firestore_server",
+    "opened",
+    "opened_file",
+    "own_bucket_server",
+    "own_server",
+    "storage",
+    "storage_server",
+]
+
+EVERYDAY = range(6)
+ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "200"))
+"""A hundred take half a minute on a quiet machine; CI has half an hour for everything."""
+AT_ONCE = timedelta(seconds=-1)
+"""Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
+
+
+def plays(total: int) -> list[object]:
+    """A few for every day, and `total` in hundreds."""
+    hundreds = [range(begin, min(begin + 100, total)) for begin in range(0, total, 100)]
+    return [
+        pytest.param(EVERYDAY, id="a few"),
+        *(pytest.param(some, id=f"{some}", marks=pytest.mark.slow) for some in hundreds),
+    ]
+
+
+@pytest.mark.parametrize("keep", [KEEP_REPLACED, AT_ONCE], ids=["kept", "at once"])
+@pytest.mark.parametrize("seeds", plays(100))
+def test_on_files(
+    tmp_path: Path,
+    opened_file: Callable[[str], bytes | None],
+    seeds: range,
+    keep: timedelta,
+) -> None:
+    for seed in seeds:
+        home = Home(tmp_path / str(seed))
+        local = LocalAvatars(home)
+        local._throttle = Throttle(every_s=0)
+        World(
+            seed,
+            avatars=local,
+            storage=LocalStorage(home),
+            client=Editor(home),
+            opened=opened_file,
+            folder=home.cache,
+            keep_replaced=keep,
+        ).play()
+
+
+@pytest.mark.parametrize("seeds", plays(ON_FIREBASE))
+def test_on_firebase(
+    avatars: FirestoreAvatars,
+    storage: FirebaseStorage,
+    client: App,
+    opened: Callable[[str], bytes | None],
+    tmp_path: Path,
+    seeds: range,
+) -> None:
+    avatars._throttle = Throttle(every_s=0)
+    for seed in seeds:
+        World(
+            seed,
+            avatars=avatars,
+            storage=storage,
+            client=client,
+            opened=opened,
+            folder=tmp_path,
+            keep_replaced=KEEP_REPLACED if seed % 2 else AT_ONCE,
+        ).play()
+        _forget(client, storage)
+
+
+@pytest.mark.slow
+def test_on_a_firebase_that_fails(
+    avatars: FirestoreAvatars,
+    storage: FirebaseStorage,
+    client: App,
+    opened: Callable[[str], bytes | None],
+    tmp_path: Path,
+    own_server: FirestoreServer,
+    own_bucket_server: StorageServer,
+) -> None:
+    """Answers get lost on the way, before or after the work was done."""
+    avatars._throttle = Throttle(every_s=0)
+    for seed in range(60):
+        for skip in range(2, 60, 7):
+            when = "after" if (seed + skip) % 2 else "before"
+            own_server.fail("Commit", skip=skip, when=when)
+            own_bucket_server.fail("POST", skip=skip, when=when)
+        World(
+            seed,
+            avatars=avatars,
+            storage=storage,
+            client=client,
+            opened=opened,
+            folder=tmp_path,
+        ).play()
+        own_server.heal()
+        own_bucket_server.heal()
+        _forget(client, storage)
+
+
+def _forget(client: App, storage: FirebaseStorage) -> None:
+    """An empty stage for the next play."""
+    client.delete("anna")
+    client.forget_runs("anna")
+    for stored in list(storage.list("")):
+        storage.delete(stored.name)
