@@ -8,7 +8,7 @@ export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-rerender bench-fleet quality fuzz constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-rerender bench-fleet quality docs fuzz constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,8 +46,9 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
-quality: models ## Render, grade, write $(SUNRIZA_HOME)/quality/quality.html
-	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality
+quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
+	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \
+		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}" $(if $(MEDIA),--media "$(MEDIA)")
 
 fuzz: .venv/.installed ## Damage media at random for a minute; only named errors may come out
 	$(BIN)/python -m sunriza_assets_tests.fuzz_media --seconds 60 --keep $(SUNRIZA_HOME)/fuzz
@@ -60,6 +61,10 @@ lint: .venv/.installed-dev ## ruff (format and rules), mypy, import-linter
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/.installed-dev ## Write the generated pages anew: architecture.md, settings.md
+	$(BIN)/python docs/draw_architecture.py
+	$(BIN)/sunriza settings --markdown > docs/settings.md
 
 format: .venv/.installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff format

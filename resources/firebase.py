@@ -13,7 +13,6 @@ Credentials are never shown, logged or quoted in an error.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from google.api_core import exceptions
 from resources.avatars.firestore import FirestoreAvatars
 from resources.downloads.public_download import PublicDownload
 from resources.google.errors import google_errors
+from resources.settings import Settings
 from resources.storage.firebase import FIREBASE_URL, FirebaseStorage
 from sunriza_assets.errors import StoreError
 
@@ -61,31 +61,28 @@ class FirebaseSettings:
     """Hosts besides the bucket that inputs may come from."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "FirebaseSettings":
-        """Read the variables that the module's docstring lists.
+    def of(cls, settings: Settings) -> "FirebaseSettings":
+        """The part of the process's settings that concerns Firebase.
 
         Raises:
             StoreError: only one of the two services is stood in for.
         """
-        emulators = [
-            environment.get(name) for name in ("FIRESTORE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
-        ]
+        emulators = [settings.firestore_emulator, settings.storage_emulator]
         if any(emulators) and not all(emulators):
             raise StoreError(
                 "Only one of FIRESTORE_EMULATOR_HOST and STORAGE_EMULATOR_HOST is set",
                 remedy="Set both or none: half of the data would go to the real project.",
                 code="settings",
             )
-        hosts = environment.get("SUNRIZA_ALLOWED_HOSTS", "").split(",")
+        credentials = settings.firebase_credentials
         return cls(
-            project=environment.get("SUNRIZA_FIREBASE_PROJECT")
-            or environment.get("GOOGLE_CLOUD_PROJECT"),
-            bucket=environment.get("SUNRIZA_FIREBASE_BUCKET"),
-            database=environment.get("SUNRIZA_FIRESTORE_DATABASE"),
-            credentials=environment.get("FIREBASE_CREDENTIALS"),
+            project=settings.firebase_project or settings.google_cloud_project,
+            bucket=settings.firebase_bucket,
+            database=settings.firestore_database,
+            credentials=credentials.get_secret_value() if credentials else None,
             emulated=all(emulators),
-            storage_url=emulators[1] or FIREBASE_URL,
-            allowed_hosts=tuple(host.strip() for host in hosts if host.strip()),
+            storage_url=settings.storage_emulator or FIREBASE_URL,
+            allowed_hosts=settings.allowed_hosts,
         )
 
 

@@ -11,10 +11,10 @@ Portraits and documents are personal, so the folder is made for its owner alone 
 what the stores make inside. One that exists keeps its mode: an operator may share it with a group.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.settings import current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 
 __all__ = ["Home"]
@@ -30,7 +30,7 @@ class Home:
     @classmethod
     def from_environment(cls) -> "Home":
         """SUNRIZA_HOME, or `data` in the current folder."""
-        return cls(Path(os.environ.get("SUNRIZA_HOME") or "data").expanduser().absolute())
+        return cls(current_settings().home)
 
     def make(self) -> None:
         """Make the folder where it is missing, closed to everybody but its owner.
@@ -61,8 +61,7 @@ class Home:
     @property
     def models(self) -> Path:
         """Model files; SUNRIZA_MODELS takes their place when it is set."""
-        said = os.environ.get("SUNRIZA_MODELS")
-        return Path(said).expanduser().absolute() if said else self.root / "models"
+        return current_settings().models or self.root / "models"
 
     @property
     def dagster(self) -> Path:

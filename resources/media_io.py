@@ -27,7 +27,7 @@ from resources.storage.scratch import discard, new_folder
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.errors import StoreError
 
-__all__ = ["MediaIOManager", "run_behind"]
+__all__ = ["MediaIOManager", "run_of_files"]
 
 
 class MediaIOManager(dg.IOManager):
@@ -156,7 +156,7 @@ def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
         raise dg.Failure(error.message, metadata=told, allow_retries=False) from error
 
 
-def run_behind(loaded: Path) -> str:
+def run_of_files(loaded: Path) -> str:
     """The run that made what an asset was given as an input, a folder or a file in one."""
     return (loaded if loaded.is_dir() else loaded.parent).name
 

@@ -5,7 +5,6 @@ environment when a run uses them, never at import; a test world overrides a reso
 `build_defs(resource_overrides=...)`.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,11 +20,12 @@ from resources.engines.template_cache import TemplateCache
 from resources.engines.template_users import TemplateUsers
 from resources.home import Home
 from resources.media_io import MediaIOManager
+from resources.settings import current_settings
 from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import Engine
+    from sunriza_assets.studio.contracts.engine import AnimationEngine
     from sunriza_assets.studio.face.landmarks import FaceMesh
 
 __all__ = [
@@ -92,7 +92,7 @@ class Engines(dg.ConfigurableResource):
         store = ModelStore(self.models)
         return store.identity(*(entry.name for entry in store.entries()))
 
-    def identity(self, engine: "Engine") -> dict[str, str]:
+    def identity(self, engine: "AnimationEngine") -> dict[str, str]:
         """All that, beside what it is given, decides what an engine makes: its own version, and
         its models' hashes."""
         own = {"engine": engine.name, "engine_version": engine.version}
@@ -104,7 +104,7 @@ class Engines(dg.ConfigurableResource):
     def choose(self, wanted: str) -> Choice:
         """The engine of this machine (`engines.choose_engine`), or the one that SUNRIZA_MODAL_APP
         names elsewhere (`remote_engine`)."""
-        app = os.environ.get("SUNRIZA_MODAL_APP")
+        app = current_settings().modal_app
         return choose_remote(app, wanted) if app else choose_engine(wanted, self.models)
 
 

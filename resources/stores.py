@@ -10,29 +10,14 @@ Google's libraries are loaded only when they are used.
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from resources.avatars.store import AvatarStore
 from resources.home import Home
+from resources.settings import Settings, current_settings
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import StoreError
 
-__all__ = ["STORE_KINDS", "OpenStores", "describe_stores", "open_stores"]
-
-STORE_KINDS: Final = ("local", "firebase")
-_SETTINGS: Final = (
-    "SUNRIZA_HOME",
-    "SUNRIZA_STORE",
-    "SUNRIZA_ALLOWED_HOSTS",
-    "SUNRIZA_FIREBASE_PROJECT",
-    "SUNRIZA_FIREBASE_BUCKET",
-    "SUNRIZA_FIRESTORE_DATABASE",
-    "GOOGLE_CLOUD_PROJECT",
-    "FIREBASE_CREDENTIALS",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "FIRESTORE_EMULATOR_HOST",
-    "STORAGE_EMULATOR_HOST",
-)
+__all__ = ["OpenStores", "describe_stores", "open_stores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +33,14 @@ class OpenStores:
 
 
 def open_stores() -> OpenStores:
-    """The stores that the environment names; the same objects for the same environment.
+    """The stores that the settings name; the same objects for the same settings.
 
     Raises:
-        StoreError: an unknown kind of store, or a setting that it needs is missing or wrong.
+        ParameterError: a setting is wrong.
+        StoreError: a setting that the store needs is missing.
     """
-    settings = tuple((name, os.environ[name]) for name in _SETTINGS if os.environ.get(name))
     # Clients hold connections and threads, which do not survive into a forked process.
-    return _opened(settings, os.getpid(), Home.from_environment())
+    return _opened(current_settings(), os.getpid())
 
 
 def describe_stores() -> str:
@@ -64,10 +49,11 @@ def describe_stores() -> str:
     Raises:
         StoreError: it cannot be reached, or the rights do not suffice.
     """
-    if store_kind() == "firebase":
+    settings = current_settings()
+    if settings.store == "firebase":
         from resources.firebase import Firebase, FirebaseSettings
 
-        return Firebase(FirebaseSettings.from_environment(os.environ)).describe()
+        return Firebase(FirebaseSettings.of(settings)).describe()
     root = Home.from_environment().root
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -81,34 +67,18 @@ def describe_stores() -> str:
 
 
 @lru_cache(maxsize=8)
-def _opened(settings: tuple[tuple[str, str], ...], process: int, home: Home) -> OpenStores:
+def _opened(settings: Settings, process: int) -> OpenStores:
     del process  # part of the key only
     from resources.downloads.public_download import PublicDownload
 
-    if store_kind() == "firebase":
+    if settings.store == "firebase":
         from resources.firebase import Firebase, FirebaseSettings
 
-        firebase = Firebase(FirebaseSettings.from_environment(dict(settings)))
+        firebase = Firebase(FirebaseSettings.of(settings))
         return OpenStores(firebase.avatars(), firebase.storage(), shared=True)
     from resources.avatars.local import LocalAvatars
     from resources.storage.local import LocalStorage
 
-    hosts = dict(settings).get("SUNRIZA_ALLOWED_HOSTS", "").split(",")
-    downloads = PublicDownload([host for host in hosts if host.strip()])
+    home = Home(settings.home)
+    downloads = PublicDownload(settings.allowed_hosts)
     return OpenStores(LocalAvatars(home), LocalStorage(home, downloads), shared=False)
-
-
-def store_kind() -> str:
-    """SUNRIZA_STORE: `local` (default) or `firebase`.
-
-    Raises:
-        StoreError: it is neither.
-    """
-    kind = os.environ.get("SUNRIZA_STORE") or "local"
-    if kind not in STORE_KINDS:
-        raise StoreError(
-            f"SUNRIZA_STORE is {kind!r}",
-            remedy=f"Known are: {', '.join(STORE_KINDS)}.",
-            code="kind",
-        )
-    return kind

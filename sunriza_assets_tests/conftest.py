@@ -1,6 +1,7 @@
 """Fixtures for the whole suite."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,16 @@ def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> "Samp
     from sunriza_assets.studio.sample.clip import write_sample
 
     return write_sample(tmp_path_factory.mktemp("sample"), models_root)
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own() -> Iterator[None]:
+    """Undo what a test's code sets in the environment: opening an instance sets its homes.
+
+    Fixtures of a whole session are set up before this one, so what they set stays.
+    """
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)

@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 from dagster import DagsterEventType as Type
-from dagster._core.storage.runs import SqlRunStorage
 
 from resources.accounting.device_tags import facts_of_killed
+from resources.dagster_internals import SqlRunStorage
 from sunriza_assets.costs.events import LogCursor, StepEvent, step_facts
 from sunriza_assets.costs.ledger import Ledger, Update
 

@@ -6,7 +6,6 @@ still the same. A forecast is a courtesy: what it lacks is logged and stops nobo
 """
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,6 +21,7 @@ from resources.accounting.step_watch import book_in_use
 from resources.avatars.document import AvatarDocument
 from resources.engines.choice import device_of, name_engine
 from resources.home import Home
+from resources.settings import current_settings
 from resources.stores import open_stores
 from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
@@ -46,7 +46,7 @@ _LATEST: Final = 60
 _OF_THE_CLIP: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
 """What is not made again where the clip is the same."""
 _OF_THE_PORTRAIT: Final = frozenset({"hero_image"})
-_FAR_AWAY: Final = ("liveportrait", Device("Tesla T4", "cuda"))
+_REMOTE_WORKER: Final = ("liveportrait", Device("Tesla T4", "cuda"))
 """What is rented when nothing has worked there yet."""
 _MAX_CLIP_BYTES: Final = 50_000_000
 
@@ -180,11 +180,11 @@ def _slowness(recent: "pa.Table") -> float:
 
 def _worker(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
     """The engine that will work and what on; far away, it is what worked there last."""
-    if os.environ.get("SUNRIZA_MODAL_APP"):
+    if current_settings().modal_app:
         for row in recent.select(["asset", "engine", "device", "device_kind"]).to_pylist():
             if row["asset"] == "idle_video" and row["engine"]:
                 return row["engine"], Device(row["device"], row["device_kind"])
-        return _FAR_AWAY
+        return _REMOTE_WORKER
     engine, _ = name_engine(wanted, models)
     return engine, device_of(engine)
 

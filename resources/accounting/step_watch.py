@@ -7,7 +7,6 @@ does between starting a step and coming to its first input is counted as the sta
 two events that it writes when the result is stored are all that is left out.
 """
 
-import os
 import threading
 import time
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import dagster as dg
 from dagster import DagsterEventType as Type
 
+from resources.settings import current_settings
 from sunriza_assets.costs.prices import PriceBook, cost_of, price_book
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.costs.stopwatch import Stopwatch
@@ -78,7 +78,7 @@ def book_in_use() -> PriceBook:
     Raises:
         CostError: it names none.
     """
-    return price_book(os.environ.get("SUNRIZA_PRICE_BOOK"))
+    return price_book(current_settings().price_book)
 
 
 def _beginning(

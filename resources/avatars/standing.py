@@ -11,7 +11,7 @@ from typing import Final, Literal
 from resources.avatars.document import AvatarDocument
 from resources.avatars.store import AvatarStore, Change
 
-__all__ = ["Standing", "everybody", "standing_of"]
+__all__ = ["Standing", "iter_avatars", "standing_of"]
 
 PAGE: Final = 500
 """Documents read at once."""
@@ -44,7 +44,7 @@ class Standing:
         return self.state in ("stale", "waiting")
 
 
-def everybody(avatars: AvatarStore) -> Iterator[Change]:
+def iter_avatars(avatars: AvatarStore) -> Iterator[Change]:
     """All avatars in order of id, read in pages and not one by one."""
     after = ""
     while page := avatars.patrol(after, PAGE):

@@ -12,18 +12,27 @@ from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.errors import EngineError
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import Engine
+    from sunriza_assets.studio.contracts.engine import AnimationEngine
     from sunriza_assets.studio.face.landmarks import FaceMesh
     from sunriza_assets.studio.face.model_store import ModelEntry
 
-__all__ = ["Choice", "choose_engine", "device_of", "face_mesh", "models_of", "name_engine"]
+__all__ = [
+    "Choice",
+    "EngineDescription",
+    "choose_engine",
+    "describe_engines",
+    "device_of",
+    "face_mesh",
+    "models_of",
+    "name_engine",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """An engine and why it is the one."""
 
-    engine: "Engine"
+    engine: "AnimationEngine"
     """Ready to use; its models load on first use."""
     reason: str
     """Half a sentence for metadata and logs."""
@@ -57,6 +66,53 @@ def name_engine(wanted: str, models: Path) -> tuple[str, str]:
     if not torch.cuda.is_available():
         return "mesh", "LivePortrait weights, but no CUDA device"
     return "liveportrait", "LivePortrait weights and a CUDA device"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """What an engine can do on this machine."""
+
+    name: str
+    """As parameters name it."""
+    available: bool
+    """Whether it can work here."""
+    reason: str
+    """Why it can, or what it lacks."""
+    chosen: bool
+    """Whether `auto` takes it."""
+    capabilities: tuple[str, ...]
+    """What it can do; see `contracts.capabilities`."""
+
+
+def describe_engines(models: Path) -> list[EngineDescription]:
+    """Every engine with what it can do, whether it can work here, and why."""
+    from sunriza_assets.studio.contracts.capabilities import capabilities_of
+    from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
+    from sunriza_assets.studio.engines.liveportrait.weights import weights_present
+    from sunriza_assets.studio.engines.mesh.engine import MeshEngine
+    from sunriza_assets.studio.face.model_store import ModelStore
+
+    chosen, reason = name_engine("auto", models)
+    faces = all(entry.present for entry in ModelStore(models).entries())
+    weights = weights_present(models)
+    lacking = "face models are missing: `sunriza models pull face`"
+    live = "weights are missing: `sunriza models pull liveportrait`" if not weights else reason
+    return [
+        EngineDescription(
+            name="mesh",
+            available=faces,
+            reason="any CPU will do" if faces else lacking,
+            chosen=chosen == "mesh",
+            capabilities=tuple(capabilities_of(MeshEngine)),
+        ),
+        EngineDescription(
+            name="liveportrait",
+            available=faces and weights,
+            reason=live if faces else lacking,
+            chosen=chosen == "liveportrait",
+            capabilities=tuple(capabilities_of(LivePortraitEngine)),
+        ),
+    ]
 
 
 def device_of(engine: str) -> Device:
@@ -104,7 +160,7 @@ def face_mesh(models: Path) -> "FaceMesh":
 
 
 @lru_cache(maxsize=4)
-def _instance(name: str, models: Path) -> "Engine":
+def _instance(name: str, models: Path) -> "AnimationEngine":
     if name == "mesh":
         from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 

@@ -25,7 +25,7 @@ from resources.stores import open_stores
 from sunriza_assets.errors import EngineError, SunrizaError
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import Engine, Image
+    from sunriza_assets.studio.contracts.engine import AnimationEngine, Image
 
 __all__ = ["FRAMES", "main", "serve"]
 
@@ -88,18 +88,18 @@ class _Call:
         return self._storage.put(file, f"{self.request['into']}/{file.name}", private=True).name
 
 
-def _identity(engine: "Engine", call: _Call) -> dict[str, Any]:
+def _identity(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     return {"identity": dict(engine.extraction_identity())}
 
 
-def _extract(engine: "Engine", call: _Call) -> dict[str, Any]:
+def _extract(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     template = engine.extract(call.fetched("clip"))
     file = call.folder / "motion.npz"
     template.save(file)
     return {"template": call.put(file)}
 
 
-def _perform(engine: "Engine", call: _Call) -> dict[str, Any]:
+def _perform(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     from sunriza_assets.studio.performances.script import MotionScript
 
     template = engine.perform(MotionScript.load(call.fetched("script")))
@@ -108,7 +108,7 @@ def _perform(engine: "Engine", call: _Call) -> dict[str, Any]:
     return {"template": call.put(file)}
 
 
-def _render(engine: "Engine", call: _Call) -> dict[str, Any]:
+def _render(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
     from sunriza_assets.studio.parameters import resolve
@@ -128,7 +128,7 @@ def _render(engine: "Engine", call: _Call) -> dict[str, Any]:
     }
 
 
-def _visemes(engine: "Engine", call: _Call) -> dict[str, Any]:
+def _visemes(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     import numpy as np
 
     from sunriza_assets.studio.media.picture import read_picture
@@ -147,7 +147,7 @@ def _visemes(engine: "Engine", call: _Call) -> dict[str, Any]:
     }
 
 
-def _work(name: str) -> Callable[["Engine", _Call], dict[str, Any]]:
+def _work(name: str) -> Callable[["AnimationEngine", _Call], dict[str, Any]]:
     known = {
         "identity": _identity,
         "extract": _extract,

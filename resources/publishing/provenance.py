@@ -8,24 +8,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
+
+from resources.accounting.event_log import plain_metadata
+from resources.dagster_internals import (
     extract_data_provenance_from_entry,
     extract_data_version_from_entry,
 )
-
-from resources.accounting.event_log import plain_metadata
 from resources.publishing.reuse import maker_of
 from sunriza_assets.costs.events import step_facts
 from sunriza_assets.costs.manifest import FileFact, ManifestStep
 
-__all__ = ["input_files", "steps_behind"]
+__all__ = ["input_files", "upstream_steps"]
 
 _LOOK_BACK: Final = (4, 200)
 """Newest materializations of an asset for one avatar among which a run's is looked for: it is
 nearly always one of the very last."""
 
 
-def steps_behind(
+def upstream_steps(
     instance: dg.DagsterInstance, avatar_id: str, made_by: Mapping[str, str]
 ) -> list[ManifestStep]:
     """The steps behind some results, back to what was uploaded, upstream first.

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.definitions.data_version import extract_data_version_from_entry
 
 from resources.accounting.event_log import plain_metadata
+from resources.dagster_internals import extract_data_version_from_entry
 from resources.home import Home
 from resources.storage.objects import MediaStorage
 from resources.storage.pipeline_files import current_run, listing_of, pipeline_folder

@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote
 
 from resources.home import Home
 from resources.serving.avatar_list import LIST_HEADERS, list_page
+from resources.settings import current_settings
 from resources.storage.local import LocalStorage
 from resources.storage.objects import content_type_of
 from sunriza_assets.errors import StoreError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 __all__ = [
-    "ADDRESS_VARIABLE",
     "FILES_PATH",
     "LOCAL_NAMES",
     "application",
@@ -41,8 +41,6 @@ __all__ = [
     "start_beside",
 ]
 
-ADDRESS_VARIABLE: Final = "SUNRIZA_MEDIA_URL"
-"""Where else than behind the UI files are served, as an operator says; kept as it is in links."""
 FILES_PATH: Final = "/files"
 """Path of the UI below which it leads on to the file server of its home."""
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1")
@@ -74,7 +72,7 @@ def link(url: str) -> str:
     own = Home.from_environment().storage.as_uri() + "/"
     if not url.startswith(own):
         return url
-    address = os.environ.get(ADDRESS_VARIABLE) or FILES_PATH
+    address = current_settings().media_url
     return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
 
 

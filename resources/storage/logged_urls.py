@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-__all__ = ["logged", "logged_url"]
+__all__ = ["as_path", "logged", "logged_url"]
 
 _FIREBASE: Final = re.compile(
     r"https://firebasestorage\.googleapis\.com/v0/b/([^/?#]+)/o/([^/?#]+)(?:\?.*)?"
@@ -44,3 +44,9 @@ def logged(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [logged(entry) for entry in value]
     return value
+
+
+def as_path(url: str) -> str:
+    """A file URI as the path that a shell takes; other addresses stay."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else url

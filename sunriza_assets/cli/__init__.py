@@ -7,7 +7,6 @@ answers at once. Commands raise `SunrizaError`; here it becomes one line and exi
 import importlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -28,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "deploy": ("deploy", "deploy", "Prepare an instance: home, storage, pools."),
     "dev": ("deploy", "dev", "Start the Dagster UI and daemon on this home."),
     "doctor": ("doctor", "doctor", "Say what works here, what is missing and what to do."),
+    "engines": ("engines", "engines", "Say what each engine can do, and which works here."),
     "inspect": ("inspect", "inspect", "Say what a media file is and whether a phone plays it."),
     "lineage": ("lineage", "lineage", "Say what made an avatar, or any file of one."),
     "models": ("models", "models", "List and pull model files."),
@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "page": ("page", "page", "Write an avatar's preview page with everything in it."),
     "render": ("render", "render", "Materialize avatars through Dagster."),
     "report": ("report", "report", "Say what it took and cost, and would cost elsewhere."),
+    "settings": ("settings", "settings", "Print each setting, its value, source and meaning."),
     "worker": ("worker", "worker", "Take runs from a queue, with warm models."),
 }
 
@@ -76,6 +77,10 @@ class LazyGroup(click.Group):
 @click.option("--verbose", is_flag=True, help="Log what happens to standard error.")
 def sunriza(verbose: bool) -> None:
     """Living avatars from a portrait and a short talking clip."""
+    from resources.settings import current_settings
+
+    if click.get_current_context().invoked_subcommand != "settings":  # it shows the wrong ones
+        current_settings()  # a wrong setting is named before anything is done
     level = logging.INFO if verbose else logging.WARNING
     if not verbose:  # its retries would bury the one line that says what to do
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -111,13 +116,12 @@ def _damage_behind(error: Exception) -> SunrizaError | None:
     """What a damaged database of Dagster has caused, as a named error; None for anything else."""
     if "dagster" not in sys.modules:
         return None
-    from pathlib import Path
-
     from resources.home import Home
+    from resources.settings import current_settings
     from sunriza_assets.platform.storage.databases import damage_behind
 
-    folder = os.environ.get("DAGSTER_HOME")
-    return damage_behind(error, Path(folder) if folder else Home.from_environment().dagster)
+    folder = current_settings().dagster_home or Home.from_environment().dagster
+    return damage_behind(error, folder)
 
 
 def _leave(message: str, *, code: str, exit_code: int) -> None:

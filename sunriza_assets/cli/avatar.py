@@ -187,10 +187,10 @@ def add_avatar(
 @as_json
 def list_avatars(failed: bool, as_json: bool) -> None:
     """List avatars: how they stand, since when, and why."""
-    from resources.avatars.standing import everybody
+    from resources.avatars.standing import iter_avatars
     from resources.services import Stores
 
-    rows = [told_row(change) for change in everybody(Stores().avatars)]
+    rows = [told_row(change) for change in iter_avatars(Stores().avatars)]
     if failed:
         rows = [row for row in rows if row["state"] in ("error", "unreadable")]
     if as_json:

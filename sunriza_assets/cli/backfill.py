@@ -28,7 +28,7 @@ LOOK_EVERY_S: Final = 2.0
 
 @click.command()
 @click.option("--avatars", multiple=True, metavar="ID[,ID...]", help="These avatars.")
-@click.option("--all", "everybody", is_flag=True, help="All avatars.")
+@click.option("--all", "all_avatars", is_flag=True, help="All avatars.")
 @click.option(
     "--stale", is_flag=True, help="Avatars whose document asks for more than is published."
 )
@@ -47,7 +47,7 @@ LOOK_EVERY_S: Final = 2.0
 @as_json
 def backfill(
     avatars: tuple[str, ...],
-    everybody: bool,
+    all_avatars: bool,
     stale: bool,
     failed: bool,
     resume: str | None,
@@ -66,7 +66,7 @@ def backfill(
     it may be interrupted, and the backfill goes on. Exit code 1 if any avatar failed.
     """
     ways = {
-        "--avatars": avatars, "--all": everybody, "--stale": stale, "--failed": failed,
+        "--avatars": avatars, "--all": all_avatars, "--stale": stale, "--failed": failed,
         "--resume": resume, "--cancel": cancel, "--list": listed,
     }  # fmt: skip
     named = [name for name, said in ways.items() if said]
@@ -116,7 +116,7 @@ def chosen_avatars(
     Raises:
         AvatarError: an avatar that is named does not exist.
     """
-    from resources.avatars.standing import everybody, standing_of
+    from resources.avatars.standing import iter_avatars, standing_of
 
     named = list(dict.fromkeys(ids))
     for avatar_id in named:
@@ -127,7 +127,7 @@ def chosen_avatars(
         return list(store.ids())
     standings = [
         (change.avatar_id, standing_of(change.document))
-        for change in everybody(store)
+        for change in iter_avatars(store)
         if change.document is not None  # `sunriza avatar list --failed` shows the unreadable
     ]
     return [
@@ -249,7 +249,7 @@ def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "Medi
 
 def _is_alone(instance: "dg.DagsterInstance") -> bool:
     """Whether runs start on this very machine, each in a cold process of its own."""
-    from dagster._core.launcher import DefaultRunLauncher
+    from resources.dagster_internals import DefaultRunLauncher
 
     return isinstance(instance.run_launcher, DefaultRunLauncher)
 

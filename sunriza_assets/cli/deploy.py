@@ -99,7 +99,7 @@ def dev(port: int, host: str) -> None:
     """
     from resources.home import Home
     from resources.serving.media_server import port_near, start_beside
-    from resources.stores import store_kind
+    from resources.settings import current_settings
     from sunriza_assets.errors import StoreError
     from sunriza_assets.platform.dev import run_dev
     from sunriza_assets.platform.instance import opened_instance
@@ -112,7 +112,7 @@ def dev(port: int, host: str) -> None:
         check_databases(Path(os.environ["DAGSTER_HOME"]), thoroughly=True)
         files_port = port_near(port + 1)
         click.echo(f"UI       http://localhost:{port}")
-        if store_kind() == "local":
+        if current_settings().store == "local":
             start_beside(files_port)
             click.echo(f"avatars  http://localhost:{files_port}")
         run_dev(instance, host=host, port=port, files_port=files_port)

@@ -212,10 +212,11 @@ def _stores() -> Iterator[Finding]:
 
 def _databases() -> Iterator[Finding]:
     from resources.home import Home
+    from resources.settings import current_settings
     from sunriza_assets.platform.storage.databases import MAIN, damaged_databases
 
     home = Home.from_environment()
-    folder = Path(os.environ.get("DAGSTER_HOME") or home.dagster)
+    folder = current_settings().dagster_home or home.dagster
     main = {folder / name for name in MAIN}
     damaged = list(damaged_databases(folder, thoroughly=True))
     for path, problem in damaged:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -12,7 +11,6 @@ from sunriza_assets.studio.parameters import canonical, resolve
 
 __all__ = [
     "as_json",
-    "as_path",
     "parsed_settings",
     "print_json",
     "settings_option",
@@ -59,12 +57,6 @@ def parsed_settings(settings: Iterable[str]) -> dict[str, Any]:
 def verbose_option(command: Command) -> Command:
     """--verbose: everything that is known, not only what most people ask for."""
     return click.option("-v", "--verbose", is_flag=True, help="Show all details.")(command)
-
-
-def as_path(url: str) -> str:
-    """A file URI as the path that a shell takes; other addresses stay."""
-    parts = urlsplit(url)
-    return unquote(parts.path) if parts.scheme == "file" else url
 
 
 def print_json(content: Any) -> None:

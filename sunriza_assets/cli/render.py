@@ -57,8 +57,8 @@ def _unchanged(ids: tuple[str, ...], parameters: dict[str, Any]) -> dict[str, di
     """Results of the avatars of which a run would make nothing."""
     import time
 
+    from resources.storage.logged_urls import as_path
     from resources.stores import open_stores
-    from sunriza_assets.cli.options import as_path
     from sunriza_assets.runs.up_to_date import publication_for
 
     for avatar_id in ids:  # a name that does not exist is told before anything is rendered

@@ -1,6 +1,5 @@
 """`sunriza report`: what was spent, in time and money, and what it would cost elsewhere."""
 
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -263,11 +262,12 @@ def what_if(
 def _ledger() -> "Ledger":
     """The ledger of this home, with what its event log holds by now."""
     from resources.home import Home
+    from resources.settings import current_settings
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 
     home = Home.from_environment()
     ledger = Ledger(home.reports / LEDGER_FOLDER)
-    if home.dagster.exists() or os.environ.get("DAGSTER_HOME"):  # else nothing ever ran here
+    if home.dagster.exists() or current_settings().dagster_home:  # else nothing ever ran here
         from resources.accounting.event_log import update_ledger
         from sunriza_assets.platform.instance import opened_instance
 
@@ -277,9 +277,10 @@ def _ledger() -> "Ledger":
 
 
 def _price_book(name: str | None) -> "PriceBook":
+    from resources.settings import current_settings
     from sunriza_assets.costs.prices import price_book
 
-    return price_book(name or os.environ.get("SUNRIZA_PRICE_BOOK"))
+    return price_book(name or current_settings().price_book)
 
 
 def _show(

@@ -1,5 +1,7 @@
 """`sunriza worker`: a warm worker of a fleet, one per GPU and one for what needs none."""
 
+import importlib
+
 import click
 
 __all__ = ["worker"]
@@ -51,5 +53,6 @@ def worker(
         queues[kind],
         name=name or (f"{kind}{gpu}" if gpu is not None else kind),
         concurrency=concurrency,
+        preload=lambda: importlib.import_module("sunriza_assets.definitions"),
         gpu=gpu,
     )

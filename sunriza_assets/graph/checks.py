@@ -5,8 +5,6 @@ the reason on the document. The budget stops nothing: it warns.
 """
 
 import json
-import math
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import dagster as dg
 
 from resources.accounting.event_log import plain_metadata
 from resources.services import Stores
+from resources.settings import current_settings
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET, publishes
 from sunriza_assets.graph.assets.overlay import IdleSheet
@@ -211,8 +210,8 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
 
     The amount is for one run that publishes, in the currency of the price book in use.
     """
-    said = os.environ.get("SUNRIZA_BUDGET") or ""
-    if not said:
+    budget = current_settings().budget
+    if budget is None:
         return dg.AssetCheckResult(
             passed=True,
             description=_about(context, "SUNRIZA_BUDGET sets no budget"),
@@ -224,14 +223,14 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     records = context.instance.fetch_materializations(wanted, limit=1).records
     made = records[0].asset_materialization if records else None
     told = plain_metadata(made.metadata) if made is not None else {}
-    problem = _over_budget(said, told)
+    problem = _over_budget(budget, told)
     return dg.AssetCheckResult(
         passed=problem is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=_about(context, problem or "within the budget"),
         metadata={
             "avatar": context.partition_key,
-            "budget": said,
+            "budget": budget,
             **{
                 name: told[name]
                 for name in ("run_cost", "cost_currency", "price_book", "run_seconds")
@@ -241,14 +240,8 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     )
 
 
-def _over_budget(said: str, told: Mapping[str, Any]) -> str | None:
+def _over_budget(budget: float, told: Mapping[str, Any]) -> str | None:
     """What is wrong with the cost of a run, if anything."""
-    try:
-        budget = float(said)
-    except ValueError:
-        budget = math.nan
-    if not (math.isfinite(budget) and budget >= 0):
-        return f"SUNRIZA_BUDGET is {said!r}, not an amount such as 0.02"
     cost, currency = told.get("run_cost"), told.get("cost_currency", "")
     if cost is None:
         return "What it cost is not known: a step of the run has no price"

@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
-from dagster._config.config_type import ConfigType, ConfigTypeKind
-from dagster._config.errors import PostProcessingError
 
+from resources.dagster_internals import ConfigType, ConfigTypeKind, PostProcessingError
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, allowed_values, checked
 

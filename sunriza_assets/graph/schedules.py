@@ -8,9 +8,9 @@ import json
 from typing import Final
 
 import dagster as dg
-from dagster._core.launcher import DefaultRunLauncher
 
 from resources.avatars.instants import now
+from resources.dagster_internals import DefaultRunLauncher
 from sunriza_assets.graph.jobs import REFRESH_REPORTS
 
 __all__ = ["SCHEDULES", "reports_after_work"]

@@ -7,6 +7,8 @@ same asset runs on a laptop, on Celery workers or as Kubernetes jobs without a b
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sunriza_assets.platform.pools import GPU_POOL
+
 __all__ = [
     "CPU_RUN",
     "CPU_STEP",
@@ -24,9 +26,6 @@ __all__ = [
 
 FORCE_TAG: Final = "sunriza/force"
 """Run tag: `true` makes everything anew, whatever is unchanged."""
-
-GPU_POOL: Final = "gpu"
-"""Steps in this pool never outnumber the GPUs; `sunriza deploy init` sets the limit."""
 
 GROUP_INPUTS: Final = "inputs"
 GROUP_MOTION: Final = "motion"

@@ -8,7 +8,6 @@ operator starts, and retries of runs that our machines have lost, carry no owner
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -18,37 +17,24 @@ import dagster as dg
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.waiting import Waiting
-from sunriza_assets.errors import ParameterError
+from resources.settings import current_settings
 
 __all__ = ["OWNER_TAG", "OwnerLimit", "owner_tags", "runs_per_day"]
 
 OWNER_TAG: Final = "sunriza/owner"
 """Run tag: whose day the run counts to, as a hash of the document's `userId`."""
 WINDOW: Final = timedelta(days=1)
-RUNS_PER_DAY: Final = 50
-"""An afternoon of trying out parameters, or a dozen avatars and some changes to each."""
 CODE: Final = "limit.owner_runs"
-_SETTING: Final = "SUNRIZA_OWNER_RUNS_PER_DAY"
 
 
 def runs_per_day() -> int | None:
     """SUNRIZA_OWNER_RUNS_PER_DAY, or its default; None when it says `unlimited`.
 
     Raises:
-        ParameterError: it is neither a whole number from 1 on nor `unlimited`.
+        ParameterError: a setting is wrong.
     """
-    said = os.environ.get(_SETTING, "").strip()
-    if not said:
-        return RUNS_PER_DAY
-    if said.lower() == "unlimited":
-        return None
-    if not (said.isascii() and said.isdecimal() and int(said) >= 1):
-        raise ParameterError(
-            f"{_SETTING} is {said!r}",
-            remedy="Set it to a number of runs from 1 on, or to `unlimited`.",
-            code="owner_runs",
-        )
-    return int(said)
+    limit = current_settings().owner_runs_per_day
+    return None if limit == "unlimited" else limit
 
 
 def owner_tags(document: AvatarDocument) -> Mapping[str, str]:

@@ -16,11 +16,10 @@ from typing import Final, Literal
 
 import dagster as dg
 from dagster import DagsterEventType as Type
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.executor.child_process_executor import ChildProcessCrashException
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.waiting import Waiting
+from resources.dagster_internals import ChildProcessCrashException, StepFailureData
 
 __all__ = [
     "ATTEMPT_TAG",

@@ -16,10 +16,9 @@ from typing import Final
 
 import dagster as dg
 import yaml
-from dagster._cli.proxy_server_manager import ProxyServerManager
-from dagster._core.workspace.load_target import ModuleTarget
 
 from sunriza_assets.errors import StoreError
+from sunriza_assets.platform.dagster_web_internals import ModuleTarget, ProxyServerManager
 
 __all__ = ["run_dev"]
 

@@ -10,12 +10,12 @@ usually wants whole runs on warm workers (`fleet/`) and `in_process` inside of t
 figures: `docs/decisions/one-avatar-one-run.md`.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import dagster as dg
 
+from resources.settings import current_settings
 from sunriza_assets.errors import ParameterError
 
 __all__ = ["EXECUTORS", "build_executor"]
@@ -29,7 +29,7 @@ def build_executor(name: str | None = None) -> dg.ExecutorDefinition:
     Raises:
         ParameterError: there is no such executor, or its extra is not installed.
     """
-    wanted = name or os.environ.get("SUNRIZA_EXECUTOR") or "in_process"
+    wanted = name or current_settings().executor
     if wanted not in EXECUTORS:
         raise ParameterError(
             f"SUNRIZA_EXECUTOR is {wanted!r}",

@@ -17,7 +17,7 @@ from filelock import FileLock
 from resources.home import Home
 from sunriza_assets.atomic import make_folder
 from sunriza_assets.errors import StoreError
-from sunriza_assets.graph import tags
+from sunriza_assets.platform.pools import GPU_POOL
 from sunriza_assets.platform.storage.databases import check_databases, note_prepared
 
 __all__ = ["gpu_count", "opened_instance", "prepare_instance"]
@@ -79,9 +79,9 @@ def gpu_count() -> int:
 
 def _limit_pool(instance: dg.DagsterInstance, gpus: int | None) -> None:
     limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
-    wanted = gpus if gpus is not None else limits.get(tags.GPU_POOL) or max(1, gpu_count())
-    if limits.get(tags.GPU_POOL) != wanted:
-        instance.event_log_storage.set_concurrency_slots(tags.GPU_POOL, wanted)
+    wanted = gpus if gpus is not None else limits.get(GPU_POOL) or max(1, gpu_count())
+    if limits.get(GPU_POOL) != wanted:
+        instance.event_log_storage.set_concurrency_slots(GPU_POOL, wanted)
 
 
 def _same(one: Path, other: Path) -> bool:

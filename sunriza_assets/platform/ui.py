@@ -3,9 +3,9 @@
     python -m sunriza_assets.platform.ui --port 3000 --files-port 3001 --workspace workspace.yaml
 
 Links in metadata are kept for ever, while ports and homes change. So a link to a local file is a
-path of whatever UI shows it (`resources.serving.media_server.link`), and this server, which knows where the
-files are served today, leads on from there. It does not serve them itself: what lies in the store
-came from outside, and must not share an origin with the UI.
+path of whatever UI shows it (`media_server.link`), and this server, which knows where the files are
+served today, redirects from there. It does not serve them itself: what lies in the store came from
+outside, and must not share an origin with the UI.
 """
 
 from pathlib import Path
@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 import click
 import dagster as dg
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.webserver import DagsterWebserver
 
 from resources.serving.media_server import FILES_PATH, LOCAL_NAMES
+from sunriza_assets.platform.dagster_web_internals import (
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request

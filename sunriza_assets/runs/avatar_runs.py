@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
 
 from resources.accounting.forecast import forecast
+from resources.dagster_internals import RunFailureReason
 from resources.process_names import this_process
 from resources.publishing.reuse import REUSED_FROM
 from resources.services import Listener, ProgressBoard, Stores
-from sunriza_assets.cli.options import as_path
+from resources.storage.logged_urls import as_path
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean

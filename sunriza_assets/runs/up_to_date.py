@@ -7,7 +7,6 @@ run itself then looks at each asset.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from resources.avatars.document import AvatarDocument
 from resources.engines.choice import name_engine
 from resources.home import Home
 from resources.publishing.publication import folder_of
+from resources.settings import current_settings
 from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest, sha256_of
@@ -92,7 +92,7 @@ def _is_settled(document: AvatarDocument) -> bool:
 
 def _is_made_alike(manifest: Manifest, wanted: str) -> bool:
     """Whether code, engine and models are those that made it."""
-    if os.environ.get("SUNRIZA_MODAL_APP"):  # what works elsewhere would have to be asked
+    if current_settings().modal_app:  # what works elsewhere would have to be asked
         return False
     code = {step.asset: step.code_version for step in manifest.steps}
     needed = {asset: CODE_VERSIONS[asset] for asset in CODE_VERSIONS if asset not in _NOT_PUBLISHED}

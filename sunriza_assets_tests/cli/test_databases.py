@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets import cli
 from sunriza_assets.errors import StoreError
@@ -123,6 +124,7 @@ def test_every_command_that_opens_the_instance_does(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    LocalAvatars(home).merge("ada", {"avatarImageUrl": "avatars/ada/images/a.jpg"})
     garbage(home.dagster / name)
     assert run(f"{command} --json" if command.startswith("render") else command, monkeypatch) == 2
     told = capsys.readouterr()

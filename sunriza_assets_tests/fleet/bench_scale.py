@@ -21,7 +21,7 @@ import click
 import dagster as dg
 import yaml
 
-from resources.avatars.standing import everybody
+from resources.avatars.standing import iter_avatars
 from resources.home import Home
 from resources.services import Stores, Templates
 from sunriza_assets.cli.avatar import told_row
@@ -94,7 +94,10 @@ def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[t
     yield "tick of deleted_avatars", timed(ticker(deleted_avatars, instance, stores))
     keep(stores.storage, Backfill(tuple(names)))
     yield "tick of a backfill of all", timed(ticker(backfills, instance, stores))
-    yield "sunriza avatar list", timed(lambda: deque(map(told_row, everybody(stores.avatars)), 0))
+    yield (
+        "sunriza avatar list",
+        timed(lambda: deque(map(told_row, iter_avatars(stores.avatars)), 0)),
+    )
 
     def report() -> None:
         resources = {"stores": stores}
@@ -194,7 +197,7 @@ def home(storage: str) -> Iterator[tuple[Home, dg.DagsterInstance]]:
             settings["storage"] = {
                 "custom": {
                     "module": "sunriza_assets.platform.storage.postgres",
-                    "class": "WarmPostgresStorage",
+                    "class": "PooledPostgresStorage",
                     "config": {"postgres_url": url},
                 }
             }

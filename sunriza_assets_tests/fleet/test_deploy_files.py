@@ -126,7 +126,7 @@ def test_fleet_and_laptop_agree_on_what_was_measured() -> None:
         assert settings["run_monitoring"]["max_resume_run_attempts"] == 0
         assert settings["run_retries"]["retry_on_asset_or_op_failure"] is False
         assert settings["concurrency"]["pools"]["granularity"] == "op"
-    assert fleet["run_launcher"]["class"] == "WatchfulCeleryRunLauncher"
+    assert fleet["run_launcher"]["class"] == "MonitoredCeleryRunLauncher"
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.instance.config import PoolGranularity
 
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
@@ -93,7 +92,8 @@ def test_init_limits_the_pool_and_nobody_widens_it_by_the_way(desk: Desk) -> Non
         limits = instance.event_log_storage.get_pool_limits()
         settings = instance.get_concurrency_config().pool_config
     assert [(pool.name, pool.limit, pool.from_default) for pool in limits] == [("gpu", 3, False)]
-    assert settings.pool_granularity == PoolGranularity.OP
+    assert settings.pool_granularity is not None
+    assert settings.pool_granularity.value == "op"
 
 
 @pytest.mark.slow

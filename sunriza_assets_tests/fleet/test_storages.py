@@ -11,11 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.platform.dagster_internals import SqliteEventLogStorage
 from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.servers import postgres, wait_until
 
@@ -113,7 +113,7 @@ def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.Mo
         with postgres(root / "postgres") as url:
             custom = {
                 "module": "sunriza_assets.platform.storage.postgres",
-                "class": "WarmPostgresStorage",
+                "class": "PooledPostgresStorage",
                 "config": {"postgres_url": url},
             }
             settings = {"storage": {"custom": custom}, "telemetry": {"enabled": False}}

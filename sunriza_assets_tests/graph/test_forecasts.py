@@ -9,6 +9,7 @@ import pytest
 from resources.accounting.forecast import forecast
 from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.errors import ParameterError
 from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets_tests.graph.accounts import BEHIND, manifest_of, told
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
@@ -85,7 +86,8 @@ def test_a_budget_warns_and_stops_nothing(ada: dict[str, Any], budget: Any) -> N
     assert not over.passed
     assert over.severity == dg.AssetCheckSeverity.WARN
     assert "the budget is 1e-08" in over.description
-    assert not budget("much").passed
+    with pytest.raises(ParameterError, match="SUNRIZA_BUDGET"):
+        budget("much")
 
 
 def test_a_device_without_a_price_costs_nobody_knows_what(

@@ -185,5 +185,5 @@ def test_a_setting_that_is_none(said: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SUNRIZA_OWNER_RUNS_PER_DAY", said)
     with pytest.raises(ParameterError) as caught:
         runs_per_day()
-    assert caught.value.code == "parameter.owner_runs"
+    assert caught.value.code == "parameter.setting"
     assert "SUNRIZA_OWNER_RUNS_PER_DAY" in caught.value.message

@@ -73,8 +73,9 @@ def assert_one_total(installation: Installation, result: dict[str, Any]) -> None
     assert runtime["p50_s"] == pytest.approx(seconds, abs=1e-6)
 
 
-def test_a_run_has_one_total(installation: Installation, ada: dict[str, Any]) -> None:
-    assert_one_total(installation, ada)
+@pytest.mark.usefixtures("ada")
+def test_a_run_has_one_total(installation: Installation) -> None:
+    assert_one_total(installation, installation.runs.render("ada", force=True))
 
 
 def test_steps_that_are_used_again_are_in_no_total(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from resources.home import Home
-from resources.serving.media_server import ADDRESS_VARIABLE, link
+from resources.serving.media_server import link
 from resources.storage.local import LocalStorage
 from sunriza_assets_tests.processes import free_port, has_ended, wait_for
 from sunriza_assets_tests.resources.serving.file_server import answers, asked
@@ -66,7 +66,7 @@ def test_a_link_follows_whichever_server_serves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One link, kept in metadata, from two ports and out of a home that was moved."""
-    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
+    monkeypatch.delenv("SUNRIZA_MEDIA_URL", raising=False)
     home = home_with(tmp_path / "first", b"an idle")
     monkeypatch.setenv("SUNRIZA_HOME", str(home.root))
     stored = LocalStorage(home).stat(NAME)

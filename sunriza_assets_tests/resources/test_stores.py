@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from resources.avatars.firestore import FirestoreAvatars
 from resources.avatars.local import LocalAvatars
 from resources.firebase import FirebaseSettings
+from resources.settings import Settings
 from resources.storage.firebase import FirebaseStorage
 from resources.stores import describe_stores, open_stores
-from sunriza_assets.errors import StoreError
+from sunriza_assets.errors import ParameterError, StoreError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
 from sunriza_assets_tests.resources.avatars.firestore_fixtures import firestore_server, own_server
 from sunriza_assets_tests.resources.storage.storage_fixtures import (
@@ -78,9 +79,9 @@ def test_another_home_is_another_store(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_an_unknown_kind_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUNRIZA_STORE", "fire")
-    with pytest.raises(StoreError, match="local, firebase"):
+    with pytest.raises(ParameterError, match="'local' or 'firebase'"):
         open_stores()
-    with pytest.raises(StoreError):
+    with pytest.raises(ParameterError):
         describe_stores()
 
 
@@ -171,7 +172,9 @@ def test_a_broken_key_is_not_quoted(monkeypatch: pytest.MonkeyPatch, text: str) 
 
 
 def test_settings_do_not_show_the_key() -> None:
-    settings = FirebaseSettings.from_environment({"FIREBASE_CREDENTIALS": "TOP-SECRET"})
+    settings = FirebaseSettings.of(
+        Settings.from_environment({"FIREBASE_CREDENTIALS": "TOP-SECRET"})
+    )
     assert "SECRET" not in repr(settings)
 
 

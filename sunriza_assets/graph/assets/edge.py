@@ -40,7 +40,7 @@ from sunriza_assets.graph.assets.metadata import data_version
 from sunriza_assets.graph.config import said_in
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import Engine
+    from sunriza_assets.studio.contracts.engine import AnimationEngine
 
 __all__ = [
     "PUBLISHING_ASSET",
@@ -126,7 +126,7 @@ class Step:
             data_version=former.version,
         )
 
-    def works_with(self, engine: "Engine") -> None:
+    def set_engine(self, engine: "AnimationEngine") -> None:
         """Name the engine that this step's seconds belong to."""
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
         # A remote engine's seconds are paid where it works.
@@ -134,11 +134,11 @@ class Step:
         at_work_on = self.watch.device or expected(engine.name)
         tell_device(self.context.instance, self.context.run.run_id, at_work_on)
 
-    def works_on(self, *, frames: int, rate: Fraction) -> None:
+    def set_clip(self, *, frames: int, rate: Fraction) -> None:
         """Say how long the trimmed clip is: what a step takes grows with it."""
         self.watch.count(clip_frames=frames, clip_s=round(float(frames / rate), 6))
 
-    def foresees(self, seconds: Fraction, rate: Fraction) -> None:
+    def set_upload(self, seconds: Fraction, rate: Fraction) -> None:
         """Say how long the uploaded clip is, for the forecast of this run."""
         outlook = outlook_of(self.context.run.run_id)
         if outlook is not None:
@@ -212,7 +212,9 @@ def avatar_step(
                 if owner:
                     document = _claimed(context, stores, document, watch)
             folder = new_folder(home)
-            progress = _teller(stores, board, avatar_id, asset, context.run.run_id, owner=owner)
+            progress = _progress_reporter(
+                stores, board, avatar_id, asset, context.run.run_id, owner=owner
+            )
             progress(0, 1)
             step = Step(context, avatar_id, document, folder, watch, progress, owner)
             yield step
@@ -370,7 +372,7 @@ def _told(error: SunrizaError) -> dict[str, Any]:
     return {"code": error.code, "where": error.where or "", "remedy": error.remedy or ""}
 
 
-def _teller(
+def _progress_reporter(
     stores: Stores,
     board: ProgressBoard | None,
     avatar_id: str,

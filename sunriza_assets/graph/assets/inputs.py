@@ -106,7 +106,7 @@ def hero_video(
                 remedy="Upload a talking clip of 1 to 10 seconds.",
                 code="no_video",
             )
-        step.foresees(info.duration, info.rate)
+        step.set_upload(info.duration, info.rate)
         return step.result(file, version=data_version(file), metadata=clip_facts(info))
 
 
@@ -144,7 +144,7 @@ def trimmed_video(
             script = MotionScript.load(hero_video)
             file = step.folder / hero_video.name
             shutil.copyfile(hero_video, file)
-            step.works_on(frames=script.frame_count, rate=script.rate)
+            step.set_clip(frames=script.frame_count, rate=script.rate)
             return step.result(
                 file,
                 version=data_version(file),
@@ -159,7 +159,7 @@ def trimmed_video(
             info = trim(
                 hero_video, clip, max_seconds=parameters.max_seconds, progress=step.progress
             )
-        step.works_on(frames=info.frame_count, rate=info.rate)
+        step.set_clip(frames=info.frame_count, rate=info.rate)
         with step.watch.stage("preview"):
             preview = previewed(read_some(clip, shown_numbers(info.frame_count)))
         return step.result(
@@ -183,7 +183,7 @@ def _scripted(step: Step, name: str) -> dg.MaterializeResult[Path]:
     kept = step.unchanged({"script": file})
     if kept is not None:
         return kept
-    step.foresees(script.seconds, script.rate)
+    step.set_upload(script.seconds, script.rate)
     return step.result(file, version=data_version(file), metadata=script_facts(script))
 
 

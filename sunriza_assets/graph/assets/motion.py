@@ -20,7 +20,7 @@ from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters, canonical, resolve
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import Engine, Image, Rendering
+    from sunriza_assets.studio.contracts.engine import AnimationEngine, Image, Rendering
     from sunriza_assets.studio.media.encode import VideoWriter
     from sunriza_assets.studio.motion.template import MotionTemplate
 
@@ -60,7 +60,7 @@ def motion_template(
         with step.watch.stage("load"):
             choice = engines.choose(parameters.engine)
             identity = choice.engine.extraction_identity()
-        step.works_with(choice.engine)
+        step.set_engine(choice.engine)
         key = template_key(sha256_of(trimmed_video), identity)
         kept = step.unchanged({"trimmed_video": trimmed_video}, template=key)
         if kept is not None:
@@ -76,7 +76,7 @@ def motion_template(
                 template = _motion_of(trimmed_video, choice.engine, step)
                 with step.watch.stage("store"):
                     cache.put(key, template, seconds=step.watch.elapsed_s)
-        step.works_on(frames=template.frame_count, rate=template.rate)
+        step.set_clip(frames=template.frame_count, rate=template.rate)
         _tell_of_gaps(context, template.facts)
         performed = {} if template.performance is None else {"performance": template.performance}
         file = step.folder / "motion.npz"
@@ -129,10 +129,10 @@ def idle_video(
             template = MotionTemplate.load(motion_template)
         said = canonical(step.document.wishes) | said_to(context)
         parameters = resolve(with_manner(template.performance, said))
-        step.works_on(frames=template.frame_count, rate=template.rate)
+        step.set_clip(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _renderer(engines, parameters.engine, template.engine)
-        step.works_with(choice.engine)
+        step.set_engine(choice.engine)
         kept = step.unchanged(
             {"hero_image": hero_image, "motion_template": motion_template},
             parameters=parameters.to_dict(),
@@ -141,7 +141,7 @@ def idle_video(
         if kept is not None:
             return kept
         from sunriza_assets.studio.media.frames import read_some
-        from sunriza_assets.studio.media.grain import as_little_as_will_do
+        from sunriza_assets.studio.media.grain import render_with_least_denoising
         from sunriza_assets.studio.media.idle import write_idle
 
         with step.watch.stage("decode"):
@@ -162,7 +162,7 @@ def idle_video(
                 writer = write_idle(frames, video, rate=rendering.rate, loops=parameters.loop)
             return rendering, writer
 
-        (rendering, writer), parameters = as_little_as_will_do(
+        (rendering, writer), parameters = render_with_least_denoising(
             parameters, make, context.log.warning
         )
         info, quality = writer.info, writer.quality.to_dict()
@@ -203,7 +203,7 @@ def idle_video(
         )
 
 
-def _motion_of(source: Path, engine: "Engine", step: Step) -> "MotionTemplate":
+def _motion_of(source: Path, engine: "AnimationEngine", step: Step) -> "MotionTemplate":
     """The template of a trimmed clip, or of a motion script in its place."""
     from sunriza_assets.studio.performances.script import MotionScript, is_script
 

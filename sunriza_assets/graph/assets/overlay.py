@@ -194,7 +194,7 @@ def _unchanged(
     sheet = IdleSheet.beside(idle_video).content
     with step.watch.stage("load"):
         engine = engines.choose(sheet["engine"]).engine
-    step.works_with(engine)
+    step.set_engine(engine)
     still = {name: sheet["parameters"][name] for name in STILL_PARAMETERS}
     return step.unchanged(
         {"hero_image": hero_image}, engine=engines.identity(engine), parameters=still
@@ -208,7 +208,7 @@ def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -
     sheet = IdleSheet.beside(idle_video)
     with step.watch.stage("load"):
         engine = engines.choose(sheet.content["engine"]).engine
-    step.works_with(engine)
+    step.set_engine(engine)
     parameters = RenderParameters(**sheet.content["parameters"])
     key = (sha256_of(hero_image), engine.name, engine.version, parameters)
     with step.watch.stage("visemes", gpu=True):

@@ -11,8 +11,8 @@ import dagster as dg
 from resources.accounting.step_watch import priced
 from resources.engines.choice import models_of
 from resources.home import Home
-from resources.media_io import run_behind
-from resources.publishing.provenance import input_files, steps_behind
+from resources.media_io import run_of_files
+from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
 from resources.publishing.reuse import REUSED_FROM, source_run, spared
 from resources.services import ProgressBoard, Stores
@@ -77,12 +77,12 @@ def published_avatar(
             "roi.json": roi,
             **{name: extra for name in FILES if (extra := idle_extras / Path(name).name).exists()},
         }
-        books = _Books(step, sheet, files, {
-            "idle_video": run_behind(idle_video),
-            "atlas": run_behind(atlas),
-            "mask": run_behind(mask),
-            "roi": run_behind(roi),
-            "idle_extras": run_behind(idle_extras),
+        books = ManifestBuilder(step, sheet, files, {
+            "idle_video": run_of_files(idle_video),
+            "atlas": run_of_files(atlas),
+            "mask": run_of_files(mask),
+            "roi": run_of_files(roi),
+            "idle_extras": run_of_files(idle_extras),
         })  # fmt: skip
         parameters = RenderParameters(**sheet["parameters"])
         said: dict[str, Any] = {
@@ -121,7 +121,7 @@ def published_avatar(
         )
 
 
-class _Books:
+class ManifestBuilder:
     """What making an avatar took, closed when there is only the manifest itself left to upload.
 
     A manifest cannot know what putting it in place will take. So the step's record ends where the
@@ -180,7 +180,7 @@ class _Books:
 
     @cached_property
     def _behind(self) -> list[ManifestStep]:
-        return steps_behind(self._step.context.instance, self._step.avatar_id, self._made_by)
+        return upstream_steps(self._step.context.instance, self._step.avatar_id, self._made_by)
 
     @cached_property
     def _requested(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import dagster as dg
 
 from resources.accounting.step_watch import priced
-from resources.avatars.standing import everybody, standing_of
+from resources.avatars.standing import iter_avatars, standing_of
 from resources.avatars.store import Change
 from resources.services import Stores
 from sunriza_assets.costs.stopwatch import Stopwatch
@@ -36,7 +36,7 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
     """
     now = datetime.now(UTC)
     with Stopwatch() as watch, watch.stage("look"):
-        rows = [_row(change, now) for change in everybody(stores.avatars)]
+        rows = [_row(change, now) for change in iter_avatars(stores.avatars)]
     rows.sort(key=lambda row: (_URGENCY.index(row["status"]), -row["age_h"], row["avatar"]))
     counts = Counter(row["status"] for row in rows)
     records = [dg.TableRecord(row) for row in rows[:ROWS_SHOWN]]

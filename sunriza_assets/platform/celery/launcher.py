@@ -10,16 +10,16 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from dagster import DagsterRun, Field, IntSource
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from sunriza_assets.platform.celery.settings import broker_settings
+from sunriza_assets.platform.dagster_internals import CheckRunHealthResult, WorkerStatus
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
 
-__all__ = ["WatchfulCeleryRunLauncher"]
+__all__ = ["MonitoredCeleryRunLauncher"]
 
 PATIENCE: Final = 3
 """Looks in a row that must fail; one every `poll_interval_seconds` of run monitoring."""
@@ -29,7 +29,7 @@ ANSWER_S: Final = 2.0
 _log = logging.getLogger(__name__)
 
 
-class WatchfulCeleryRunLauncher(CeleryRunLauncher):
+class MonitoredCeleryRunLauncher(CeleryRunLauncher):
     """`CeleryRunLauncher` with this project's broker settings and a look at the workers themselves.
 
     Args:

@@ -1,8 +1,8 @@
 """What the two ends of the broker must agree on: the settings of launcher, executor and worker."""
 
-import os
 from typing import Any, Final
 
+from resources.settings import current_settings
 from sunriza_assets.errors import ParameterError
 
 __all__ = ["CPU_QUEUE", "GPU_QUEUE", "UNTAGGED_QUEUE", "broker_settings", "broker_url"]
@@ -60,11 +60,11 @@ def broker_url() -> str:
     Raises:
         ParameterError: it is not set.
     """
-    said = os.environ.get("SUNRIZA_CELERY_BROKER")
-    if not said:
+    broker = current_settings().celery_broker
+    if broker is None:
         raise ParameterError(
             "SUNRIZA_CELERY_BROKER is not set",
             remedy="Set it to the broker's URL, for example redis://localhost:6379/0.",
             code="broker",
         )
-    return said
+    return broker.get_secret_value()

@@ -6,7 +6,7 @@ worker per GPU, with that GPU as the only one it sees; see `sunriza worker`.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from celery import Celery
 from dagster_celery.make_app import make_app
@@ -30,7 +30,13 @@ def build_app(url: str) -> Celery:
 
 
 def run_worker(
-    url: str, queues: Sequence[str], *, name: str, concurrency: int, gpu: str | None = None
+    url: str,
+    queues: Sequence[str],
+    *,
+    name: str,
+    concurrency: int,
+    preload: Callable[[], object],
+    gpu: str | None = None,
 ) -> None:
     """Work until told to stop: SIGTERM lets the present run finish, SIGQUIT does not.
 
@@ -39,13 +45,14 @@ def run_worker(
         queues: queues to take from.
         name: unique among the workers of this machine.
         concurrency: runs at once; 1 on a GPU.
+        preload: loads the code location, once, before the pool forks.
         gpu: value of CUDA_VISIBLE_DEVICES; None leaves the environment as it is.
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    # Loaded before the pool forks, so that every child has it; models are loaded by the children,
-    # for neither CUDA nor onnxruntime survives a fork.
-    import sunriza_assets.definitions  # noqa: F401 - for its effect
+    # Every child has what was loaded before the pool forks. Models are loaded by the children:
+    # neither CUDA nor onnxruntime survives a fork.
+    preload()
 
     arguments = ["worker", "--queues", ",".join(queues), "--concurrency", str(concurrency)]
     arguments += ["--hostname", f"{name}@%h", "--loglevel", "INFO", "--pool", "prefork"]

@@ -16,15 +16,16 @@ from dagster import (
     DynamicPartitionsDefinition,
     RunsFilter,
 )
-from dagster._core.asset_graph_view.serializable_entity_subset import SerializableEntitySubset
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.storage.asset_check_execution_record import (
+
+from sunriza_assets.platform.dagster_internals import (
+    FINISHED_STATUSES,
     AssetCheckExecutionRecordStatus,
     AssetCheckExecutionResolvedStatus,
     AssetCheckPartitionInfo,
+    AssetCheckState,
+    SerializableEntitySubset,
+    partition_loading_context,
 )
-from dagster._core.storage.asset_check_state import AssetCheckState
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 __all__ = ["state_of_check"]
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dagster import DynamicPartitionsDefinition
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from sunriza_assets.platform.dagster_internals import SqlEventLogStorage
 from sunriza_assets.platform.storage.check_states import state_of_check
 
-__all__ = ["Remembering"]
+__all__ = ["CachedEventLog"]
 
 PARTITION_S: Final = 10.0
 """How long a partition that was there is taken to be there still."""
@@ -23,7 +23,7 @@ _KEPT: Final = 1000
 """Partitions remembered at most."""
 
 
-class Remembering(SqlEventLogStorage):
+class CachedEventLog(SqlEventLogStorage):
     """Goes before an event log's class; remembers only that something is there, never that not."""
 
     def __init__(self, *given: Any, **named: Any) -> None:

@@ -12,16 +12,15 @@ waited for, and a worker that is killed loses nothing.
 import time
 from typing import Any, Final
 
-from dagster._core.storage.event_log.base import EventLogStorage
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 from sqlalchemy import Engine, event, exc
 
-from sunriza_assets.platform.storage.event_cache import Remembering
+from sunriza_assets.platform.dagster_internals import ConfigurableClassData, EventLogStorage
+from sunriza_assets.platform.storage.event_cache import CachedEventLog
 
-__all__ = ["WarmPostgresStorage"]
+__all__ = ["PooledPostgresStorage"]
 
 RECYCLE_S: Final = 600
 """Age at which a connection is replaced, below what load balancers and firewalls put up with."""
@@ -31,7 +30,7 @@ TRUSTED_S: Final = 5.0
 """How long after its last use a connection is taken to be alive without asking."""
 
 
-class WarmPostgresStorage(DagsterPostgresStorage):
+class PooledPostgresStorage(DagsterPostgresStorage):
     """`storage.custom` of the fleet's `dagster.yaml`; the same settings as `storage.postgres`."""
 
     def __init__(
@@ -49,7 +48,7 @@ class WarmPostgresStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> "WarmPostgresStorage":
+    ) -> "PooledPostgresStorage":
         """As Dagster makes it from `dagster.yaml`."""
         return cls(
             postgres_url=pg_url_from_config(config_value),
@@ -63,7 +62,7 @@ class WarmPostgresStorage(DagsterPostgresStorage):
         return self._event_log_storage
 
 
-class _WarmEvents(Remembering, PostgresEventLogStorage):
+class _WarmEvents(CachedEventLog, PostgresEventLogStorage):
     """The event log, which remembers what it was asked."""
 
     def _has_table_now(self, table_name: str) -> bool:

@@ -23,19 +23,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    INDEX_SHARD_NAME,
-    SqliteEventLogStorage,
-)
-from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from sunriza_assets.platform.storage.event_cache import Remembering
+from sunriza_assets.platform.dagster_internals import (
+    INDEX_SHARD_NAME,
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+)
+from sunriza_assets.platform.storage.event_cache import CachedEventLog
 
-__all__ = ["WarmSqliteStorage"]
+__all__ = ["PooledSqliteStorage"]
 
 OPEN_SHARDS: Final = 4
 """Databases of runs kept open at once; every run has one of its own."""
@@ -43,7 +43,7 @@ BUSY_S: Final = 60
 """How long a statement waits for another process's transaction."""
 
 
-class WarmSqliteStorage(DagsterSqliteStorage):
+class PooledSqliteStorage(DagsterSqliteStorage):
     """`storage.custom` of the shipped `dagster.yaml`; `base_dir` is DAGSTER_HOME."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -56,7 +56,7 @@ class WarmSqliteStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Any
-    ) -> "WarmSqliteStorage":
+    ) -> "PooledSqliteStorage":
         """As Dagster makes it from `dagster.yaml`."""
         return cls.from_local(inst_data=inst_data, **config_value)
 
@@ -89,7 +89,7 @@ class _WarmRuns(SqliteRunStorage):
         self._engine.dispose()
 
 
-class _WarmEvents(Remembering, SqliteEventLogStorage):
+class _WarmEvents(CachedEventLog, SqliteEventLogStorage):
     """The event log: one database per run, and an index of what concerns assets."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:

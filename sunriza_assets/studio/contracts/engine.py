@@ -1,10 +1,13 @@
-"""What every engine promises: motion from a clip or a script, and a portrait rendered with it.
+"""What engines promise, one protocol for each thing that an engine may be able to do.
 
-An engine holds its models and nothing of an avatar, so one instance serves a whole process.
-Rendering is streaming: frames are made when they are asked for and none is kept.
+An engine implements what it can: extracting motion from a clip, making motion from a script or from
+sound, painting a portrait by motion, repainting the mouth of finished frames, drawing single
+expressions of a portrait that was prepared once. `capabilities_of` tells which. An engine holds its
+models and nothing of an avatar, so one instance serves a whole process. Rendering is streaming:
+frames are made when they are asked for and none is kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,10 +18,26 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.contracts.roi import Roi
 from sunriza_assets.studio.motion.template import MotionTemplate
-from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.parameters import Feeling, RenderParameters
 from sunriza_assets.studio.performances.script import MotionScript
 
-__all__ = ["Engine", "Image", "Progress", "Rendering", "VisemeCells", "no_progress"]
+__all__ = [
+    "AnimationEngine",
+    "ClipMotionEngine",
+    "Engine",
+    "Expression",
+    "ExpressionEngine",
+    "Image",
+    "MouthRepaintEngine",
+    "PortraitEngine",
+    "PreparedPortrait",
+    "Progress",
+    "Rendering",
+    "ScriptMotionEngine",
+    "SoundMotionEngine",
+    "VisemeCells",
+    "no_progress",
+]
 
 Image = NDArray[np.uint8]
 """RGB, (H, W, 3), 0-255."""
@@ -28,7 +47,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """A `Progress` that tells nobody."""
+    """A `Progress` that reports to no one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,18 @@ class VisemeCells:
     """Distance of the outer eye corners in pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One still expression of a face."""
+
+    emotion: Feeling = "neutral"
+    """A key of `expression.emotions.EMOTIONS`."""
+    strength: float = 1.0
+    """How much of the emotion, 0-1."""
+    viseme: str = "Rest"
+    """A key of `expression.visemes.VISEMES`; Rest leaves the mouth to the emotion."""
+
+
 class Engine(Protocol):
     """One way of animating a portrait."""
 
@@ -75,6 +106,10 @@ class Engine(Protocol):
     def version(self) -> str:
         """Changes whenever what it extracts or renders does."""
         ...
+
+
+class ClipMotionEngine(Engine, Protocol):
+    """Extracts motion from a clip."""
 
     def extraction_identity(self) -> Mapping[str, str]:
         """Extractor, version, model hashes: what, beside the clip, decides a template."""
@@ -89,9 +124,36 @@ class Engine(Protocol):
         """
         ...
 
+
+class ScriptMotionEngine(Engine, Protocol):
+    """Makes motion from a script."""
+
     def perform(self, script: MotionScript) -> MotionTemplate:
         """The template of a motion script, as if a clip had shown what it says."""
         ...
+
+
+class SoundMotionEngine(Engine, Protocol):
+    """Makes motion from sound."""
+
+    def motion_from_sound(
+        self, sound: NDArray[np.float32], rate: Fraction, *, progress: Progress = no_progress
+    ) -> MotionTemplate:
+        """Make the motion of a face that speaks.
+
+        Args:
+            sound: (N,) mono samples at 16 kHz, -1 to 1.
+            rate: frames per second of the motion, exact.
+            progress: told after each frame.
+
+        Raises:
+            MediaError: the sound is empty or too long.
+        """
+        ...
+
+
+class PortraitEngine(Engine, Protocol):
+    """Paints a portrait by motion."""
 
     def render(
         self, portrait: Image, template: MotionTemplate, parameters: RenderParameters
@@ -111,3 +173,46 @@ class Engine(Protocol):
             FaceError: the portrait shows no face or several.
         """
         ...
+
+
+class MouthRepaintEngine(Engine, Protocol):
+    """Repaints the mouth of finished frames so that it speaks a sound."""
+
+    def repaint(
+        self, frames: Iterable[Image], sound: NDArray[np.float32], rate: Fraction
+    ) -> Iterator[Image]:
+        """Yield each frame with its mouth repainted.
+
+        Args:
+            frames: all of one size, the first at the sound's first sample.
+            sound: (N,) mono samples at 16 kHz, -1 to 1.
+            rate: frames per second, exact.
+
+        Raises:
+            FaceError: a frame shows no face.
+        """
+        ...
+
+
+class PreparedPortrait(Protocol):
+    """A portrait whose analysis is done; drawing an expression of it is cheap."""
+
+    def draw(self, expression: Expression) -> Image:
+        """(H, W, 3) the portrait with an expression."""
+        ...
+
+
+class ExpressionEngine(Engine, Protocol):
+    """Prepares a portrait once and draws single expressions of it."""
+
+    def prepare(self, portrait: Image, parameters: RenderParameters) -> PreparedPortrait:
+        """Analyse a portrait; emotion and strength in the parameters are not used.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+        """
+        ...
+
+
+class AnimationEngine(ClipMotionEngine, ScriptMotionEngine, PortraitEngine, Protocol):
+    """What making an avatar needs: motion from a clip or a script, painted on its portrait."""

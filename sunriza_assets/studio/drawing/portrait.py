@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sunriza_assets.errors import FaceError
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.rig import PortraitRig
-from sunriza_assets.studio.expression.emotion_offsets import worn_face
+from sunriza_assets.studio.expression.emotion_offsets import fit_emotion
 from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.landmarks import PASSES, PRESENT, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
@@ -49,7 +49,9 @@ def prepare_rig(
         landmarks,
         matte=person,
         stitched=parameters.flag_stitching,
-        worn=worn_face(landmarks[:MESH_POINTS], parameters),
+        emotion=fit_emotion(
+            landmarks[:MESH_POINTS], parameters.emotion, parameters.emotion_strength
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from sunriza_assets.studio.drawing.glasses import find_rims
 from sunriza_assets.studio.drawing.lids import Eye
 from sunriza_assets.studio.drawing.mouth import Mouth, MouthPainter
 from sunriza_assets.studio.drawing.warp import Warp
-from sunriza_assets.studio.expression.emotion_offsets import WornFace
+from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets
 from sunriza_assets.studio.face.regions import OVAL
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance, skull_centre
@@ -38,7 +38,7 @@ class PortraitRig:
         landmarks: (478, 3) face of the portrait, continuous pixels, z on the scale of x.
         matte: (H, W) 0-1, how surely a pixel is person; None warps background and person as one.
         stitched: keep the shoulders and the picture's border in place.
-        worn: the emotion that the face wears all along; None leaves it its own.
+        emotion: the emotion that the face wears all along; None leaves it its own.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PortraitRig:
         *,
         matte: NDArray[Any] | None = None,
         stitched: bool = True,
-        worn: WornFace | None = None,
+        emotion: EmotionOffsets | None = None,
     ) -> None:
         points = np.asarray(landmarks, dtype=np.float64)
         height, width = image.shape[:2]
@@ -56,8 +56,8 @@ class PortraitRig:
         self.landmarks = points
         self.mesh = points[:MESH_POINTS]
         """(468, 3) the portrait's own mesh: drawing it gives the portrait back."""
-        self.worn = worn
-        self.rest = self.mesh if worn is None else worn.rest(self.mesh)
+        self.emotion = emotion
+        self.rest = self.mesh if emotion is None else emotion.rest(self.mesh)
         """(468, 3) the mesh before the clip moves it, in the emotion that the face wears."""
         self.iod = eye_distance(points)
         """Distance of the outer eye corners, pixels."""

@@ -24,9 +24,8 @@ from sunriza_assets.studio.face.regions import (
 )
 from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
 from sunriza_assets.studio.motion.head_pose import eye_distance
-from sunriza_assets.studio.parameters import RenderParameters
 
-__all__ = ["WornFace", "emotion_offsets", "worn_face"]
+__all__ = ["EmotionOffsets", "emotion_offsets", "fit_emotion"]
 
 Array = NDArray[np.float64]
 
@@ -51,7 +50,7 @@ _SMILE_LIFTS: Final = 0.25
 
 
 @dataclass(frozen=True)
-class WornFace:
+class EmotionOffsets:
     """What an emotion does to one portrait."""
 
     offsets: Array
@@ -69,7 +68,7 @@ class WornFace:
         """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
         return np.asarray(1.0 - self.openness * (1.0 - closure))
 
-    def over(self, offsets: Array) -> Array:
+    def added_to(self, offsets: Array) -> Array:
         """(468, 3) a frame's offsets with the emotion's laid over them.
 
         Where the clip opens the mouth the emotion need not: two openings would make a gaping one.
@@ -85,14 +84,14 @@ class WornFace:
         return np.asarray(mesh + LipKeeper(mesh).kept(self.offsets))
 
 
-def worn_face(mesh: Array, parameters: RenderParameters) -> WornFace | None:
-    """What the emotion in the parameters does to a portrait's mesh (468, 3); None if nothing."""
-    asked = emotion_of(parameters.emotion, parameters.emotion_strength)
+def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
+    """What an emotion of a strength 0-1 does to a portrait's mesh (468, 3); None if nothing."""
+    asked = emotion_of(name, strength)
     if asked is None:
         return None
     emotion, strength = asked
     offsets = strength * emotion_offsets(mesh, emotion)
-    return WornFace(
+    return EmotionOffsets(
         offsets=offsets,
         parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
         openness=1.0 + strength * (emotion.eyes - 1.0),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.parameters import RenderParameters
 
-__all__ = ["STRENGTHS", "TOO_DETAILED", "as_little_as_will_do", "without_grain"]
+__all__ = ["STRENGTHS", "TOO_DETAILED", "render_with_least_denoising", "without_grain"]
 
 Image = NDArray[np.uint8]
 Made = TypeVar("Made")
@@ -50,7 +50,7 @@ def without_grain(picture: Image, strength: float, *, where: NDArray[Any] | None
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def as_little_as_will_do(
+def render_with_least_denoising(
     parameters: RenderParameters,
     make: Callable[[RenderParameters], Made],
     tell: Callable[[str], None],

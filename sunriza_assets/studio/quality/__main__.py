@@ -1,12 +1,11 @@
 """`python -m sunriza_assets.studio.quality [FOLDER]`: render, grade, write FOLDER/quality.html.
 
 The sample is always graded. Portraits and clips of one's own lie in the folder that
-`SUNRIZA_QUALITY_MEDIA` names; every portrait is driven by every clip. Ends with 1 if a bar is
+`--media` names; every portrait is driven by every clip. Ends with 1 if a bar is
 missed. The figures stand in FOLDER/quality.json, too.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the suite; returns the exit code."""
     parser = argparse.ArgumentParser(prog="quality", description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("data/quality"))
+    parser.add_argument("--models", type=Path, default=Path("data/models"), help="face models")
+    parser.add_argument("--media", type=Path, help="portraits and clips besides the sample")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each clip; default 5")
     said = parser.parse_args(arguments)
-    home = Path(os.environ.get("SUNRIZA_HOME") or "data")
-    models = Path(os.environ.get("SUNRIZA_MODELS") or home / "models")
-    media = os.environ.get("SUNRIZA_QUALITY_MEDIA")
     try:
-        trials = list(_trials(models, Path(media) if media else None, said.seconds))
+        trials = list(_trials(said.models, said.media, said.seconds))
         verdicts = judge(trial.figures for trial in trials)
         said.folder.mkdir(parents=True, exist_ok=True)
         page = said.folder / "quality.html"

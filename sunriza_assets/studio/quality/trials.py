@@ -29,7 +29,7 @@ from sunriza_assets.studio.face.regions import CHIN
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.frames import read_frames
-from sunriza_assets.studio.media.grain import as_little_as_will_do
+from sunriza_assets.studio.media.grain import render_with_least_denoising
 from sunriza_assets.studio.media.seam import seam_ratio
 from sunriza_assets.studio.media.sheet import contact_sheet
 from sunriza_assets.studio.motion.template import MotionTemplate
@@ -171,7 +171,7 @@ class Bench:
             encode(rendering.frames(), idle, rate=rendering.rate, encoder="libx264")
             return rendering
 
-        return as_little_as_will_do(parameters, make, _log.warning)[0]
+        return render_with_least_denoising(parameters, make, _log.warning)[0]
 
     def _background(self, rig: PortraitRig, idle: Path) -> float | None:
         """Mean change of what is clear of the person and above the chin; None if nothing is."""

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from sunriza_assets.studio.contracts.engine import Image, Progress, no_progress
 from sunriza_assets.studio.drawing.mouth import Mouth
 from sunriza_assets.studio.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.visemes import shaped
+from sunriza_assets.studio.expression.lip_shapes import shape_lips
 from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
@@ -113,7 +113,7 @@ class Stage:
         matte = PersonMatte(models).matte(portrait)
         self._rig = PortraitRig(portrait, face.points, matte=matte)
         mesh = self._rig.mesh
-        self._shapes = np.stack([shaped(mesh, shape or _AT_REST) for shape in VISEMES.values()])
+        self._shapes = np.stack([shape_lips(mesh, shape or _AT_REST) for shape in VISEMES.values()])
         self._tongues = np.array(
             [
                 [float(shape.tongue == "up"), float(shape.tongue == "between"), shape.lower_teeth]

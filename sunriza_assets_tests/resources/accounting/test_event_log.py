@@ -14,7 +14,7 @@ from resources.accounting.event_log import StepLog, update_ledger
 from sunriza_assets.costs.events import LogCursor, StepEvent
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.record import StepRecord
-from sunriza_assets.platform.storage.sqlite import WarmSqliteStorage
+from sunriza_assets.platform.storage.sqlite import PooledSqliteStorage
 
 AVATARS = dg.DynamicPartitionsDefinition(name="avatars")
 RECORD = StepRecord(wall_s=2.0, device="AMD EPYC", device_kind="cpu", stages={"other": 2.0})
@@ -72,7 +72,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def opened(home: Path) -> dg.DagsterInstance:
     """An instance on files, with the storage that this project uses."""
     home.mkdir(exist_ok=True)
-    storage = {"module": WarmSqliteStorage.__module__, "class": WarmSqliteStorage.__name__}
+    storage = {"module": PooledSqliteStorage.__module__, "class": PooledSqliteStorage.__name__}
     overrides = {"storage": {"custom": {**storage, "config": {"base_dir": str(home)}}}}
     return dg.DagsterInstance.from_config(str(write_config(home, overrides).parent))
 

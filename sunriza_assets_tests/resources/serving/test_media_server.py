@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from resources.home import Home
-from resources.serving.media_server import ADDRESS_VARIABLE, link
+from resources.serving.media_server import link
 from resources.storage.local import LocalStorage
 from sunriza_assets_tests.browser import chromium, open_page
 from sunriza_assets_tests.processes import free_port, wait_for
@@ -113,11 +113,11 @@ def test_a_link_is_a_path_of_the_ui_and_a_bucket_s_stays(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUNRIZA_HOME", str(home.root))
-    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
+    monkeypatch.delenv("SUNRIZA_MEDIA_URL", raising=False)
     stored = LocalStorage(home).stat("avatars/a b/idle.mp4")
     assert stored is not None
     assert link(stored.url) == "/files/avatars/a%20b/idle.mp4", "no port, no home"
-    monkeypatch.setenv(ADDRESS_VARIABLE, "http://box:81/")
+    monkeypatch.setenv("SUNRIZA_MEDIA_URL", "http://box:81/")
     assert link(stored.url) == "http://box:81/avatars/a%20b/idle.mp4"
     for other in ("https://bucket.example/o/a?token=1", Path("/etc/passwd").as_uri()):
         assert link(other) == other

@@ -9,7 +9,7 @@ from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.mouth import MouthPainter
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.drawing.sampling import read_at
-from sunriza_assets.studio.engines.mesh.visemes import shaped
+from sunriza_assets.studio.expression.lip_shapes import shape_lips
 from sunriza_assets.studio.expression.lips import SEAM
 from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
@@ -59,7 +59,7 @@ def test_lips_close_without_a_trace_of_teeth(
 ) -> None:
     """A warp alone leaves a bright jagged line where the teeth were pressed together."""
     rig = PortraitRig(*grinning(portrait, landmarks))
-    shut = shaped(rig.mesh, VISEMES["MBP"], seam=rig.mouth.seam)
+    shut = shape_lips(rig.mesh, VISEMES["MBP"], seam=rig.mouth.seam)
     line = shut[UPPER_LIP[-1, 3:8], :2]
     across = np.linspace(-0.03, 0.03, 13)[:, None, None] * [0.0, rig.iod]
     white = read(rig.draw(shut), line + across).min(axis=2)
@@ -68,7 +68,7 @@ def test_lips_close_without_a_trace_of_teeth(
 
 
 def test_teeth_stand_still_while_lips_narrow_over_them(rig: PortraitRig) -> None:
-    narrow = shaped(rig.mesh, LipShape(opening=rig.mouth.opening, width=0.85))
+    narrow = shape_lips(rig.mesh, LipShape(opening=rig.mouth.opening, width=0.85))
     height = np.linspace(0.25, 0.65, 6)[:, None, None]
     upper, lower = (rig.mesh[rows[-1, 3:8], :2] for rows in (UPPER_LIP, LOWER_LIP))
     knots = np.linspace(0, len(upper) - 1, 60)

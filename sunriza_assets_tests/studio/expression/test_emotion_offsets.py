@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.expression.emotion_offsets import WornFace, worn_face
+from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets, fit_emotion
 from sunriza_assets.studio.expression.emotions import EMOTIONS
 from sunriza_assets.studio.expression.lips import LipKeeper
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
@@ -34,8 +34,8 @@ Points = NDArray[np.float64]
 FELT = [name for name, emotion in EMOTIONS.items() if emotion]
 
 
-def worn(mesh: Points, emotion: str, strength: float = 1.0) -> WornFace:
-    face = worn_face(mesh, resolve({"emotion": emotion, "emotion_strength": strength}))
+def worn(mesh: Points, emotion: str, strength: float = 1.0) -> EmotionOffsets:
+    face = fit_emotion(mesh, emotion, strength)
     assert face is not None
     return face
 
@@ -60,7 +60,8 @@ def iod(points: NDArray[Any]) -> float:
 
 @pytest.mark.parametrize("said", [{}, {"emotion": "sad", "emotion_strength": 0}])
 def test_without_an_emotion_nothing_is_worn(landmarks: Points, said: dict[str, Any]) -> None:
-    assert worn_face(landmarks[:468], resolve(said)) is None
+    parameters = resolve(said)
+    assert fit_emotion(landmarks[:468], parameters.emotion, parameters.emotion_strength) is None
 
 
 def test_no_strength_is_the_neutral_picture(
@@ -115,8 +116,8 @@ def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points) -> None:
     closed = mesh + LipKeeper(mesh, closed=1.0).kept(np.zeros((468, 3)))
     face = worn(closed, "surprised")
     assert face.opens
-    np.testing.assert_allclose(face.over(np.zeros((468, 3))), face.offsets)
-    np.testing.assert_allclose(face.over(2 * face.parting), face.offsets + face.parting)
+    np.testing.assert_allclose(face.added_to(np.zeros((468, 3))), face.offsets)
+    np.testing.assert_allclose(face.added_to(2 * face.parting), face.offsets + face.parting)
 
 
 @pytest.fixture(scope="module")

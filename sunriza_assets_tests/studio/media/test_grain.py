@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.media.grain import STRENGTHS, as_little_as_will_do, without_grain
+from sunriza_assets.studio.media.grain import STRENGTHS, render_with_least_denoising, without_grain
 from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
 
 FACE: Final = skimage.data.astronaut()[0:200, 130:330]
@@ -67,7 +67,7 @@ class Maker:
 def test_as_little_as_will_do(wanted: float, needs: float, tried: list[float]) -> None:
     told: list[str] = []
     maker = Maker(needs)
-    made, used = as_little_as_will_do(DEFAULTS | {"denoise": wanted}, maker, told.append)
+    made, used = render_with_least_denoising(DEFAULTS | {"denoise": wanted}, maker, told.append)
     assert maker.tried == tried
     assert made == f"made at {tried[-1]:g}"
     assert used == DEFAULTS | {"denoise": tried[-1]}
@@ -77,12 +77,12 @@ def test_as_little_as_will_do(wanted: float, needs: float, tried: list[float]) -
 def test_when_nothing_will_do_that_is_said() -> None:
     maker = Maker(needs=100.0)
     with pytest.raises(MediaError, match="may not be published"):
-        as_little_as_will_do(DEFAULTS, maker, lambda _: None)
+        render_with_least_denoising(DEFAULTS, maker, lambda _: None)
     assert maker.tried == list(STRENGTHS)
 
 
 def test_another_error_is_not_tried_again() -> None:
     maker = Maker(needs=1.0, code="unreadable")
     with pytest.raises(MediaError):
-        as_little_as_will_do(DEFAULTS, maker, lambda _: None)
+        render_with_least_denoising(DEFAULTS, maker, lambda _: None)
     assert maker.tried == [0.0]

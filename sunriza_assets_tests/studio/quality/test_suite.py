@@ -13,10 +13,7 @@ from sunriza_assets_tests.browser import chromium, open_page
 @pytest.fixture(scope="module")
 def folder(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quality")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SUNRIZA_MODELS", str(models_root))
-        environment.delenv("SUNRIZA_QUALITY_MEDIA", raising=False)
-        assert main([str(folder), "--seconds", "6"]) in (0, 1)
+    assert main([str(folder), "--models", str(models_root), "--seconds", "6"]) in (0, 1)
     return folder
 
 

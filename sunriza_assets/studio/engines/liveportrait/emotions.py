@@ -34,9 +34,9 @@ __all__ = [
     "SMILE",
     "SMILES",
     "Direction",
-    "WornMotion",
+    "EmotionKeypoints",
+    "emotion_keypoints",
     "expression_offsets",
-    "worn_motion",
 ]
 
 Direction = dict[tuple[int, int], float]
@@ -68,7 +68,7 @@ MOVED: Final = tuple(
 
 
 @dataclass(frozen=True)
-class WornMotion:
+class EmotionKeypoints:
     """What an emotion adds to the keypoints of one portrait, (1, 21, 3) each."""
 
     expression: Tensor
@@ -91,9 +91,9 @@ class WornMotion:
         return awake[:, None, None] * self.eyes
 
 
-def worn_motion(
+def emotion_keypoints(
     portrait: Portrait, parameters: RenderParameters, retargeting: Retargeting, *, closed: bool
-) -> WornMotion | None:
+) -> EmotionKeypoints | None:
     """What the emotion in the parameters does to a portrait; None if nothing.
 
     Args:
@@ -114,7 +114,7 @@ def worn_motion(
         start = torch.zeros_like(ratios.lip) if closed else ratios.lip
         ratio = emotion.opening * portrait.iod / max(_mouth(portrait)[0] * emotion.width, 1e-6)
         lips = lip_offsets(source, ratios, start + strength * (ratio - start), 1, retargeting)
-    return WornMotion(
+    return EmotionKeypoints(
         expression=strength * expression_offsets(portrait, emotion),
         eyes=eye_offsets(source, ratios, wanted, 1, retargeting),
         lips=lips,

@@ -31,7 +31,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     precision_note,
     wider,
 )
-from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
+from sunriza_assets.studio.engines.liveportrait.emotions import emotion_keypoints
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -205,7 +205,7 @@ class LivePortraitEngine:
             ready,
             retargeting,
             stitching=parameters.flag_stitching,
-            worn=worn_motion(ready, parameters, retargeting, closed=False),
+            worn=emotion_keypoints(ready, parameters, retargeting, closed=False),
         )
         return cells_of(ready, list(self._frames(ready, keypoints, {})), parameters)
 

@@ -20,10 +20,10 @@ from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratios_in
 from sunriza_assets.studio.motion.mixture import Mixture
-from sunriza_assets.studio.motion.repeated import output_frames, template_loop
 from sunriza_assets.studio.motion.smoothing import POSE_FRAMES, smooth
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.repeated import output_frames, template_loop
 
 __all__ = ["Timing", "plan_timing"]
 

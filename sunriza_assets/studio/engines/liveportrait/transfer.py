@@ -16,7 +16,7 @@ from sunriza_assets.studio.engines.liveportrait.driving import (
     eye_offsets,
     lip_offsets,
 )
-from sunriza_assets.studio.engines.liveportrait.emotions import worn_motion
+from sunriza_assets.studio.engines.liveportrait.emotions import emotion_keypoints
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.perform import OPEN_EYES
@@ -60,7 +60,7 @@ class Transfer:
         moved = self._moved(portrait, timing, parameters, retargeting, held)
         keypoints, gains = exaggerated(x_s, moved, parameters.driving_multiplier)
         closed = _lips_shut(parameters, portrait.ratios)
-        worn = worn_motion(portrait, parameters, retargeting, closed=closed)
+        worn = emotion_keypoints(portrait, parameters, retargeting, closed=closed)
         if by_ratio and timing.ratios is not None:
             openness = 1.0 if worn is None else worn.openness
             wanted = openness * timing.ratios.eyes[:, :1]

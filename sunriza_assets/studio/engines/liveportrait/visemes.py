@@ -17,12 +17,12 @@ from sunriza_assets.studio.contracts.engine import Image, VisemeCells
 from sunriza_assets.studio.contracts.roi import Roi
 from sunriza_assets.studio.engines.liveportrait.anatomy import LIPS, LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.liveportrait.driving import lip_offsets, stitched
-from sunriza_assets.studio.engines.liveportrait.emotions import WornMotion
+from sunriza_assets.studio.engines.liveportrait.emotions import EmotionKeypoints
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.modules import Retargeting
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
-from sunriza_assets.studio.engines.mesh.visemes import shaped
-from sunriza_assets.studio.expression.emotion_offsets import worn_face
+from sunriza_assets.studio.expression.emotion_offsets import fit_emotion
+from sunriza_assets.studio.expression.lip_shapes import shape_lips
 from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS, MOUTH_CORNERS
 from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
@@ -40,7 +40,7 @@ def viseme_keypoints(
     retargeting: Retargeting,
     *,
     stitching: bool,
-    worn: WornMotion | None = None,
+    worn: EmotionKeypoints | None = None,
 ) -> Tensor:
     """(12, 21, 3) keypoints of the portrait at rest in each viseme, in the order of the atlas.
 
@@ -69,9 +69,9 @@ def mouth_roi(
 ) -> tuple[Roi, NDArray[np.float64]]:
     """The cells' place in what is shown, and the outer lips (12, 20, 2) of each viseme there."""
     mesh = portrait.mesh[:MESH_POINTS]
-    worn = worn_face(mesh, parameters)
-    rest = mesh if worn is None else worn.rest(mesh)
-    lips = np.stack([shaped(rest, shape)[LIPS_OUTER, :2] for shape in VISEMES.values()])
+    emotion = fit_emotion(mesh, parameters.emotion, parameters.emotion_strength)
+    rest = mesh if emotion is None else emotion.rest(mesh)
+    lips = np.stack([shape_lips(rest, shape)[LIPS_OUTER, :2] for shape in VISEMES.values()])
     margin = _MARGIN * portrait.iod
     low = np.floor(lips.min(axis=(0, 1)) - margin)
     high = np.ceil(lips.max(axis=(0, 1)) + margin)

@@ -26,6 +26,7 @@ What the parameters mean to it:
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from sunriza_assets.studio.contracts.engine import (
     no_progress,
 )
 from sunriza_assets.studio.drawing.portrait import prepare_rig
+from sunriza_assets.studio.engines.mesh.expressions import PreparedMeshPortrait
 from sunriza_assets.studio.engines.mesh.motion.extract import extract_motion
 from sunriza_assets.studio.engines.mesh.motion.perform import perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
@@ -146,3 +148,12 @@ class MeshEngine:
             FaceError: the portrait shows no face or several.
         """
         return render_visemes(prepare_rig(portrait, parameters, self._mesh, self._matte))
+
+    def prepare(self, portrait: Image, parameters: RenderParameters) -> PreparedMeshPortrait:
+        """Analyse a portrait once; `draw` of the result takes a fraction of that.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+        """
+        neutral = replace(parameters, emotion="neutral")
+        return PreparedMeshPortrait(prepare_rig(portrait, neutral, self._mesh, self._matte))

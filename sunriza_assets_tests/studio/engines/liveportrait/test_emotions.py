@@ -14,9 +14,9 @@ from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios, eye_offsets
 from sunriza_assets.studio.engines.liveportrait.emotions import (
     MOVED,
-    WornMotion,
+    EmotionKeypoints,
+    emotion_keypoints,
     expression_offsets,
-    worn_motion,
 )
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
@@ -32,8 +32,8 @@ FELT = [name for name, emotion in EMOTIONS.items() if emotion]
 FRAMES = 50
 
 
-def _worn(portrait: Portrait, modules: Modules, **said: Any) -> WornMotion:
-    worn = worn_motion(portrait, resolve(said), modules.retargeting, closed=False)
+def _worn(portrait: Portrait, modules: Modules, **said: Any) -> EmotionKeypoints:
+    worn = emotion_keypoints(portrait, resolve(said), modules.retargeting, closed=False)
     assert worn is not None
     return worn
 
@@ -71,7 +71,7 @@ def test_without_an_emotion_not_a_bit_changes(
     plain = _keypoints(portrait, timing, modules)
     none = _keypoints(portrait, timing, modules, emotion="sad", emotion_strength=0)
     assert torch.equal(plain, none)
-    assert worn_motion(portrait, resolve(), modules.retargeting, closed=True) is None
+    assert emotion_keypoints(portrait, resolve(), modules.retargeting, closed=True) is None
 
 
 @pytest.mark.parametrize("emotion", FELT)

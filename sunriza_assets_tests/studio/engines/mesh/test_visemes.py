@@ -12,7 +12,8 @@ import pytest
 from sunriza_assets.studio.contracts.engine import Image, VisemeCells
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes, shaped
+from sunriza_assets.studio.engines.mesh.visemes import mouth_rim, render_visemes
+from sunriza_assets.studio.expression.lip_shapes import shape_lips
 from sunriza_assets.studio.expression.lips import lip_gap
 from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
@@ -116,14 +117,14 @@ def test_a_lip_reader_tells_wide_from_round(speaker: Speaker) -> None:
 def test_lips_open_as_far_as_the_table_says(speaker: Speaker, name: str) -> None:
     shape = VISEMES[name]
     assert shape is not None
-    gap = lip_gap(shaped(speaker.rig.mesh, shape)[:, :2])
+    gap = lip_gap(shape_lips(speaker.rig.mesh, shape)[:, :2])
     assert gap.max() / speaker.rig.iod == pytest.approx(shape.opening, abs=0.012)
 
 
 def test_rest_leaves_the_mesh_alone_and_no_shape_moves_skull_or_chin(speaker: Speaker) -> None:
     mesh = speaker.rig.mesh
-    np.testing.assert_array_equal(shaped(mesh, None), mesh)
-    widest = shaped(mesh, LipShape(opening=0.25, width=0.6))
+    np.testing.assert_array_equal(shape_lips(mesh, None), mesh)
+    widest = shape_lips(mesh, LipShape(opening=0.25, width=0.6))
     moved = np.linalg.norm(widest - mesh, axis=1) / speaker.rig.iod
     for fixed in (10, 33, 263, 168, 2, 127, 356):
         assert moved[fixed] < 1e-3

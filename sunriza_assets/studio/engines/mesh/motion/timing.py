@@ -21,7 +21,6 @@ from sunriza_assets.studio.engines.mesh.motion.reference import (
     relative_to,
 )
 from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
-from sunriza_assets.studio.motion.repeated import output_frames, template_loop
 from sunriza_assets.studio.motion.smoothing import (
     EXPRESSION_FRAMES,
     LID_FRAMES,
@@ -30,6 +29,7 @@ from sunriza_assets.studio.motion.smoothing import (
 )
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
+from sunriza_assets.studio.performances.repeated import output_frames, template_loop
 
 __all__ = ["Timing", "plan_timing"]
 

@@ -105,7 +105,7 @@ class Transfer:
             scale_share=parameters.scale_multiplier,
         )
         face_gain = gain if region in ("all", "exp", "lip") else 0.0
-        own_gap = 1.0 if rig.worn is None else 1.0 - rig.worn.lips_set
+        own_gap = 1.0 if rig.emotion is None else 1.0 - rig.emotion.lips_set
         closed = own_gap * _closed_share(rig, neutral, parameters)
         self._lips = LipKeeper(rig.mesh, closed=closed, seam=rig.mouth.seam)
         opening = rig.mouth.opening * float(1.0 - closed[4:7].mean())
@@ -118,8 +118,8 @@ class Transfer:
         lid_gain = min(gain, 1.0) + _LID_GAIN_SHARE * max(gain - 1.0, 0.0)
         lid_gain = lid_gain if region in ("all", "exp", "eyes") else 0.0
         self._closure = _closures(rig, timing, lid_gain, parameters)
-        if rig.worn is not None:
-            self._closure = rig.worn.closures(self._closure)
+        if rig.emotion is not None:
+            self._closure = rig.emotion.closures(self._closure)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
         self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
         self._firmness = float(np.interp(gain, (1.0, limits.EXAGGERATED), _FIRMNESS))
@@ -175,8 +175,8 @@ class Transfer:
         for ring, share in zip(self._rings, _RINGS_FOLLOW, strict=True):
             offsets[ring] *= share
         offsets *= self._rig.iod
-        worn = self._rig.worn
-        return self._lips.kept(offsets if worn is None else worn.over(offsets))
+        emotion = self._rig.emotion
+        return self._lips.kept(offsets if emotion is None else emotion.added_to(offsets))
 
 
 def _region_factors(
