@@ -56,6 +56,7 @@ def render(
 def _unchanged(ids: tuple[str, ...], parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Results of the avatars of which a run would make nothing."""
     import time
+    from dataclasses import replace
 
     from resources.storage.logged_urls import as_path
     from resources.stores import open_stores
@@ -83,6 +84,7 @@ def _unchanged(ids: tuple[str, ...], parameters: dict[str, Any]) -> dict[str, di
             "estimate": None,
             "wall_s": round(time.monotonic() - begin, 3),
             "assets": {"published_avatar": published},
+            "total": replace(in_place.manifest.total, seconds=0.0, cost=0.0).to_dict(),
             "error": None,
         }
     return found

@@ -7,11 +7,13 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.cli.page import export_page
+from sunriza_assets.cli.render import render
 from sunriza_assets.costs.manifest import Manifest
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.runs import up_to_date
@@ -244,6 +246,12 @@ def test_what_is_in_place_is_known_without_a_run(
     found = publication_for(name, SHORT)
     assert found is not None
     assert found.manifest.run_id == first["run_id"]
+    settings = [f"--set={key}={value}" for key, value in SHORT.items()]
+    shown = CliRunner().invoke(render, [name, *settings], catch_exceptions=False)
+    assert (shown.exit_code, "unchanged" in shown.output) == (0, True)
+    told = CliRunner().invoke(render, [name, *settings, "--json"], catch_exceptions=False)
+    result = json.loads(told.stdout)["avatars"][name]
+    assert (result["run_id"], result["total"]["seconds"]) == (first["run_id"], 0.0)
     assert publication_for(name, {}) is None, "other parameters"
     with monkeypatch.context() as patch:
         patch.setattr(up_to_date, "CODE_VERSIONS", {**CODE_VERSIONS, "roi": "next"})
