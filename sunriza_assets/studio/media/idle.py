@@ -99,7 +99,7 @@ class _Frames(AbstractContextManager["_Frames"]):
         self._folder = folder
         self._start = start
         with store_errors("write", folder):
-            self._file = TemporaryFile(dir=folder) if kept else None
+            self._file = TemporaryFile(dir=folder) if kept else None  # noqa: SIM115 - __exit__ closes it
         self._size = (0, 0)
         self._count = 0
 
