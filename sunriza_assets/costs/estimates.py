@@ -231,7 +231,11 @@ def estimate(
 
 def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[dict[str, Any]]]:
     """Asset -> its successful steps on these devices, oldest first, each with its clip's frames."""
-    rows = table.to_pylist()
+    import pyarrow as pa
+
+    place = table.schema.get_field_index("time")
+    # Whole microseconds, to sort by: a moment with a time zone would load pandas to be told.
+    rows = table.set_column(place, "time", table["time"].cast(pa.int64())).to_pylist()
     frames: dict[tuple[str, str | None], int] = {}
     for row in rows:
         run = (row["run_id"], row["partition"])

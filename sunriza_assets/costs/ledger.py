@@ -24,6 +24,7 @@ from sunriza_assets.costs.events import (
     TEXT_COLUMNS,
     LogCursor,
     StepEvent,
+    column_of,
     row_of,
     table_of,
 )
@@ -242,7 +243,7 @@ class Ledger:
             if file.last_event < first or file.first_event > last:
                 continue
             events = self._load(file, ["event_id"])["event_id"]
-            hits = pc.is_in(events, value_set=pa.array(sorted(wanted), pa.int64()))
+            hits = pc.is_in(events, value_set=column_of(sorted(wanted), pa.int64()))
             if pc.any(hits).as_py():
                 columns = self._load(file, KEY).filter(hits).select(list(KEY))
                 found.update(zip(*(column.to_pylist() for column in columns), strict=True))
@@ -266,20 +267,23 @@ class Ledger:
         return [file for file in files if file not in chosen] + [merged]
 
     def _write(self, table: "pa.Table") -> _File:
+        import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         name = f"steps-{uuid.uuid4().hex}.parquet"
         with replaced(self.folder / name) as part:
             pq.write_table(table.unify_dictionaries(), part, compression="zstd")
-        events, times = (pc.min_max(table[column]).as_py() for column in ("event_id", "time"))
+        # Whole microseconds: a moment with a time zone would load pandas to be told.
+        moments = table["time"].cast(pa.int64())
+        events, times = (pc.min_max(column).as_py() for column in (table["event_id"], moments))
         return _File(
             name=name,
             rows=table.num_rows,
             first_event=events["min"],
             last_event=events["max"],
-            first_time=times["min"].timestamp(),
-            last_time=times["max"].timestamp(),
+            first_time=times["min"] / 1e6,
+            last_time=times["max"] / 1e6,
         )
 
     def _commit(self, index: _Index) -> None:

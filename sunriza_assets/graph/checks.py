@@ -101,10 +101,10 @@ def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
         idle_video: the folder with idle.mp4 and idle.json.
     """
     from sunriza_assets.studio.media.budget import MIN_SSIM
-    from sunriza_assets.studio.media.conform import conform
+    from sunriza_assets.studio.media.conform import judge_own
 
     sheet = IdleSheet.beside(idle_video)
-    found = conform(idle_video / "idle.mp4", frame_count=sheet.frame_count, rate=sheet.rate)
+    found = judge_own(idle_video / "idle.mp4", frame_count=sheet.frame_count, rate=sheet.rate)
     problems = list(found.problems)
     if not sheet.likeness >= MIN_SSIM:
         problems.append(f"ssim: {sheet.likeness:.4f}, below {MIN_SSIM}")

@@ -7,7 +7,7 @@ happens under a lock; the shipped `dagster.yaml` is kept current in the home.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,31 +39,39 @@ def prepare_instance(home: Home, *, gpus: int | None = None) -> None:
     Raises:
         StoreError: the home cannot be made, or a database in it is damaged.
     """
+    with _opened(home, gpus):
+        pass
+
+
+@contextmanager
+def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The prepared instance; see `prepare_instance`."""
+    with _opened(home, None) as instance:
+        yield instance
+
+
+def _opened(home: Home, gpus: int | None) -> dg.DagsterInstance:
+    """The instance, prepared and opened once: opening it looks through all of Dagster's
+    migrations for every database. It is for the caller to close."""
     os.environ["SUNRIZA_HOME"] = str(home.root)
     folder = Path(os.environ.setdefault("DAGSTER_HOME", str(home.dagster)))
     home.make()
     try:
         make_folder(folder)
-        with FileLock(folder / ".prepare.lock"):
+        with FileLock(folder / ".prepare.lock"), ExitStack() as closing:
             settings = folder / "dagster.yaml"
             if folder == home.dagster and not _same(settings, shipped_settings()):
                 shutil.copyfile(shipped_settings(), settings)
             check_databases(folder)
-            with dg.DagsterInstance.get() as instance:
-                _limit_pool(instance, gpus)
+            instance = closing.enter_context(dg.DagsterInstance.get())
+            _limit_pool(instance, gpus)
             note_prepared(folder)
+            closing.pop_all()
+            return instance
     except OSError as error:
         raise StoreError(
             f"The Dagster home cannot be made: {error.strerror}", where=folder
         ) from error
-
-
-@contextmanager
-def opened_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """The prepared instance."""
-    prepare_instance(home)
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 def shipped_settings() -> Path:

@@ -3,16 +3,19 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sunriza_assets.costs import ledger as ledger_module
-from sunriza_assets.costs.events import LogCursor, StepEvent, row_of
+from sunriza_assets.costs.events import LogCursor, StepEvent, row_of, table_of
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets_tests.costs.logs import MONDAY, step
@@ -245,3 +248,39 @@ def test_a_million_rows_are_updated_without_being_read(tmp_path: Path) -> None:
     Watched(tmp_path).update([step(i) for i in range(1_004_001, 1_004_101)])
     assert sum(opened) <= ledger_module.FULL_ROWS + 10_000
     assert len(ledger) == 1_004_100
+
+
+def test_columns_are_what_pyarrow_would_make_of_the_rows() -> None:
+    rows = [
+        {"time": 1_700_000_000_000_000, "run_id": "äß", "asset": "", "event_id": 2**40 + 1,
+         "success": True, "cost": 0.1, "stage_draw_s": 1e-9},
+        {"time": 1, "run_id": "", "event_id": -1, "success": False, "measured": None},
+        *({"event_id": number, "measured": number % 3 == 0} for number in range(20)),
+    ]  # fmt: skip
+    for some in (rows, rows[:1], []):
+        made = table_of(some)
+        made.validate(full=True)
+        asked = {name: [row.get(name) for row in some] for name in made.schema.names}
+        assert made.equals(pa.table(asked, schema=made.schema))
+
+
+def test_learning_from_a_ledger_does_not_load_pandas(tmp_path: Path) -> None:
+    """Every run does it before it begins, and pandas takes longer to load than all of it."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from sunriza_assets.costs.devices import cpu\n"
+        "from sunriza_assets.costs.estimates import estimate, recent_steps\n"
+        "from sunriza_assets.costs.events import StepEvent\n"
+        "from sunriza_assets.costs.ledger import Ledger\n"
+        "from sunriza_assets.costs.prices import price_book\n"
+        "ledger = Ledger(Path(sys.argv[1]))\n"
+        "told = {'wall_s': 1.0, 'device': 'x', 'device_kind': 'cpu'}\n"
+        "events = [StepEvent('r', 'roi', 'ada', k, 1.7e9 + k, True, told) for k in range(40)]\n"
+        "assert ledger.update(events).added == 40\n"
+        "assert ledger.update(events).known == 40\n"
+        "estimate(recent_steps(ledger), ['roi'], price_book(), engine='mesh', device=cpu(),\n"
+        "         host=cpu(), clip_frames=25)\n"
+        "sys.exit('pandas' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)

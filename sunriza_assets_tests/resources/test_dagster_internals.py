@@ -35,6 +35,7 @@ INTERNALS = {
         "SqlEventLogStorage": "the cached event log has no base",
         "SqliteEventLogStorage": "the pooled SQLite event log has no base",
         "SqliteRunStorage": "the pooled SQLite run storage has no base",
+        "SqliteScheduleStorage": "the pooled SQLite schedule storage has no base",
         "WorkerStatus": "the Celery launcher cannot report a lost worker",
         "partition_loading_context": "the Checks tab fails on dynamic partitions",
     },

@@ -32,6 +32,7 @@ from sunriza_assets.platform.dagster_internals import (
     DagsterSqliteStorage,
     SqliteEventLogStorage,
     SqliteRunStorage,
+    SqliteScheduleStorage,
 )
 from sunriza_assets.platform.storage.event_cache import CachedEventLog
 
@@ -47,11 +48,14 @@ class PooledSqliteStorage(DagsterSqliteStorage):
     """`storage.custom` of the shipped `dagster.yaml`; `base_dir` is DAGSTER_HOME."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        # Made once more, by the classes below, over the folders that Dagster's own have just used.
+        # Not the class above's own: it would open each database first, and that costs most.
+        super(DagsterSqliteStorage, self).__init__()
+        self.base_dir = base_dir
+        self._inst_data = inst_data
         history = Path(base_dir) / "history"
         self._run_storage = _WarmRuns.from_local(str(history))
         self._event_log_storage = _WarmEvents(str(history / "runs"))
+        self._schedule_storage = SqliteScheduleStorage.from_local(str(Path(base_dir) / "schedules"))
 
     @classmethod
     def from_config_value(

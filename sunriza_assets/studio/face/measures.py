@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
-from scipy.signal import find_peaks
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.face.topology import (
@@ -102,6 +101,8 @@ def blink_frames(
         rate: frames per second.
         doubtful: whether shallow dips count, too, that may or may not be blinks.
     """
+    from scipy.signal import find_peaks  # slow to load, and a render counts no blinks
+
     eyes = np.asarray(apertures, np.float64)
     closure = 1 - eyes / np.maximum(np.percentile(eyes, 70, axis=0), 1e-6)
     # A blink at the very end or start has one shoulder only; give it the other.

@@ -33,6 +33,7 @@ __all__ = [
     "byte_budget",
     "conform",
     "judge",
+    "judge_own",
     "require_playable",
 ]
 
@@ -186,6 +187,20 @@ def judge(
         found += _beside(source, sound=sound)
         found.append(_cold_open(source, info))
     return Conformance(path, info, tuple(found))
+
+
+def judge_own(path: Path, *, frame_count: int, rate: Fraction) -> Conformance:
+    """`conform` of a silent clip that `encode` wrote: it is decoded in this process, as whatever
+    else looks at it does, and no child has to be started, which takes longer than the look.
+
+    Raises:
+        MediaError: it cannot be read at all.
+    """
+    sniff_file(path, DEFAULT_LIMITS)
+    return judge(
+        path, frame_count=frame_count, rate=str(rate), sound=False, limits=DEFAULT_LIMITS,
+        accept=lambda: None,
+    )  # fmt: skip
 
 
 def _container(source: Source, info: VideoInfo) -> list[Finding]:

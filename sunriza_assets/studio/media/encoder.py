@@ -34,7 +34,9 @@ __all__ = [
     "Settings",
     "add_video",
     "encoding",
+    "from_planes",
     "pick_encoder",
+    "to_planes",
     "to_yuv",
 ]
 
@@ -133,6 +135,23 @@ def to_yuv(frame: NDArray[np.uint8]) -> VideoFrame:
         interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
         threads=min(_CONVERTERS, core_count()),
     )
+    return _tagged(yuv)
+
+
+def to_planes(frame: VideoFrame) -> bytes:
+    """The samples of a yuv420p frame of even size: luma, then both chromas, row by row."""
+    return frame.to_ndarray().tobytes()
+
+
+def from_planes(planes: bytes, width: int, height: int) -> VideoFrame:
+    """The frame that `to_planes` was given."""
+    rows = np.frombuffer(planes, np.uint8).reshape(height * 3 // 2, width)
+    frame = VideoFrame.from_ndarray(rows, format="yuv420p")
+    frame.color_range = ColorRange.MPEG
+    return _tagged(frame)
+
+
+def _tagged(yuv: VideoFrame) -> VideoFrame:
     yuv.colorspace = _AVCOL_BT709
     yuv.color_primaries = ColorPrimaries.BT709
     yuv.color_trc = ColorTrc.BT709

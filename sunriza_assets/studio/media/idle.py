@@ -4,19 +4,27 @@ A key frame draws texture anew. Where an idle hardly moves, that is more than mo
 frames, and the step from its last frame to its first, which keeps the texture of the first, is seen
 (gain 0.3 of a quiet clip: 1.7 times an ordinary step, against 1.0 with one key frame). So an idle
 has key frames where its chunks begin, unless its loop then shows; then it has one.
+
+Drawing a frame takes three times as long as encoding it, so frames that may have to be encoded a
+second time wait on the disk, not in memory.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
 from typing import Final
 
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from sunriza_assets.atomic import store_errors
 from sunriza_assets.studio.media.chunks import chunk_starts
 from sunriza_assets.studio.media.encode import VideoWriter, idle_writer
-from sunriza_assets.studio.media.encoder import Encoder
+from sunriza_assets.studio.media.encoder import Encoder, from_planes, to_planes, to_yuv
 from sunriza_assets.studio.media.frames import read_luma
 from sunriza_assets.studio.media.seam import seam_ratio
 
@@ -24,6 +32,8 @@ __all__ = ["write_idle"]
 
 _UNSEEN: Final = 1.0
 """Seam ratio at which a loop cannot be told from ordinary motion."""
+_MOST_BYTES: Final = 1 << 30
+"""Frames that are kept at most: ten seconds of 1080p30. Of more, none is."""
 
 
 def write_idle(
@@ -37,7 +47,8 @@ def write_idle(
     """Encode an idle; the writer tells of the finished file.
 
     Args:
-        start: starts the frames, (H, W, 3) uint8 RGB; called a second time where the loop shows.
+        start: starts the frames, (H, W, 3) uint8 RGB; called a second time where the loop shows
+            and the frames are more than can be kept.
         path: destination, .mp4.
         rate: frames per second, exact.
         loops: whether the last frame leads to the first.
@@ -47,21 +58,91 @@ def write_idle(
         MediaError: see `encode`.
     """
     starts = chunk_starts(rate)
-    writer = _written(start, path, rate, starts, encoder)
-    is_cut = writer.info.frame_count > starts[1]  # else there is one key frame already
-    if loops and is_cut and seam_ratio(read_luma(path)) > _UNSEEN:
-        return _written(start, path, rate, (), encoder)
+    with _Frames(path.parent, start, kept=loops) as frames:
+        writer = _written(frames, path, rate, starts, encoder)
+        is_cut = writer.info.frame_count > starts[1]  # else there is one key frame already
+        if loops and is_cut and seam_ratio(read_luma(path)) > _UNSEEN:
+            return _written(frames, path, rate, (), encoder)
     return writer
 
 
 def _written(
-    start: Callable[[], Iterable[NDArray[np.uint8]]],
+    frames: Iterable[VideoFrame],
     path: Path,
     rate: Fraction,
     key_frames: Iterable[int],
     encoder: Encoder,
 ) -> VideoWriter:
     with idle_writer(path, rate=rate, key_frames=key_frames, encoder=encoder) as writer:
-        for frame in start():
-            writer.write(frame)
+        for frame in frames:
+            writer.write_frame(frame)
     return writer
+
+
+class _Frames(AbstractContextManager["_Frames"]):
+    """Frames as they are encoded, which may be gone through twice and are drawn once.
+
+    The file has no name, so nothing is left of it however the process ends.
+
+    Args:
+        folder: on the disk that the frames wait on.
+        start: starts the frames, (H, W, 3) uint8 RGB.
+        kept: whether they may be wanted again.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+
+    def __init__(
+        self, folder: Path, start: Callable[[], Iterable[NDArray[np.uint8]]], *, kept: bool
+    ) -> None:
+        self._folder = folder
+        self._start = start
+        with store_errors("write", folder):
+            self._file = TemporaryFile(dir=folder) if kept else None  # noqa: SIM115 - __exit__ closes it
+        self._size = (0, 0)
+        self._count = 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._forget()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """All frames from the first, yuv420p."""
+        return self._again() if self._file is not None and self._count else self._first()
+
+    def _first(self) -> Iterator[VideoFrame]:
+        for frame in map(to_yuv, self._start()):
+            yield frame
+            self._keep(frame)  # behind the encoder, which refuses sizes that cannot be kept
+
+    def _keep(self, frame: VideoFrame) -> None:
+        if self._file is None:
+            return
+        with store_errors("write", self._folder):
+            self._file.write(to_planes(frame))
+        self._size = (frame.width, frame.height)
+        self._count += 1
+        if self._file.tell() > _MOST_BYTES:
+            self._forget()
+
+    def _again(self) -> Iterator[VideoFrame]:
+        file = self._file
+        if file is None:
+            return
+        with store_errors("read", self._folder):
+            length = file.tell() // self._count
+            file.seek(0)
+        for _ in range(self._count):
+            with store_errors("read", self._folder):
+                planes = file.read(length)
+            yield from_planes(planes, *self._size)
+
+    def _forget(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 __all__ = ["EXPRESSION_FRAMES", "LID_FRAMES", "POSE_FRAMES", "smooth", "window_frames"]
 
@@ -45,4 +44,20 @@ def smooth(values: NDArray[Any], rate: Fraction, *, frames_at_30: int) -> NDArra
     window = min(window_frames(frames_at_30, rate), longest)
     if window <= _ORDER + 1:
         return curve.copy()
-    return np.asarray(savgol_filter(curve, window, _ORDER, axis=0, mode="interp"))
+    reach = window // 2
+    fit = _parabolas(window)
+    smoothed = np.empty_like(curve)
+    inner = sum(
+        weight * curve[k : len(curve) - window + 1 + k] for k, weight in enumerate(fit[reach])
+    )
+    smoothed[reach : len(curve) - reach] = inner
+    smoothed[:reach] = np.tensordot(fit[:reach], curve[:window], 1)
+    smoothed[-reach:] = np.tensordot(fit[-reach:], curve[-window:], 1)
+    return smoothed
+
+
+def _parabolas(window: int) -> NDArray[np.float64]:
+    """(W, W) matrix that takes the values of a window to those of the parabola fitted to them."""
+    places = np.arange(window) - window // 2
+    basis, _ = np.linalg.qr(np.vander(places.astype(np.float64), _ORDER + 1))
+    return np.asarray(basis @ basis.T)

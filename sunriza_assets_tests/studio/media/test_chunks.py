@@ -11,6 +11,7 @@ import pytest
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.chunks import chunk_bounds, cut_chunks
 from sunriza_assets.studio.media.conform import conform, require_playable
+from sunriza_assets.studio.media.encode import encode
 from sunriza_assets.studio.media.extras import make_extras
 from sunriza_assets.studio.media.frames import read_frames, read_luma, read_some
 from sunriza_assets.studio.media.idle import write_idle
@@ -96,11 +97,44 @@ def test_a_loop_that_would_show_keeps_one_key_frame(tmp_path: Path) -> None:
     idle = tmp_path / "idle.mp4"
     write_idle(still, idle, rate=Fraction(25), loops=True, encoder="libx264")
     assert seam_ratio(read_luma(idle)) <= 1.2
-    assert (len(started), key_frames(idle)) in [(1, [0, 50]), (2, [0])]
+    assert key_frames(idle) in ([0, 50], [0])
+    assert len(started) == 1, "frames are drawn once, however often they are encoded"
     made = make_extras(idle, tmp_path / "out")
     assert made.frame_counts["idle_chunks/idle_chunk2.mp4"] == 25
     frames = list(read_frames(made.files["idle_chunks/idle_chunk2.mp4"]))
     assert len(frames) == 25
+
+
+def _always_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sunriza_assets.studio.media.idle._UNSEEN", -1.0)
+
+
+@pytest.mark.parametrize(("most", "starts"), [(1 << 30, 1), (300_000, 2)])
+def test_frames_that_were_kept_give_the_bytes_of_those_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, starts: int
+) -> None:
+    _always_seen(monkeypatch)
+    monkeypatch.setattr("sunriza_assets.studio.media.idle._MOST_BYTES", most)
+    started = []
+
+    def drawn() -> Iterator[np.ndarray]:
+        started.append(1)
+        yield from turning(60, 25)
+
+    idle, plain = tmp_path / "idle.mp4", tmp_path / "plain.mp4"
+    write_idle(drawn, idle, rate=Fraction(25), loops=True, encoder="libx264")
+    encode(turning(60, 25), plain, rate=Fraction(25), encoder="libx264")
+    assert idle.read_bytes() == plain.read_bytes()
+    assert len(started) == starts
+    assert sorted(tmp_path.iterdir()) == [idle, plain], "nothing of the kept frames is left"
+
+
+@pytest.mark.parametrize("size", [(121, 160), (120, 161)])
+def test_an_odd_size_is_refused_with_its_reason(tmp_path: Path, size: tuple[int, int]) -> None:
+    frames = [np.zeros((*size, 3), np.uint8)] * 3
+    with pytest.raises(MediaError, match="size is even"):
+        write_idle(lambda: frames, tmp_path / "no.mp4", rate=Fraction(25), loops=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_some_frames_are_those_frames(tmp_path: Path) -> None:

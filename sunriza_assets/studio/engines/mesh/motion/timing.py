@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion.closure import SHUT
@@ -21,6 +20,7 @@ from sunriza_assets.studio.engines.mesh.motion.reference import (
     relative_to,
 )
 from sunriza_assets.studio.face.topology import LEFT_BROW, RIGHT_BROW
+from sunriza_assets.studio.motion.peaks import peaks_of
 from sunriza_assets.studio.motion.smoothing import (
     EXPRESSION_FRAMES,
     LID_FRAMES,
@@ -125,14 +125,14 @@ def _shut_closure(template: MotionTemplate) -> float:
 
 def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:
     """Heights of the brief peaks of a closure (T,); one that ebbs into a squint is brief, too."""
-    _, found = find_peaks(
-        np.concatenate([[0.0], curve, [0.0]]),  # a blink at either end has one shoulder only
-        height=_SHUT_RANGE[0],
-        prominence=_BLINK_PROMINENCE,
-        width=(None, _LONGEST_BLINK_S * float(rate)),
-        rel_height=_TOP,
-    )
-    return np.asarray(found["peak_heights"], dtype=np.float64)
+    padded = np.concatenate([[0.0], curve, [0.0]])  # a blink at either end has one shoulder only
+    longest = _LONGEST_BLINK_S * float(rate)
+    heights = [
+        peak.height
+        for peak in peaks_of(padded, least=_SHUT_RANGE[0], below=_TOP)
+        if peak.prominence >= _BLINK_PROMINENCE and peak.width <= longest
+    ]
+    return np.array(heights, dtype=np.float64)
 
 
 def _mouths(arrays: Arrays) -> NDArray[np.uint8]:
