@@ -120,10 +120,10 @@ PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
         "motion_template": Prior(0.9, 0.018, accelerated=True),
         "idle_video": Prior(1.5, 0.043, accelerated=True),
     },
-    # On a GPU: the project's documents, 70 s for ten seconds at 25 frames a second on a T4, of which
-    # 80 % is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its arithmetic,
-    # and the atlas paints a pose for each viseme. On a CPU: float32 on `REFERENCE_CORES` with
-    # AVX-512, which is what the engine chooses there (docs/performance.md).
+    # On a GPU: the project's documents, 70 s for ten seconds at 25 frames a second on a T4, of
+    # which 80 % is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its
+    # arithmetic, and the atlas paints a pose for each viseme. On a CPU: float32, which the engine
+    # chooses there, on `REFERENCE_CORES` with AVX-512.
     "liveportrait": {
         **_COMMON,
         "motion_template": Prior(
