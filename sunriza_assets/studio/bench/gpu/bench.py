@@ -47,7 +47,7 @@ class Sizes:
     usual: int = 8
     """The batch that is held against single frames."""
     rounds: int = 10
-    frames: int = 64
+    frames: int = 128
     """Of a rendering that is only to be looked at."""
     clip_frames: int = 300
     kept_frames: int = 60
