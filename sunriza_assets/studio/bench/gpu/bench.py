@@ -73,6 +73,8 @@ class Bench:
         self.device = pick_device(settings.device)
         self.sizes = _TINY if settings.tiny else Sizes()
         self.models = Path(settings.models)
+        if self.on_cuda:
+            torch.cuda.init()  # its memory is asked for before anything is allocated
         if settings.tiny:
             torch.set_num_threads(1)  # threads that wait for each other would burn the cores
 

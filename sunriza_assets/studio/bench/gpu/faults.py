@@ -109,7 +109,7 @@ def threads(bench: Bench, note: Note) -> None:
             found["painted again"] = bench.frames(rendering)
 
     def capture() -> None:
-        for batch in (small, *bench.sizes.batches):
+        for batch in bench.sizes.batches:
             other = bench.planned(bench.engine(modules, batch=batch), gain=0.5)
             found[f"captured for {batch}"] = bench.frames(other)
 

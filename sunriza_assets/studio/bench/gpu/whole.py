@@ -11,6 +11,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as profiling
 
@@ -90,7 +91,10 @@ def profile(bench: Bench, note: Note) -> None:
     with profiling(activities=activities) as seen:
         work()
     key = "self_device_time_total" if bench.on_cuda else "self_cpu_time_total"
-    rows = sorted(seen.key_averages(), key=lambda row: -getattr(row, key))
+    # On a GPU kernels alone: the operations that launch them would count their time twice.
+    kind = DeviceType.CUDA if bench.on_cuda else DeviceType.CPU
+    rows = [row for row in seen.key_averages() if row.device_type == kind]
+    rows.sort(key=lambda row: -getattr(row, key))
     total = sum(getattr(row, key) for row in rows) or 1
     note("batch", batch)
     note("total_ms", total / 1e3)
