@@ -1,5 +1,6 @@
 """Batch by batch: milliseconds, share of a matrix product, memory, graph against eager."""
 
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -28,13 +29,18 @@ def batches(bench: Bench, note: Note, precision: Precision) -> None:
         note("skipped", reason)
         return
     modules = bench.modules()
-    sizes = {"rounds": bench.sizes.rounds, "matrix": bench.sizes.matrix}
+    measured = partial(
+        measure,
+        device=str(bench.device),
+        precision=precision,
+        modules=modules,
+        rounds=bench.sizes.rounds,
+        matrix=bench.sizes.matrix,
+    )
     frame_ms: dict[int, float] = {}
     for batch in bench.sizes.batches:
         bench.forget()
-        found = measure(
-            device=str(bench.device), precision=precision, batch=batch, modules=modules, **sizes
-        )
+        found = measured(batch=batch)
         frame_ms[batch] = found["frame_ms"]
         kept: dict[str, Any] = {name: found[name] for name in _KEPT}
         painted = found["stages"][_STAGE]["ms"]
@@ -44,14 +50,7 @@ def batches(bench: Bench, note: Note, precision: Precision) -> None:
         note(f"batch_{batch}", kept | {"stages": found["stages"]})
     note("matmul_tflops", found["matmul_tflops"])
     bench.forget()
-    loop = measure(
-        device=str(bench.device),
-        precision=precision,
-        batch=bench.sizes.batches[0],
-        baseline=True,
-        modules=modules,
-        **sizes,
-    )
+    loop = measured(batch=bench.sizes.batches[0], baseline=True)
     note("loop", loop["baseline"])
     note("difference_to_loop", loop["difference"])
     loop_ms = loop["baseline"]["frame_ms"]

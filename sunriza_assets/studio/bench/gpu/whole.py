@@ -11,7 +11,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as profiling
 
@@ -57,7 +56,7 @@ def clip(bench: Bench, note: Note) -> None:
         faces = FaceReader(bench.models)
         note("follow", _each(lambda: _walk(faces.follow(read_frames(source)))))
         crops = [
-            np.asarray(cv2.resize(frame, (CROP_SIZE, CROP_SIZE)))
+            np.asarray(cv2.resize(frame, (CROP_SIZE, CROP_SIZE)), dtype=np.uint8)
             for frame in islice(read_frames(source), count)
         ]
         reader = Reader(modules, bench.device)
@@ -92,8 +91,8 @@ def profile(bench: Bench, note: Note) -> None:
         work()
     key = "self_device_time_total" if bench.on_cuda else "self_cpu_time_total"
     # On a GPU kernels alone: the operations that launch them would count their time twice.
-    kind = DeviceType.CUDA if bench.on_cuda else DeviceType.CPU
-    rows = [row for row in seen.key_averages() if row.device_type == kind]
+    kind = "CUDA" if bench.on_cuda else "CPU"
+    rows = [row for row in seen.key_averages() if row.device_type.name == kind]
     rows.sort(key=lambda row: -getattr(row, key))
     total = sum(getattr(row, key) for row in rows) or 1
     note("batch", batch)
