@@ -8,7 +8,7 @@ export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-rerender bench-fleet quality docs fuzz constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-gpu bench-rerender bench-fleet quality docs fuzz constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ test-fleet: .venv/.installed-dev models ## The fleet with its servers (apt-get i
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh
+
+bench-gpu: models ## All that a GPU has to be asked, in 8 minutes; again: what is missing
+	$(BIN)/sunriza bench gpu --report $(SUNRIZA_HOME)/bench/gpu.json
 
 bench-rerender: models ## Seconds of a cold render, a re-render, and the same command again
 	$(BIN)/sunriza bench rerender

@@ -23,6 +23,7 @@ from resources.engines.choice import device_of, name_engine
 from resources.home import Home
 from resources.settings import current_settings
 from resources.stores import open_stores
+from sunriza_assets.cores import core_count
 from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
 from sunriza_assets.costs.events import table_of
@@ -113,6 +114,7 @@ class _Question:
             clip_frames=clip_frames,
             cached=self.cached,
             slowness=self.slowness,
+            cores=core_count(),
         )
 
 

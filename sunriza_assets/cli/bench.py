@@ -1,5 +1,6 @@
 """`sunriza bench`: what the engines cost on this machine. Figures to read, not tests to pass."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,6 +59,49 @@ def liveportrait(
         precision=precision,
         batch=batch,
         baseline=baseline,
+        report=lambda line: click.echo(line, err=True),
+    )
+    _show(found, as_json)
+
+
+@bench.command()
+@click.option(
+    "--report",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON file, written after each step; SUNRIZA_HOME/bench/gpu.json by default.",
+)
+@click.option("--device", help="cpu, cuda or cuda:1; by default a CUDA device where there is one.")
+@click.option("--minutes", type=click.FloatRange(0.1, 60), default=8, show_default=True)
+@click.option("--skip", multiple=True, metavar="STEP", help="Leave a step out; may be repeated.")
+@click.option("--again", multiple=True, metavar="STEP", help="Do a step anew; may be repeated.")
+@click.option("--tiny", is_flag=True, help="Try the script out: narrow networks, a few frames.")
+@as_json
+def gpu(
+    path: Path | None,
+    device: str | None,
+    minutes: float,
+    skip: tuple[str, ...],
+    again: tuple[str, ...],
+    tiny: bool,
+    as_json: bool,
+) -> None:
+    """All that a GPU has to be asked, step by step; call it again for what is missing.
+
+    Each step is a process of its own with a time limit. Works without a GPU, where steps that need
+    one are skipped.
+    """
+    from resources.home import Home
+    from sunriza_assets.studio.bench.gpu.plan import Settings
+    from sunriza_assets.studio.bench.gpu.runner import measure_gpu
+
+    home = Home.from_environment()
+    found = measure_gpu(
+        path or home.root / "bench" / "gpu.json",
+        Settings(device=device, tiny=tiny, models=str(home.models.absolute())),
+        total_s=60 * minutes,
+        skip=skip,
+        again=again,
         report=lambda line: click.echo(line, err=True),
     )
     _show(found, as_json)

@@ -33,9 +33,13 @@ FIT_FROM: Final = 6
 """Like steps from which the line is fitted instead of the prior being scaled…"""
 FIT_SPREAD: Final = 1.3
 """…if the longest clip among them has so many times the frames of the shortest."""
+REFERENCE_CORES: Final = 2
+"""Cores that a prior of shared work was measured on."""
 LATEST: Final = 5
 """The newest like steps of each asset that tell how busy the machine is now."""
 
+_MOST_CORES: Final = 16
+"""Cores from which more of them are not believed to help: memory then is the limit."""
 _COLUMNS: Final = (
     "time",
     "run_id",
@@ -68,10 +72,27 @@ class Prior:
     """Seconds per frame of the clip."""
     accelerated: bool = False
     """Whether it runs on the accelerator where there is one."""
+    on_cpu: "Prior | None" = None
+    """What holds in its place where an accelerated asset has to make do with the CPU."""
+    shared: bool = False
+    """Whether it keeps all cores busy, so that more of them make it faster."""
 
     def seconds(self, frames: float) -> float:
         """Seconds for a clip of so many frames."""
         return self.fixed_s + self.per_frame_s * frames
+
+    def on(self, device: Device) -> "Prior":
+        """What holds on this device."""
+        if device.kind != "cpu" or self.on_cpu is None:
+            return self
+        return replace(self.on_cpu, accelerated=self.accelerated)
+
+    def scaled_for(self, cores: int) -> "Prior":
+        """The same with so many cores; with one, its seconds are those that a CPU is billed for."""
+        if not self.shared:
+            return self
+        share = REFERENCE_CORES / min(max(cores, 1), _MOST_CORES)
+        return replace(self, fixed_s=share * self.fixed_s, per_frame_s=share * self.per_frame_s)
 
 
 # CPU seconds of a cold run of the sample clip (150 frames), portrait of 512 pixels, on the machine
@@ -87,18 +108,34 @@ _COMMON: Final = {
     "published_avatar": Prior(0.3, 0.0),
     "preview_page": Prior(0.15, 0.0),
 }
+_POSES: Final = 12
+"""Visemes of an atlas."""
+_READ_S: Final = 0.25
+"""Seconds in which two cores follow and read a face of a clip in float32."""
+_PAINT_S: Final = 6.8
+"""Seconds in which two cores warp, paint and encode a frame in float32: 1.2 Tflop."""
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
         **_COMMON,
         "motion_template": Prior(0.9, 0.018, accelerated=True),
         "idle_video": Prior(1.5, 0.043, accelerated=True),
     },
-    # The project's documents: 70 s for ten seconds at 25 frames a second on a T4, of which 80 %
-    # is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its arithmetic.
+    # On a GPU: the project's documents, 70 s for ten seconds at 25 frames a second on a T4, of
+    # which 80 % is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its
+    # arithmetic, and the atlas paints a pose for each viseme. On a CPU: float32, which the engine
+    # chooses there, on `REFERENCE_CORES` with AVX-512.
     "liveportrait": {
         **_COMMON,
-        "motion_template": Prior(3.0, 0.02, accelerated=True),
-        "idle_video": Prior(5.0, 0.21, accelerated=True),
+        "motion_template": Prior(
+            3.0, 0.02, accelerated=True, on_cpu=Prior(3.0, _READ_S, shared=True)
+        ),
+        "idle_video": Prior(5.0, 0.21, accelerated=True, on_cpu=Prior(10.0, _PAINT_S, shared=True)),
+        "atlas": Prior(
+            2.0 + 0.2 * _POSES,
+            0.0,
+            accelerated=True,
+            on_cpu=Prior(2.0 + _PAINT_S * _POSES, 0.0, shared=True),
+        ),
     },
 }
 """Engine -> asset -> prior; an asset that is not listed takes a second."""
@@ -183,6 +220,7 @@ def estimate(
     clip_frames: int,
     cached: Collection[str] = (),
     slowness: float = 1.0,
+    cores: int = REFERENCE_CORES,
 ) -> Estimate:
     """Expect what a run will take.
 
@@ -199,6 +237,7 @@ def estimate(
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
         slowness: seconds that one second of a prior takes on `host`; see `speed.slowness`.
+        cores: of `host`, for priors of work that keeps all of them busy.
     """
     rows = _rows(recent, engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
@@ -212,9 +251,9 @@ def estimate(
         like = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
         like = [row for row in like if row["device"] == where.name] or like
         likes[asset] = like[-RECENT_RUNS:]
-        expected = Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior
-        shapes[asset] = _shape(likes[asset], expected, "wall_s")
-        billed[asset] = _shape(likes[asset], expected, "billed_s")
+        expected = Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior.on(where)
+        shapes[asset] = _shape(likes[asset], expected.scaled_for(cores), "wall_s")
+        billed[asset] = _shape(likes[asset], expected.scaled_for(1), "billed_s")
     pace = _pace(likes, shapes)
     steps = {}
     for asset, shape in shapes.items():

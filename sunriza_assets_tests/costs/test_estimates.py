@@ -112,10 +112,63 @@ def test_a_slow_machine_makes_the_prior_longer_and_not_dearer(tmp_path: Path) ->
 
 def test_an_accelerator_is_not_as_slow_as_its_host(tmp_path: Path) -> None:
     guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU, slowness=2.0)
-    assert guess.steps["idle_video"].seconds == PRIORS["liveportrait"]["idle_video"].seconds(250)
-    assert guess.steps["atlas"].seconds == pytest.approx(
-        2 * PRIORS["liveportrait"]["atlas"].seconds(250)
+    for asset in ("idle_video", "atlas"):
+        assert guess.steps[asset].seconds == PRIORS["liveportrait"][asset].seconds(250)
+    assert guess.steps["trimmed_video"].seconds == pytest.approx(
+        2 * PRIORS["liveportrait"]["trimmed_video"].seconds(250)
     )
+
+
+def test_liveportrait_takes_long_on_a_cpu_and_little_on_a_gpu(tmp_path: Path) -> None:
+    on_cpu = expected(Ledger(tmp_path), 250, engine="liveportrait")
+    on_gpu = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU)
+    assert 15 * 60 < on_cpu.eta_s < 3 * 3600
+    assert 10 < on_gpu.eta_s < 5 * 60
+    assert on_cpu.steps["idle_video"].seconds > 0.9 * on_cpu.eta_s
+    assert on_cpu.to_dict()["estimate_basis"].startswith("prior")
+
+
+def test_the_atlas_is_counted_by_its_poses(tmp_path: Path) -> None:
+    """Twelve visemes are twelve frames, however long the clip is."""
+    for device in (HOST, GPU):
+        short, long = (
+            expected(Ledger(tmp_path), frames, engine="liveportrait", device=device).steps
+            for frames in (50, 150)
+        )
+        frame_s = (long["idle_video"].seconds - short["idle_video"].seconds) / 100
+        assert short["atlas"].seconds == long["atlas"].seconds
+        assert 11 < short["atlas"].seconds / frame_s < 25
+
+
+def test_cores_share_what_liveportrait_computes_and_cost_the_same(tmp_path: Path) -> None:
+    few, many = (
+        expected(Ledger(tmp_path), 250, engine="liveportrait", cores=cores) for cores in (2, 8)
+    )
+    assert many.steps["idle_video"].seconds == pytest.approx(few.steps["idle_video"].seconds / 4)
+    assert many.cost == pytest.approx(few.cost)
+    assert few.steps["idle_video"].cost == pytest.approx(
+        2 * few.steps["idle_video"].seconds * 0.10 / 3600
+    ), "two busy cores are two CPU seconds a second"
+
+
+def test_the_mesh_engine_cares_for_neither(tmp_path: Path) -> None:
+    usual = expected(Ledger(tmp_path), 250)
+    assert expected(Ledger(tmp_path), 250, cores=16) == usual
+    assert expected(Ledger(tmp_path), 250, device=GPU).eta_s == usual.eta_s
+    assert usual.eta_s < 60
+
+
+def test_one_run_on_a_cpu_scales_what_was_expected_there(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    prior = expected(ledger, 250, engine="liveportrait", cores=8).steps["idle_video"].seconds
+    ledger.update(
+        clip_run(
+            1, {"idle_video": 3 * prior}, first_event=1, engine="liveportrait", clip_frames=250
+        )
+    )
+    for cores in (2, 8):
+        guess = expected(ledger, 250, engine="liveportrait", cores=cores)
+        assert guess.steps["idle_video"].seconds == pytest.approx(3 * prior)
 
 
 def test_runs_of_this_machine_count_more_than_its_speed(tmp_path: Path) -> None:
@@ -171,9 +224,9 @@ def test_other_engines_devices_failures_and_kills_do_not_count(tmp_path: Path) -
 
 def test_gpu_work_is_priced_on_the_gpu_and_the_rest_on_the_host(tmp_path: Path) -> None:
     guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU)
-    idle, atlas = guess.steps["idle_video"], guess.steps["atlas"]
+    idle, trimmed = guess.steps["idle_video"], guess.steps["trimmed_video"]
     assert idle.cost == pytest.approx(idle.seconds * 0.60 / 3600)
-    assert atlas.cost == pytest.approx(atlas.seconds * 0.10 / 3600)
+    assert trimmed.cost == pytest.approx(trimmed.seconds * 0.10 / 3600)
 
 
 def test_a_device_without_a_price_has_an_eta_and_no_cost(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ from sunriza_assets.studio.engines.liveportrait.painter import PAINTED_SIZE, Pai
 from sunriza_assets.studio.engines.liveportrait.paste import PasteBack, soft_square
 from sunriza_assets.studio.engines.liveportrait.reader import Reader, to_input
 
-__all__ = ["matmul_rate", "measure", "network_flop"]
+__all__ = ["Scene", "matmul_rate", "measure", "network_flop"]
 
 _PICTURE: Final = (960, 1280)
 """Rows and columns of the portrait that is pasted into."""
@@ -70,6 +70,8 @@ def measure(
     batch: int | None = None,
     baseline: bool = False,
     rounds: int | None = None,
+    modules: Modules | None = None,
+    matrix: int | None = None,
     report: Report = lambda line: None,
 ) -> dict[str, Any]:
     """Measure the engine stage by stage.
@@ -80,6 +82,9 @@ def measure(
         batch: poses at a time; None takes what suits the device.
         baseline: also run the loop, and compare speed and pictures.
         rounds: how often each way is run; None takes what suits the device.
+        modules: networks to measure; None makes stand-in weights. With a baseline they are moved to
+            the device. Rates take their work for that of the published sizes.
+        matrix: side of the matrices of `matmul_tflops`; None takes what suits the device.
         report: told what is being done.
 
     Returns:
@@ -100,9 +105,10 @@ def measure(
         report(f"Note: {note}")
     count = batch or BATCH[where.type]
     repeats = rounds or _ROUNDS[where.type]
-    report("Making stand-in weights")
-    modules = Modules.seeded()
-    scene = _Scene.made(modules)
+    if modules is None:
+        report("Making stand-in weights")
+        modules = Modules.seeded()
+    scene = Scene.made(modules)
     batched = _Batched(modules, placement, count, scene)
     loop = _Loop(modules, where, scene) if baseline else None
     ways: list[_Way] = [batched] if loop is None else [batched, loop]
@@ -110,7 +116,7 @@ def measure(
         for way in ways:
             report(f"{way.name}: round {turn} of {repeats}" if turn else f"{way.name}: warming up")
             way.run(count=turn > 0)
-    rate = matmul_rate(where, placement.dtype)
+    rate = matmul_rate(where, placement.dtype, matrix)
     result = _told(batched, rate, placement, count)
     if note is not None:
         result["precision_note"] = note
@@ -138,16 +144,16 @@ def network_flop() -> dict[str, int]:
     return counted
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
+def matmul_rate(device: torch.device, dtype: torch.dtype, side: int | None = None) -> float:
     """Operations a second of a large square matrix product: what the device can do at best."""
-    side = _MATRIX[device.type]
+    side = side or _MATRIX[device.type]
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best = min(_timed(device, lambda: left @ right) for _ in range(10))
     return 2 * side**3 / best
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
     """A portrait, its features, and crops of a clip."""
 
     picture: Image
@@ -158,20 +164,21 @@ class _Scene:
     """(1, 21, 3)."""
 
     @classmethod
-    def made(cls, modules: Modules) -> "_Scene":
+    def made(cls, modules: Modules) -> "Scene":
+        """Of formula pictures, read where the networks are."""
         random = np.random.default_rng(0)
         coarse = random.integers(0, 255, (16, 16, 16, 3), dtype=np.uint8)
         crops = [cv2.resize(one, (CROP_SIZE, CROP_SIZE)).astype(np.uint8) for one in coarse]
         picture = cv2.resize(coarse[0], _PICTURE[::-1]).astype(np.uint8)
         with torch.inference_mode():
             first = to_input(crops[:1])
-            volume = modules.appearance(first)
-            keypoints = motion_of(modules.motion(first)).keypoints
+            volume = modules.appearance(_beside(modules.appearance, first)).float().cpu()
+            keypoints = motion_of(modules.motion(_beside(modules.motion, first))).keypoints
         return cls(picture, crops[1:], volume, keypoints)
 
     def poses(self, modules: Modules, crops: Tensor) -> Tensor:
-        """(n, 3, 256, 256) on M's device -> (n, 21, 3) stitched keypoints."""
-        moved = motion_of(modules.motion(crops)).keypoints
+        """(n, 3, 256, 256) -> (n, 21, 3) stitched keypoints on the CPU."""
+        moved = motion_of(modules.motion(_beside(modules.motion, crops))).keypoints
         return stitched(self.keypoints, moved, modules.retargeting)
 
 
@@ -216,7 +223,7 @@ class _Way:
 class _Batched(_Way):
     """This engine's."""
 
-    def __init__(self, modules: Modules, placement: Placement, batch: int, scene: _Scene) -> None:
+    def __init__(self, modules: Modules, placement: Placement, batch: int, scene: Scene) -> None:
         super().__init__(f"batches of {batch}", placement.device)
         self._scene, self._batch = scene, batch
         self._reader = Reader(modules, placement.device)
@@ -259,7 +266,7 @@ class _Batched(_Way):
 class _Loop(_Way):
     """The published code's."""
 
-    def __init__(self, modules: Modules, device: torch.device, scene: _Scene) -> None:
+    def __init__(self, modules: Modules, device: torch.device, scene: Scene) -> None:
         super().__init__("single frames", device)
         self._scene = scene
         self._modules = modules
@@ -317,6 +324,11 @@ class _Loop(_Way):
         turned = cv2.warpAffine(crop, self._to_picture, _PICTURE[::-1])
         mixed = self._mask * turned + (1 - self._mask) * self._scene.picture
         return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def _beside(module: nn.Module, tensor: Tensor) -> Tensor:
+    """The tensor on the module's device."""
+    return tensor.to(next(module.parameters()).device)
 
 
 def _told(way: _Way, rate: float, placement: Placement, batch: int) -> dict[str, Any]:

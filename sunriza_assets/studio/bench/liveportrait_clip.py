@@ -21,6 +21,7 @@ from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.sample.clip import write_sample
+from sunriza_assets.studio.sample.performance import Performance
 
 __all__ = ["measure_clip"]
 
@@ -40,6 +41,9 @@ def measure_clip(
     device: str | None = None,
     precision: Precision = "auto",
     frames: int = 300,
+    modules: Modules | None = None,
+    side: int = _PORTRAIT_SIDE,
+    performance: Performance | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Make one idle of the sample portrait from the sample clip, with stand-in weights.
@@ -50,6 +54,9 @@ def measure_clip(
         device: cpu or cuda; None takes a CUDA device where there is one.
         precision: of the painting networks.
         frames: frames of the clip, at 30 a second.
+        modules: networks to use; None makes stand-in weights.
+        side: of the portrait, pixels.
+        performance: of the sample clip; None is the whole one.
         report: told what is being done.
 
     Returns:
@@ -62,20 +69,18 @@ def measure_clip(
     """
     where = pick_device(device)
     report("Making the sample clip")
-    sample = write_sample(folder, models_root)
+    sample = write_sample(folder, models_root, performance=performance)
     clip = folder / "clip720.mp4"
     seen = list(read_frames(sample.clip))
     encode(_widened(islice(cycle(seen), frames)), clip, rate=_RATE)
     short = folder / "short.mp4"
     encode(_widened(islice(seen, _WARM_UP_FRAMES)), short, rate=_RATE)
-    portrait = cv2.resize(
-        read_picture(sample.portrait), (_PORTRAIT_SIDE,) * 2, interpolation=cv2.INTER_CUBIC
-    )
+    portrait = cv2.resize(read_picture(sample.portrait), (side,) * 2, interpolation=cv2.INTER_CUBIC)
     engine = LivePortraitEngine(
-        models_root, device=device, precision=precision, modules=Modules.seeded()
+        models_root, device=device, precision=precision, modules=modules or Modules.seeded()
     )
     parameters = RenderParameters(
-        loop=False, driving_multiplier=1.0, stitching_retargeting_eyes_width=_PORTRAIT_SIDE
+        loop=False, driving_multiplier=1.0, stitching_retargeting_eyes_width=side
     )
     report("Warming up")
     picture = np.asarray(portrait, dtype=np.uint8)

@@ -67,6 +67,17 @@ def test_a_clip_that_is_far_away_is_taken_for_a_usual_one(
     assert expected(home, instance, parameters={"maxSeconds": 4}).clip_frames == 100
 
 
+def test_liveportrait_on_a_cpu_is_announced_as_what_it_takes(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On two cores as fast as those that the priors are from; no GPU is looked for."""
+    monkeypatch.setattr("resources.accounting.forecast.device_of", lambda _: cpu())
+    monkeypatch.setattr("resources.accounting.forecast.slowness", lambda: 1.0)
+    monkeypatch.setattr("resources.accounting.forecast.core_count", lambda: 2)
+    run = expected(home, instance, parameters={"engine": "liveportrait"})
+    assert 15 * 60 < run.expected.eta_s < 3 * 3600
+
+
 def test_what_is_left_falls_to_nothing_and_percent_rises_to_all(
     home: Home, instance: dg.DagsterInstance
 ) -> None:

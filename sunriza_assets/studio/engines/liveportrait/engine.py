@@ -130,6 +130,11 @@ class LivePortraitEngine:
         self._painting = threading.Lock()
         self._loaded: _Machine | None = None
 
+    @property
+    def batch(self) -> int:
+        """Poses that are painted at once, as memory has allowed until now."""
+        return self._size()
+
     def extraction_identity(self) -> Mapping[str, str]:
         """Extractor, version and model hashes: all that, beside the clip, decides a template."""
         hashes = {}

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.errors import EngineError, FaceError, MediaError, ModelError
+from sunriza_assets.studio.bench.gpu.faults import injected
 from sunriza_assets.studio.engines.liveportrait import device as device_module
 from sunriza_assets.studio.engines.liveportrait import engine as engine_module
 from sunriza_assets.studio.engines.liveportrait.cuda import Readback
@@ -35,7 +36,6 @@ from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters
 from sunriza_assets.studio.sample.clip import Sample
-from sunriza_assets_tests.studio.engines.liveportrait.test_overflow import injected
 
 FRAMES = 8
 FOLLOWED = RenderParameters(loop=False, driving_multiplier=1.0, scale_multiplier=1.0)

@@ -1,14 +1,12 @@
 """Numbers that are not finite are noticed before a later step makes a plausible picture of them."""
 
-from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sunriza_assets.studio.bench.gpu.faults import INJECTIONS, injected
 from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Convolution, Placement
 from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit, Watch
@@ -17,29 +15,6 @@ from sunriza_assets.studio.engines.liveportrait.painter import Painted, Painter
 
 CPU = torch.device("cpu")
 EXACT, HALF = Placement(CPU, torch.float32), Placement(CPU, torch.float16)
-
-INJECTIONS: dict[str, Callable[[Modules], nn.Module]] = {
-    "first level": lambda m: m.warping.dense_motion_network.hourglass.encoder.blocks()[0].norm,
-    "coarsest level": lambda m: m.warping.dense_motion_network.hourglass.encoder.blocks()[4].norm,
-    "last level": lambda m: m.warping.dense_motion_network.hourglass.decoder.blocks()[4].norm,
-    "mask": lambda m: m.warping.dense_motion_network.mask,
-    "occlusion": lambda m: m.warping.dense_motion_network.occlusion,
-    "features": lambda m: m.warping.fourth,
-    "middle block": lambda m: m.generator.middle_blocks()[2].norm_0.mlp_gamma,
-    "pixels": lambda m: m.generator.painter,
-}
-"""Layer -> what is multiplied so that it overflows."""
-
-
-def injected(modules: Modules, layer: str, factor: float) -> Modules:
-    """The same networks with one layer's outputs so many times larger."""
-    changed = replace(
-        modules, warping=deepcopy(modules.warping), generator=deepcopy(modules.generator)
-    )
-    with torch.inference_mode():
-        for parameter in INJECTIONS[layer](changed).parameters():
-            parameter.mul_(factor)
-    return changed
 
 
 def _painted(modules: Modules, placement: Placement, keypoints: dict[str, Tensor]) -> Painted:
