@@ -16,8 +16,8 @@ from resources.accounting.event_log import plain_metadata
 from resources.services import Stores
 from resources.settings import current_settings
 from sunriza_assets.errors import SunrizaError
-from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET, publishes
 from sunriza_assets.graph.assets.overlay import IdleSheet
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, publishes
 from sunriza_assets.graph.partitions import AVATARS
 
 __all__ = ["CHECKS", "avatar_check", "idle_problems", "loop_problems"]
@@ -103,15 +103,15 @@ def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     from sunriza_assets.studio.media.budget import MIN_SSIM
     from sunriza_assets.studio.media.conform import conform
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     found = conform(idle_video / "idle.mp4", frame_count=sheet.frame_count, rate=sheet.rate)
     problems = list(found.problems)
-    if not sheet.likeness >= MIN_SSIM:
-        problems.append(f"ssim: {sheet.likeness:.4f}, below {MIN_SSIM}")
+    if not sheet.mean_ssim >= MIN_SSIM:
+        problems.append(f"ssim: {sheet.mean_ssim:.4f}, below {MIN_SSIM}")
     return problems, {
         "frame_count": sheet.frame_count,
         "frame_rate": f"{sheet.rate.numerator}/{sheet.rate.denominator}",
-        "mean_ssim": sheet.likeness,
+        "mean_ssim": sheet.mean_ssim,
         "looked_at": dg.MetadataValue.json([f"{f.name}: {f.detail}" for f in found.findings]),
     }
 
@@ -123,7 +123,7 @@ def idle_lasts(
     """idle.mp4 lasts as long as was planned, and not longer than a clip may."""
     from sunriza_assets.studio.media.probe import describe_own
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     info = describe_own(idle_video / "idle.mp4")
     planned = float(sheet.frame_count / sheet.rate)
     problems = []
@@ -159,7 +159,7 @@ def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     from sunriza_assets.studio.media.frames import read_luma
     from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
 
-    sheet = IdleSheet.beside(idle_video).content
+    sheet = IdleSheet.load(idle_video).content
     if not sheet["parameters"]["loop"]:
         return [], {"looped": False}
     planned = sheet["facts"].get("loop", {}).get("seam", {})
@@ -185,7 +185,7 @@ def mask_fits(
     """The mask is as large as a cell, lies inside the frame and covers some of the mouth."""
     from sunriza_assets.studio.overlay.mask import mask_problems
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     return _verdict(context, stores, mask_problems(mask, sheet.size), {})
 
 
@@ -196,7 +196,7 @@ def roi_fits(
     """The mouth's rectangle lies inside the frame, and every idle frame has its transform."""
     from sunriza_assets.studio.contracts.roi import roi_problems
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     try:
         problems = roi_problems(json.loads(roi.read_text()), sheet.size, sheet.frame_count)
     except (SunrizaError, ValueError) as error:

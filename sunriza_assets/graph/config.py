@@ -22,9 +22,9 @@ __all__ = [
     "IDLE_CONFIG",
     "TEMPLATE_CONFIG",
     "TRIM_CONFIG",
+    "asset_overrides",
     "launchpad_config",
-    "said_in",
-    "said_to",
+    "run_overrides",
 ]
 
 Schema = dict[str, dg.Field]
@@ -77,7 +77,7 @@ class _Parameter(ConfigType):
         Raises:
             PostProcessingError: it is of another kind or out of range; says what is allowed.
         """
-        if not _is_said(value):
+        if not _is_override(value):
             return None
         try:
             result = checked(self._name, value)
@@ -126,20 +126,24 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
 }
 
 
-def said_to(context: dg.AssetExecutionContext) -> dict[str, Any]:
+def asset_overrides(context: dg.AssetExecutionContext) -> dict[str, Any]:
     """The parameters that the launchpad names to this asset, checked."""
     config: Mapping[str, Any] = context.op_execution_context.op_config
-    return {name: value for name, value in config.items() if _is_said(value) and name != "force"}
+    return {
+        name: value for name, value in config.items() if _is_override(value) and name != "force"
+    }
 
 
-def said_in(run_config: Mapping[str, Any]) -> dict[str, Any]:
+def run_overrides(run_config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's config says to any asset, `force` too, as it was written."""
     ops = run_config.get("ops") or {}
     configs = [(op or {}).get("config") or {} for op in ops.values()]
-    return {name: value for config in configs for name, value in config.items() if _is_said(value)}
+    return {
+        name: value for config in configs for name, value in config.items() if _is_override(value)
+    }
 
 
-def _is_said(value: Any) -> bool:
+def _is_override(value: Any) -> bool:
     """Whether a value in the launchpad is one, and does not leave it to the document."""
     return value is not None and not (isinstance(value, str) and value.startswith(_DOCUMENT))
 

@@ -15,8 +15,8 @@ from resources.storage.logged_urls import as_path
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean
-from sunriza_assets.graph.assets.edge import until_published
-from sunriza_assets.graph.assets.metadata import PICTURES
+from sunriza_assets.graph.assets.metadata import PREVIEW_KEYS
+from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
@@ -103,7 +103,7 @@ class AvatarRuns:
         config = launchpad_config(parameters or {}, force=force, selected=selected)
         expected: dict[str, Any] | None = None
         if self._announce is not None:  # it looks at the clip, so only for somebody who listens
-            steps = until_published([name for name in self.assets if name in selected])
+            steps = assets_until_published([name for name in self.assets if name in selected])
             expected = forecast(
                 self._instance, document, steps, said=parameters, force=force
             ).to_dict()
@@ -162,7 +162,9 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             "seconds": metadata.get("wall_s"),
             "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
             "files": [as_path(url) for url in urls],
-            "metadata": {name: value for name, value in metadata.items() if name not in PICTURES},
+            "metadata": {
+                name: value for name, value in metadata.items() if name not in PREVIEW_KEYS
+            },
         }
     return found
 

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = [
-    "PICTURES",
-    "at_rest",
+    "PREVIEW_KEYS",
     "clip_facts",
     "data_version",
-    "previewed",
+    "first_frame_preview",
+    "preview_frame_numbers",
+    "preview_metadata",
     "script_facts",
     "sha256_of",
-    "shown_numbers",
 ]
 
-PICTURES: Final = ("look", "preview")
-"""Names of the metadata that `previewed` makes."""
+PREVIEW_KEYS: Final = ("look", "preview")
+"""Names of the metadata that `preview_metadata` makes."""
 PREVIEW_CELLS: Final = 8
 PREVIEW_WIDTH: Final = 160
-LOOK_CHARACTERS: Final = 999
+INLINE_CHARACTERS: Final = 999
 """Longest Markdown that Dagster 1.13 shows without a click."""
 
 
@@ -72,13 +72,13 @@ def script_facts(script: "MotionScript") -> dict[str, Any]:
     }
 
 
-def shown_numbers(frame_count: int) -> set[int]:
+def preview_frame_numbers(frame_count: int) -> set[int]:
     """Numbers of the evenly spread frames that a clip's preview shows."""
     last = frame_count - 1
     return {round(i * last / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
 
 
-def previewed(
+def preview_metadata(
     pictures: Iterable["Image"], *, every: bool = False, columns: int = PREVIEW_CELLS // 2
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """A contact sheet of pictures, inline for the Dagster UI.
@@ -102,7 +102,7 @@ def previewed(
     sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
     seen = sheet if every else chosen[len(chosen) // 2]
     return {
-        "look": _picture("look", thumbnail_data_uri(seen, LOOK_CHARACTERS - len("![look]()"))),
+        "look": _picture("look", thumbnail_data_uri(seen, INLINE_CHARACTERS - len("![look]()"))),
         "preview": _picture("preview", webp_data_uri(sheet)),
     }
 
@@ -111,8 +111,8 @@ def _picture(name: str, uri: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{name}]({uri})")
 
 
-def at_rest(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
-    """`previewed` of an idle's first frame alone."""
+def first_frame_preview(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
+    """`preview_metadata` of an idle's first frame alone."""
     from sunriza_assets.studio.media.frames import read_frames
 
-    return previewed(islice(read_frames(idle), 1), columns=1)
+    return preview_metadata(islice(read_frames(idle), 1), columns=1)

@@ -19,11 +19,11 @@ def read_portrait(file: Path) -> "Image":
     from sunriza_assets.studio.media.picture import read_picture
 
     key = sha256_of(file)
-    if key not in _last:
+    if key not in _cache:
         picture = read_picture(file)
-        _last.clear()  # one avatar's worth, or a long-lived worker would grow
-        _last[key] = picture
-    return _last[key].copy()
+        _cache.clear()  # one avatar's worth, or a long-lived worker would grow
+        _cache[key] = picture
+    return _cache[key].copy()
 
 
-_last: dict[str, "Image"] = {}
+_cache: dict[str, "Image"] = {}

@@ -29,9 +29,11 @@ from sunriza_assets.costs.manifest import (
 )
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import Step, avatar_step, launchpad_parameters, outlook_of
-from sunriza_assets.graph.assets.metadata import at_rest
+from sunriza_assets.graph.assets.edge import Step, avatar_step
+from sunriza_assets.graph.assets.metadata import first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
+from sunriza_assets.graph.assets.progress import run_forecast
+from sunriza_assets.graph.assets.run_scope import launchpad_parameters
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import (
@@ -67,7 +69,7 @@ def published_avatar(
     A run that no longer owns its avatar publishes nothing.
     """
     with avatar_step(context, stores, board) as step:
-        sheet = IdleSheet.beside(idle_video).content
+        sheet = IdleSheet.load(idle_video).content
         performance = sheet.get("performance")
         files = {
             "idle.mp4": idle_video / "idle.mp4",
@@ -103,7 +105,7 @@ def published_avatar(
                     *whose, files={**files, MANIFEST_NAME: books.close}, **said
                 )
         with step.watch.stage("preview"):
-            pictures = at_rest(files["idle.mp4"])
+            pictures = first_frame_preview(files["idle.mp4"])
         shown = logged(document.plain["dynamics"]["basic"])
         urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
@@ -169,9 +171,9 @@ class ManifestBuilder:
         """What is told where the publication of an earlier run stays in place."""
         own = [step for step in self._behind if step.run_id == self._step.context.run.run_id]
         costs = [step.cost for step in own]
-        outlook = outlook_of(self._step.context.run.run_id)
+        expected = run_forecast(self._step.context.run.run_id)
         return {
-            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            **(_estimated(expected.initial.to_dict()) if expected else {}),
             REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
             "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
             **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),
@@ -248,12 +250,12 @@ class ManifestBuilder:
         if self._facts is None or manifest is None:  # this run had published before it died
             return self._step.costs()
         self._keep(manifest)
-        outlook = outlook_of(manifest.run_id)
+        expected = run_forecast(manifest.run_id)
         sums = {"run_seconds": round(manifest.seconds, 6), "run_cost": manifest.cost}
         return {
             **self._facts,
             **{name: value for name, value in sums.items() if value is not None},
-            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            **(_estimated(expected.initial.to_dict()) if expected else {}),
             "unbooked_s": round(self._step.watch.elapsed_s - self._facts["wall_s"], 6),
         }
 
@@ -270,7 +272,7 @@ def _name(context: dg.AssetExecutionContext) -> str:
     return context.asset_key.to_user_string()
 
 
-def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:
+def _estimated(forecast: Mapping[str, Any]) -> dict[str, Any]:
     """What of a forecast belongs beside the truth; book and currency stand there already."""
     return {
         name: value

@@ -12,7 +12,7 @@ from resources.avatars.store import Change
 from resources.services import Stores
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET
 
 __all__ = ["avatar_status"]
 
