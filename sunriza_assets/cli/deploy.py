@@ -78,14 +78,14 @@ def prune(days: float, as_json: bool) -> None:
         facts = {
             "runs": delete_old(instance, ledger, before=before, whole=whole),
             # Without their runs nobody could say what they have left undone.
-            "backfills": backfills.forget(Stores().storage, before=before),
+            "backfills": backfills.delete_before(Stores().storage, before=before),
             "leftovers": sweep_leftovers(home, at_once=True),
         }
     if as_json:
         print_json(facts)
     else:
-        told = ", ".join(f"{count} {name}" for name, count in facts.items())
-        click.echo(f"deleted: {told}")
+        text = ", ".join(f"{count} {name}" for name, count in facts.items())
+        click.echo(f"deleted: {text}")
 
 
 @click.command()

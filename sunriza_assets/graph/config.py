@@ -1,12 +1,12 @@
-"""What an operator may set in the launchpad: the last of the three layers of parameters.
+"""Config schemas of the launchpad: the last of the three layers of parameters.
 
-The schema is written from the tables of `studio.parameters`. Where the launchpad says nothing, the
-avatar's document is asked, and then the default; what it is scaffolded with says just that
-(`driving_multiplier: document, else 1.7`), so a scaffold that is left alone changes nothing and a
-backfill of many avatars needs no config.
+The schemas are generated from the tables of `studio.parameters`. A parameter that the launchpad
+does not set comes from the avatar's document, else from the default. The scaffolded value says just
+that (`driving_multiplier: document, else 1.7`), so an unchanged scaffold changes nothing and a
+backfill needs no config.
 
-Dagster checks names, kinds and words of a list while one types; a range only as the run is
-launched, by the code location, and no run comes of a wrong one.
+Dagster checks names, types and enum values while one types; ranges only when the run is launched,
+by the code location, which then refuses the run.
 """
 
 from collections.abc import Mapping
@@ -59,8 +59,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
 class _Parameter(ConfigType):
     """A number or a switch, or text that leaves it to the document.
 
-    Of any kind to Dagster, for none of its own takes a number as well as a word; what it is, is
-    checked as the run is launched.
+    Its Dagster kind is ANY, for no other takes numbers as well as text; the value is checked when
+    the run is launched.
     """
 
     def __init__(self, name: str) -> None:
@@ -72,7 +72,7 @@ class _Parameter(ConfigType):
         self._name = name
 
     def post_process(self, value: Any) -> Any:
-        """The value as it is meant; None leaves it to the document.
+        """The parsed value; None leaves it to the document.
 
         Raises:
             PostProcessingError: it is of another kind or out of range; says what is allowed.
@@ -127,7 +127,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
 
 
 def asset_overrides(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    """The parameters that the launchpad names to this asset, checked."""
+    """The checked parameters that the launchpad sets for this asset."""
     config: Mapping[str, Any] = context.op_execution_context.op_config
     return {
         name: value for name, value in config.items() if _is_override(value) and name != "force"
@@ -135,7 +135,7 @@ def asset_overrides(context: dg.AssetExecutionContext) -> dict[str, Any]:
 
 
 def run_overrides(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's config says to any asset, `force` too, as it was written."""
+    """The values that a run's config sets for any asset, `force` included, unchecked."""
     ops = run_config.get("ops") or {}
     configs = [(op or {}).get("config") or {} for op in ops.values()]
     return {
@@ -144,14 +144,14 @@ def run_overrides(run_config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_override(value: Any) -> bool:
-    """Whether a value in the launchpad is one, and does not leave it to the document."""
+    """Whether a value of the launchpad is set and does not leave the parameter to the document."""
     return value is not None and not (isinstance(value, str) and value.startswith(_DOCUMENT))
 
 
 def launchpad_config(
     parameters: Mapping[str, Any], *, force: bool, selected: set[str]
 ) -> dict[str, Any]:
-    """Run config that says these canonical parameters to every selected asset that has them."""
+    """Run config that sets these canonical parameters for every selected asset that has them."""
     ops: dict[str, Any] = {}
     for asset, schema in _SCHEMAS.items():
         if asset not in selected:

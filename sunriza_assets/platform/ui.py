@@ -1,4 +1,4 @@
-"""Dagster's web server with one address more: `/files/...` leads to the local store's files.
+"""Dagster's web server with one more route: `/files/...` leads to the local store's files.
 
     python -m sunriza_assets.platform.ui --port 3000 --files-port 3001 --workspace workspace.yaml
 
@@ -36,7 +36,7 @@ _POOL_MAX_OVERFLOW: Final = 20
 
 
 class Ui(DagsterWebserver[Any, Any]):
-    """Dagster's web server, and the way to the file server beside it.
+    """Dagster's web server with a redirect to the file server.
 
     Args:
         context: the code locations.
@@ -48,19 +48,24 @@ class Ui(DagsterWebserver[Any, Any]):
         self._files_port = files_port
 
     def build_routes(self) -> list[Any]:
-        """Dagster's routes behind ours: its last one answers everything."""
+        """Our route before Dagster's, whose last one matches everything."""
         from starlette.routing import Route
 
-        return [Route(f"{FILES_PATH}/{{name:path}}", self.lead_on), *super().build_routes()]
+        return [
+            Route(f"{FILES_PATH}/{{name:path}}", self.redirect_to_file_server),
+            *super().build_routes(),
+        ]
 
-    def lead_on(self, request: "Request") -> "Response":
-        """To the same file on the file server; 403 from another machine, where none listens."""
+    def redirect_to_file_server(self, request: "Request") -> "Response":
+        """Redirect to the file on the file server; 403 from another machine, where none listens."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
         host = request.url.hostname
         if host not in LOCAL_NAMES:
-            told = f"Files of the local store are served to the machine they lie on, not to {host}."
-            return PlainTextResponse(f"{told} Open the UI there, as http://localhost.", 403)
+            message = (
+                f"Files of the local store are served to the machine they lie on, not to {host}."
+            )
+            return PlainTextResponse(f"{message} Open the UI there, as http://localhost.", 403)
         name = quote(request.path_params["name"])
         # Temporary: tomorrow the files may be served elsewhere.
         headers = {"Cache-Control": "no-store"}

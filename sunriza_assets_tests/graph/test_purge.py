@@ -62,7 +62,7 @@ __all__ = [
 def test_a_deleted_avatar_leaves_nothing_for_whoever_takes_its_id(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
     stores, templates, sample = Stores(), Templates(), installation.sample
     for avatar_id in ("gone", "gone2"):
         add_avatar(avatar_id, sample.portrait, sample.clip)

@@ -1,4 +1,4 @@
-"""What lies beside the idle for apps that cannot play it at once: chunks, frames, poster."""
+"""Files beside the idle for apps that cannot play it at once: chunks, frames, poster."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What comes in: the hero image and the hero video of a document, and the clip cut from it."""
+"""Input assets: hero image and hero video of a document, and the clip trimmed from the latter."""
 
 from pathlib import Path
 from typing import Final
@@ -41,7 +41,7 @@ MAX_CLIP_BYTES: Final = 50_000_000
 def hero_image(
     context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
-    """The portrait as it was uploaded, seen to be a picture of exactly one face.
+    """The portrait as it was uploaded, checked to be a picture of exactly one face.
 
     A portrait without a usable face fails here, before a GPU is asked for anything.
     """
@@ -80,7 +80,7 @@ def hero_image(
 def hero_video(
     context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
-    """What moves the portrait: the talking clip as it was uploaded, seen to be a video.
+    """What moves the portrait: the talking clip as it was uploaded, checked to be a video.
 
     Where the document names a built-in performance in place of a clip, it is that performance's
     motion script (performance.json).
@@ -190,7 +190,7 @@ def _motion_script_result(step: Step, name: str) -> dg.MaterializeResult[Path]:
 
 
 def _download_input(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
-    """A copy of an input in the step's own folder, under a name that tells its kind."""
+    """A copy of an input in the step's own folder, named `hero_image` or `hero_video`."""
     import shutil
 
     try:

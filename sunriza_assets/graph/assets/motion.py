@@ -1,4 +1,4 @@
-"""Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
+"""The motion template of a clip, extracted once, and the idle rendered from it and a portrait."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ def motion_template(
 ) -> dg.MaterializeResult[Path]:
     """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
 
-    The same clip is extracted once, whoever uses it: the cache is keyed by content, and the key is
+    The cache is keyed by content, so avatars with the same clip share one extraction; the key is
     this asset's data version.
     """
     import shutil
@@ -122,7 +122,7 @@ def idle_video(
     engines: Engines,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
-    """The portrait alive: idle.mp4, and idle.json with how it was made and how the mouth moves.
+    """The animated portrait: idle.mp4, and idle.json with its parameters and the mouth's track.
 
     Everything downstream reads its parameters from idle.json, so a run of a single asset can never
     mix two sets.
@@ -221,7 +221,7 @@ def _extract_template(source: Path, engine: "AnimationEngine", step: Step) -> "M
 
 
 def _log_face_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:
-    """Nobody shall wonder why an idle is shorter than its clip, or still for a moment."""
+    """Log where a clip's face was not seen, and whether the idle is shorter for that."""
     for gap in facts.get("face_gaps_filled", ()):
         context.log.info(
             "The face is not seen for %(seconds)g s from %(start_s)g s on; that is filled", gap

@@ -1,7 +1,7 @@
-"""What the app lays over the idle so that it can speak: viseme atlas, mouth mask, moving ROI.
+"""Overlay assets, drawn over the idle while it speaks: viseme atlas, mouth mask, moving ROI.
 
 All three are made from the portrait at rest and from idle.json, never from run config, so they
-always belong to the idle that they lie beside.
+always match the idle that they are published with.
 """
 
 import json
@@ -35,7 +35,7 @@ class IdleSheet:
 
     @classmethod
     def load(cls, idle_video: Path) -> "IdleSheet":
-        """The sheet in an idle's folder."""
+        """Read idle.json from an idle's folder."""
         return cls(json.loads((idle_video / "idle.json").read_text()))
 
     @property
@@ -189,9 +189,9 @@ def roi(
 def _reusable_result(
     step: Step, engines: Engines, hero_image: Path, idle_video: Path
 ) -> dg.MaterializeResult[Path] | None:
-    """The former result of an asset that is made from viseme cells, if they would be the same.
+    """The stored result of an asset made from viseme cells, if the cells would be the same.
 
-    They show the portrait at rest: how it moves in the idle does not matter.
+    The cells show the portrait at rest, so only STILL_PARAMETERS count.
     """
     sheet = IdleSheet.load(idle_video).content
     with step.watch.stage("load"):

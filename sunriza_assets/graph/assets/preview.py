@@ -1,4 +1,4 @@
-"""A page of its own for every avatar: the idle, the visemes over it, what it took and cost."""
+"""The preview page of an avatar: the idle, visemes over it, durations and costs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,19 +97,19 @@ def preview_page(
 
 
 def _relative_link(file: Path) -> str:
-    """Where a file of another asset of this avatar lies, seen from the page's own folder."""
+    """Link from the page's folder to a file of another asset of the same avatar."""
     return f"../../{'/'.join(quote(part) for part in file.parts[-3:])}"
 
 
 def _made_with(sheet: Mapping[str, Any]) -> dict[str, Any]:
-    """What an idle was made with, by idle.json."""
+    """Engine, performance and parameters of an idle, from idle.json."""
     performance = sheet.get("performance")
     performed = {} if performance is None else {"performance": performance}
     return {**performed, **sheet["parameters"], "engine": sheet["engine"]}
 
 
 def _time_and_cost(stores: Stores, step: Step) -> dict[str, dict[str, str]]:
-    """What making the avatar took and cost, as its manifest says: each step, and the total."""
+    """Tables of seconds and cost of each step and in total, from the manifest."""
     current = step.document.record.current
     if current is None:
         return {}

@@ -1,7 +1,7 @@
-"""What all avatars took and cost: the ledger brought up to date, and what it tells.
+"""Report assets: runtime and cost of all avatars, from the updated ledger.
 
-Both assets read the event log from where the last update ended, so they cost what is new and not
-what there is. They follow `published_avatar` by a plain dependency: Dagster maps an unpartitioned
+Both assets read the event log from where the last update ended, so they take time for new events
+only. They follow `published_avatar` by a plain dependency: Dagster maps an unpartitioned
 asset to all partitions without looking at them one by one (0.2 s more for a run with 100,000 of
 them), and the lineage in the UI says what the figures are about.
 """
@@ -140,7 +140,7 @@ def _write_files(
     tables: "Sequence[Report]",
     pictures: Mapping[str, bytes],
 ) -> dict[str, Any]:
-    """Write the files; where they lie."""
+    """Write the report's files; returns their paths as metadata."""
     from sunriza_assets.costs import render
 
     with watch.stage("write"):
@@ -154,7 +154,7 @@ def _write_files(
 def _report_metadata(
     pictures: Mapping[str, bytes], tables: "Mapping[str, Report]"
 ) -> dict[str, Any]:
-    """Charts and tables for the UI; all of it stays in the event log, so it is kept small."""
+    """Charts and tables as metadata for the UI; the event log keeps them, so they are small."""
     from sunriza_assets.costs import charts, render
 
     shown = {

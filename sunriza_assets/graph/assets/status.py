@@ -1,4 +1,4 @@
-"""Where every avatar stands: wanted against published, one row each."""
+"""The state of every avatar: wanted and published version, one row each."""
 
 from collections import Counter
 from datetime import UTC, datetime
