@@ -23,7 +23,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "error": "red",
 }
 _LINKS: Final = {"idle": "idleVideoUrl", "poster": "posterUrl", "manifest": "manifestUrl"}
-"""What a person opens; all the others lie beside them."""
+"""Files that a person opens; the others are in the same folder."""
 
 
 def print_avatar(console: "Console", document: "AvatarDocument", *, verbose: bool) -> None:

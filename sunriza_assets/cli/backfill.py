@@ -170,7 +170,7 @@ def render_backfill(
                 done = f"{counts.total()} of {len(wanted.avatars)} are over"
                 click.echo(f"{done}. The rest: {resume}", err=True)
                 raise
-            except AvatarError as gone:  # deleted since it was asked for
+            except AvatarError as gone:  # deleted since the backfill was requested
                 result = {"error": {"message": gone.message}}
             counts["failed" if result["error"] else "done"] += 1
             if result["error"]:

@@ -73,11 +73,11 @@ def prune(days: float, as_json: bool) -> None:
     before = datetime.now(UTC) - timedelta(days=days)
     with opened_instance(home) as instance:
         job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
-        whole = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+        all_assets = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
         ledger = Ledger(home.reports / LEDGER_FOLDER)
         facts = {
-            "runs": delete_old(instance, ledger, before=before, whole=whole),
-            # Without their runs nobody could say what they have left undone.
+            "runs": delete_old(instance, ledger, before=before, all_assets=all_assets),
+            # Without their runs it is unknown what they left undone.
             "backfills": backfills.delete_before(Stores().storage, before=before),
             "leftovers": sweep_leftovers(home, at_once=True),
         }

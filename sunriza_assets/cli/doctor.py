@@ -47,7 +47,7 @@ def doctor(as_json: bool) -> None:
 
     Exit code 1 when something is missing that rendering needs.
     """
-    findings = [finding for look in DIAGNOSTICS for finding in look()]
+    findings = [finding for diagnostic in DIAGNOSTICS for finding in diagnostic()]
     healthy = all(finding.state != "missing" for finding in findings)
     if as_json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})

@@ -108,7 +108,7 @@ def _facts(purged: "PurgeResult | None") -> dict[str, Any]:
     """The result of one removal as JSON values."""
     if purged is None:  # its document has come back meanwhile
         return {"state": "kept", "objects": 0, "templates": 0}
-    state = "removed" if purged.is_over else "waiting"
+    state = "removed" if purged.is_complete else "waiting"
     return {"state": state, "objects": purged.objects, "templates": purged.templates}
 
 

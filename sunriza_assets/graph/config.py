@@ -156,10 +156,10 @@ def launchpad_config(
     for asset, schema in _SCHEMAS.items():
         if asset not in selected:
             continue
-        said = {name: value for name, value in parameters.items() if name in schema}
-        if "loop_seconds" in said and said["loop_seconds"] is None:
-            said["loop_seconds"] = "best"
+        config = {name: value for name, value in parameters.items() if name in schema}
+        if "loop_seconds" in config and config["loop_seconds"] is None:
+            config["loop_seconds"] = "best"
         if force and "force" in schema:
-            said["force"] = True
-        ops[asset] = {"config": said}
+            config["force"] = True
+        ops[asset] = {"config": config}
     return {"ops": ops}

@@ -91,7 +91,7 @@ def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sen
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def held_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
-    """Asks for the runs whose wait is over: a lost run's retry, a run held by the owner's limit."""
+    """Requests the runs whose wait is over: a lost run's retry, a run held by the owner's limit."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
     room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
     if room <= 0:
@@ -173,7 +173,7 @@ def deleted_avatars(
             continue
         with _log_avatar_errors(context, avatar_id):
             result = purge(context.instance, stores, templates, avatar_id)
-            if result is not None and result.is_over:
+            if result is not None and result.is_complete:
                 purged.add(avatar_id)
     page = scan.page if left else known.cursor if known.has_more else ""
     return dg.SensorResult(
@@ -254,7 +254,7 @@ def _unclaimed_runs(instance: dg.DagsterInstance, document: AvatarDocument) -> l
 
     The keys of requests keep a sensor from asking twice, not two sensors from asking once each. A
     run claims seconds after it has started; and of one that was cancelled or lost before that, the
-    document is told by `cancelled_runs` or `failed_runs`, which come round a little later.
+    document is updated by `cancelled_runs` or `failed_runs` a little later.
     """
     tags = {AVATAR_TAG: document.avatar_id, INPUTS_TAG: document.inputs_version}
     latest = instance.get_run_records(dg.RunsFilter(tags=tags), limit=_RECENT_RUNS)

@@ -146,7 +146,7 @@ def list_ids(storage: MediaStorage) -> list[str]:
 
 
 def delete_before(storage: MediaStorage, *, before: datetime) -> int:
-    """Delete the records of backfills that were asked for before a time; returns how many."""
+    """Delete the records of backfills requested before a time; returns their number."""
     old = [one for one in list_ids(storage) if one < f"{before.astimezone(UTC):%Y%m%d-%H%M%S}"]
     for backfill_id in old:
         for suffix in ("json", "cancelled"):

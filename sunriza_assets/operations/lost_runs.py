@@ -80,4 +80,6 @@ def _report_lost(avatar_id: str, run_id: str) -> None:
     try:
         Stores().avatars.fail(avatar_id, run_id, code="run.killed", message=message)
     except SunrizaError as error:
-        dg.get_dagster_logger().warning("%s could not be told: %s", avatar_id, error)
+        dg.get_dagster_logger().warning(
+            "The error is not on the document of %s: %s", avatar_id, error
+        )

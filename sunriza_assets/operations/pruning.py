@@ -33,12 +33,12 @@ def prune(
     ledger: Ledger,
     *,
     before: datetime,
-    whole: AbstractSet[str],
+    all_assets: AbstractSet[str],
 ) -> int:
     """Delete ended runs from before a time that later ones have superseded.
 
     Args:
-        whole: assets that a run has to make so that nothing of an earlier one is left.
+        all_assets: assets that a run has to make so that nothing of an earlier one is left.
 
     Returns:
         How many were deleted.
@@ -48,14 +48,14 @@ def prune(
         StoreError: the ledger cannot be written; nothing has been deleted then.
     """
     update_ledger(instance, ledger)
-    superseded = list(_superseded(instance, before, whole))
+    superseded = list(_superseded(instance, before, all_assets))
     for run_id in superseded:
         instance.delete_run(run_id)
     return len(superseded)
 
 
 def _superseded(
-    instance: dg.DagsterInstance, before: datetime, whole: AbstractSet[str]
+    instance: dg.DagsterInstance, before: datetime, all_assets: AbstractSet[str]
 ) -> Iterator[str]:
     kept_from: dict[str, int | None] = {}
     source_runs: dict[str, AbstractSet[str]] = {}
@@ -69,23 +69,23 @@ def _superseded(
                 yield record.dagster_run.run_id
                 continue
             if avatar_id not in kept_from:
-                kept_from[avatar_id] = _latest_full_run(instance, avatar_id, whole)
+                kept_from[avatar_id] = _latest_full_run(instance, avatar_id, all_assets)
             latest = kept_from[avatar_id]
             if latest is None or record.storage_id >= latest:
                 continue
             if avatar_id not in source_runs:
-                source_runs[avatar_id] = _source_runs(instance, avatar_id, whole)
+                source_runs[avatar_id] = _source_runs(instance, avatar_id, all_assets)
             if record.dagster_run.run_id not in source_runs[avatar_id]:
                 yield record.dagster_run.run_id
 
 
 def _source_runs(
-    instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
+    instance: dg.DagsterInstance, avatar_id: str, all_assets: AbstractSet[str]
 ) -> AbstractSet[str]:
     """The runs that made an avatar's current results; later ones may have reused them."""
     return {
         maker_of(record)
-        for asset in whole
+        for asset in all_assets
         for record in instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id]),
             limit=1,
@@ -94,13 +94,13 @@ def _source_runs(
 
 
 def _latest_full_run(
-    instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
+    instance: dg.DagsterInstance, avatar_id: str, all_assets: AbstractSet[str]
 ) -> int | None:
     """Storage id of the avatar's latest successful run of all its assets, or None."""
     filters = dg.RunsFilter(tags={AVATAR_TAG: avatar_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
     for record in instance.get_run_records(filters):
         run = record.dagster_run
-        if _selected_assets(run) >= whole or not _selected_assets(run):
+        if _selected_assets(run) >= all_assets or not _selected_assets(run):
             return record.storage_id
     return None
 

@@ -74,7 +74,7 @@ class PurgeResult:
     """Objects that were deleted."""
     templates: int
     """Motion templates that were deleted."""
-    is_over: bool
+    is_complete: bool
     """False while a run is still at work: nothing but the document was removed yet."""
 
 
@@ -95,8 +95,8 @@ class MissingDocuments:
     def from_cursor(cls, cursor: str | None) -> "MissingDocuments":
         """Read a sensor's cursor; former versions kept the page alone."""
         try:
-            said = json.loads(cursor or "")
-            return cls(said["page"], said["missed"])
+            stored = json.loads(cursor or "")
+            return cls(stored["page"], stored["missed"])
         except (ValueError, KeyError, TypeError):
             return cls(cursor or "", {})
 
@@ -162,18 +162,18 @@ def purge(
         return None
     # A run that began before the mark may still store what it makes; none begins after it.
     if unfinished_runs(instance, avatar_id):
-        return PurgeResult(0, 0, is_over=False)
+        return PurgeResult(0, 0, is_complete=False)
     objects = sum(_delete_all(stores.storage, prefix) for prefix in prefixes_of(avatar_id))
     discarded = _discard_templates(templates, avatar_id)
     copies = Home.from_environment().cache / "downloads" / "pipeline" / avatar_id
     shutil.rmtree(copies, ignore_errors=True)
     instance.delete_dynamic_partition(AVATARS.name or "", avatar_id)
     stores.avatars.forget(avatar_id)
-    return PurgeResult(objects, discarded, is_over=True)
+    return PurgeResult(objects, discarded, is_complete=True)
 
 
 def prefixes_of(avatar_id: str) -> tuple[str, str]:
-    """Where an avatar's objects lie: what its app and publications store, and what runs make.
+    """Prefixes of an avatar's objects: uploads and publications, and results of runs.
 
     Uploads are included: a new avatar of the same id would own their folder.
     """

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 INPUTS_TAG: Final = "sunriza/inputs"
-"""Run tag: the version of the inputs that the run was asked for."""
+"""Run tag: the version of the inputs that the run was requested for."""
 ATTEMPT_TAG: Final = "sunriza/attempt"
 """Run tag: which retry of a lost run it is, from 1; absent when it is none."""
 RETRY_OF_TAG: Final = "sunriza/retry-of"
@@ -43,7 +43,7 @@ NOT_RETRIED_BY_DAGSTER: Final = {"dagster/max_retries": "0"}
 CODE: Final = "run.retry"
 
 PAUSES: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
-"""How long after a lost run the next one is asked for."""
+"""Pause between a lost run and the request for its retry."""
 
 Loss = Literal["machines", "process"]
 

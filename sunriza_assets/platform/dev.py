@@ -87,7 +87,7 @@ def _wait_for_exit(processes: "dict[str, subprocess.Popen[bytes]]") -> None:
             if process.poll() is not None:
                 raise StoreError(
                     f"The {name} ended by itself with exit code {process.returncode}",
-                    remedy="Its last words are above.",
+                    remedy="Its own output is above.",
                     code="dev",
                 )
         time.sleep(_POLL_INTERVAL_S)

@@ -17,7 +17,7 @@ NEW: Final = {_PRIORITY: "10"}
 CHANGED: Final = {_PRIORITY: "5"}
 """Run tags of an avatar whose inputs have changed; its former results still play."""
 BACKFILL: Final = {_PRIORITY: "-10"}
-"""Run tags of a re-render that an operator asked for: the lowest priority."""
+"""Run tags of a backfill: the lowest priority."""
 
 QUEUE_CAP: Final = 500
 """Runs that wait before the sensor of changes stops asking for more."""
@@ -32,5 +32,5 @@ _WAITING: Final = [
 
 
 def waiting_runs(instance: dg.DagsterInstance) -> int:
-    """Runs that are asked for and have not started."""
+    """Number of runs that are requested and have not started."""
     return instance.get_runs_count(dg.RunsFilter(statuses=_WAITING))

@@ -4,7 +4,7 @@
 
 Links in metadata are kept for ever, while ports and homes change. So a link to a local file is a
 path of whatever UI shows it (`media_server.link`), and this server, which knows where the files are
-served today, redirects from there. It does not serve them itself: what lies in the store came from
+served today, redirects from there. It does not serve them itself: the store's files came from
 outside, and must not share an origin with the UI.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["Ui", "main"]
+__all__ = ["RedirectingWebserver", "main"]
 
 # As Dagster's own commands have them.
 _POLL_MS: Final = 2000
@@ -35,7 +35,7 @@ _POOL_RECYCLE_S: Final = 3600
 _POOL_MAX_OVERFLOW: Final = 20
 
 
-class Ui(DagsterWebserver[Any, Any]):
+class RedirectingWebserver(DagsterWebserver[Any, Any]):
     """Dagster's web server with a redirect to the file server.
 
     Args:
@@ -88,7 +88,7 @@ def main(host: str, port: int, files_port: int, workspace: Path) -> None:
         with WorkspaceProcessContext(
             instance, WorkspaceFileTarget([str(workspace)]), code_server_log_level="warning"
         ) as context:
-            served = Ui(context, files_port).create_asgi_app()
+            served = RedirectingWebserver(context, files_port).create_asgi_app()
             uvicorn.run(served, host=host, port=port, log_level="warning")
 
 

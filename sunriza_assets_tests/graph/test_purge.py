@@ -221,13 +221,13 @@ def test_nothing_is_purged_while_a_run_is_at_work(
     )
     purged = purge(instance, stores, templates, "ada", remove=True)
     assert purged
-    assert not purged.is_over
+    assert not purged.is_complete
     assert stores.storage.stat("pipeline/ada/mask/x")
     assert stores.avatars.present(["ada"]) == set()
     instance.delete_run(run.run_id)
     purged = purge(instance, stores, templates, "ada")
     assert purged
-    assert (purged.is_over, purged.objects) == (True, 1)
+    assert (purged.is_complete, purged.objects) == (True, 1)
     assert purge(instance, stores, templates, "ada"), "and once more, which changes nothing"
 
 

@@ -43,7 +43,7 @@ def hero_image(
 ) -> dg.MaterializeResult[Path]:
     """The portrait as it was uploaded, checked to be a picture of exactly one face.
 
-    A portrait without a usable face fails here, before a GPU is asked for anything.
+    A portrait without a usable face fails here, before a step needs a GPU.
     """
     with avatar_step(context, stores, board) as step:
         url = step.document.hero_image_url

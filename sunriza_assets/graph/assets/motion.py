@@ -133,8 +133,8 @@ def idle_video(
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
-        said = canonical(step.document.wishes) | asset_overrides(context)
-        parameters = resolve(with_manner(template.performance, said))
+        requested = canonical(step.document.wishes) | asset_overrides(context)
+        parameters = resolve(with_manner(template.performance, requested))
         step.set_clip(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _choose_renderer(engines, parameters.engine, template.engine)

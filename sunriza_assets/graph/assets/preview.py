@@ -44,7 +44,7 @@ def preview_page(
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 
-    In a local store it links to the files of the avatar's other assets, which lie beside it; in a
+    In a local store it links to the files of the avatar's other assets in the same store; in a
     bucket, whose addresses are not paths, it holds them itself.
     It does with the files what the app does, so it is the quickest proof that they fit.
     """

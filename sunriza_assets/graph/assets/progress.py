@@ -47,9 +47,11 @@ def run_forecast(run_id: str) -> RunForecast | None:
 
 def forecast_run(context: dg.AssetExecutionContext, document: AvatarDocument) -> RunForecast:
     """Forecast a run and keep the result for `run_forecast`."""
-    said = launchpad_parameters(context.run)
+    parameters = launchpad_parameters(context.run)
     assets = assets_until_published(assets_of_run(context))
-    made = forecast(context.instance, document, assets, said=said, force=is_forced(context.run))
+    made = forecast(
+        context.instance, document, assets, said=parameters, force=is_forced(context.run)
+    )
     _forecasts.clear()
     result = _forecasts[context.run.run_id] = RunForecast(made, made)
     return result

@@ -206,8 +206,8 @@ class ManifestBuilder:
         from sunriza_assets.studio.performances.builtin import with_manner
 
         document = self._step.document
-        said = canonical(document.wishes) | launchpad_parameters(context.run)
-        return resolve(with_manner(document.performance, said)).to_dict()
+        requested = canonical(document.wishes) | launchpad_parameters(context.run)
+        return resolve(with_manner(document.performance, requested)).to_dict()
 
     @staticmethod
     def _models(engine: str) -> list[ModelFact]:

@@ -1,4 +1,4 @@
-"""What a run was asked for: its assets, whether it publishes, forced or not, launchpad parameters.
+"""Scope of a run: its assets, whether it publishes, whether it is forced, launchpad parameters.
 
 Everything here is read from Dagster's run and job; nothing touches a store.
 """

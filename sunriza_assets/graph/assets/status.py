@@ -52,8 +52,8 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
 
 def _row(change: Change, now: datetime) -> dict[str, Any]:
     if change.document is None:
-        told = {"wanted": "", "published": "", "version": "", "reason": change.problem or ""}
-        return {"avatar": change.avatar_id, "status": "unreadable", **told, "age_h": 0.0}
+        columns = {"wanted": "", "published": "", "version": "", "reason": change.problem or ""}
+        return {"avatar": change.avatar_id, "status": "unreadable", **columns, "age_h": 0.0}
     standing = standing_of(change.document)
     return {
         "avatar": change.avatar_id,

@@ -46,7 +46,7 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
     ) -> None:
         super().__init__(config_source={**broker_settings(), **(config_source or {})}, **settings)
         self._patience = patience
-        self._misses: dict[str, int] = {}
+        self._failed_checks: dict[str, int] = {}
 
     @classmethod
     def config_type(cls) -> Any:
@@ -70,18 +70,20 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
         if DAGSTER_CELERY_TASK_ID_TAG not in run.tags:  # it works in a process of the command line
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         health = super().check_run_worker_health(run)
-        if health.status == WorkerStatus.FAILED:  # its process died, and its worker has said so
-            self._misses.pop(run.run_id, None)
+        if health.status == WorkerStatus.FAILED:  # its process died, as its worker reports
+            self._failed_checks.pop(run.run_id, None)
             return health
         problem = self._problem(run)
         if problem is None:
-            self._misses.pop(run.run_id, None)
+            self._failed_checks.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        misses = self._misses[run.run_id] = self._misses.get(run.run_id, 0) + 1
-        _log.warning("Run %s, look %d of %d: %s", run.run_id, misses, self._patience, problem)
-        if misses < self._patience:
+        failed_checks = self._failed_checks[run.run_id] = self._failed_checks.get(run.run_id, 0) + 1
+        _log.warning(
+            "Run %s, look %d of %d: %s", run.run_id, failed_checks, self._patience, problem
+        )
+        if failed_checks < self._patience:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        del self._misses[run.run_id]
+        del self._failed_checks[run.run_id]
         return CheckRunHealthResult(WorkerStatus.FAILED, problem)
 
     def _problem(self, run: DagsterRun) -> str | None:
@@ -92,10 +94,10 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
             return f"its task is over ({result.state}) and the run is not"
         # Celery calls an unknown task PENDING: after a restart Redis has lost its state.
         worker = result.info.get("hostname") if isinstance(result.info, dict) else None
-        asked = self.celery.control.inspect(
+        inspect = self.celery.control.inspect(
             destination=[worker] if worker else None, timeout=INSPECT_TIMEOUT_S
         )
-        answers = asked.query_task(task_id) or {}
+        answers = inspect.query_task(task_id) or {}
         if any(task_id in tasks for tasks in answers.values()):
             return None
         if not answers:

@@ -36,7 +36,7 @@ def check_databases(folder: Path, *, thoroughly: bool = False) -> None:
         thoroughly: read them page by page: about a second for a hundred megabytes.
 
     Raises:
-        StoreError: one is damaged; the message names it, and how to begin anew.
+        StoreError: one is damaged; the message names it, and how to start with a new one.
     """
     for path, problem in damaged_databases(folder, thoroughly=thoroughly):
         if path in {folder / name for name in MAIN}:
@@ -72,7 +72,7 @@ def damage_that_caused(error: BaseException, folder: Path) -> StoreError | None:
     """The named error for an exception that a damaged file of a DAGSTER_HOME has caused, or None.
 
     Args:
-        error: anything; causes are looked at as well.
+        error: any exception; its causes are examined as well.
     """
     seen: set[int] = set()
     cause: BaseException | None = error

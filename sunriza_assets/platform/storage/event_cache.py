@@ -51,15 +51,15 @@ class CachedEventLog(SqlEventLogStorage):
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         """Whether a partition exists; one that exists is cached for a moment."""
-        asked = (partitions_def_name, partition_key)
+        key = (partitions_def_name, partition_key)
         now = time.monotonic()
-        if now - self._partitions.get(asked, -PARTITION_TTL_S) < PARTITION_TTL_S:
+        if now - self._partitions.get(key, -PARTITION_TTL_S) < PARTITION_TTL_S:
             return True
         found = super().has_dynamic_partition(partitions_def_name, partition_key)
         if found:
             if len(self._partitions) >= _MAX_PARTITIONS:
                 self._partitions.clear()
-            self._partitions[asked] = now
+            self._partitions[key] = now
         return found
 
     def get_asset_check_state(self, keys: Any) -> Mapping[Any, Any]:
