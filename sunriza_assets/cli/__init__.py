@@ -118,10 +118,10 @@ def _database_damage(error: Exception) -> SunrizaError | None:
         return None
     from resources.home import Home
     from resources.settings import current_settings
-    from sunriza_assets.platform.storage.databases import damage_that_caused
+    from sunriza_assets.platform.storage.databases import find_damage
 
     folder = current_settings().dagster_home or Home.from_environment().dagster
-    return damage_that_caused(error, folder)
+    return find_damage(error, folder)
 
 
 def _exit_with_error(message: str, *, code: str, exit_code: int) -> None:

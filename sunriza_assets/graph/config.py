@@ -32,7 +32,7 @@ Schema = dict[str, dg.Field]
 _DOCUMENT: Final = "document"
 """A value that begins with this word leaves the parameter to the document."""
 
-_MEANINGS: Final[Mapping[str, str]] = {
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "max_seconds": "Seconds of the clip that are used, from its start.",
     "engine": "What animates; auto takes the best there is, for an idle the template's.",
     "driving_multiplier": "Gain of all motion; 1 is the clip's own.",
@@ -90,17 +90,17 @@ def _field(name: str) -> dg.Field:
     default = getattr(DEFAULTS, name)
     shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
     shown = "best" if default is None else shown
-    unsaid = f"{_DOCUMENT}, else {shown}"
+    placeholder = f"{_DOCUMENT}, else {shown}"
     kind: ConfigType = _Parameter(name)
     if name in CHOICES:
-        values = [dg.EnumValue(unsaid), *(dg.EnumValue(word) for word in CHOICES[name])]
+        values = [dg.EnumValue(placeholder), *(dg.EnumValue(word) for word in CHOICES[name])]
         # A wrong word is answered with the name of its kind, so that has to say what is right.
         kind = dg.Enum(f"{name}, {allowed_values(name)}", values)
-    meaning = f"{_MEANINGS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
-    return dg.Field(kind, is_required=False, default_value=unsaid, description=meaning)
+    meaning = f"{_DESCRIPTIONS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
+    return dg.Field(kind, is_required=False, default_value=placeholder, description=meaning)
 
 
-_FIELDS: Final[Schema] = {name: _field(name) for name in _MEANINGS}
+_FIELDS: Final[Schema] = {name: _field(name) for name in _DESCRIPTIONS}
 
 TRIM_CONFIG: Final[Schema] = {"max_seconds": _FIELDS["max_seconds"]}
 """How much of the clip is used."""

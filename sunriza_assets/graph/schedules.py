@@ -21,10 +21,10 @@ DAILY_REPORTS: Final = dg.ScheduleDefinition(
 
 SCHEDULES: Final = [DAILY_REPORTS]
 
-LEAST_INTERVAL_S: Final = 300.0
-"""Between two reports at least…"""
+MIN_INTERVAL_S: Final = 300.0
+"""Least seconds between two reports, whatever the number of avatars."""
 INTERVAL_PER_AVATAR_S: Final = 0.6
-"""…and so much more for each avatar: 6 minutes with 100 of them, 17 hours with 100,000."""
+"""Further seconds for each avatar: 6 minutes with 100 of them, 17 hours with 100,000."""
 _RECENT_RUNS: Final = 20
 """Newest runs that are read."""
 _STATUS_REPORT: Final = dg.AssetKey("avatar_status")
@@ -69,7 +69,7 @@ def _last_report(instance: dg.DagsterInstance) -> tuple[float, float]:
     """When the last report was made (Unix time, 0: never), and the seconds until the next one."""
     last = instance.get_latest_materialization_event(_STATUS_REPORT)
     if last is None or last.asset_materialization is None:
-        return 0.0, LEAST_INTERVAL_S
+        return 0.0, MIN_INTERVAL_S
     counted = last.asset_materialization.metadata.get("avatars")
     avatars = counted.value if isinstance(counted, dg.IntMetadataValue) else None
-    return last.timestamp, LEAST_INTERVAL_S + INTERVAL_PER_AVATAR_S * (avatars or 0)
+    return last.timestamp, MIN_INTERVAL_S + INTERVAL_PER_AVATAR_S * (avatars or 0)

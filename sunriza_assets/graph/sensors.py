@@ -55,10 +55,10 @@ _STATUS_DELAY: Final = timedelta(minutes=2)
 def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
     """One run per new or changed avatar: portrait, clip, parameters, or status `pending`."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    page = stores.avatars.changes(after, min(PAGE, room))
+    page = stores.avatars.changes(after, min(PAGE, capacity))
     cursor = json.dumps(asdict(page.cursor)) if page.cursor else context.cursor
     return _request_runs(context, stores, page.changes, cursor)
 
@@ -74,10 +74,10 @@ def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sen
     That is: phones that were offline for a day, wrong clocks, documents without a time, and
     replaced versions that are no longer read.
     """
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, room))
+    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, capacity))
     for change in seen:
         if change.document is not None and len(change.document.record.published) > 1:
             with _log_avatar_errors(context, change.avatar_id):
@@ -93,10 +93,10 @@ def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sen
 def held_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
     """Requests the runs whose wait is over: a lost run's retry, a run held by the owner's limit."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    page = stores.avatars.due(after, min(PAGE, room))
+    page = stores.avatars.due(after, min(PAGE, capacity))
     cursor = json.dumps(asdict(page.cursor)) if page.cursor else ""
     return _request_runs(context, stores, page.changes, cursor)
 
@@ -220,8 +220,8 @@ def _run_request(
     if retry is not None and retry.until > now():
         return None
     latest = _unclaimed_runs(instance, document)
-    lately = now() - _STATUS_DELAY
-    if any(not one.dagster_run.is_finished or one.update_timestamp > lately for one in latest):
+    recently = now() - _STATUS_DELAY
+    if any(not one.dagster_run.is_finished or one.update_timestamp > recently for one in latest):
         return None
     if latest and latest[0].dagster_run.status == dg.DagsterRunStatus.FAILURE:
         _report_failure(

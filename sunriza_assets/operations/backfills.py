@@ -255,27 +255,27 @@ def backfills(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorR
     """
     storage = stores.storage
     former: dict[str, int] = json.loads(context.cursor) if context.cursor else {}
-    asked = {backfill_id: former.get(backfill_id, 0) for backfill_id in list_ids(storage)}
-    room = queue.BACKFILL_CAP - queue.waiting_runs(context.instance)
+    requested = {backfill_id: former.get(backfill_id, 0) for backfill_id in list_ids(storage)}
+    capacity = queue.BACKFILL_CAP - queue.waiting_runs(context.instance)
     requests: list[dg.RunRequest] = []
-    for backfill in _open_backfills(storage, asked):
-        if room <= len(requests):
+    for backfill in _open_backfills(storage, requested):
+        if capacity <= len(requests):
             break
         if not backfill.queued:
-            asked[backfill.backfill_id] = _EXHAUSTED
+            requested[backfill.backfill_id] = _EXHAUSTED
             continue
-        begin = asked[backfill.backfill_id]
-        page = backfill.avatars[begin : begin + room - len(requests)]
+        begin = requested[backfill.backfill_id]
+        page = backfill.avatars[begin : begin + capacity - len(requests)]
         requests += _requests(backfill, page)
-        asked[backfill.backfill_id] = begin + len(page)
+        requested[backfill.backfill_id] = begin + len(page)
         if begin + len(page) == len(backfill.avatars):
-            asked[backfill.backfill_id] = _EXHAUSTED
+            requested[backfill.backfill_id] = _EXHAUSTED
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[AVATARS.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(asked),
-        skip_reason=None if requests else f"nothing to ask for, or no room ({room})",
+        cursor=json.dumps(requested),
+        skip_reason=None if requests else f"nothing to ask for, or no room ({capacity})",
     )
 
 
@@ -283,8 +283,8 @@ _EXHAUSTED: Final = -1
 """In the cursor: there is nothing left to ask for, and the record need not be read again."""
 
 
-def _open_backfills(storage: MediaStorage, asked: Mapping[str, int]) -> Iterator[Backfill]:
-    for backfill_id, count in asked.items():
+def _open_backfills(storage: MediaStorage, requested: Mapping[str, int]) -> Iterator[Backfill]:
+    for backfill_id, count in requested.items():
         if count != _EXHAUSTED and not is_cancelled(storage, backfill_id):
             yield load(storage, backfill_id)
 

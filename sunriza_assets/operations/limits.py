@@ -64,7 +64,7 @@ class OwnerLimit:
         self._limit = runs_per_day()
         self._used: dict[str, int] = {}
         self._requested: defaultdict[str, int] = defaultdict(int)
-        self._held: defaultdict[str, int] = defaultdict(int)
+        self._waiting: defaultdict[str, int] = defaultdict(int)
         self._starts: dict[str, list[datetime]] = {}
 
     def wait_for(self, document: AvatarDocument) -> Waiting | None:
@@ -82,8 +82,8 @@ class OwnerLimit:
         if excess < 0:
             self._requested[owner] += 1
             return None
-        start = self._start_time(owner, excess + self._held[owner])
-        self._held[owner] += 1
+        start = self._start_time(owner, excess + self._waiting[owner])
+        self._waiting[owner] += 1
         return Waiting(CODE, _message(self._limit, start), start, document.inputs_version)
 
     def _start_time(self, owner: str, place: int) -> datetime:

@@ -57,7 +57,7 @@ def prune(
 def _superseded(
     instance: dg.DagsterInstance, before: datetime, all_assets: AbstractSet[str]
 ) -> Iterator[str]:
-    kept_from: dict[str, int | None] = {}
+    latest_full: dict[str, int | None] = {}
     source_runs: dict[str, AbstractSet[str]] = {}
     cursor: str | None = None
     filters = dg.RunsFilter(statuses=_ENDED, created_before=before)
@@ -68,9 +68,9 @@ def _superseded(
             if avatar_id is None:  # of reports: their figures are made anew every time
                 yield record.dagster_run.run_id
                 continue
-            if avatar_id not in kept_from:
-                kept_from[avatar_id] = _latest_full_run(instance, avatar_id, all_assets)
-            latest = kept_from[avatar_id]
+            if avatar_id not in latest_full:
+                latest_full[avatar_id] = _latest_full_run(instance, avatar_id, all_assets)
+            latest = latest_full[avatar_id]
             if latest is None or record.storage_id >= latest:
                 continue
             if avatar_id not in source_runs:

@@ -60,7 +60,7 @@ class Step:
     """Reports (done, total) of this step."""
     owner: bool
     """Whether this run owns the avatar and will publish it."""
-    handed_on: bool = False
+    has_result: bool = False
     """Whether the scratch folder holds a result that the IO manager will store and discard."""
     fingerprint: str | None = None
     """Hash of everything that decides the result; set by `reusable_result`."""
@@ -139,7 +139,7 @@ class Step:
         preview: Mapping[str, dg.MarkdownMetadataValue] | None = None,
     ) -> dg.MaterializeResult[Path]:
         """The step's result with its metadata; the IO manager adds time and cost."""
-        self.handed_on = True
+        self.has_result = True
         self.watch.count(frames=frames)
         complete = {**(preview or {}), **metadata}
         if self.fingerprint is not None:
@@ -176,7 +176,7 @@ def avatar_step(
     watch = step_watch(context.instance, run_id, step_key)
     tell_device(context.instance, run_id, watch.device or cpu())
     folder: Path | None = None
-    handed_on = False
+    has_result = False
     try:
         with errors_as_failures(stores, avatar_id, run_id, watch, owner=owner):
             book_in_use()  # an invalid setting fails the step before anything is made
@@ -191,9 +191,9 @@ def avatar_step(
             step = Step(context, avatar_id, document, folder, watch, progress, owner)
             yield step
             progress(1, 1)
-            handed_on = step.handed_on
+            has_result = step.has_result
     finally:
-        if not handed_on:
+        if not has_result:
             stop_step(watch)
             if folder is not None:
                 discard(home, folder)

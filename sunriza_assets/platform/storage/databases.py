@@ -19,7 +19,7 @@ from typing import Final
 from sunriza_assets.atomic import make_folder, store_errors
 from sunriza_assets.errors import StoreError
 
-__all__ = ["check_databases", "damage_that_caused", "damaged_databases", "mark_prepared"]
+__all__ = ["check_databases", "damaged_databases", "find_damage", "mark_prepared"]
 
 MAIN: Final = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
@@ -68,7 +68,7 @@ def mark_prepared(folder: Path) -> None:
         (folder / _PREPARED).touch()
 
 
-def damage_that_caused(error: BaseException, folder: Path) -> StoreError | None:
+def find_damage(error: BaseException, folder: Path) -> StoreError | None:
     """The named error for an exception that a damaged file of a DAGSTER_HOME has caused, or None.
 
     Args:
