@@ -1,4 +1,4 @@
-"""The command `sunriza`: a second door to the same graph.
+"""The command `sunriza`.
 
 Every command lives in a module of its own, imported when it is called, so that `sunriza --help`
 answers at once. Commands raise `SunrizaError`; here it becomes one line and exit code 2.
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None when there is no such."""
+        """Import one command; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Say which command may be meant by a word that is none."""
+        """Suggest a command for an unknown word."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = did_you_mean(args[0], COMMANDS)
             ctx.fail(f"There is no command {args[0]!r}. {near}All of them: sunriza --help")
@@ -93,38 +93,38 @@ def main() -> None:
     """Run the command line; the process's exit code is 0, 1 (a render failed) or 2 (an error)."""
     try:
         # Without its standalone mode click hands the code of `click.exceptions.Exit` back.
-        asked = sunriza(standalone_mode=False)
-        if isinstance(asked, int):
-            sys.exit(asked)
+        exit_code = sunriza(standalone_mode=False)
+        if isinstance(exit_code, int):
+            sys.exit(exit_code)
     except click.exceptions.Abort:
-        _leave("Interrupted", code="interrupted", exit_code=130)
+        _exit_with_error("Interrupted", code="interrupted", exit_code=130)
     except click.ClickException as error:
-        _leave(error.format_message(), code="usage", exit_code=2)
+        _exit_with_error(error.format_message(), code="usage", exit_code=2)
     except SunrizaError as error:
-        _leave(error.message, code=error.code, exit_code=2)
-    except OSError as error:  # the file system's word: no permission, no space, no such folder
+        _exit_with_error(error.message, code=error.code, exit_code=2)
+    except OSError as error:  # from the file system: no permission, no space, no such folder
         place = f" ({error.filename})" if error.filename else ""
-        _leave(f"{error.strerror or error}{place}", code="os", exit_code=2)
+        _exit_with_error(f"{error.strerror or error}{place}", code="os", exit_code=2)
     except Exception as error:
-        damage = _damage_behind(error)
+        damage = _database_damage(error)
         if damage is None:
             raise
-        _leave(damage.message, code=damage.code, exit_code=2)
+        _exit_with_error(damage.message, code=damage.code, exit_code=2)
 
 
-def _damage_behind(error: Exception) -> SunrizaError | None:
-    """What a damaged database of Dagster has caused, as a named error; None for anything else."""
+def _database_damage(error: Exception) -> SunrizaError | None:
+    """The named error for an exception caused by a damaged Dagster database; None for others."""
     if "dagster" not in sys.modules:
         return None
     from resources.home import Home
     from resources.settings import current_settings
-    from sunriza_assets.platform.storage.databases import damage_behind
+    from sunriza_assets.platform.storage.databases import find_damage
 
     folder = current_settings().dagster_home or Home.from_environment().dagster
-    return damage_behind(error, folder)
+    return find_damage(error, folder)
 
 
-def _leave(message: str, *, code: str, exit_code: int) -> None:
+def _exit_with_error(message: str, *, code: str, exit_code: int) -> None:
     """One line on standard error, and the same as JSON where JSON was asked for."""
     line = " ".join(message.split())
     if "--json" in sys.argv[1:]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from resources.avatars.store import Change
     from sunriza_assets.studio.inspection import Finding
 
-__all__ = ["add_avatar", "avatar", "told_row"]
+__all__ = ["add_avatar", "avatar", "avatar_row"]
 
 
 @click.group()
@@ -81,7 +81,7 @@ def add(
     parameters = parsed_settings(settings)
     with tempfile.TemporaryDirectory(prefix="sunriza-") as folder:
         portrait, clip = take_in(image, video, Path(folder))
-        findings = _looked_at(portrait, clip, parameters) if check else []
+        findings = _coach_findings(portrait, clip, parameters) if check else []
         document = add_avatar(
             avatar_id, portrait, clip, performance=performance, name=name, parameters=parameters
         )
@@ -94,8 +94,10 @@ def add(
         click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
 
 
-def _looked_at(portrait: Path, clip: Path | None, parameters: dict[str, Any]) -> "list[Finding]":
-    """What the input coach advises.
+def _coach_findings(
+    portrait: Path, clip: Path | None, parameters: dict[str, Any]
+) -> "list[Finding]":
+    """Findings of the input coach.
 
     Raises:
         MediaError: an input that cannot work.
@@ -190,7 +192,7 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     from resources.avatars.standing import iter_avatars
     from resources.services import Stores
 
-    rows = [told_row(change) for change in iter_avatars(Stores().avatars)]
+    rows = [avatar_row(change) for change in iter_avatars(Stores().avatars)]
     if failed:
         rows = [row for row in rows if row["state"] in ("error", "unreadable")]
     if as_json:
@@ -210,8 +212,8 @@ def list_avatars(failed: bool, as_json: bool) -> None:
     click.echo(count + hint)
 
 
-def told_row(change: "Change") -> dict[str, Any]:
-    """One avatar as `avatar list` tells it."""
+def avatar_row(change: "Change") -> dict[str, Any]:
+    """One avatar as a row of `avatar list`."""
     from resources.avatars.standing import standing_of
 
     document = change.document

@@ -1,4 +1,4 @@
-"""How `sunriza avatar show` lays one avatar out: where it stands first, then what differs."""
+"""Output of `sunriza avatar show`: the avatar's state, then what differs from the defaults."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "error": "red",
 }
 _LINKS: Final = {"idle": "idleVideoUrl", "poster": "posterUrl", "manifest": "manifestUrl"}
-"""What a person opens; all the others lie beside them."""
+"""Files that a person opens; the others are in the same folder."""
 
 
 def print_avatar(console: "Console", document: "AvatarDocument", *, verbose: bool) -> None:
@@ -118,7 +118,7 @@ def _place(url: str) -> str:
 
 
 def _parameters(document: "AvatarDocument") -> Iterator[tuple[str, Any, str]]:
-    """(name, value, who says so) of every parameter, and what the last run was told besides."""
+    """(name, value, source) of every parameter, and values that only the last run had."""
     from sunriza_assets.studio.parameters import DEFAULTS, camel_name, resolve
 
     usual = DEFAULTS.to_dict()

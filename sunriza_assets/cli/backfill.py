@@ -1,4 +1,4 @@
-"""`sunriza backfill`: one wish for many avatars, with progress, cancel and resume."""
+"""`sunriza backfill`: one request for many avatars, with progress, cancel and resume."""
 
 import time
 from collections import Counter
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from resources.storage.objects import MediaStorage
     from sunriza_assets.operations.backfills import Backfill
 
-__all__ = ["backfill", "chosen_avatars", "work_through"]
+__all__ = ["backfill", "chosen_avatars", "render_backfill"]
 
-LOOK_EVERY_S: Final = 2.0
-"""How often a queued backfill is looked at."""
+POLL_INTERVAL_S: Final = 2.0
+"""Interval between two queries of a queued backfill."""
 
 
 @click.command()
@@ -65,45 +65,45 @@ def backfill(
     loaded once. With one they go to the run queue, a few at a time, and this command only looks on:
     it may be interrupted, and the backfill goes on. Exit code 1 if any avatar failed.
     """
-    ways = {
+    selections = {
         "--avatars": avatars, "--all": all_avatars, "--stale": stale, "--failed": failed,
         "--resume": resume, "--cancel": cancel, "--list": listed,
     }  # fmt: skip
-    named = [name for name, said in ways.items() if said]
+    named = [name for name, value in selections.items() if value]
     if len(named) != 1:
-        raise click.UsageError(f"Say one of {', '.join(ways)}.")
-    with _installation() as (instance, store, storage):
+        raise click.UsageError(f"Say one of {', '.join(selections)}.")
+    with _opened_stores() as (instance, store, storage):
         from sunriza_assets.operations import backfills
 
         if listed:
-            _show(_standings(instance, storage), as_json=as_json)
+            _show(_backfill_rows(instance, storage), as_json=as_json)
             return
         if cancel:
             count = backfills.cancel(storage, instance, cancel)
             facts = {"cancelled": cancel, "runs_cancelled": count}
-            words = f"{cancel} is cancelled; {count} waiting runs were taken out of the queue"
-            _tell(facts, words, as_json=as_json)
+            text = f"{cancel} is cancelled; {count} waiting runs were taken out of the queue"
+            _print_result(facts, text, as_json=as_json)
             return
         if resume:
-            wanted = backfills.rest(storage, instance, resume)
+            wanted = backfills.remaining(storage, instance, resume)
         else:
             listed_ids = [one for text in avatars for one in text.split(",") if one]
             ids = chosen_avatars(store, listed_ids, stale=stale, failed=failed)
             wanted = backfills.Backfill(tuple(ids), parsed_settings(settings), force)
         if not wanted.avatars:
-            _tell({"backfill": None, "avatars": 0}, "nothing to do", as_json=as_json)
+            _print_result({"backfill": None, "avatars": 0}, "nothing to do", as_json=as_json)
             return
-        queued = not _is_alone(instance) if here is None else not here
+        queued = not _has_default_launcher(instance) if here is None else not here
         wanted = replace(wanted, queued=queued)
-        backfills.keep(storage, wanted)
+        backfills.save(storage, wanted)
         if not as_json:
-            click.echo(_begun(wanted), err=True)
+            click.echo(_start_message(wanted), err=True)
         if not queued:
-            states = work_through(instance, storage, wanted, quiet=as_json)
+            states = render_backfill(instance, storage, wanted, quiet=as_json)
         else:
-            states = _look_on(instance, storage, wanted, wait=wait, quiet=as_json)
+            states = _show_progress(instance, storage, wanted, wait=wait, quiet=as_json)
     facts = {"backfill": wanted.backfill_id, "avatars": len(wanted.avatars), **states}
-    _tell(facts, _in_words(states), as_json=as_json)
+    _print_result(facts, _summary(states), as_json=as_json)
     if states.get("failed"):
         raise click.exceptions.Exit(1)
 
@@ -111,7 +111,7 @@ def backfill(
 def chosen_avatars(
     store: "AvatarStore", ids: Iterable[str], *, stale: bool = False, failed: bool = False
 ) -> list[str]:
-    """The avatars that a backfill is about, each once; all of them when nothing is said.
+    """The avatars that a backfill is about, each once; all of them when none are given.
 
     Raises:
         AvatarError: an avatar that is named does not exist.
@@ -137,23 +137,23 @@ def chosen_avatars(
     ]
 
 
-def work_through(
+def render_backfill(
     instance: "dg.DagsterInstance", storage: "MediaStorage", wanted: "Backfill", *, quiet: bool
 ) -> dict[str, Any]:
     """Render a backfill's avatars in this process; returns how many ended how, and the time.
 
-    Before each avatar it looks whether somebody has cancelled the backfill.
+    It stops before the next avatar once the backfill is cancelled.
     """
     from sunriza_assets.operations import backfills
-    from sunriza_assets.operations.lost_runs import close_lost_runs, watched
+    from sunriza_assets.operations.lost_runs import close_lost_runs, with_watchdog
     from sunriza_assets.runs.avatar_runs import AvatarRuns
 
     close_lost_runs(instance)
     runs = AvatarRuns(instance)
     begin = time.monotonic()
-    tags = backfills.run_settings(wanted)["tags"]
+    tags = backfills.run_options(wanted)["tags"]
     counts: Counter[str] = Counter()
-    with watched(), _progress(quiet=quiet) as bar:
+    with with_watchdog(), _progress(quiet=quiet) as bar:
         task = bar.add_task("", total=len(wanted.avatars))
         for avatar_id in wanted.avatars:
             if backfills.is_cancelled(storage, wanted.backfill_id):
@@ -170,7 +170,7 @@ def work_through(
                 done = f"{counts.total()} of {len(wanted.avatars)} are over"
                 click.echo(f"{done}. The rest: {resume}", err=True)
                 raise
-            except AvatarError as gone:  # deleted since it was asked for
+            except AvatarError as gone:  # deleted since the backfill was requested
                 result = {"error": {"message": gone.message}}
             counts["failed" if result["error"] else "done"] += 1
             if result["error"]:
@@ -204,7 +204,7 @@ def _progress(*, quiet: bool) -> "Progress":
     )
 
 
-def _look_on(
+def _show_progress(
     instance: "dg.DagsterInstance",
     storage: "MediaStorage",
     wanted: "Backfill",
@@ -212,15 +212,15 @@ def _look_on(
     wait: bool,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Show the progress of a queued backfill until it is over or somebody has enough."""
+    """Show the progress of a queued backfill until it is over or interrupted."""
     from sunriza_assets.operations import backfills
 
-    watch = backfills.Watch(instance, wanted)
+    watch = backfills.BackfillProgress(instance, wanted)
     with _progress(quiet=quiet) as bar:
         task = bar.add_task("", total=len(wanted.avatars))
         while True:
-            counts: Counter[str] = Counter(watch.look().values())
-            over = sum(counts[state] for state in backfills.OVER)
+            counts: Counter[str] = Counter(watch.states().values())
+            over = sum(counts[state] for state in backfills.FINAL_STATES)
             bar.update(task, completed=over, description=f"{counts['running']} at work")
             if not wait or over == len(wanted.avatars):
                 return dict(counts)
@@ -228,7 +228,7 @@ def _look_on(
                 counts["cancelled"] += counts.pop("waiting", 0)
                 return dict(counts)
             try:
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(POLL_INTERVAL_S)
             except KeyboardInterrupt:
                 bar.stop()
                 stop = f"sunriza backfill --cancel {wanted.backfill_id}"
@@ -237,7 +237,7 @@ def _look_on(
 
 
 @contextmanager
-def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "MediaStorage"]]:
+def _opened_stores() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "MediaStorage"]]:
     from resources.home import Home
     from resources.services import Stores
     from sunriza_assets.platform.instance import opened_instance
@@ -247,20 +247,22 @@ def _installation() -> Iterator[tuple["dg.DagsterInstance", "AvatarStore", "Medi
         yield instance, stores.avatars, stores.storage
 
 
-def _is_alone(instance: "dg.DagsterInstance") -> bool:
+def _has_default_launcher(instance: "dg.DagsterInstance") -> bool:
     """Whether runs start on this very machine, each in a cold process of its own."""
     from resources.dagster_internals import DefaultRunLauncher
 
     return isinstance(instance.run_launcher, DefaultRunLauncher)
 
 
-def _standings(instance: "dg.DagsterInstance", storage: "MediaStorage") -> list[dict[str, Any]]:
+def _backfill_rows(instance: "dg.DagsterInstance", storage: "MediaStorage") -> list[dict[str, Any]]:
     from sunriza_assets.operations import backfills
 
     rows = []
-    for backfill_id in backfills.kept_ids(storage):
-        wanted = backfills.kept(storage, backfill_id)
-        counts: Counter[str] = Counter(backfills.Watch(instance, wanted).look().values())
+    for backfill_id in backfills.list_ids(storage):
+        wanted = backfills.load(storage, backfill_id)
+        counts: Counter[str] = Counter(
+            backfills.BackfillProgress(instance, wanted).states().values()
+        )
         if backfills.is_cancelled(storage, backfill_id):
             counts["cancelled"] += counts.pop("waiting", 0)
         rows.append(
@@ -270,13 +272,13 @@ def _standings(instance: "dg.DagsterInstance", storage: "MediaStorage") -> list[
                 "where": "queue" if wanted.queued else "terminal",
                 "parameters": dict(wanted.parameters),
                 "avatars": len(wanted.avatars),
-                **{state: counts[state] for state in _SHOWN},
+                **{state: counts[state] for state in _COLUMNS},
             }
         )
     return rows
 
 
-_SHOWN: Final = ("done", "failed", "running", "waiting", "cancelled")
+_COLUMNS: Final = ("done", "failed", "running", "waiting", "cancelled")
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -288,26 +290,26 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
 
     table = Table(box=None, padding=(0, 2, 0, 0))  # six columns in eighty characters
     table.add_column("backfill", no_wrap=True)
-    for name in ("avatars", *_SHOWN):
+    for name in ("avatars", *_COLUMNS):
         table.add_column(name, justify="right")
     for row in rows:
-        counts = (str(row[name] or "") for name in ("avatars", *_SHOWN))
+        counts = (str(row[name] or "") for name in ("avatars", *_COLUMNS))
         table.add_row(row["backfill"], *counts)
     Console().print(table)
 
 
-def _begun(wanted: "Backfill") -> str:
+def _start_message(wanted: "Backfill") -> str:
     count = "1 avatar" if len(wanted.avatars) == 1 else f"{len(wanted.avatars)} avatars"
     return f"backfill {wanted.backfill_id}: {count}, {'queued' if wanted.queued else 'here'}"
 
 
-def _in_words(states: Mapping[str, Any]) -> str:
-    parts = [f"{states[name]} {name}" for name in _SHOWN if states.get(name)]
+def _summary(states: Mapping[str, Any]) -> str:
+    parts = [f"{states[name]} {name}" for name in _COLUMNS if states.get(name)]
     return ", ".join(parts) + (f" in {states['wall_s']:.0f} s" if "wall_s" in states else "")
 
 
-def _tell(facts: Mapping[str, Any], words: str, *, as_json: bool) -> None:
+def _print_result(facts: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(dict(facts))
     else:
-        click.echo(words)
+        click.echo(text)

@@ -1,7 +1,7 @@
-"""What a render costs on this machine when all, some or nothing of it is new.
+"""Time of a render on this machine when all, some or none of its inputs are new.
 
 Each command is a process of its own, as a person runs it, so loading counts. A quiet machine is
-wanted: the ratios of wall seconds are the point, CPU seconds are told beside them.
+wanted: the ratios of wall seconds are the point, CPU seconds are reported as well.
 """
 
 import json
@@ -31,8 +31,8 @@ _COMMANDS: Final[Mapping[str, Sequence[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Spent:
-    """One command."""
+class _Measurement:
+    """Time of one command, and of each asset in it."""
 
     wall_s: float
     cpu_s: float
@@ -59,33 +59,33 @@ def measure(models: Path) -> dict[str, Any]:
         folder = Path(name)
         portrait, clip = _sample(folder, models)
         environment = {
-            **{key: said for key, said in os.environ.items() if not key.startswith("SUNRIZA_")},
+            **{key: name for key, name in os.environ.items() if not key.startswith("SUNRIZA_")},
             "SUNRIZA_HOME": str(folder / "home"),
             "SUNRIZA_MODELS": str(models.absolute()),
         }
         environment.pop("DAGSTER_HOME", None)
         add = ["avatar", "add", AVATAR, "--image", str(portrait), "--video", str(clip)]
         _run(add, environment)
-        spent = {
-            said: _run(["render", AVATAR, *settings, "--json"], environment)
-            for said, settings in _COMMANDS.items()
+        measured = {
+            name: _run(["render", AVATAR, *settings, "--json"], environment)
+            for name, settings in _COMMANDS.items()
         }
-    cold = spent["cold"]
+    cold = measured["cold"]
     return {
         "machine": machine(),
         "clip": f"{SECONDS} s at {SIZE[0]}x{SIZE[1]}",
-        **{said: one.to_dict() for said, one in spent.items()},
+        **{name: one.to_dict() for name, one in measured.items()},
         "ratios": {
-            said: {
-                "wall": round(spent[said].wall_s / cold.wall_s, 3),
-                "cpu": round(spent[said].cpu_s / cold.cpu_s, 3),
+            name: {
+                "wall": round(measured[name].wall_s / cold.wall_s, 3),
+                "cpu": round(measured[name].cpu_s / cold.cpu_s, 3),
             }
-            for said in ("rerender", "same")
+            for name in ("rerender", "same")
         },
     }
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> _Spent:
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> _Measurement:
     """Run `sunriza` to its end and measure it from outside."""
     command = [sys.executable, "-c", "from sunriza_assets.cli import main; main()", *arguments]
     before, begin = os.times(), time.monotonic()
@@ -95,11 +95,11 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> _Spent:
     wall_s, after = time.monotonic() - begin, os.times()
     cpu_s = after.children_user - before.children_user
     cpu_s += after.children_system - before.children_system
-    return _Spent(round(wall_s, 2), round(cpu_s, 2), _assets(done.stdout))
+    return _Measurement(round(wall_s, 2), round(cpu_s, 2), _assets(done.stdout))
 
 
 def _assets(output: str) -> dict[str, Any]:
-    """What each asset took, by the command's own word."""
+    """Seconds of each asset, from the command's output."""
     try:
         made = json.loads(output)["avatars"][AVATAR]["assets"]
     except (ValueError, KeyError):  # a command that renders nothing

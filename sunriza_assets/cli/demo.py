@@ -53,7 +53,7 @@ def demo(as_json: bool) -> None:
 
 
 def _open_the_ui() -> str:
-    """The command that opens the UI, as it has to be typed here."""
+    """The command that opens the UI in this installation."""
     checkout = Path(__file__).parents[2]
     if Path.cwd() == checkout and (checkout / "Makefile").is_file():
         return "make dev"

@@ -73,19 +73,19 @@ def prune(days: float, as_json: bool) -> None:
     before = datetime.now(UTC) - timedelta(days=days)
     with opened_instance(home) as instance:
         job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
-        whole = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+        all_assets = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
         ledger = Ledger(home.reports / LEDGER_FOLDER)
         facts = {
-            "runs": delete_old(instance, ledger, before=before, whole=whole),
-            # Without their runs nobody could say what they have left undone.
-            "backfills": backfills.forget(Stores().storage, before=before),
+            "runs": delete_old(instance, ledger, before=before, all_assets=all_assets),
+            # Without their runs it is unknown what they left undone.
+            "backfills": backfills.delete_before(Stores().storage, before=before),
             "leftovers": sweep_leftovers(home, at_once=True),
         }
     if as_json:
         print_json(facts)
     else:
-        told = ", ".join(f"{count} {name}" for name, count in facts.items())
-        click.echo(f"deleted: {told}")
+        text = ", ".join(f"{count} {name}" for name, count in facts.items())
+        click.echo(f"deleted: {text}")
 
 
 @click.command()

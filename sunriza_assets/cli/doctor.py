@@ -28,10 +28,10 @@ _ONE_BUILD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one diagnostic."""
 
     name: str
-    """What was looked at."""
+    """What was examined."""
     state: Literal["ok", "optional", "missing"]
     """optional: absent, and everything works without it."""
     detail: str
@@ -47,7 +47,7 @@ def doctor(as_json: bool) -> None:
 
     Exit code 1 when something is missing that rendering needs.
     """
-    findings = [finding for look in LOOKS for finding in look()]
+    findings = [finding for diagnostic in DIAGNOSTICS for finding in diagnostic()]
     healthy = all(finding.state != "missing" for finding in findings)
     if as_json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -117,11 +117,11 @@ def _gpu() -> Iterator[Finding]:
         yield Finding("gpu", "optional", "no NVIDIA GPU; the mesh engine works on the CPU", "")
     else:
         query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-        told = subprocess.run(
+        output = subprocess.run(
             [tool, *query], capture_output=True, text=True, timeout=20, check=False
         )
-        found = told.stdout.strip() or told.stderr.strip()
-        yield Finding("gpu", "ok" if told.returncode == 0 else "optional", found)
+        found = output.stdout.strip() or output.stderr.strip()
+        yield Finding("gpu", "ok" if output.returncode == 0 else "optional", found)
 
 
 def _onnxruntime() -> Iterator[Finding]:
@@ -190,11 +190,11 @@ def _stores() -> Iterator[Finding]:
 
     home = Home.from_environment()
     try:
-        told = describe_stores()
+        output = describe_stores()
     except SunrizaError as error:
         yield Finding("store", "missing", error.what, error.remedy or "")
     else:
-        yield Finding("store", "ok", told)
+        yield Finding("store", "ok", output)
     folder = home.root
     while not folder.exists():
         folder = folder.parent
@@ -230,8 +230,8 @@ def _databases() -> Iterator[Finding]:
             )
     if not main & {path for path, _ in damaged}:
         there = sum(path.exists() for path in main)
-        told = f"{there} files in {folder}, whole" if there else f"none in {folder} yet"
-        yield Finding("database", "ok", told)
+        output = f"{there} files in {folder}, whole" if there else f"none in {folder} yet"
+        yield Finding("database", "ok", output)
 
 
 def _rights(root: Path) -> Iterator[Finding]:
@@ -252,7 +252,7 @@ def _rights(root: Path) -> Iterator[Finding]:
         yield Finding("rights", "ok", f"{root} is closed to others")
 
 
-LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
+DIAGNOSTICS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _python,
     _media,
     _gpu,

@@ -31,7 +31,7 @@ def lineage(avatar_id: str | None, file: Path | None, sha256: str | None, as_jso
 
     Give an avatar's ID, a file, or a file's hash.
     """
-    if sum(said is not None for said in (avatar_id, file, sha256)) != 1:
+    if sum(given is not None for given in (avatar_id, file, sha256)) != 1:
         raise click.UsageError("Give one of ID, --file or --sha256.")
     from sunriza_assets.costs.lineage import lineage_text
 

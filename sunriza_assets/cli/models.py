@@ -77,10 +77,10 @@ def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
         return list(pull_weights(root, source=source))
     from sunriza_assets.studio.face.model_store import ModelStore
 
-    return ModelStore(root).pull(_say, source=source)
+    return ModelStore(root).pull(_print_line, source=source)
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     click.echo(line, err=True)
 
 

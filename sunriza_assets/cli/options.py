@@ -44,14 +44,14 @@ def parsed_settings(settings: Iterable[str]) -> dict[str, Any]:
     Raises:
         ParameterError: a text without `=`, an unknown key, or a value out of range.
     """
-    said: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for text in settings:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ParameterError(f"--set {text!r} is not KEY=VALUE")
-        said.update(canonical({key.strip(): value.strip()}))
-    resolved = resolve(said).to_dict()
-    return {name: resolved[name] for name in said}
+        parsed.update(canonical({key.strip(): value.strip()}))
+    resolved = resolve(parsed).to_dict()
+    return {name: resolved[name] for name in parsed}
 
 
 def verbose_option(command: Command) -> Command:

@@ -47,7 +47,7 @@ def export_page(avatar_id: str, file: Path) -> int:
     from sunriza_assets.studio.overlay.player import write_player
 
     stores, home = open_stores(), Home.from_environment()
-    said = stores.avatars.get(avatar_id).data.get("name")
+    name = stores.avatars.get(avatar_id).data.get("name")
     with TemporaryDirectory(prefix="sunriza-") as scratch:
         places: dict[str, list[Path]] = {}
         for asset in _NEEDED:
@@ -67,7 +67,7 @@ def export_page(avatar_id: str, file: Path) -> int:
         sheet = json.loads((idle / "idle.json").read_text("utf-8"))
         return write_player(
             file,
-            title=said if isinstance(said, str) and said else avatar_id,
+            title=name if isinstance(name, str) and name else avatar_id,
             idle=idle / "idle.mp4",
             atlas=places["atlas"][0].parent,
             mask=places["mask"][0],

@@ -1,4 +1,4 @@
-"""`sunriza avatar remove`: take avatars out of every store, and what is left of deleted ones."""
+"""`sunriza avatar remove`: remove avatars from every store, and the remains of deleted ones."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from resources.services import Stores
-    from sunriza_assets.operations.purge import Purged
+    from sunriza_assets.operations.purge import PurgeResult
 
 __all__ = ["remove"]
 
-_AT_ONCE: Final = 300
+_BATCH: Final = 300
 """Documents looked for in one request."""
 
 
@@ -48,16 +48,16 @@ def remove(ids: tuple[str, ...], orphans: bool, yes: bool, as_json: bool) -> Non
         chosen = list(ids) or _orphans(stores)
         if chosen and not yes and not as_json:
             click.confirm(f"Remove {', '.join(chosen)} with all files?", abort=True)
-        told = {
+        results = {
             avatar_id: _facts(purge(instance, stores, Templates(), avatar_id, remove=not orphans))
             for avatar_id in chosen
         }
     if as_json:
-        print_json({"avatars": told})
+        print_json({"avatars": results})
         return
-    for avatar_id, facts in told.items():
-        click.echo(f"{avatar_id}: {_in_words(facts)}")
-    if not told:
+    for avatar_id, facts in results.items():
+        click.echo(f"{avatar_id}: {_summary(facts)}")
+    if not results:
         click.echo("nothing to remove")
 
 
@@ -95,24 +95,24 @@ def _orphans(stores: "Stores") -> list[str]:
         names = (stored.name.split("/") for stored in stores.storage.list(prefix))
         found |= {parts[1] for parts in names if len(parts) > 2 and is_avatar_id(parts[1])}
     present: set[str] = set()
-    for some in _parts(sorted(found)):
+    for some in _batches(sorted(found)):
         present |= stores.avatars.present(some)
     return sorted(found - present)
 
 
-def _parts(ids: list[str]) -> Iterable[list[str]]:
-    return (ids[begin : begin + _AT_ONCE] for begin in range(0, len(ids), _AT_ONCE))
+def _batches(ids: list[str]) -> Iterable[list[str]]:
+    return (ids[begin : begin + _BATCH] for begin in range(0, len(ids), _BATCH))
 
 
-def _facts(purged: "Purged | None") -> dict[str, Any]:
-    """What came of one removal, for programs."""
+def _facts(purged: "PurgeResult | None") -> dict[str, Any]:
+    """The result of one removal as JSON values."""
     if purged is None:  # its document has come back meanwhile
         return {"state": "kept", "objects": 0, "templates": 0}
-    state = "removed" if purged.is_over else "waiting"
+    state = "removed" if purged.is_complete else "waiting"
     return {"state": state, "objects": purged.objects, "templates": purged.templates}
 
 
-def _in_words(facts: dict[str, Any]) -> str:
+def _summary(facts: dict[str, Any]) -> str:
     if facts["state"] == "removed":
         return f"removed, {facts['objects']} objects and {facts['templates']} motion templates"
     if facts["state"] == "waiting":

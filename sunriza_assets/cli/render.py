@@ -54,20 +54,20 @@ def render(
 
 
 def _unchanged(ids: tuple[str, ...], parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Results of the avatars of which a run would make nothing."""
+    """Results of the avatars for which a run would make nothing."""
     import time
     from dataclasses import replace
 
     from resources.storage.logged_urls import as_path
     from resources.stores import open_stores
-    from sunriza_assets.runs.up_to_date import publication_for
+    from sunriza_assets.runs.up_to_date import unchanged_publication
 
-    for avatar_id in ids:  # a name that does not exist is told before anything is rendered
+    for avatar_id in ids:  # an unknown avatar is an error before anything is rendered
         open_stores().avatars.get(avatar_id)
     found = {}
     for avatar_id in ids:
         begin = time.monotonic()
-        in_place = publication_for(avatar_id, parameters)
+        in_place = unchanged_publication(avatar_id, parameters)
         if in_place is None:
             continue
         published = {
@@ -104,7 +104,7 @@ def render_avatars(
 
     from resources.home import Home
     from resources.services import Stores
-    from sunriza_assets.operations.lost_runs import close_lost_runs, watched
+    from sunriza_assets.operations.lost_runs import close_lost_runs, with_watchdog
     from sunriza_assets.platform.instance import opened_instance
     from sunriza_assets.runs.avatar_runs import AvatarRuns
 
@@ -118,27 +118,27 @@ def render_avatars(
     bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
     tasks: dict[tuple[str, str], Any] = {}
 
-    def listen(avatar_id: str, asset: str, share: float) -> None:
+    def on_progress(avatar_id: str, asset: str, share: float) -> None:
         if (avatar_id, asset) not in tasks:
             tasks[avatar_id, asset] = bar.add_task(asset, total=1.0, avatar=avatar_id)
         bar.update(tasks[avatar_id, asset], completed=share)
 
     def announce(avatar_id: str, estimate: Mapping[str, Any]) -> None:
         if not quiet:
-            bar.console.print(f"{avatar_id}: {_in_words(estimate)}", highlight=False)
+            bar.console.print(f"{avatar_id}: {_summary(estimate)}", highlight=False)
 
-    with opened_instance(Home.from_environment()) as instance, watched(), bar:
+    with opened_instance(Home.from_environment()) as instance, with_watchdog(), bar:
         close_lost_runs(instance)
-        for avatar_id in ids:  # a name that does not exist is told before anything is rendered
+        for avatar_id in ids:  # an unknown avatar is an error before anything is rendered
             Stores().avatars.get(avatar_id)
-        runs = AvatarRuns(instance, listen, announce)
+        runs = AvatarRuns(instance, on_progress, announce)
         return {
             avatar_id: runs.render(avatar_id, only=only, parameters=parameters, force=force)
             for avatar_id in ids
         }
 
 
-def _in_words(estimate: Mapping[str, Any]) -> str:
+def _summary(estimate: Mapping[str, Any]) -> str:
     """What a run is expected to take, in one line."""
     parts = [f"about {estimate['eta_s']:.0f} s"]
     if "expected_cost" in estimate:
@@ -176,12 +176,12 @@ def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
     table.add_column("files")
     last = next(reversed(steps_in_total(result["assets"])), None)  # a total ends with publishing
     for name, asset in result["assets"].items():
-        told = asset["metadata"]
-        cost = told.get("cost")
+        metadata = asset["metadata"]
+        cost = metadata.get("cost")
         table.add_row(
             name,
             f"{asset['seconds']:.2f}" if asset["seconds"] is not None else "",
-            f"{cost:.6f} {told['cost_currency']}" if cost is not None else "",
+            f"{cost:.6f} {metadata['cost_currency']}" if cost is not None else "",
             asset["cache"] or "",
             ", ".join(PurePosixPath(file).name for file in asset["files"]),
             end_section=name == last,
@@ -192,7 +192,7 @@ def results_table(avatar_id: str, result: dict[str, Any]) -> "Table":
 
 
 def result_folders(result: dict[str, Any]) -> list[str]:
-    """Where to look: the published folder, or those of single assets."""
+    """Folders of the results: the published one, or those of single assets."""
     assets = result["assets"]
     shown = (
         {"published_avatar": assets["published_avatar"]} if "published_avatar" in assets else assets

@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _GROUPINGS: Final = ("avatar", "run", "asset", "day", "month", "engine")
 _FORMATS: Final = ("table", "csv", "json", "html")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LEARN_FROM: Final = 50_000
+_WHAT_IF_ROWS: Final = 50_000
 """The newest ledger rows that a what-if learns its measured seconds from."""
 
 
@@ -39,10 +39,10 @@ class Instant(click.ParamType):
         if span := re.fullmatch(r"(\d{1,6})([mhdw])", value.strip()):
             return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
         try:
-            said = datetime.fromisoformat(value.strip())
+            instant = datetime.fromisoformat(value.strip())
         except ValueError:
             self.fail(f"{value!r} is no date such as 2025-10-20 and no span such as 7d", param, ctx)
-        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 class Numbers(click.ParamType):
@@ -146,13 +146,13 @@ def costs(
 
     prices = None if book == BOOKED else _price_book(book)
     frame = _ledger().frame(COST_COLUMNS, since=since)
-    made = cost_report(frame, prices, by=by)  # type: ignore[arg-type]  # click knows the choices
+    table = cost_report(frame, prices, by=by)  # type: ignore[arg-type]  # click knows the choices
     currency = prices.currency if prices else "as booked"
     _show(
-        [made],
+        [table],
         form="json" if as_json else form,
         limit=limit,
-        draw=lambda: [costs_chart(made, by, currency=currency)],
+        draw=lambda: [costs_chart(table, by, currency=currency)],
     )
 
 
@@ -167,13 +167,13 @@ def runtime(*, by: str, since: datetime | None, limit: int, form: str, as_json: 
     from sunriza_assets.costs.reports import RUNTIME_COLUMNS, runtime_report, stage_report
 
     frame = _ledger().frame(RUNTIME_COLUMNS, since=since)
-    made = runtime_report(frame, by=by)  # type: ignore[arg-type]  # click knows the choices
+    table = runtime_report(frame, by=by)  # type: ignore[arg-type]  # click knows the choices
     stages = stage_report(frame)
     _show(
-        [made, stages],
+        [table, stages],
         form="json" if as_json else form,
         limit=limit,
-        draw=lambda: [share_chart(stages), runtime_chart(made, by)],
+        draw=lambda: [share_chart(stages), runtime_chart(table, by)],
     )
 
 
@@ -235,28 +235,28 @@ def what_if(
     even with the first one, and the requests a day from which a machine rented round the clock is
     the cheaper way.
     """
-    from sunriza_assets.costs import what_if as question
+    from sunriza_assets.costs import what_if as scenario
 
     prices = _price_book(book)
     names = [name.strip() for name in devices.split(",") if name.strip()]
-    known = question.measure(_ledger().recent(_LEARN_FROM, question.WHAT_IF_COLUMNS), prices)
+    known = scenario.measure(_ledger().recent(_WHAT_IF_ROWS, scenario.WHAT_IF_COLUMNS), prices)
     share = known.saved_share if saved_share is None else saved_share
-    service = question.Service(
+    service = scenario.Service(
         cache_hit_rate=cache_hit_rate,
-        saved_share=question.EXTRACTION_SHARE if share is None else share,
+        saved_share=scenario.EXTRACTION_SHARE if share is None else share,
         cold_start_s=cold_start_seconds,
         idle_window_s=idle_window_seconds,
     )
-    made = question.what_if(
+    table = scenario.what_if(
         volumes,
         names,
         prices,
         seconds=seconds,
-        own=question.own_seconds(names, measured=known.devices, stated=stated),
+        own=scenario.own_seconds(names, measured=known.devices, stated=stated),
         service=service,
         clip_seconds=clip_seconds,
     )
-    _show([made], form="json" if as_json else form, limit=None)
+    _show([table], form="json" if as_json else form, limit=None)
 
 
 def _ledger() -> "Ledger":
@@ -290,7 +290,7 @@ def _show(
     limit: int | None,
     draw: Callable[[], list[bytes]] = list,
 ) -> None:
-    """Print reports; of several, CSV knows only the first. A page has the pictures, too."""
+    """Print reports; CSV has only the first one, HTML the charts, too."""
     from sunriza_assets.costs import render
 
     if form == "json":

@@ -36,13 +36,13 @@ def worker(
 
     url = settings.broker_url()
     try:
-        from sunriza_assets.platform.celery.worker import answers, run_worker
+        from sunriza_assets.platform.celery.worker import is_worker_reachable, run_worker
     except ModuleNotFoundError as missing:
         raise ParameterError(
             f"A worker needs {missing.name}", remedy="pip install 'sunriza-assets[celery]'"
         ) from missing
     if ping:
-        if not answers(url):
+        if not is_worker_reachable(url):
             raise click.exceptions.Exit(1)
         return
     if kind is None:

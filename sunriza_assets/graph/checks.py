@@ -1,7 +1,7 @@
-"""Checks: what an avatar must be before anybody sees it, and what making it may cost.
+"""Asset checks: what an avatar must fulfil before it is published, and its budget.
 
 A blocking check that fails stops the run before publishing, leaves the former results in place and
-the reason on the document. The budget stops nothing: it warns.
+the reason on the document. The budget check only warns.
 """
 
 import json
@@ -16,30 +16,30 @@ from resources.accounting.event_log import plain_metadata
 from resources.services import Stores
 from resources.settings import current_settings
 from sunriza_assets.errors import SunrizaError
-from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET, publishes
 from sunriza_assets.graph.assets.overlay import IdleSheet
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, publishes
 from sunriza_assets.graph.partitions import AVATARS
 
 __all__ = ["CHECKS", "avatar_check", "idle_problems", "loop_problems"]
 
 
 def avatar_check(
-    asset: str, *beside: str, blocking: bool = True
+    asset: str, *additional: str, blocking: bool = True
 ) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
-    """A check of one avatar; the one place that knows partitioned checks are a preview.
+    """Decorator for a check that is partitioned by avatar, a preview feature of Dagster.
 
-    Partitioned, so that how each avatar stands is kept: the failure of one hides no other's result.
+    The result of each avatar is kept: the failure of one hides no other's.
 
     Args:
         asset: what is checked.
-        beside: other assets that the check reads.
+        additional: other assets that the check reads.
         blocking: whether a failure stops the run.
     """
     make = dg.asset_check(
         asset=asset,
         blocking=blocking,
         partitions_def=AVATARS,
-        additional_ins={name: dg.AssetIn(name) for name in beside},
+        additional_ins={name: dg.AssetIn(name) for name in additional},
     )
 
     def checked(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
@@ -50,15 +50,15 @@ def avatar_check(
     return checked
 
 
-def _verdict(
+def _check_result(
     context: dg.AssetCheckExecutionContext,
     stores: Stores,
     problems: list[str],
     metadata: dict[str, Any],
 ) -> dg.AssetCheckResult:
-    """The check's result, which names its avatar: lists of checks show the latest result of all.
+    """The check's result with the avatar's name, for lists that show only the latest result.
 
-    A failure is left on the document too, if this run owns it.
+    A failure is written to the document too, if this run owns it.
     """
     if problems and publishes(context):
         stores.avatars.fail(
@@ -69,7 +69,7 @@ def _verdict(
         )
     return dg.AssetCheckResult(
         passed=not problems,
-        description=_about(context, "; ".join(problems) or "nothing is wrong"),
+        description=_with_avatar(context, "; ".join(problems) or "nothing is wrong"),
         metadata={
             "avatar": context.partition_key,
             **metadata,
@@ -78,8 +78,8 @@ def _verdict(
     )
 
 
-def _about(context: dg.AssetCheckExecutionContext, finding: str) -> str:
-    """What was found, and of which avatar."""
+def _with_avatar(context: dg.AssetCheckExecutionContext, finding: str) -> str:
+    """A finding, prefixed with the avatar's id."""
     return f"{context.partition_key}: {finding}"
 
 
@@ -88,14 +88,14 @@ def idle_plays(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
     """A phone would play idle.mp4: H.264, yuv420p, even, constant rate, no audio, and so on."""
-    problems, told = idle_problems(idle_video)
-    return _verdict(context, stores, problems, told)
+    problems, metadata = idle_problems(idle_video)
+    return _check_result(context, stores, problems, metadata)
 
 
 def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
-    """What speaks against publishing an idle, and what was found of it.
+    """Problems that prevent publishing an idle, and its metadata.
 
-    The frames it was made of are gone by now; how like them it is, was measured when it was made.
+    The frames it was encoded from are gone by now; its similarity was measured when it was encoded.
 
     Args:
         idle_video: the folder with idle.mp4 and idle.json.
@@ -103,15 +103,15 @@ def idle_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     from sunriza_assets.studio.media.budget import MIN_SSIM
     from sunriza_assets.studio.media.conform import judge_own
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     found = judge_own(idle_video / "idle.mp4", frame_count=sheet.frame_count, rate=sheet.rate)
     problems = list(found.problems)
-    if not sheet.likeness >= MIN_SSIM:
-        problems.append(f"ssim: {sheet.likeness:.4f}, below {MIN_SSIM}")
+    if not sheet.mean_ssim >= MIN_SSIM:
+        problems.append(f"ssim: {sheet.mean_ssim:.4f}, below {MIN_SSIM}")
     return problems, {
         "frame_count": sheet.frame_count,
         "frame_rate": f"{sheet.rate.numerator}/{sheet.rate.denominator}",
-        "mean_ssim": sheet.likeness,
+        "mean_ssim": sheet.mean_ssim,
         "looked_at": dg.MetadataValue.json([f"{f.name}: {f.detail}" for f in found.findings]),
     }
 
@@ -123,7 +123,7 @@ def idle_lasts(
     """idle.mp4 lasts as long as was planned, and not longer than a clip may."""
     from sunriza_assets.studio.media.probe import describe_own
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     info = describe_own(idle_video / "idle.mp4")
     planned = float(sheet.frame_count / sheet.rate)
     problems = []
@@ -131,11 +131,11 @@ def idle_lasts(
         problems.append(f"it lasts {float(info.duration):.3f} s, planned were {planned:.3f} s")
     if not 0.2 <= planned <= 10.1:
         problems.append(f"{planned:.2f} s is no length for an idle")
-    told = {"duration_s": float(info.duration)}
+    metadata = {"duration_s": float(info.duration)}
     performance = sheet.content.get("performance")
     if performance is not None:
-        told["performance"] = performance
-    return _verdict(context, stores, problems, told)
+        metadata["performance"] = performance
+    return _check_result(context, stores, problems, metadata)
 
 
 @avatar_check("idle_video")
@@ -143,12 +143,12 @@ def idle_loops(
     context: dg.AssetCheckExecutionContext, idle_video: Path, stores: Stores
 ) -> dg.AssetCheckResult:
     """The step from the last frame to the first is no larger than the idle's ordinary steps."""
-    problems, told = loop_problems(idle_video)
-    return _verdict(context, stores, problems, told)
+    problems, metadata = loop_problems(idle_video)
+    return _check_result(context, stores, problems, metadata)
 
 
 def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
-    """Where an idle jumps as it starts over, and its seam figures.
+    """Jumps of an idle where its loop closes, and its seam figures.
 
     Motion is held to the 95th percentile of its ordinary steps, curve by curve as the engine
     planned it; pixels may exceed theirs by what encoding adds.
@@ -159,7 +159,7 @@ def loop_problems(idle_video: Path) -> tuple[list[str], dict[str, Any]]:
     from sunriza_assets.studio.media.frames import read_luma
     from sunriza_assets.studio.media.seam import MAX_SEAM_RATIO, seam_ratio
 
-    sheet = IdleSheet.beside(idle_video).content
+    sheet = IdleSheet.load(idle_video).content
     if not sheet["parameters"]["loop"]:
         return [], {"looped": False}
     planned = sheet["facts"].get("loop", {}).get("seam", {})
@@ -185,8 +185,8 @@ def mask_fits(
     """The mask is as large as a cell, lies inside the frame and covers some of the mouth."""
     from sunriza_assets.studio.overlay.mask import mask_problems
 
-    sheet = IdleSheet.beside(idle_video)
-    return _verdict(context, stores, mask_problems(mask, sheet.size), {})
+    sheet = IdleSheet.load(idle_video)
+    return _check_result(context, stores, mask_problems(mask, sheet.size), {})
 
 
 @avatar_check("roi", "idle_video")
@@ -196,12 +196,12 @@ def roi_fits(
     """The mouth's rectangle lies inside the frame, and every idle frame has its transform."""
     from sunriza_assets.studio.contracts.roi import roi_problems
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     try:
         problems = roi_problems(json.loads(roi.read_text()), sheet.size, sheet.frame_count)
     except (SunrizaError, ValueError) as error:
         problems = [str(error)]
-    return _verdict(context, stores, problems, {})
+    return _check_result(context, stores, problems, {})
 
 
 @avatar_check(PUBLISHING_ASSET.to_user_string(), blocking=False)
@@ -214,7 +214,7 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     if budget is None:
         return dg.AssetCheckResult(
             passed=True,
-            description=_about(context, "SUNRIZA_BUDGET sets no budget"),
+            description=_with_avatar(context, "SUNRIZA_BUDGET sets no budget"),
             metadata={"avatar": context.partition_key},
         )
     wanted = dg.AssetRecordsFilter(
@@ -222,27 +222,27 @@ def within_budget(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult
     )
     records = context.instance.fetch_materializations(wanted, limit=1).records
     made = records[0].asset_materialization if records else None
-    told = plain_metadata(made.metadata) if made is not None else {}
-    problem = _over_budget(budget, told)
+    metadata = plain_metadata(made.metadata) if made is not None else {}
+    problem = _over_budget(budget, metadata)
     return dg.AssetCheckResult(
         passed=problem is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_about(context, problem or "within the budget"),
+        description=_with_avatar(context, problem or "within the budget"),
         metadata={
             "avatar": context.partition_key,
             "budget": budget,
             **{
-                name: told[name]
+                name: metadata[name]
                 for name in ("run_cost", "cost_currency", "price_book", "run_seconds")
-                if name in told
+                if name in metadata
             },
         },
     )
 
 
-def _over_budget(budget: float, told: Mapping[str, Any]) -> str | None:
-    """What is wrong with the cost of a run, if anything."""
-    cost, currency = told.get("run_cost"), told.get("cost_currency", "")
+def _over_budget(budget: float, metadata: Mapping[str, Any]) -> str | None:
+    """The problem with the cost of a run, or None."""
+    cost, currency = metadata.get("run_cost"), metadata.get("cost_currency", "")
     if cost is None:
         return "What it cost is not known: a step of the run has no price"
     if cost > budget:

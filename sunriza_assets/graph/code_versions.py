@@ -1,7 +1,7 @@
 """Version of each avatar asset's code: raise it when the asset makes something else of the same.
 
-A stored result of another version is made again. Here and not beside each asset, so that it can be
-asked whether an avatar is up to date without loading the code location.
+A stored result of another version is made again. Here and not beside each asset, so that
+`runs.up_to_date` can read it without loading the code location.
 """
 
 from collections.abc import Mapping

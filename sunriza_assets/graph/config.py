@@ -1,12 +1,12 @@
-"""What an operator may set in the launchpad: the last of the three layers of parameters.
+"""Config schemas of the launchpad: the last of the three layers of parameters.
 
-The schema is written from the tables of `studio.parameters`. Where the launchpad says nothing, the
-avatar's document is asked, and then the default; what it is scaffolded with says just that
-(`driving_multiplier: document, else 1.7`), so a scaffold that is left alone changes nothing and a
-backfill of many avatars needs no config.
+The schemas are generated from the tables of `studio.parameters`. A parameter that the launchpad
+does not set comes from the avatar's document, else from the default. The scaffolded value says just
+that (`driving_multiplier: document, else 1.7`), so an unchanged scaffold changes nothing and a
+backfill needs no config.
 
-Dagster checks names, kinds and words of a list while one types; a range only as the run is
-launched, by the code location, and no run comes of a wrong one.
+Dagster checks names, types and enum values while one types; ranges only when the run is launched,
+by the code location, which then refuses the run.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ __all__ = [
     "IDLE_CONFIG",
     "TEMPLATE_CONFIG",
     "TRIM_CONFIG",
+    "asset_overrides",
     "launchpad_config",
-    "said_in",
-    "said_to",
+    "run_overrides",
 ]
 
 Schema = dict[str, dg.Field]
@@ -32,7 +32,7 @@ Schema = dict[str, dg.Field]
 _DOCUMENT: Final = "document"
 """A value that begins with this word leaves the parameter to the document."""
 
-_MEANINGS: Final[Mapping[str, str]] = {
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "max_seconds": "Seconds of the clip that are used, from its start.",
     "engine": "What animates; auto takes the best there is, for an idle the template's.",
     "driving_multiplier": "Gain of all motion; 1 is the clip's own.",
@@ -59,8 +59,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
 class _Parameter(ConfigType):
     """A number or a switch, or text that leaves it to the document.
 
-    Of any kind to Dagster, for none of its own takes a number as well as a word; what it is, is
-    checked as the run is launched.
+    Its Dagster kind is ANY, for no other takes numbers as well as text; the value is checked when
+    the run is launched.
     """
 
     def __init__(self, name: str) -> None:
@@ -72,12 +72,12 @@ class _Parameter(ConfigType):
         self._name = name
 
     def post_process(self, value: Any) -> Any:
-        """The value as it is meant; None leaves it to the document.
+        """The parsed value; None leaves it to the document.
 
         Raises:
             PostProcessingError: it is of another kind or out of range; says what is allowed.
         """
-        if not _is_said(value):
+        if not _is_override(value):
             return None
         try:
             result = checked(self._name, value)
@@ -90,17 +90,17 @@ def _field(name: str) -> dg.Field:
     default = getattr(DEFAULTS, name)
     shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
     shown = "best" if default is None else shown
-    unsaid = f"{_DOCUMENT}, else {shown}"
+    placeholder = f"{_DOCUMENT}, else {shown}"
     kind: ConfigType = _Parameter(name)
     if name in CHOICES:
-        values = [dg.EnumValue(unsaid), *(dg.EnumValue(word) for word in CHOICES[name])]
+        values = [dg.EnumValue(placeholder), *(dg.EnumValue(word) for word in CHOICES[name])]
         # A wrong word is answered with the name of its kind, so that has to say what is right.
         kind = dg.Enum(f"{name}, {allowed_values(name)}", values)
-    meaning = f"{_MEANINGS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
-    return dg.Field(kind, is_required=False, default_value=unsaid, description=meaning)
+    meaning = f"{_DESCRIPTIONS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
+    return dg.Field(kind, is_required=False, default_value=placeholder, description=meaning)
 
 
-_FIELDS: Final[Schema] = {name: _field(name) for name in _MEANINGS}
+_FIELDS: Final[Schema] = {name: _field(name) for name in _DESCRIPTIONS}
 
 TRIM_CONFIG: Final[Schema] = {"max_seconds": _FIELDS["max_seconds"]}
 """How much of the clip is used."""
@@ -126,36 +126,40 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
 }
 
 
-def said_to(context: dg.AssetExecutionContext) -> dict[str, Any]:
-    """The parameters that the launchpad names to this asset, checked."""
+def asset_overrides(context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """The checked parameters that the launchpad sets for this asset."""
     config: Mapping[str, Any] = context.op_execution_context.op_config
-    return {name: value for name, value in config.items() if _is_said(value) and name != "force"}
+    return {
+        name: value for name, value in config.items() if _is_override(value) and name != "force"
+    }
 
 
-def said_in(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's config says to any asset, `force` too, as it was written."""
+def run_overrides(run_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a run's config sets for any asset, `force` included, unchecked."""
     ops = run_config.get("ops") or {}
     configs = [(op or {}).get("config") or {} for op in ops.values()]
-    return {name: value for config in configs for name, value in config.items() if _is_said(value)}
+    return {
+        name: value for config in configs for name, value in config.items() if _is_override(value)
+    }
 
 
-def _is_said(value: Any) -> bool:
-    """Whether a value in the launchpad is one, and does not leave it to the document."""
+def _is_override(value: Any) -> bool:
+    """Whether a value of the launchpad is set and does not leave the parameter to the document."""
     return value is not None and not (isinstance(value, str) and value.startswith(_DOCUMENT))
 
 
 def launchpad_config(
     parameters: Mapping[str, Any], *, force: bool, selected: set[str]
 ) -> dict[str, Any]:
-    """Run config that says these canonical parameters to every selected asset that has them."""
+    """Run config that sets these canonical parameters for every selected asset that has them."""
     ops: dict[str, Any] = {}
     for asset, schema in _SCHEMAS.items():
         if asset not in selected:
             continue
-        said = {name: value for name, value in parameters.items() if name in schema}
-        if "loop_seconds" in said and said["loop_seconds"] is None:
-            said["loop_seconds"] = "best"
+        config = {name: value for name, value in parameters.items() if name in schema}
+        if "loop_seconds" in config and config["loop_seconds"] is None:
+            config["loop_seconds"] = "best"
         if force and "force" in schema:
-            said["force"] = True
-        ops[asset] = {"config": said}
+            config["force"] = True
+        ops[asset] = {"config": config}
     return {"ops": ops}

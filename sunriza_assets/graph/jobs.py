@@ -1,4 +1,4 @@
-"""What may be launched: the whole graph of an avatar, or only what rendering makes."""
+"""Jobs: the whole graph of an avatar, rendering only, and the reports."""
 
 from typing import Final
 

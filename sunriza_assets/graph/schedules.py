@@ -1,7 +1,7 @@
-"""When reports are made: some time after work was done on one machine, by the clock on a fleet.
+"""When reports are made: after work on one machine, by a schedule on a fleet.
 
-A report reads every avatar, so how often it is made depends on how many there are. Looking whether
-it is time costs the same for any number: the newest runs, and the latest report.
+A report reads every avatar, so its interval grows with their number. A tick costs the same for any
+number: it reads the newest runs and the latest report.
 """
 
 import json
@@ -21,12 +21,12 @@ DAILY_REPORTS: Final = dg.ScheduleDefinition(
 
 SCHEDULES: Final = [DAILY_REPORTS]
 
-LEAST_INTERVAL_S: Final = 300.0
-"""Between two reports at least…"""
+MIN_INTERVAL_S: Final = 300.0
+"""Least seconds between two reports, whatever the number of avatars."""
 INTERVAL_PER_AVATAR_S: Final = 0.6
-"""…and so much more for each avatar: 6 minutes with 100 of them, 17 hours with 100,000."""
-_LATEST: Final = 20
-"""Newest runs that are looked at."""
+"""Further seconds for each avatar: 6 minutes with 100 of them, 17 hours with 100,000."""
+_RECENT_RUNS: Final = 20
+"""Newest runs that are read."""
 _STATUS_REPORT: Final = dg.AssetKey("avatar_status")
 
 
@@ -38,12 +38,12 @@ _STATUS_REPORT: Final = dg.AssetKey("avatar_status")
 def reports_after_work(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Status, runtime and cost of all avatars, once the runs that are under way have ended.
 
-    Where there is always one under way, twice the usual interval after the last report. On a fleet,
-    where a report waits for a worker of its own, the schedule `daily_reports` is for them.
+    If there is always one under way, twice the usual interval after the last report. On a fleet a
+    report waits for a worker, so the schedule `daily_reports` makes them.
     """
     if not isinstance(context.instance.run_launcher, DefaultRunLauncher):
         return dg.SensorResult(skip_reason="a fleet's reports are made by `daily_reports`")
-    latest = context.instance.get_run_records(limit=_LATEST)
+    latest = context.instance.get_run_records(limit=_RECENT_RUNS)
     work = [record for record in latest if record.dagster_run.job_name != REFRESH_REPORTS.name]
     if not work:
         return dg.SensorResult(skip_reason="nothing was rendered yet")
@@ -57,7 +57,7 @@ def reports_after_work(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return dg.SensorResult(skip_reason="nothing was rendered since the last report")
     made_at, interval_s = _last_report(context.instance)
     at = now().timestamp()
-    # A report that failed counts, too: whatever ails it is not cured by asking again at once.
+    # A failed report counts, too: retrying at once would fail again.
     wait_s = max(made_at, asked_at) + (2 * interval_s if busy else interval_s) - at
     if wait_s > 0:
         return dg.SensorResult(skip_reason=f"the next report is made in {wait_s:.0f} s at most")
@@ -69,7 +69,7 @@ def _last_report(instance: dg.DagsterInstance) -> tuple[float, float]:
     """When the last report was made (Unix time, 0: never), and the seconds until the next one."""
     last = instance.get_latest_materialization_event(_STATUS_REPORT)
     if last is None or last.asset_materialization is None:
-        return 0.0, LEAST_INTERVAL_S
+        return 0.0, MIN_INTERVAL_S
     counted = last.asset_materialization.metadata.get("avatars")
     avatars = counted.value if isinstance(counted, dg.IntMetadataValue) else None
-    return last.timestamp, LEAST_INTERVAL_S + INTERVAL_PER_AVATAR_S * (avatars or 0)
+    return last.timestamp, MIN_INTERVAL_S + INTERVAL_PER_AVATAR_S * (avatars or 0)

@@ -1,10 +1,10 @@
-"""What starts runs by itself, and what makes sure that no avatar is left waiting.
+"""Sensors: request runs for changed avatars, retries and failures, and purge deleted avatars.
 
-`avatar_changes` reads a stream of changed documents and costs what changed, never what there is.
+`avatar_changes` reads a stream of changed documents: its cost grows with changes, not with avatars.
 Its cursor moves only over changes that were turned into requests or needed none, and every request
-has a key, so a tick that is cut short and repeated neither loses nor doubles a run. What is wanted
-and has to wait (`operations.limits`, `operations.retries`) is written into the avatar's record;
-`held_avatars` costs what has come due.
+has a key, so a tick that is cut short and repeated neither loses nor doubles a run. A run that
+has to wait (`operations.limits`, `operations.retries`) is written into the avatar's record;
+`held_avatars` reads those that are due.
 """
 
 import json
@@ -27,7 +27,7 @@ from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 from sunriza_assets.operations import retries
 from sunriza_assets.operations.limits import OwnerLimit, owner_tags
-from sunriza_assets.operations.purge import Absences, are_too_many, purge
+from sunriza_assets.operations.purge import MissingDocuments, is_mass_deletion, purge
 from sunriza_assets.operations.retries import INPUTS_TAG
 from sunriza_assets.platform import queue
 
@@ -35,15 +35,15 @@ __all__ = ["SENSORS"]
 
 PAGE: Final = 100
 """Documents read per tick."""
-KNOWN_PAGE: Final = 500
-"""Partitions per tick whose documents are looked for: 100,000 take seventeen hours."""
-PURGE_S: Final = 20.0
+PARTITION_PAGE: Final = 500
+"""Partitions per tick whose documents are looked up: 100,000 take seventeen hours."""
+PURGE_BUDGET_S: Final = 20.0
 """After how long no further purge begins in a tick, which has 60 s."""
-GONE_FOR: Final = timedelta(minutes=10)
+DELETION_GRACE: Final = timedelta(minutes=10)
 """How long a document has to be gone before its avatar is purged."""
-_LATEST: Final = 20
-"""Runs for the same inputs of an avatar that are looked at."""
-_TOLD_WITHIN: Final = timedelta(minutes=2)
+_RECENT_RUNS: Final = 20
+"""Newest runs for the same inputs of an avatar that are read."""
+_STATUS_DELAY: Final = timedelta(minutes=2)
 """How long a run that has ended may take until the document says so."""
 
 
@@ -55,12 +55,12 @@ _TOLD_WITHIN: Final = timedelta(minutes=2)
 def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
     """One run per new or changed avatar: portrait, clip, parameters, or status `pending`."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    page = stores.avatars.changes(after, min(PAGE, room))
+    page = stores.avatars.changes(after, min(PAGE, capacity))
     cursor = json.dumps(asdict(page.cursor)) if page.cursor else context.cursor
-    return _asking_for_runs(context, stores, page.changes, cursor)
+    return _request_runs(context, stores, page.changes, cursor)
 
 
 @dg.sensor(
@@ -69,20 +69,20 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
-    """Walks round all avatars, a page at a time, for what the stream of changes cannot show.
+    """Scans all avatars, a page at a time, for what the stream of changes cannot show.
 
-    That is: phones that were offline for a day, clocks that stand wrong, documents without a time,
-    and replaced versions that nobody reads any more.
+    That is: phones that were offline for a day, wrong clocks, documents without a time, and
+    replaced versions that are no longer read.
     """
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, room))
+    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, capacity))
     for change in seen:
         if change.document is not None and len(change.document.record.published) > 1:
-            with _one_document(context, change.avatar_id):
+            with _log_avatar_errors(context, change.avatar_id):
                 tidy(stores.storage, stores.avatars, change.avatar_id)
-    return _asking_for_runs(context, stores, seen, seen[-1].avatar_id if seen else "")
+    return _request_runs(context, stores, seen, seen[-1].avatar_id if seen else "")
 
 
 @dg.sensor(
@@ -91,17 +91,17 @@ def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sen
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def held_avatars(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
-    """Asks for the runs whose wait is over: a lost run's retry, an owner's next turn."""
+    """Requests the runs whose wait is over: a lost run's retry, a run held by the owner's limit."""
     after = Cursor(**json.loads(context.cursor)) if context.cursor else None
-    room = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
-    if room <= 0:
+    capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
+    if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    page = stores.avatars.due(after, min(PAGE, room))
+    page = stores.avatars.due(after, min(PAGE, capacity))
     cursor = json.dumps(asdict(page.cursor)) if page.cursor else ""
-    return _asking_for_runs(context, stores, page.changes, cursor)
+    return _request_runs(context, stores, page.changes, cursor)
 
 
-def _asking_for_runs(
+def _request_runs(
     context: dg.SensorEvaluationContext,
     stores: Stores,
     changes: Sequence[Change],
@@ -114,11 +114,11 @@ def _asking_for_runs(
             context.log.warning("%s cannot be read: %s", change.avatar_id, change.problem)
             continue
         if change.document.unsettled:  # a client saved a stale copy over what a run had written
-            with _one_document(context, change.avatar_id):
+            with _log_avatar_errors(context, change.avatar_id):
                 stores.avatars.settle(change.avatar_id)
         if change.document.needs_run:
-            with _one_document(context, change.avatar_id):
-                request = _wanted(context.instance, stores, change.document, limit)
+            with _log_avatar_errors(context, change.avatar_id):
+                request = _run_request(context.instance, stores, change.document, limit)
                 requests += [request] if request else []
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
@@ -129,10 +129,10 @@ def _asking_for_runs(
 
 
 @contextmanager
-def _one_document(
+def _log_avatar_errors(
     context: dg.SensorEvaluationContext | dg.RunStatusSensorContext, avatar_id: str
 ) -> Iterator[None]:
-    """Log what goes wrong with one avatar, and let the tick go on with the others."""
+    """Log an error of one avatar, so that the tick goes on with the others."""
     try:
         yield
     except SunrizaError as error:
@@ -149,32 +149,35 @@ def deleted_avatars(
     from there: asking for every document in every tick would be the dearest thing that a large
     collection does. What a tick has no time to purge, the next one finds in the same page.
     """
-    walk, begun = Absences.from_cursor(context.cursor), stores.avatars.retired(KNOWN_PAGE)
+    scan, begun = (
+        MissingDocuments.from_cursor(context.cursor),
+        stores.avatars.retired(PARTITION_PAGE),
+    )
     known = context.instance.event_log_storage.get_paginated_dynamic_partitions(
-        AVATARS.name or "", limit=KNOWN_PAGE, ascending=True, cursor=walk.page or None
+        AVATARS.name or "", limit=PARTITION_PAGE, ascending=True, cursor=scan.page or None
     )
     present = stores.avatars.present(known.results)
     gone = set(known.results) - present - set(begun)
-    if are_too_many(len(gone), len(known.results)):
+    if is_mass_deletion(len(gone), len(known.results)):
         context.log.error(
             "%s of %s documents are gone: is this the right store? Nothing is purged; "
             "`sunriza avatar remove --orphans` does it where they were deleted on purpose",
             len(gone), len(known.results),
         )  # fmt: skip
         gone = set()
-    walk = walk.seen(present, gone, now())
-    deadline, purged, left = time.monotonic() + PURGE_S, set[str](), 0
-    for avatar_id in (*begun, *walk.deleted(gone, now(), GONE_FOR)):
+    scan = scan.seen(present, gone, now())
+    deadline, purged, left = time.monotonic() + PURGE_BUDGET_S, set[str](), 0
+    for avatar_id in (*begun, *scan.deleted(gone, now(), DELETION_GRACE)):
         if time.monotonic() > deadline:
             left += 1
             continue
-        with _one_document(context, avatar_id):
+        with _log_avatar_errors(context, avatar_id):
             result = purge(context.instance, stores, templates, avatar_id)
-            if result is not None and result.is_over:
+            if result is not None and result.is_complete:
                 purged.add(avatar_id)
-    page = walk.page if left else known.cursor if known.has_more else ""
+    page = scan.page if left else known.cursor if known.has_more else ""
     return dg.SensorResult(
-        cursor=replace(walk.without(purged), page=page).to_cursor(),
+        cursor=replace(scan.without(purged), page=page).to_cursor(),
         skip_reason=f"looked at {len(known.results)} avatars, {len(purged)} purged, {left} left",
     )
 
@@ -185,14 +188,15 @@ def deleted_avatars(
     minimum_interval_seconds=10,
 )
 def failed_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
-    """A run that died without a word leaves `error`, not `generating`, or is tried again.
+    """A run that died without an error of its own leaves `error`, not `generating`, or is retried.
 
-    What our machines have lost is `pending` until it is asked for again, see `operations.retries`.
+    A run lost by the infrastructure is `pending` until its retry is requested, see
+    `operations.retries`.
     """
     run = context.dagster_run
     if AVATAR_TAG in run.tags:
-        with _one_document(context, run.tags[AVATAR_TAG]):
-            _tell_failure(context.instance, stores, run)
+        with _log_avatar_errors(context, run.tags[AVATAR_TAG]):
+            _report_failure(context.instance, stores, run)
 
 
 @dg.run_status_sensor(
@@ -204,29 +208,31 @@ def cancelled_runs(context: dg.RunStatusSensorContext, stores: Stores) -> None:
     """A cancelled run leaves `error`, not `generating`."""
     run = context.dagster_run
     if AVATAR_TAG in run.tags:
-        with _one_document(context, run.tags[AVATAR_TAG]):
-            _tell_error(stores, run, "run.cancelled", "The run was cancelled.")
+        with _log_avatar_errors(context, run.tags[AVATAR_TAG]):
+            _report_error(stores, run, "run.cancelled", "The run was cancelled.")
 
 
-def _wanted(
+def _run_request(
     instance: dg.DagsterInstance, stores: Stores, document: AvatarDocument, limit: OwnerLimit
 ) -> dg.RunRequest | None:
     """The request for a run that an avatar needs; None while it has to wait, or is on its way."""
     retry = retries.pending_retry(document)
     if retry is not None and retry.until > now():
         return None
-    latest = _unclaimed(instance, document)
-    lately = now() - _TOLD_WITHIN
-    if any(not one.dagster_run.is_finished or one.update_timestamp > lately for one in latest):
+    latest = _unclaimed_runs(instance, document)
+    recently = now() - _STATUS_DELAY
+    if any(not one.dagster_run.is_finished or one.update_timestamp > recently for one in latest):
         return None
     if latest and latest[0].dagster_run.status == dg.DagsterRunStatus.FAILURE:
-        _tell_failure(instance, stores, latest[0].dagster_run)  # nobody could when it failed
+        _report_failure(
+            instance, stores, latest[0].dagster_run
+        )  # it was not recorded when it failed
         return None
     if retry is not None:
-        return _request(document, retries.as_retry(retry), f"after:{retry.run_id}")
-    turn = limit.wait_for(document)
-    if turn is not None:
-        stores.avatars.hold(document.avatar_id, turn)
+        return _request(document, retries.retry_tags(retry), f"after:{retry.run_id}")
+    wait = limit.wait_for(document)
+    if wait is not None:
+        stores.avatars.hold(document.avatar_id, wait)
         return None
     # The time belongs to the key: keys are remembered for ever, and A -> B -> A is a change.
     return _request(document, owner_tags(document), document.update_time)
@@ -243,30 +249,30 @@ def _request(document: AvatarDocument, tags: Mapping[str, str], key: str) -> dg.
     )
 
 
-def _unclaimed(instance: dg.DagsterInstance, document: AvatarDocument) -> list[dg.RunRecord]:
+def _unclaimed_runs(instance: dg.DagsterInstance, document: AvatarDocument) -> list[dg.RunRecord]:
     """Runs for these very inputs that have not claimed the avatar, the latest first.
 
     The keys of requests keep a sensor from asking twice, not two sensors from asking once each. A
     run claims seconds after it has started; and of one that was cancelled or lost before that, the
-    document is told by `cancelled_runs` or `failed_runs`, which come round a little later.
+    document is updated by `cancelled_runs` or `failed_runs` a little later.
     """
     tags = {AVATAR_TAG: document.avatar_id, INPUTS_TAG: document.inputs_version}
-    latest = instance.get_run_records(dg.RunsFilter(tags=tags), limit=_LATEST)
+    latest = instance.get_run_records(dg.RunsFilter(tags=tags), limit=_RECENT_RUNS)
     claimed = {document.record.run_id, *document.record.earlier}
     return [one for one in latest if one.dagster_run.run_id not in claimed]
 
 
-def _tell_failure(instance: dg.DagsterInstance, stores: Stores, run: dg.DagsterRun) -> None:
-    """Say on the document that a failed run is tried again, or that it is not."""
+def _report_failure(instance: dg.DagsterInstance, stores: Stores, run: dg.DagsterRun) -> None:
+    """Write to the document that a failed run is retried, or its error."""
     waiting = retries.retry_of(instance, run)
     if waiting is None:
-        _tell_error(stores, run, *retries.failure_message(instance, run))
+        _report_error(stores, run, *retries.failure_message(instance, run))
         return
     asked_for = run.tags.get(INPUTS_TAG)
     stores.avatars.retry(run.tags[AVATAR_TAG], run.run_id, waiting, asked_for=asked_for)
 
 
-def _tell_error(stores: Stores, run: dg.DagsterRun, code: str, message: str) -> None:
+def _report_error(stores: Stores, run: dg.DagsterRun, code: str, message: str) -> None:
     stores.avatars.fail(
         run.tags[AVATAR_TAG],
         run.run_id,

@@ -1,4 +1,4 @@
-"""Names that schedulers read: pools, groups, owners, and where a step may run.
+"""Tags and names for schedulers: pools, groups, owners, and where a step may run.
 
 One dictionary per kind of step carries the Celery queue and the Kubernetes limits together, so the
 same asset runs on a laptop, on Celery workers or as Kubernetes jobs without a branch in its code.

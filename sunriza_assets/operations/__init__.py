@@ -1,4 +1,4 @@
-"""What keeps many avatars in order: backfills, the queue, how each stands, runs lost and runs old.
+"""Operating many avatars: backfills, limits, retries, lost runs, pruning and purging.
 
-The graph says how one avatar is made; nothing here makes any.
+How one avatar is made is in `graph`, not here.
 """

@@ -1,9 +1,9 @@
-"""Backfills: one wish for many avatars, kept until the last of them is done.
+"""Backfills: one request for many avatars, stored until the last of them is done.
 
-    backfills/<id>.json         what was asked for; written once and never changed
-    backfills/<id>.cancelled    somebody has changed their mind
+    backfills/<id>.json         the request; written once and never changed
+    backfills/<id>.cancelled    present once the backfill is cancelled
 
-A backfill outlives the terminal that asked for it. The sensor `backfills` feeds it to the run queue
+A backfill outlives the process that requested it. The sensor `backfills` feeds it to the run queue
 a few runs at a time, behind everything more urgent; `sunriza backfill` without a fleet works on it
 in its own process, and the sensor leaves it alone. Every run of a backfill carries its id as a tag,
 and that tag is the only record of what is done. A backfill is resumed by another one, for what has
@@ -33,32 +33,32 @@ from sunriza_assets.platform import queue
 
 __all__ = [
     "BACKFILL_TAG",
-    "OVER",
+    "FINAL_STATES",
     "Backfill",
-    "Watch",
+    "BackfillProgress",
     "backfills",
     "cancel",
-    "forget",
+    "delete_before",
     "is_cancelled",
-    "keep",
-    "kept",
-    "kept_ids",
-    "rest",
-    "run_settings",
+    "list_ids",
+    "load",
+    "remaining",
+    "run_options",
+    "save",
 ]
 
 BACKFILL_TAG: Final = "sunriza/backfill"
 """Run tag: the id of the backfill that the run belongs to."""
 RESUMES_TAG: Final = "sunriza/resumes-backfill"
-"""Run tag: the id of the backfill whose rest that one is."""
+"""Run tag: the id of the backfill that the run's own one resumes."""
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
-OVER: Final[frozenset[State]] = frozenset({"done", "failed", "cancelled"})
+FINAL_STATES: Final[frozenset[State]] = frozenset({"done", "failed", "cancelled"})
 """States that an avatar of a backfill does not leave by itself."""
 
 _FOLDER: Final = "backfills"
-_FINAL: Final[Mapping[dg.DagsterRunStatus, State]] = {
+_STATE_OF_STATUS: Final[Mapping[dg.DagsterRunStatus, State]] = {
     dg.DagsterRunStatus.SUCCESS: "done",
     dg.DagsterRunStatus.FAILURE: "failed",
     dg.DagsterRunStatus.CANCELED: "cancelled",
@@ -67,7 +67,7 @@ _FINAL: Final[Mapping[dg.DagsterRunStatus, State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What was asked for."""
+    """A request to render some avatars with the same parameters."""
 
     avatars: tuple[str, ...]
     """Avatar ids, in the order in which they are rendered."""
@@ -76,17 +76,17 @@ class Backfill:
     force: bool = False
     """Make everything anew, whatever is unchanged."""
     queued: bool = True
-    """Whether the sensor feeds it to the run queue; else the process that asked works on it."""
+    """Whether the sensor feeds it to the run queue; else the requesting process renders it."""
     backfill_id: str = field(
         default_factory=lambda: f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     )
-    """Sorts by the time of asking."""
+    """Sorts by the time of the request."""
     resumes: str = ""
-    """The backfill of which this one is the rest, if any."""
+    """The backfill that this one resumes, if any."""
 
 
-def keep(storage: MediaStorage, backfill: Backfill) -> None:
-    """Write a backfill down, so that it outlives this process.
+def save(storage: MediaStorage, backfill: Backfill) -> None:
+    """Store a backfill.
 
     Raises:
         StoreError: it cannot be written.
@@ -94,7 +94,7 @@ def keep(storage: MediaStorage, backfill: Backfill) -> None:
     _put(storage, f"{_FOLDER}/{backfill.backfill_id}.json", asdict(backfill))
 
 
-def kept(storage: MediaStorage, backfill_id: str) -> Backfill:
+def load(storage: MediaStorage, backfill_id: str) -> Backfill:
     """A backfill by its id.
 
     Raises:
@@ -111,43 +111,43 @@ def kept(storage: MediaStorage, backfill_id: str) -> Backfill:
         )
     with TemporaryDirectory(prefix="sunriza-") as folder:
         try:
-            said = json.loads(storage.fetch(name, Path(folder)).read_text())
+            stored = json.loads(storage.fetch(name, Path(folder)).read_text())
             return Backfill(
-                avatars=tuple(said["avatars"]),
-                parameters=said["parameters"],
-                force=said["force"],
-                queued=said.get("queued", True),
+                avatars=tuple(stored["avatars"]),
+                parameters=stored["parameters"],
+                force=stored["force"],
+                queued=stored.get("queued", True),
                 backfill_id=backfill_id,
-                resumes=said.get("resumes", ""),
+                resumes=stored.get("resumes", ""),
             )
         except (ValueError, KeyError, TypeError) as damage:
             raise StoreError("A backfill's record is damaged", where=name) from damage
 
 
-def rest(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str) -> Backfill:
-    """A new backfill of what another one and its resumptions have left undone; it is not kept yet.
+def remaining(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str) -> Backfill:
+    """A new backfill of what another one and its resumptions left undone; not stored yet.
 
     Raises:
         AvatarError: there is no such backfill.
         StoreError: it cannot be read.
     """
-    former = kept(storage, backfill_id)
-    first = kept(storage, former.resumes) if former.resumes else former
-    missing = Watch(instance, first).missing()
+    former = load(storage, backfill_id)
+    first = load(storage, former.resumes) if former.resumes else former
+    missing = BackfillProgress(instance, first).missing()
     return Backfill(
         tuple(missing), first.parameters, first.force, first.queued, resumes=first.backfill_id
     )
 
 
-def kept_ids(storage: MediaStorage) -> list[str]:
+def list_ids(storage: MediaStorage) -> list[str]:
     """Ids of all backfills, oldest first."""
     names = [stored.name for stored in storage.list(f"{_FOLDER}/")]
     return [Path(name).stem for name in names if name.endswith(".json")]
 
 
-def forget(storage: MediaStorage, *, before: datetime) -> int:
-    """Delete the records of backfills that were asked for before a time; returns how many."""
-    old = [one for one in kept_ids(storage) if one < f"{before.astimezone(UTC):%Y%m%d-%H%M%S}"]
+def delete_before(storage: MediaStorage, *, before: datetime) -> int:
+    """Delete the records of backfills requested before a time; returns their number."""
+    old = [one for one in list_ids(storage) if one < f"{before.astimezone(UTC):%Y%m%d-%H%M%S}"]
     for backfill_id in old:
         for suffix in ("json", "cancelled"):
             storage.delete(f"{_FOLDER}/{backfill_id}.{suffix}")
@@ -155,12 +155,12 @@ def forget(storage: MediaStorage, *, before: datetime) -> int:
 
 
 def cancel(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str) -> int:
-    """Ask for no more runs and take those that wait out of the queue; runs that work may finish.
+    """Stop requesting runs and cancel the queued ones; started runs may finish.
 
     Returns:
         How many waiting runs were cancelled.
     """
-    backfill = kept(storage, backfill_id)
+    backfill = load(storage, backfill_id)
     _put(storage, f"{_FOLDER}/{backfill.backfill_id}.cancelled", {"at": _now()})
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED], tags={BACKFILL_TAG: backfill_id})
     waiting = instance.get_runs(filters)
@@ -168,11 +168,11 @@ def cancel(storage: MediaStorage, instance: dg.DagsterInstance, backfill_id: str
 
 
 def is_cancelled(storage: MediaStorage, backfill_id: str) -> bool:
-    """Whether somebody has cancelled it."""
+    """Whether a backfill was cancelled."""
     return storage.stat(f"{_FOLDER}/{backfill_id}.cancelled") is not None
 
 
-def run_settings(backfill: Backfill) -> dict[str, Any]:
+def run_options(backfill: Backfill) -> dict[str, Any]:
     """Tags and run config of every run of a backfill."""
     selected = {"trimmed_video", "motion_template", "idle_video"}
     config = launchpad_config(dict(backfill.parameters), force=backfill.force, selected=selected)
@@ -187,24 +187,24 @@ def run_settings(backfill: Backfill) -> dict[str, Any]:
     }
 
 
-class Watch:
-    """How far a backfill is, by the runs that carry its id, its own and those that resume it.
+class BackfillProgress:
+    """State of a backfill's avatars, by the runs that carry its id as their own or as resumed.
 
-    Only runs that have changed since the last look are read again.
+    Only runs that changed since the last call are read again.
     """
 
     def __init__(self, instance: dg.DagsterInstance, backfill: Backfill) -> None:
         self._instance = instance
         self._backfill = backfill
         self._latest: dict[str, tuple[datetime, State]] = {}
-        self._seen: datetime | None = None
+        self._read_until: datetime | None = None
 
-    def look(self) -> dict[str, State]:
+    def states(self) -> dict[str, State]:
         """The state of every avatar of the backfill; `done` stays, whatever ran afterwards."""
-        for record in self._changed():
+        for record in self._changed_runs():
             # Times are the database's; a second of overlap reads a run twice and misses none.
             seen = record.update_timestamp - timedelta(seconds=1)
-            self._seen = max(self._seen or seen, seen)
+            self._read_until = max(self._read_until or seen, seen)
             avatar_id = record.dagster_run.tags.get(AVATAR_TAG, "")
             former = self._latest.get(avatar_id)
             state = _state(record.dagster_run)
@@ -215,8 +215,8 @@ class Watch:
             for avatar_id in self._backfill.avatars
         }
 
-    def _changed(self) -> list[dg.RunRecord]:
-        since = self._seen
+    def _changed_runs(self) -> list[dg.RunRecord]:
+        since = self._read_until
         return [
             record
             for tag in (BACKFILL_TAG, RESUMES_TAG)
@@ -227,7 +227,7 @@ class Watch:
 
     def missing(self) -> list[str]:
         """Avatars without a successful run, in order."""
-        return [avatar_id for avatar_id, state in self.look().items() if state != "done"]
+        return [avatar_id for avatar_id, state in self.states().items() if state != "done"]
 
 
 def _is_later(record: dg.RunRecord, former: tuple[datetime, State]) -> bool:
@@ -237,8 +237,8 @@ def _is_later(record: dg.RunRecord, former: tuple[datetime, State]) -> bool:
 def _state(run: dg.DagsterRun) -> State:
     if run.status == dg.DagsterRunStatus.FAILURE and run.tags.get("dagster/will_retry") == "true":
         return "waiting"
-    if run.status in _FINAL:
-        return _FINAL[run.status]
+    if run.status in _STATE_OF_STATUS:
+        return _STATE_OF_STATUS[run.status]
     return "running" if run.status == dg.DagsterRunStatus.STARTED else "waiting"
 
 
@@ -248,49 +248,49 @@ def _state(run: dg.DagsterRun) -> State:
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def backfills(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
-    """Feeds backfills to the run queue, oldest first, and never more than fits.
+    """Feeds backfills to the run queue, oldest first, up to its cap.
 
-    The cursor is how many avatars of each backfill were asked for. Every request has a key, so a
+    The cursor is the number of runs requested for each backfill. Every request has a key, so a
     tick that is cut short and repeated doubles nothing.
     """
     storage = stores.storage
     former: dict[str, int] = json.loads(context.cursor) if context.cursor else {}
-    asked = {backfill_id: former.get(backfill_id, 0) for backfill_id in kept_ids(storage)}
-    room = queue.BACKFILL_CAP - queue.waiting_runs(context.instance)
+    requested = {backfill_id: former.get(backfill_id, 0) for backfill_id in list_ids(storage)}
+    capacity = queue.BACKFILL_CAP - queue.waiting_runs(context.instance)
     requests: list[dg.RunRequest] = []
-    for backfill in _open(storage, asked):
-        if room <= len(requests):
+    for backfill in _open_backfills(storage, requested):
+        if capacity <= len(requests):
             break
         if not backfill.queued:
-            asked[backfill.backfill_id] = _ALL
+            requested[backfill.backfill_id] = _EXHAUSTED
             continue
-        begin = asked[backfill.backfill_id]
-        page = backfill.avatars[begin : begin + room - len(requests)]
+        begin = requested[backfill.backfill_id]
+        page = backfill.avatars[begin : begin + capacity - len(requests)]
         requests += _requests(backfill, page)
-        asked[backfill.backfill_id] = begin + len(page)
+        requested[backfill.backfill_id] = begin + len(page)
         if begin + len(page) == len(backfill.avatars):
-            asked[backfill.backfill_id] = _ALL
+            requested[backfill.backfill_id] = _EXHAUSTED
     keys = [request.partition_key for request in requests if request.partition_key]
     return dg.SensorResult(
         run_requests=requests,
         dynamic_partitions_requests=[AVATARS.build_add_request(keys)] if keys else [],
-        cursor=json.dumps(asked),
-        skip_reason=None if requests else f"nothing to ask for, or no room ({room})",
+        cursor=json.dumps(requested),
+        skip_reason=None if requests else f"nothing to ask for, or no room ({capacity})",
     )
 
 
-_ALL: Final = -1
+_EXHAUSTED: Final = -1
 """In the cursor: there is nothing left to ask for, and the record need not be read again."""
 
 
-def _open(storage: MediaStorage, asked: Mapping[str, int]) -> Iterator[Backfill]:
-    for backfill_id, count in asked.items():
-        if count != _ALL and not is_cancelled(storage, backfill_id):
-            yield kept(storage, backfill_id)
+def _open_backfills(storage: MediaStorage, requested: Mapping[str, int]) -> Iterator[Backfill]:
+    for backfill_id, count in requested.items():
+        if count != _EXHAUSTED and not is_cancelled(storage, backfill_id):
+            yield load(storage, backfill_id)
 
 
 def _requests(backfill: Backfill, avatars: Sequence[str]) -> list[dg.RunRequest]:
-    settings = run_settings(backfill)
+    settings = run_options(backfill)
     return [
         dg.RunRequest(
             partition_key=avatar_id, run_key=f"{backfill.backfill_id}:{avatar_id}", **settings

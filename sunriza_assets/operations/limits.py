@@ -1,9 +1,9 @@
-"""How many runs one owner may cause in a day.
+"""The limit of runs per owner and day.
 
-An app's user asks for a run by writing into a document, so nothing but this stands between one
-account and a fleet's whole time. Runs are counted where they are kept: every run that a sensor asks
-for carries its owner as a tag, so a daemon that is restarted has forgotten nothing. Runs that an
-operator starts, and retries of runs that our machines have lost, carry no owner and do not count.
+An app's user requests a run by writing to a document, so without a limit one account could occupy a
+whole fleet. Runs are counted in Dagster's run storage: every run that a sensor requests carries its
+owner as a tag, so a restart loses nothing. Runs that an operator starts, and retries of lost runs,
+carry no owner and do not count.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from resources.settings import current_settings
 __all__ = ["OWNER_TAG", "OwnerLimit", "owner_tags", "runs_per_day"]
 
 OWNER_TAG: Final = "sunriza/owner"
-"""Run tag: whose day the run counts to, as a hash of the document's `userId`."""
+"""Run tag: the owner whose limit the run counts against, as a hash of the document's `userId`."""
 WINDOW: Final = timedelta(days=1)
 CODE: Final = "limit.owner_runs"
 
@@ -38,9 +38,9 @@ def runs_per_day() -> int | None:
 
 
 def owner_tags(document: AvatarDocument) -> Mapping[str, str]:
-    """The tag that names an avatar's owner; none where the document names nobody.
+    """The tag with an avatar's owner; empty where the document has none.
 
-    A hash, for ids of users are anything at all and no business of everybody who sees the UI: the
+    A hash, for user ids may contain any characters and are not shown to readers of the UI: the
     first 32 digits of `printf %s USERID | sha256sum`.
     """
     user_id = document.data.get("userId")
@@ -63,45 +63,45 @@ class OwnerLimit:
         self._now = now
         self._limit = runs_per_day()
         self._used: dict[str, int] = {}
-        self._asked: defaultdict[str, int] = defaultdict(int)
-        self._held: defaultdict[str, int] = defaultdict(int)
-        self._begun: dict[str, list[datetime]] = {}
+        self._requested: defaultdict[str, int] = defaultdict(int)
+        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._starts: dict[str, list[datetime]] = {}
 
     def wait_for(self, document: AvatarDocument) -> Waiting | None:
-        """Until when an avatar's run has to wait; None when it may begin, and counts from here on.
+        """Until when an avatar's run has to wait; None if it may begin, which is then counted.
 
-        Whoever waits gets a turn of its own: the second in line waits for the second run of the day
-        before to be a day old.
+        Each waiting avatar gets its own start time: the second one waits until the owner's second
+        run of the day before is a day old.
         """
         owner = owner_tags(document).get(OWNER_TAG)
         if owner is None or self._limit is None:
             return None
         if owner not in self._used:
-            self._used[owner] = self._instance.get_runs_count(self._today(owner))
-        excess = self._used[owner] + self._asked[owner] - self._limit
+            self._used[owner] = self._instance.get_runs_count(self._last_day(owner))
+        excess = self._used[owner] + self._requested[owner] - self._limit
         if excess < 0:
-            self._asked[owner] += 1
+            self._requested[owner] += 1
             return None
-        turn = self._turn(owner, excess + self._held[owner])
-        self._held[owner] += 1
-        return Waiting(CODE, _message(self._limit, turn), turn, document.inputs_version)
+        start = self._start_time(owner, excess + self._waiting[owner])
+        self._waiting[owner] += 1
+        return Waiting(CODE, _message(self._limit, start), start, document.inputs_version)
 
-    def _turn(self, owner: str, place: int) -> datetime:
+    def _start_time(self, owner: str, place: int) -> datetime:
         """When the owner's run number `place` (from 0) of the last day is a day old."""
-        if owner not in self._begun:
-            records = self._instance.get_run_records(self._today(owner), ascending=True)
-            self._begun[owner] = [record.create_timestamp for record in records]
-        begun = [*self._begun[owner], *[self._now] * self._asked[owner]] or [self._now]
-        days, index = divmod(place, len(begun))
-        return begun[index] + WINDOW * (1 + days)
+        if owner not in self._starts:
+            records = self._instance.get_run_records(self._last_day(owner), ascending=True)
+            self._starts[owner] = [record.create_timestamp for record in records]
+        starts = [*self._starts[owner], *[self._now] * self._requested[owner]] or [self._now]
+        days, index = divmod(place, len(starts))
+        return starts[index] + WINDOW * (1 + days)
 
-    def _today(self, owner: str) -> dg.RunsFilter:
+    def _last_day(self, owner: str) -> dg.RunsFilter:
         return dg.RunsFilter(tags={OWNER_TAG: owner}, created_after=self._now - WINDOW)
 
 
-def _message(limit: int, turn: datetime) -> str:
+def _message(limit: int, start: datetime) -> str:
     avatars = "an avatar was" if limit == 1 else f"{limit} avatars were"
     return (
         f"Within a day {avatars} made for you, which is the limit. This one is made by itself from "
-        f"{turn:%Y-%m-%d %H:%M} UTC on."
+        f"{start:%Y-%m-%d %H:%M} UTC on."
     )

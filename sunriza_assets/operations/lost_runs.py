@@ -1,8 +1,8 @@
 """Runs whose process is gone: killed, out of memory, or the machine went down.
 
 Runs that Dagster launches are watched by its run monitoring. A run in the process of the command
-line has nobody to watch it, so it carries a tag that names its process; whoever comes next closes
-the runs whose process no longer lives, and so does a watchdog at the moment it dies.
+line is not, so it carries a tag with its process. The next command closes the runs of dead
+processes, and so does a watchdog process as soon as its parent dies.
 """
 
 import os
@@ -19,7 +19,7 @@ from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.partitions import AVATAR_TAG
 
-__all__ = ["PROCESS_TAG", "close_lost_runs", "watched"]
+__all__ = ["PROCESS_TAG", "close_lost_runs", "with_watchdog"]
 
 PROCESS_TAG: Final = "sunriza/process"
 """Run tag: `this_process`, for runs in a process of the command line."""
@@ -47,13 +47,13 @@ def close_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         avatar_id = run.tags.get(AVATAR_TAG)
         if avatar_id is not None:
-            _tell(avatar_id, run.run_id)
+            _report_lost(avatar_id, run.run_id)
     return [run.run_id for run in lost]
 
 
 @contextmanager
-def watched() -> Iterator[None]:
-    """Have a small process look on, which closes this process's runs should it be killed."""
+def with_watchdog() -> Iterator[None]:
+    """Run a watchdog process that closes this process's runs if it is killed."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     watchdog = Popen(
         [sys.executable, "-m", "sunriza_assets.operations.watchdog"],
@@ -70,14 +70,16 @@ def watched() -> Iterator[None]:
             try:
                 watchdog.stdin.write(_DONE)
                 watchdog.stdin.close()
-            except BrokenPipeError:  # somebody killed the watchdog: nothing to call off
+            except BrokenPipeError:  # the watchdog was killed: nothing to stop
                 pass
         watchdog.wait(timeout=10)
 
 
-def _tell(avatar_id: str, run_id: str) -> None:
+def _report_lost(avatar_id: str, run_id: str) -> None:
     message = "The run stopped unexpectedly. Please try again."
     try:
         Stores().avatars.fail(avatar_id, run_id, code="run.killed", message=message)
     except SunrizaError as error:
-        dg.get_dagster_logger().warning("%s could not be told: %s", avatar_id, error)
+        dg.get_dagster_logger().warning(
+            "The error is not on the document of %s: %s", avatar_id, error
+        )

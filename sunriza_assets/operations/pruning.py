@@ -1,8 +1,8 @@
-"""Old runs out of Dagster's storage: what they cost is in the ledger, what they made is replaced.
+"""Delete old runs from Dagster's storage: their costs are in the ledger, their results replaced.
 
 An event log has no retention of its own, and the events of one avatar's run are about half a
-megabyte. Deleting a run deletes what it told of its assets, so an avatar keeps its latest run of
-all of them, everything after it, and the runs that made what this one found unchanged.
+megabyte. Deleting a run deletes its materializations, so an avatar keeps its latest run of all
+assets, every later run, and the runs whose results that one reused.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from sunriza_assets.graph.partitions import AVATAR_TAG
 __all__ = ["prune"]
 
 PAGE: Final = 500
-"""Runs looked at at once."""
+"""Runs read at once."""
 _ENDED: Final = [
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
@@ -33,12 +33,12 @@ def prune(
     ledger: Ledger,
     *,
     before: datetime,
-    whole: AbstractSet[str],
+    all_assets: AbstractSet[str],
 ) -> int:
-    """Delete ended runs from before a time that later ones have made needless.
+    """Delete ended runs from before a time that later ones have superseded.
 
     Args:
-        whole: assets that a run has to make so that nothing of an earlier one is left.
+        all_assets: assets that a run has to make so that nothing of an earlier one is left.
 
     Returns:
         How many were deleted.
@@ -48,17 +48,17 @@ def prune(
         StoreError: the ledger cannot be written; nothing has been deleted then.
     """
     update_ledger(instance, ledger)
-    needless = list(_needless(instance, before, whole))
-    for run_id in needless:
+    superseded = list(_superseded(instance, before, all_assets))
+    for run_id in superseded:
         instance.delete_run(run_id)
-    return len(needless)
+    return len(superseded)
 
 
-def _needless(
-    instance: dg.DagsterInstance, before: datetime, whole: AbstractSet[str]
+def _superseded(
+    instance: dg.DagsterInstance, before: datetime, all_assets: AbstractSet[str]
 ) -> Iterator[str]:
-    kept_from: dict[str, int | None] = {}
-    makers: dict[str, AbstractSet[str]] = {}
+    latest_full: dict[str, int | None] = {}
+    source_runs: dict[str, AbstractSet[str]] = {}
     cursor: str | None = None
     filters = dg.RunsFilter(statuses=_ENDED, created_before=before)
     while page := instance.get_run_records(filters, limit=PAGE, cursor=cursor):
@@ -68,24 +68,24 @@ def _needless(
             if avatar_id is None:  # of reports: their figures are made anew every time
                 yield record.dagster_run.run_id
                 continue
-            if avatar_id not in kept_from:
-                kept_from[avatar_id] = _latest_whole(instance, avatar_id, whole)
-            latest = kept_from[avatar_id]
+            if avatar_id not in latest_full:
+                latest_full[avatar_id] = _latest_full_run(instance, avatar_id, all_assets)
+            latest = latest_full[avatar_id]
             if latest is None or record.storage_id >= latest:
                 continue
-            if avatar_id not in makers:
-                makers[avatar_id] = _makers(instance, avatar_id, whole)
-            if record.dagster_run.run_id not in makers[avatar_id]:
+            if avatar_id not in source_runs:
+                source_runs[avatar_id] = _source_runs(instance, avatar_id, all_assets)
+            if record.dagster_run.run_id not in source_runs[avatar_id]:
                 yield record.dagster_run.run_id
 
 
-def _makers(
-    instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
+def _source_runs(
+    instance: dg.DagsterInstance, avatar_id: str, all_assets: AbstractSet[str]
 ) -> AbstractSet[str]:
-    """The runs that made what an avatar has now; later ones may have found it unchanged."""
+    """The runs that made an avatar's current results; later ones may have reused them."""
     return {
         maker_of(record)
-        for asset in whole
+        for asset in all_assets
         for record in instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id]),
             limit=1,
@@ -93,20 +93,20 @@ def _makers(
     }
 
 
-def _latest_whole(
-    instance: dg.DagsterInstance, avatar_id: str, whole: AbstractSet[str]
+def _latest_full_run(
+    instance: dg.DagsterInstance, avatar_id: str, all_assets: AbstractSet[str]
 ) -> int | None:
     """Storage id of the avatar's latest successful run of all its assets, or None."""
     filters = dg.RunsFilter(tags={AVATAR_TAG: avatar_id}, statuses=[dg.DagsterRunStatus.SUCCESS])
     for record in instance.get_run_records(filters):
         run = record.dagster_run
-        if _made(run) >= whole or not _made(run):
+        if _selected_assets(run) >= all_assets or not _selected_assets(run):
             return record.storage_id
     return None
 
 
-def _made(run: dg.DagsterRun) -> AbstractSet[str]:
-    """Names of the assets that a run was told to make; empty where it was all of them."""
+def _selected_assets(run: dg.DagsterRun) -> AbstractSet[str]:
+    """Names of the assets that a run was asked to make; empty means all."""
     if run.step_keys_to_execute:  # an asset's step has its name
         return set(run.step_keys_to_execute)
     return {key.to_user_string() for key in run.asset_selection or ()}

@@ -1,13 +1,13 @@
 """Removing all that is kept of an avatar whose document is gone.
 
-    1. the record is marked, and the document deleted if it is still there: from here on nobody
-       makes, claims or publishes an avatar of this id
-    2. once no run is at work: objects, motion templates that nobody else uses, local copies
+    1. the record is marked, and the document deleted if it is still there: from here on an
+       avatar of this id cannot be made, claimed or published
+    2. once no run is at work: objects, motion templates that no other avatar uses, local copies
     3. the partition
-    4. what lies below the document, the record, the mark
+    4. what is stored below the document, the record, the mark
 
 Each step may be repeated, and the mark goes last, so a purge that was killed at any line is found
-by `AvatarStore.retired` and gone on with. What is kept: the event log, the ledger and the manifests
+by `AvatarStore.retired` and continued. What is kept: the event log, the ledger and the manifests
 of its runs, which hold durations, prices and hashes.
 """
 
@@ -28,10 +28,17 @@ from resources.home import Home
 from resources.storage.objects import MediaStorage
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 
-__all__ = ["Absences", "Purged", "are_too_many", "prefixes_of", "purge", "unfinished_runs"]
+__all__ = [
+    "MissingDocuments",
+    "PurgeResult",
+    "is_mass_deletion",
+    "prefixes_of",
+    "purge",
+    "unfinished_runs",
+]
 
-_MOST_GONE: Final = 3
-_REMEMBERED: Final = timedelta(days=7)  # a walk round a hundred thousand avatars takes a day
+_MAX_MISSING: Final = 3
+_MAX_AGE: Final = timedelta(days=7)  # a scan of a hundred thousand avatars takes a day
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -42,7 +49,7 @@ _UNFINISHED: Final = [
 
 
 class _Stores(Protocol):
-    """What of `Stores` is asked for."""
+    """The part of `Stores` that a purge uses."""
 
     @property
     def avatars(self) -> AvatarStore: ...
@@ -51,7 +58,7 @@ class _Stores(Protocol):
 
 
 class _Templates(Protocol):
-    """What of `Templates` is asked for."""
+    """The part of `Templates` that a purge uses."""
 
     @property
     def cache(self) -> TemplateCache: ...
@@ -60,36 +67,36 @@ class _Templates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
-    """What came of a purge."""
+class PurgeResult:
+    """The result of a purge."""
 
     objects: int
     """Objects that were deleted."""
     templates: int
     """Motion templates that were deleted."""
-    is_over: bool
+    is_complete: bool
     """False while a run is still at work: nothing but the document was removed yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Absences:
-    """Where a walk round the partitions is, and which documents it has missed since when.
+class MissingDocuments:
+    """Position of a scan over the partitions, and since when each missing document is missing.
 
     A document may be away for a moment: an editor puts a new file in its place, a folder is mounted
     late. So it counts as deleted once it was missed twice, some time apart.
     """
 
     page: str
-    """Where Dagster's list of partitions goes on; empty for its beginning."""
+    """Dagster's cursor of the next page of partitions; empty for the first."""
     missed: Mapping[str, str]
     """When each document was missed first, RFC 3339."""
 
     @classmethod
-    def from_cursor(cls, cursor: str | None) -> "Absences":
+    def from_cursor(cls, cursor: str | None) -> "MissingDocuments":
         """Read a sensor's cursor; former versions kept the page alone."""
         try:
-            said = json.loads(cursor or "")
-            return cls(said["page"], said["missed"])
+            stored = json.loads(cursor or "")
+            return cls(stored["page"], stored["missed"])
         except (ValueError, KeyError, TypeError):
             return cls(cursor or "", {})
 
@@ -97,20 +104,22 @@ class Absences:
         """As the sensor keeps it."""
         return json.dumps({"page": self.page, "missed": dict(self.missed)})
 
-    def seen(self, present: Collection[str], gone: Collection[str], now: datetime) -> "Absences":
-        """The absences after a look at some documents; those of a week ago are forgotten."""
-        oldest = now - _REMEMBERED
+    def seen(
+        self, present: Collection[str], gone: Collection[str], now: datetime
+    ) -> "MissingDocuments":
+        """The state after looking up some documents; entries older than a week are dropped."""
+        oldest = now - _MAX_AGE
         missed = {
             name: since
             for name, since in self.missed.items()
             if name not in present and datetime.fromisoformat(since) > oldest
         }
-        return Absences(self.page, {name: now.isoformat() for name in gone} | missed)
+        return MissingDocuments(self.page, {name: now.isoformat() for name in gone} | missed)
 
-    def without(self, purged: Collection[str]) -> "Absences":
-        """The absences but for those that were purged."""
+    def without(self, purged: Collection[str]) -> "MissingDocuments":
+        """The state without the avatars that were purged."""
         left = {name: since for name, since in self.missed.items() if name not in purged}
-        return Absences(self.page, left)
+        return MissingDocuments(self.page, left)
 
     def deleted(self, gone: Collection[str], now: datetime, grace: timedelta) -> list[str]:
         """Those of the documents that have been gone for long enough, in order."""
@@ -119,13 +128,13 @@ class Absences:
         )
 
 
-def are_too_many(gone: int, known: int) -> bool:
+def is_mass_deletion(gone: int, known: int) -> bool:
     """Whether so many documents are gone that the store is more likely the wrong one.
 
     A folder that is not mounted and a database's name that was mistyped look like a deletion of
     everything; nothing of that may be purged by itself.
     """
-    return gone > max(_MOST_GONE, known // 2)
+    return gone > max(_MAX_MISSING, known // 2)
 
 
 def purge(
@@ -135,38 +144,38 @@ def purge(
     avatar_id: str,
     *,
     remove: bool = False,
-) -> Purged | None:
-    """Purge an avatar whose document is gone, or go on with a purge that was begun.
+) -> PurgeResult | None:
+    """Purge an avatar whose document is gone, or continue a purge that was begun.
 
     Args:
         remove: delete the document as well, if it is there.
 
     Returns:
-        None where the avatar exists, and is left as it is.
+        None if the avatar exists; it is left as it is.
 
     Raises:
         AvatarError: the id is none.
-        StoreError: a store cannot be read or written; calling again goes on.
+        StoreError: a store cannot be read or written; calling again continues.
     """
     checked_avatar_id(avatar_id)
     if not stores.avatars.retire(avatar_id, remove=remove):
         return None
     # A run that began before the mark may still store what it makes; none begins after it.
     if unfinished_runs(instance, avatar_id):
-        return Purged(0, 0, is_over=False)
+        return PurgeResult(0, 0, is_complete=False)
     objects = sum(_delete_all(stores.storage, prefix) for prefix in prefixes_of(avatar_id))
     discarded = _discard_templates(templates, avatar_id)
     copies = Home.from_environment().cache / "downloads" / "pipeline" / avatar_id
     shutil.rmtree(copies, ignore_errors=True)
     instance.delete_dynamic_partition(AVATARS.name or "", avatar_id)
     stores.avatars.forget(avatar_id)
-    return Purged(objects, discarded, is_over=True)
+    return PurgeResult(objects, discarded, is_complete=True)
 
 
 def prefixes_of(avatar_id: str) -> tuple[str, str]:
-    """Where an avatar's objects lie: what its app and publications store, and what runs make.
+    """Prefixes of an avatar's objects: uploads and publications, and results of runs.
 
-    The uploads belong to it, too: whoever made the id anew would own their folder.
+    Uploads are included: a new avatar of the same id would own their folder.
     """
     return f"avatars/{avatar_id}/", f"pipeline/{avatar_id}/"
 

@@ -1,10 +1,10 @@
-"""Runs that were lost by our machines: told apart from failures of an avatar's input, tried again.
+"""Retries of runs that were lost by the infrastructure and did not fail by the avatar's input.
 
 A run that fails before any of its steps has begun (a code server that starts slowly, a worker that
-never came, a launcher's error) says nothing about the avatar, so it is asked for again after one,
+never came, a launcher's error) says nothing about the avatar, so it is requested again after one,
 five and fifteen minutes. A run whose process was killed in the middle may have been killed by its
-input, so it is asked for again once. Which retry a run is, stands in its own tags, so a daemon that
-is restarted neither forgets one nor adds one.
+input, so it is requested again once. The number of a retry is in the run's tags, so a
+restart of the daemon neither loses one nor adds one.
 
 Dagster's own retry of crashed runs is switched off for the runs that a sensor asks for: it comes at
 once, while the machines still have their problem, and it would double every retry.
@@ -26,15 +26,15 @@ __all__ = [
     "INPUTS_TAG",
     "RETRY_OF_TAG",
     "Loss",
-    "as_retry",
     "failure_message",
     "loss_of",
     "pending_retry",
     "retry_of",
+    "retry_tags",
 ]
 
 INPUTS_TAG: Final = "sunriza/inputs"
-"""Run tag: the version of the inputs that the run was asked for."""
+"""Run tag: the version of the inputs that the run was requested for."""
 ATTEMPT_TAG: Final = "sunriza/attempt"
 """Run tag: which retry of a lost run it is, from 1; absent when it is none."""
 RETRY_OF_TAG: Final = "sunriza/retry-of"
@@ -43,12 +43,12 @@ NOT_RETRIED_BY_DAGSTER: Final = {"dagster/max_retries": "0"}
 CODE: Final = "run.retry"
 
 PAUSES: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
-"""How long after a lost run the next one is asked for."""
+"""Pause between a lost run and the request for its retry."""
 
 Loss = Literal["machines", "process"]
 
 _RETRIES: Final[Mapping[Loss, int]] = {"machines": len(PAUSES), "process": 1}
-_WHY: Final[Mapping[Loss, str]] = {
+_REASONS: Final[Mapping[Loss, str]] = {
     "machines": "Our machines have a problem, your avatar has none.",
     "process": "Making your avatar was cut short.",
 }
@@ -58,7 +58,7 @@ def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
     """How a failed run was lost; None where a step has failed by itself and said why.
 
     machines: before any step had begun, or with the worker of a step that had not.
-    process: its process, or a step's, has ended without a word.
+    process: its process, or a step's, has ended without an error of its own.
     """
     begun: set[str | None] = set()
     lost: set[str | None] = set()
@@ -68,7 +68,7 @@ def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
             continue
         if event.event_type == Type.STEP_START:
             begun.add(event.step_key)
-        elif _is_executors_word(event.step_failure_data):
+        elif _is_lost_worker(event.step_failure_data):
             lost.add(event.step_key)
         else:
             return None
@@ -78,12 +78,12 @@ def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
 
 
 def retry_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Waiting | None:
-    """When and as which attempt a failed run is tried again; None when it is not.
+    """Time and number of a failed run's next attempt; None if it is not retried.
 
-    The answer is the same whenever and however often it is asked for.
+    The result does not depend on when or how often it is computed.
     """
     version = run.tags.get(INPUTS_TAG)
-    if version is None:  # an operator's own run: who has started it sees it fail
+    if version is None:  # an operator's own run: not retried
         return None
     loss = loss_of(instance, run)
     attempt = _attempt(run) + 1
@@ -94,7 +94,7 @@ def retry_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Waiting | None
     since = datetime.now(UTC) if ended is None else datetime.fromtimestamp(ended, UTC)
     until = since + PAUSES[attempt - 1]
     message = (
-        f"{_WHY[loss]} It will be tried again at {until:%H:%M} UTC "
+        f"{_REASONS[loss]} It will be tried again at {until:%H:%M} UTC "
         f"(attempt {attempt} of {_RETRIES[loss]})."
     )
     return Waiting(CODE, message, until, version, attempt, _RETRIES[loss], run.run_id)
@@ -116,18 +116,18 @@ def pending_retry(document: AvatarDocument) -> Waiting | None:
     return waiting if waiting is not None and waiting.attempt and document.waits else None
 
 
-def as_retry(waiting: Waiting) -> Mapping[str, str]:
+def retry_tags(waiting: Waiting) -> Mapping[str, str]:
     """The tags of the run that is a retry."""
     return {ATTEMPT_TAG: str(waiting.attempt), RETRY_OF_TAG: waiting.run_id}
 
 
-def _is_executors_word(failure: StepFailureData) -> bool:
-    """Whether a step's executor says that its worker is gone, and not the step what went wrong."""
+def _is_lost_worker(failure: StepFailureData) -> bool:
+    """Whether a step's failure was reported by its executor, for a worker that is gone."""
     if failure.user_failure_data is not None or failure.error is None:
         return False
     return failure.error.cls_name in (None, ChildProcessCrashException.__name__)
 
 
 def _attempt(run: dg.DagsterRun) -> int:
-    said = run.tags.get(ATTEMPT_TAG, "")
-    return int(said) if said.isascii() and said.isdecimal() else 0
+    value = run.tags.get(ATTEMPT_TAG, "")
+    return int(value) if value.isascii() and value.isdecimal() else 0

@@ -1,7 +1,7 @@
-"""The watchdog of a rendering process: waits, and tidies up when that process is killed.
+"""The watchdog of a rendering process: waits, and closes its runs when it is killed.
 
-Started by `lost_runs.watched` with a pipe as its standard input. The pipe says `done` when all went
-well; when it closes without a word, the process at its other end is dead.
+Started by `lost_runs.with_watchdog` with a pipe as its standard input. The parent writes `done`
+when it ends by itself; a pipe that closes without it means that the parent is dead.
 """
 
 import sys

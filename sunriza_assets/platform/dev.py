@@ -1,6 +1,6 @@
-"""One machine's UI, daemon and code server under one process: what `dagster dev` does, with our UI.
+"""UI, daemon and code server of one machine under one process, like `dagster dev` but with our UI.
 
-`dagster dev` starts Dagster's own web server, which cannot be told of further addresses; see `ui`.
+`dagster dev` starts Dagster's own web server, which takes no further routes; see `ui`.
 """
 
 import os
@@ -22,9 +22,9 @@ from sunriza_assets.platform.dagster_web_internals import ModuleTarget, ProxySer
 
 __all__ = ["run_dev"]
 
-_CODE: Final = "sunriza_assets.definitions"
-_PATIENCE_S: Final = 60.0
-_LOOK_EVERY_S: Final = 1.0
+_CODE_LOCATION: Final = "sunriza_assets.definitions"
+_TERMINATE_TIMEOUT_S: Final = 60.0
+_POLL_INTERVAL_S: Final = 1.0
 
 
 def run_dev(instance: dg.DagsterInstance, *, host: str, port: int, files_port: int) -> None:
@@ -42,7 +42,9 @@ def run_dev(instance: dg.DagsterInstance, *, host: str, port: int, files_port: i
     os.environ["DAGSTER_IS_DEV_CLI"] = "1"  # what Dagster does on a laptop only
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has them ignored
         signal.signal(number, signal.default_int_handler)
-    target = ModuleTarget(_CODE, attribute=None, working_directory=None, location_name=None)
+    target = ModuleTarget(
+        _CODE_LOCATION, attribute=None, working_directory=None, location_name=None
+    )
     with (
         TemporaryDirectory() as folder,
         ProxyServerManager(instance, target, code_server_log_level="warning") as servers,
@@ -56,7 +58,7 @@ def run_dev(instance: dg.DagsterInstance, *, host: str, port: int, files_port: i
             _child(["-m", "dagster._daemon", "run", *code]) as daemon,
         ):
             try:
-                _watch({"UI": web, "daemon": daemon})
+                _wait_for_exit({"UI": web, "daemon": daemon})
             except KeyboardInterrupt:
                 return
 
@@ -73,19 +75,19 @@ def _child(arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.terminate()
         try:
-            process.wait(_PATIENCE_S)
+            process.wait(_TERMINATE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def _watch(processes: "dict[str, subprocess.Popen[bytes]]") -> None:
+def _wait_for_exit(processes: "dict[str, subprocess.Popen[bytes]]") -> None:
     while True:
         for name, process in processes.items():
             if process.poll() is not None:
                 raise StoreError(
                     f"The {name} ended by itself with exit code {process.returncode}",
-                    remedy="Its last words are above.",
+                    remedy="Its own output is above.",
                     code="dev",
                 )
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Which executor works through the steps of a run, by SUNRIZA_EXECUTOR.
+"""The executor of a run's steps, chosen by SUNRIZA_EXECUTOR.
 
 in_process     (default) all steps in the run's own process: models stay warm between two assets
 multiprocess   a process per step, forked from one that has loaded the code location
@@ -6,8 +6,8 @@ celery         a Celery task per step, routed by the queue in the step's tags
 k8s            a Kubernetes Job per step, with the limits in the step's tags
 
 Where runs themselves start is not decided here but by `run_launcher` in `dagster.yaml`; a fleet
-usually wants whole runs on warm workers (`fleet/`) and `in_process` inside of them. Why, with
-figures: `docs/decisions/one-avatar-one-run.md`.
+usually wants whole runs on warm workers (`platform/celery/`) and `in_process` inside of them. Why,
+with figures: `docs/decisions/one-avatar-one-run.md`.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ __all__ = ["EXECUTORS", "build_executor"]
 
 
 def build_executor(name: str | None = None) -> dg.ExecutorDefinition:
-    """The executor of that name; SUNRIZA_EXECUTOR says it when None.
+    """The executor of that name; SUNRIZA_EXECUTOR decides when None.
 
     Called when the code location is built, so only the executor in use is ever imported.
 

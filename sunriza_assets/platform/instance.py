@@ -1,4 +1,4 @@
-"""The Dagster instance below SUNRIZA_HOME: made once, safely, and opened by every door.
+"""The Dagster instance below SUNRIZA_HOME: prepared under a lock, and opened by every command.
 
 Two processes that open a fresh SQLite home at the same time corrupt it, so the first opening
 happens under a lock; the shipped `dagster.yaml` is kept current in the home.
@@ -18,7 +18,7 @@ from resources.home import Home
 from sunriza_assets.atomic import make_folder
 from sunriza_assets.errors import StoreError
 from sunriza_assets.platform.pools import GPU_POOL
-from sunriza_assets.platform.storage.databases import check_databases, note_prepared
+from sunriza_assets.platform.storage.databases import check_databases, mark_prepared
 
 __all__ = ["gpu_count", "opened_instance", "prepare_instance"]
 
@@ -60,12 +60,12 @@ def _opened(home: Home, gpus: int | None) -> dg.DagsterInstance:
         make_folder(folder)
         with FileLock(folder / ".prepare.lock"), ExitStack() as closing:
             settings = folder / "dagster.yaml"
-            if folder == home.dagster and not _same(settings, shipped_settings()):
+            if folder == home.dagster and not _has_same_content(settings, shipped_settings()):
                 shutil.copyfile(shipped_settings(), settings)
             check_databases(folder)
             instance = closing.enter_context(dg.DagsterInstance.get())
             _limit_pool(instance, gpus)
-            note_prepared(folder)
+            mark_prepared(folder)
             closing.pop_all()
             return instance
     except OSError as error:
@@ -92,5 +92,5 @@ def _limit_pool(instance: dg.DagsterInstance, gpus: int | None) -> None:
         instance.event_log_storage.set_concurrency_slots(GPU_POOL, wanted)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _has_same_content(one: Path, other: Path) -> bool:
     return one.exists() and one.read_bytes() == other.read_bytes()

@@ -1,7 +1,7 @@
-"""The run queue: who goes first, and how many may wait.
+"""The run queue: priorities of runs, and caps on waiting ones.
 
-Dagster reads the whole queue at every look and sorts it, so a short queue is a fast one; what does
-not fit waits where it came from, in the stream of changes or in a backfill's list.
+Dagster reads and sorts the whole queue at every tick, so a short queue is a fast one. Requests
+above the cap wait at their source: the stream of changes or a backfill's list.
 """
 
 from typing import Final
@@ -13,11 +13,11 @@ __all__ = ["BACKFILL", "BACKFILL_CAP", "CHANGED", "NEW", "QUEUE_CAP", "waiting_r
 _PRIORITY: Final = "dagster/priority"
 
 NEW: Final = {_PRIORITY: "10"}
-"""Run tags of an avatar that nobody has seen alive yet: somebody is waiting for it."""
+"""Run tags of an avatar without a publication: its user is waiting."""
 CHANGED: Final = {_PRIORITY: "5"}
 """Run tags of an avatar whose inputs have changed; its former results still play."""
 BACKFILL: Final = {_PRIORITY: "-10"}
-"""Run tags of a re-render that an operator asked for: whenever there is nothing else to do."""
+"""Run tags of a backfill: the lowest priority."""
 
 QUEUE_CAP: Final = 500
 """Runs that wait before the sensor of changes stops asking for more."""
@@ -32,5 +32,5 @@ _WAITING: Final = [
 
 
 def waiting_runs(instance: dg.DagsterInstance) -> int:
-    """Runs that are asked for and have not started."""
+    """Number of runs that are requested and have not started."""
     return instance.get_runs_count(dg.RunsFilter(statuses=_WAITING))

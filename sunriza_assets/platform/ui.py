@@ -1,10 +1,10 @@
-"""Dagster's web server with one address more: `/files/...` leads to the local store's files.
+"""Dagster's web server with one more route: `/files/...` leads to the local store's files.
 
     python -m sunriza_assets.platform.ui --port 3000 --files-port 3001 --workspace workspace.yaml
 
 Links in metadata are kept for ever, while ports and homes change. So a link to a local file is a
 path of whatever UI shows it (`media_server.link`), and this server, which knows where the files are
-served today, redirects from there. It does not serve them itself: what lies in the store came from
+served today, redirects from there. It does not serve them itself: the store's files came from
 outside, and must not share an origin with the UI.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["Ui", "main"]
+__all__ = ["RedirectingWebserver", "main"]
 
 # As Dagster's own commands have them.
 _POLL_MS: Final = 2000
@@ -35,8 +35,8 @@ _POOL_RECYCLE_S: Final = 3600
 _POOL_MAX_OVERFLOW: Final = 20
 
 
-class Ui(DagsterWebserver[Any, Any]):
-    """Dagster's web server, and the way to the file server beside it.
+class RedirectingWebserver(DagsterWebserver[Any, Any]):
+    """Dagster's web server with a redirect to the file server.
 
     Args:
         context: the code locations.
@@ -48,19 +48,24 @@ class Ui(DagsterWebserver[Any, Any]):
         self._files_port = files_port
 
     def build_routes(self) -> list[Any]:
-        """Dagster's routes behind ours: its last one answers everything."""
+        """Our route before Dagster's, whose last one matches everything."""
         from starlette.routing import Route
 
-        return [Route(f"{FILES_PATH}/{{name:path}}", self.lead_on), *super().build_routes()]
+        return [
+            Route(f"{FILES_PATH}/{{name:path}}", self.redirect_to_file_server),
+            *super().build_routes(),
+        ]
 
-    def lead_on(self, request: "Request") -> "Response":
-        """To the same file on the file server; 403 from another machine, where none listens."""
+    def redirect_to_file_server(self, request: "Request") -> "Response":
+        """Redirect to the file on the file server; 403 from another machine, where none listens."""
         from starlette.responses import PlainTextResponse, RedirectResponse
 
         host = request.url.hostname
         if host not in LOCAL_NAMES:
-            told = f"Files of the local store are served to the machine they lie on, not to {host}."
-            return PlainTextResponse(f"{told} Open the UI there, as http://localhost.", 403)
+            message = (
+                f"Files of the local store are served to the machine they lie on, not to {host}."
+            )
+            return PlainTextResponse(f"{message} Open the UI there, as http://localhost.", 403)
         name = quote(request.path_params["name"])
         # Temporary: tomorrow the files may be served elsewhere.
         headers = {"Cache-Control": "no-store"}
@@ -83,7 +88,7 @@ def main(host: str, port: int, files_port: int, workspace: Path) -> None:
         with WorkspaceProcessContext(
             instance, WorkspaceFileTarget([str(workspace)]), code_server_log_level="warning"
         ) as context:
-            served = Ui(context, files_port).create_asgi_app()
+            served = RedirectingWebserver(context, files_port).create_asgi_app()
             uvicorn.run(served, host=host, port=port, log_level="warning")
 
 

@@ -1,4 +1,4 @@
-"""Materialize one avatar in this process and say what came of it, as plain JSON values."""
+"""Materialize avatars in this process and return the results as plain JSON values."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ from resources.storage.logged_urls import as_path
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean
-from sunriza_assets.graph.assets.edge import until_published
-from sunriza_assets.graph.assets.metadata import PICTURES
+from sunriza_assets.graph.assets.metadata import PREVIEW_KEYS
+from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
@@ -27,10 +27,10 @@ from sunriza_assets.studio.parameters import resolve
 __all__ = ["AvatarRuns"]
 
 # Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
-_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_QUIET_LOGS: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-# Who sees a run end in the terminal decides what comes next, not a daemon behind it.
+# The user of the terminal decides about a retry, not Dagster's daemon.
 _NOT_RETRIED: Final = {"dagster/max_retries": "0"}
 
 
@@ -82,14 +82,14 @@ class AvatarRuns:
 
         Returns:
             status (`ready` or `error`), run_id, engine, parameters, estimate (see
-            `Forecast.to_dict`; None when nobody hears it), total (the run's, see `costs.totals`),
+            `Forecast.to_dict`; None without `announce`), total (the run's, see `costs.totals`),
             wall_s (of this call, checks and loading included), assets, error.
 
         Raises:
             AvatarError: there is no such avatar.
             ParameterError: `only` names no asset.
-            KeyboardInterrupt: somebody interrupted the run, which has ended as a failure; Dagster
-                would keep that to itself.
+            KeyboardInterrupt: the run was interrupted and has ended as a failure, which Dagster
+                does not raise itself.
         """
         for name in only:
             if name not in self.assets:
@@ -102,8 +102,8 @@ class AvatarRuns:
         selected = set(only or self.assets)
         config = launchpad_config(parameters or {}, force=force, selected=selected)
         expected: dict[str, Any] | None = None
-        if self._announce is not None:  # it looks at the clip, so only for somebody who listens
-            steps = until_published([name for name in self.assets if name in selected])
+        if self._announce is not None:  # it reads the clip, so only if it is announced
+            steps = assets_until_published([name for name in self.assets if name in selected])
             expected = forecast(
                 self._instance, document, steps, said=parameters, force=force
             ).to_dict()
@@ -111,7 +111,7 @@ class AvatarRuns:
         begin = time.monotonic()
         with ProgressBoard.heard_by(self._listener):
             result = self._job.execute_in_process(
-                run_config={**config, **_QUIET},
+                run_config={**config, **_QUIET_LOGS},
                 instance=self._instance,
                 partition_key=avatar_id,
                 tags={
@@ -162,7 +162,9 @@ def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             "seconds": metadata.get("wall_s"),
             "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
             "files": [as_path(url) for url in urls],
-            "metadata": {name: value for name, value in metadata.items() if name not in PICTURES},
+            "metadata": {
+                name: value for name, value in metadata.items() if name not in PREVIEW_KEYS
+            },
         }
     return found
 
@@ -174,13 +176,13 @@ def _total(assets: Mapping[str, Any]) -> RunTotal:
 
 
 def _plain(value: dg.MetadataValue[Any]) -> Any:
-    """A metadata value as JSON; what JSON cannot say becomes text."""
+    """A metadata value as a JSON value; other types become text."""
     inner = value.value
     return inner if isinstance(inner, bool | int | float | str | list | dict) else str(inner)
 
 
 def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """The first thing that went wrong: a named error, a failed check, or a bug."""
+    """Code and message of the run's first error: a named error, a failed check, or a bug."""
     for event in result.all_events:
         evaluation = (
             event.asset_check_evaluation_data
@@ -191,12 +193,12 @@ def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
             text = f"Check {evaluation.check_name} failed: {evaluation.description}"
             return {"code": "check.failed", "message": text}
         if event.is_step_failure:
-            told = event.step_failure_data.user_failure_data
-            if told is not None and told.description:
-                code = told.metadata.get("code")
+            failure = event.step_failure_data.user_failure_data
+            if failure is not None and failure.description:
+                code = failure.metadata.get("code")
                 return {
                     "code": str(code.value) if code is not None else "failure",
-                    "message": told.description,
+                    "message": failure.description,
                     "asset": event.step_key,
                 }
             error = event.step_failure_data.error

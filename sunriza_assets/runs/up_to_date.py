@@ -1,9 +1,9 @@
 """Whether rendering an avatar would change anything, without loading the code location.
 
-The manifest of the publication in place says what it was made from: portrait and clip by their
-content, what was asked for, the versions of code, engine and models. Where all of this is what a
-run would find now, and every object is there, a run would make nothing. Any doubt is a no, and the
-run itself then looks at each asset.
+The manifest of the current publication has the hashes of portrait and clip, the requested
+parameters, and the versions of code, engine and models. If all of them are what a run would use
+now, and every object exists, a run would make nothing. In doubt the answer is no, and a run then
+compares asset by asset.
 """
 
 import hashlib
@@ -26,30 +26,32 @@ from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.studio.parameters import canonical, resolve
 from sunriza_assets.studio.performances.builtin import motion_script, with_manner
 
-__all__ = ["InPlace", "publication_for"]
+__all__ = ["CurrentPublication", "unchanged_publication"]
 
 _MAX_INPUT_BYTES = 50_000_000
-_NOT_PUBLISHED = frozenset({"preview_page"})
-"""Assets that a manifest cannot tell of: they are made after it."""
+_NOT_IN_MANIFEST = frozenset({"preview_page"})
+"""Assets that a manifest does not contain: they are made after it."""
 
 
 @dataclass(frozen=True, slots=True)
-class InPlace:
-    """A publication that is the one a run would make."""
+class CurrentPublication:
+    """The current publication, if it is what a run would make."""
 
     manifest: Manifest
     """What made it."""
     folder: str
-    """Where its objects lie."""
+    """Folder of its objects."""
     urls: list[str]
     """Addresses of its objects."""
 
 
-def publication_for(avatar_id: str, said: Mapping[str, Any]) -> InPlace | None:
-    """The publication in place, if a run with these parameters would make the same.
+def unchanged_publication(
+    avatar_id: str, overrides: Mapping[str, Any]
+) -> CurrentPublication | None:
+    """The current publication, if a run with these parameters would make the same; else None.
 
     Args:
-        said: parameters of the launchpad or the command line.
+        overrides: parameters of the launchpad or the command line.
 
     Raises:
         AvatarError: there is no such avatar.
@@ -57,8 +59,8 @@ def publication_for(avatar_id: str, said: Mapping[str, Any]) -> InPlace | None:
     """
     stores = open_stores()
     document = stores.avatars.get(avatar_id)
-    asked = canonical(document.wishes) | canonical(said)
-    wanted = resolve(with_manner(document.performance, asked)).to_dict()
+    requested = canonical(document.wishes) | canonical(overrides)
+    wanted = resolve(with_manner(document.performance, requested)).to_dict()
     current = document.record.current
     if current is None or not _is_settled(document):
         return None
@@ -69,17 +71,17 @@ def publication_for(avatar_id: str, said: Mapping[str, Any]) -> InPlace | None:
             manifest = Manifest.load(stores.storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
             same = (
                 manifest.requested == wanted
-                and _is_made_alike(manifest, str(wanted["engine"]))
-                and _is_made_from(manifest, document, stores.storage, scratch)
+                and _has_current_code(manifest, str(wanted["engine"]))
+                and _has_same_inputs(manifest, document, stores.storage, scratch)
             )
             urls = _urls(manifest, avatar_id, folder, stores.storage, scratch) if same else []
-    except SunrizaError:  # whatever is wrong, a run will say
+    except SunrizaError:  # a run will report the error
         return None
-    return InPlace(manifest, folder, urls) if urls else None
+    return CurrentPublication(manifest, folder, urls) if urls else None
 
 
 def _is_settled(document: AvatarDocument) -> bool:
-    """Whether nobody works on the avatar or waits for it, and it shows what is published."""
+    """Whether no run works on the avatar or is due, and its document shows what is published."""
     current = document.record.current
     return (
         current is not None
@@ -90,12 +92,14 @@ def _is_settled(document: AvatarDocument) -> bool:
     )
 
 
-def _is_made_alike(manifest: Manifest, wanted: str) -> bool:
-    """Whether code, engine and models are those that made it."""
-    if current_settings().modal_app:  # what works elsewhere would have to be asked
+def _has_current_code(manifest: Manifest, wanted: str) -> bool:
+    """Whether code, engine and models are the current ones."""
+    if current_settings().modal_app:  # the versions of a remote engine are not known here
         return False
     code = {step.asset: step.code_version for step in manifest.steps}
-    needed = {asset: CODE_VERSIONS[asset] for asset in CODE_VERSIONS if asset not in _NOT_PUBLISHED}
+    needed = {
+        asset: CODE_VERSIONS[asset] for asset in CODE_VERSIONS if asset not in _NOT_IN_MANIFEST
+    }
     models = Home.from_environment().models
     engine, _ = name_engine(wanted, models)
     made_with = {model.name: model.sha256 for model in manifest.models}
@@ -103,7 +107,7 @@ def _is_made_alike(manifest: Manifest, wanted: str) -> bool:
         code == needed
         and manifest.engine == engine
         and manifest.engine_version == _version_of(engine)
-        and made_with.items() <= _present(engine, models).items()
+        and made_with.items() <= _model_hashes(engine, models).items()
     )
 
 
@@ -115,8 +119,8 @@ def _version_of(engine: str) -> str:
     return VERSION
 
 
-def _present(engine: str, models: Path) -> dict[str, str]:
-    """Name -> hash of the models that are there."""
+def _model_hashes(engine: str, models: Path) -> dict[str, str]:
+    """Name -> hash of the models that are present."""
     if engine != "mesh":
         from resources.engines.choice import models_of
 
@@ -126,10 +130,10 @@ def _present(engine: str, models: Path) -> dict[str, str]:
     return {entry.name: entry.sha256 for entry in ModelStore(models).entries() if entry.present}
 
 
-def _is_made_from(
+def _has_same_inputs(
     manifest: Manifest, document: AvatarDocument, storage: MediaStorage, scratch: Path
 ) -> bool:
-    """Whether portrait and clip have the content that it was made from."""
+    """Whether portrait and clip still have the content that the publication was made from."""
 
     def downloaded(url: str, name: str) -> str:
         return sha256_of(
@@ -155,7 +159,7 @@ def _urls(
 ) -> list[str]:
     """Addresses of the published objects; none if one of them, or its plain copy, is not whole.
 
-    A store on this machine is read; a bucket checks itself what it keeps.
+    Objects of a local store are read and hashed; a bucket verifies its own.
     """
     shared, urls = open_stores().shared, []
     for item in manifest.outputs:

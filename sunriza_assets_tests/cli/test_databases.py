@@ -84,9 +84,9 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_the_doctor_says_which_file(
     home: Home, name: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sunriza_assets.cli.doctor import LOOKS
+    from sunriza_assets.cli.doctor import DIAGNOSTICS
 
-    (look,) = [one for one in LOOKS if one.__name__ == "_databases"]
+    (look,) = [one for one in DIAGNOSTICS if one.__name__ == "_databases"]
     assert [finding.state for finding in look()] == ["ok"]
     damage(home.dagster / name)
     (finding,) = look()
@@ -160,9 +160,9 @@ def test_a_home_that_was_never_ready_may_have_empty_files(home: Home) -> None:
 
 
 def test_the_log_of_one_run_is_found_and_stops_nothing(home: Home) -> None:
-    from sunriza_assets.cli.doctor import LOOKS
+    from sunriza_assets.cli.doctor import DIAGNOSTICS
 
-    (look,) = [one for one in LOOKS if one.__name__ == "_databases"]
+    (look,) = [one for one in DIAGNOSTICS if one.__name__ == "_databases"]
     (home.dagster / "history/runs/1234.db").write_bytes(b"not one")
     check_databases(home.dagster)
     assert sorted(finding.state for finding in look()) == ["ok", "optional"]

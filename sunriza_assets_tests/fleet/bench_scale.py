@@ -24,7 +24,7 @@ import yaml
 from resources.avatars.standing import iter_avatars
 from resources.home import Home
 from resources.services import Stores, Templates
-from sunriza_assets.cli.avatar import told_row
+from sunriza_assets.cli.avatar import avatar_row
 from sunriza_assets.graph.assets.status import avatar_status
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, deleted_avatars
@@ -96,7 +96,7 @@ def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[t
     yield "tick of a backfill of all", timed(ticker(backfills, instance, stores))
     yield (
         "sunriza avatar list",
-        timed(lambda: deque(map(told_row, iter_avatars(stores.avatars)), 0)),
+        timed(lambda: deque(map(avatar_row, iter_avatars(stores.avatars)), 0)),
     )
 
     def report() -> None:

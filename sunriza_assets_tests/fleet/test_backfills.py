@@ -14,7 +14,7 @@ from resources.storage.local import LocalStorage
 from sunriza_assets.errors import AvatarError
 from sunriza_assets.graph.sensors import avatar_changes
 from sunriza_assets.operations import backfills
-from sunriza_assets.operations.backfills import BACKFILL_TAG, Backfill, Watch
+from sunriza_assets.operations.backfills import BACKFILL_TAG, Backfill, BackfillProgress
 from sunriza_assets.platform import queue
 from sunriza_assets.platform.executors import EXECUTORS, build_executor
 
@@ -55,16 +55,16 @@ def add_run(
 
 def test_a_backfill_is_read_as_it_was_written(storage: LocalStorage) -> None:
     wanted = Backfill(("a", "b"), {"fps": 25.0, "lips": "still"}, force=True)
-    backfills.keep(storage, wanted)
-    assert backfills.kept(storage, wanted.backfill_id) == wanted
-    assert backfills.kept_ids(storage) == [wanted.backfill_id]
+    backfills.save(storage, wanted)
+    assert backfills.load(storage, wanted.backfill_id) == wanted
+    assert backfills.list_ids(storage) == [wanted.backfill_id]
     here = Backfill(("a",), queued=False, resumes=wanted.backfill_id)
-    backfills.keep(storage, here)
-    assert backfills.kept(storage, here.backfill_id) == here
+    backfills.save(storage, here)
+    assert backfills.load(storage, here.backfill_id) == here
     with pytest.raises(AvatarError, match="no backfill"):
-        backfills.kept(storage, "20260101-000000-abcdef")
+        backfills.load(storage, "20260101-000000-abcdef")
     with pytest.raises(AvatarError, match="not an avatar id"):
-        backfills.kept(storage, "../avatars/a")
+        backfills.load(storage, "../avatars/a")
 
 
 def test_the_sensor_asks_for_every_avatar_once_and_never_for_more_than_fits(
@@ -72,7 +72,7 @@ def test_the_sensor_asks_for_every_avatar_once_and_never_for_more_than_fits(
 ) -> None:
     names = [f"a{number:03d}" for number in range(queue.BACKFILL_CAP + 20)]
     wanted = Backfill(tuple(names), {"fps": 25.0})
-    backfills.keep(storage, wanted)
+    backfills.save(storage, wanted)
     first = tick(instance)
     assert keys(first) == names[: queue.BACKFILL_CAP]
     second = tick(instance, first.cursor)
@@ -94,7 +94,7 @@ def test_the_sensor_asks_for_every_avatar_once_and_never_for_more_than_fits(
 def test_the_sensor_waits_while_the_queue_is_full(
     storage: LocalStorage, instance: dg.DagsterInstance
 ) -> None:
-    backfills.keep(storage, Backfill(("a", "b", "c")))
+    backfills.save(storage, Backfill(("a", "b", "c")))
     for number in range(queue.BACKFILL_CAP - 1):
         add_run(instance, "another", f"x{number}", STATUS.STARTING)
     first = tick(instance)
@@ -110,21 +110,21 @@ def test_older_backfills_come_first_and_cancelled_ones_not_at_all(
     stopped = Backfill(("b",), backfill_id="20260102-000000-bbbbbb")
     new = Backfill(("c",), backfill_id="20260103-000000-cccccc")
     for one in (new, stopped, old):
-        backfills.keep(storage, one)
+        backfills.save(storage, one)
     backfills.cancel(storage, instance, stopped.backfill_id)
     assert keys(tick(instance)) == ["a", "c"]
-    assert backfills.forget(storage, before=datetime(2026, 1, 3, tzinfo=UTC)) == 2
-    assert backfills.kept_ids(storage) == [new.backfill_id]
+    assert backfills.delete_before(storage, before=datetime(2026, 1, 3, tzinfo=UTC)) == 2
+    assert backfills.list_ids(storage) == [new.backfill_id]
     assert not backfills.is_cancelled(storage, stopped.backfill_id)
 
 
 def test_the_sensor_leaves_a_backfill_to_the_terminal_that_works_on_it(
     storage: LocalStorage, instance: dg.DagsterInstance
 ) -> None:
-    backfills.keep(storage, Backfill(("a",), queued=False))
+    backfills.save(storage, Backfill(("a",), queued=False))
     first = tick(instance)
     assert keys(first) == []
-    backfills.keep(storage, Backfill(("b",)))
+    backfills.save(storage, Backfill(("b",)))
     assert keys(tick(instance, first.cursor)) == ["b"]
 
 
@@ -132,20 +132,24 @@ def test_a_resumed_backfill_counts_for_the_first_one(
     storage: LocalStorage, instance: dg.DagsterInstance
 ) -> None:
     first = Backfill(("a", "b", "c"), {"fps": 25.0})
-    backfills.keep(storage, first)
+    backfills.save(storage, first)
     add_run(instance, first.backfill_id, "a", STATUS.SUCCESS)
     add_run(instance, first.backfill_id, "b", STATUS.FAILURE)
-    second = backfills.rest(storage, instance, first.backfill_id)
-    backfills.keep(storage, second)
+    second = backfills.remaining(storage, instance, first.backfill_id)
+    backfills.save(storage, second)
     assert (second.avatars, second.parameters) == (("b", "c"), first.parameters)
-    assert set(Watch(instance, second).look().values()) == {"waiting"}, "what failed is asked anew"
+    assert set(BackfillProgress(instance, second).states().values()) == {"waiting"}, (
+        "what failed is asked anew"
+    )
 
-    tags = backfills.run_settings(second)["tags"] | {"dagster/partition": "b"}
+    tags = backfills.run_options(second)["tags"] | {"dagster/partition": "b"}
     instance.add_run(dg.DagsterRun(job_name="j", tags=tags, status=STATUS.SUCCESS))
-    assert Watch(instance, first).look() == {"a": "done", "b": "done", "c": "waiting"}
+    assert BackfillProgress(instance, first).states() == {"a": "done", "b": "done", "c": "waiting"}
     for former in (first, second):
-        assert backfills.rest(storage, instance, former.backfill_id).avatars == ("c",)
-        assert backfills.rest(storage, instance, former.backfill_id).resumes == first.backfill_id
+        assert backfills.remaining(storage, instance, former.backfill_id).avatars == ("c",)
+        assert (
+            backfills.remaining(storage, instance, former.backfill_id).resumes == first.backfill_id
+        )
 
 
 def test_a_watch_tells_what_is_missing(storage: LocalStorage, instance: dg.DagsterInstance) -> None:
@@ -157,8 +161,8 @@ def test_a_watch_tells_what_is_missing(storage: LocalStorage, instance: dg.Dagst
         "queued": STATUS.STARTING,
     }.items():
         add_run(instance, wanted.backfill_id, avatar_id, status)
-    watch = Watch(instance, wanted)
-    assert watch.look() == {
+    watch = BackfillProgress(instance, wanted)
+    assert watch.states() == {
         "done": "done",
         "failed": "failed",
         "again": "waiting",
@@ -168,7 +172,7 @@ def test_a_watch_tells_what_is_missing(storage: LocalStorage, instance: dg.Dagst
     }
     for status in (STATUS.FAILURE, STATUS.SUCCESS, STATUS.CANCELED):
         add_run(instance, wanted.backfill_id, "again", status)
-    assert watch.look()["again"] == "done", "done stays done, whatever ran afterwards"
+    assert watch.states()["again"] == "done", "done stays done, whatever ran afterwards"
     assert watch.missing() == ["failed", "running", "queued", "never"]
 
 
@@ -180,7 +184,7 @@ def test_a_run_that_dagster_retries_is_not_failed_yet(instance: dg.DagsterInstan
         "dagster/will_retry": "true",
     }
     instance.add_run(dg.DagsterRun(job_name="j", tags=tags, status=STATUS.FAILURE))
-    assert Watch(instance, wanted).look() == {"a": "waiting"}
+    assert BackfillProgress(instance, wanted).states() == {"a": "waiting"}
 
 
 def test_new_avatars_come_before_changed_ones_and_both_before_backfills(

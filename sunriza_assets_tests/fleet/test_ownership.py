@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from sunriza_assets.definitions import build_defs
-from sunriza_assets.graph.assets.edge import publishes
+from sunriza_assets.graph.assets.run_scope import publishes
 
 
 @pytest.mark.parametrize(

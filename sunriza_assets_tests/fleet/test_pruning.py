@@ -65,10 +65,10 @@ def test_what_later_runs_have_replaced_goes(instance: dg.DagsterInstance, tmp_pa
 
     ledger = Ledger(tmp_path / "ledger")
     now = datetime.now(UTC)
-    whole = {"first", "second"}
+    all_assets = {"first", "second"}
     yesterday, soon = now - timedelta(days=1), now + timedelta(minutes=1)
-    assert prune(instance, ledger, before=yesterday, whole=whole) == 0, "all are young"
-    assert prune(instance, ledger, before=soon, whole=whole) == 3
+    assert prune(instance, ledger, before=yesterday, all_assets=all_assets) == 0, "all are young"
+    assert prune(instance, ledger, before=soon, all_assets=all_assets) == 3
     assert {one.run_id for one in instance.get_runs()} == {latest, part, failed_last, *never}
     for gone in (old, failed, told):
         assert not list((tmp_path / "history" / "runs").glob(f"{gone}*"))
@@ -78,5 +78,5 @@ def test_what_later_runs_have_replaced_goes(instance: dg.DagsterInstance, tmp_pa
     assert told_last
     assert told_last.run_id == part
     assert ledger.cursor, "it was read before anything was deleted"
-    assert prune(instance, ledger, before=soon, whole=whole) == 0
+    assert prune(instance, ledger, before=soon, all_assets=all_assets) == 0
     assert run(instance, "a"), "and life goes on"

@@ -106,7 +106,7 @@ def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.Mo
     """What a restart of the database does to a worker that renders meanwhile and tells nothing."""
     from sunriza_assets.platform.storage import postgres as storage
 
-    monkeypatch.setattr(storage, "TRUSTED_S", 0.0)  # as if every connection had lain idle
+    monkeypatch.setattr(storage, "MAX_IDLE_S", 0.0)  # as if every connection had lain idle
     with tempfile.TemporaryDirectory(prefix="sunriza-") as name:
         root = Path(name)
         root.chmod(0o755)

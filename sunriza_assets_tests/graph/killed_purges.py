@@ -106,7 +106,7 @@ def _check(home: Home) -> None:
                 raise AssertionError("somebody else made it while it was being purged")
         for avatar_id in {*stores.avatars.retired(9), *known} - present:
             result = purge(instance, stores, templates, avatar_id)
-            assert result and result.is_over
+            assert result and result.is_complete
         assert instance.get_dynamic_partitions(AVATARS.name or "") == ["ada2"]
     assert stores.avatars.retired(9) == []
     assert not (home.avatars / ".server" / "ada.json").exists()

@@ -213,7 +213,7 @@ def test_a_step_that_fails_says_what_it_took(
 def test_a_bug_is_told_as_one_and_costs_what_it_took(
     installation: Installation, ada: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr("sunriza_assets.graph.assets.overlay._last_visemes", None)
+    monkeypatch.setattr("sunriza_assets.graph.assets.overlay._viseme_cache", None)
     result = installation.runs.render("ada", only=["mask"], force=True)
     assert result["error"]["code"] == "internal"
     assert result["error"]["message"].startswith("TypeError")

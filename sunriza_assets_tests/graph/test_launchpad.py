@@ -19,7 +19,7 @@ from sunriza_assets.graph.config import (
     TEMPLATE_CONFIG,
     TRIM_CONFIG,
     launchpad_config,
-    said_in,
+    run_overrides,
 )
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, RERENDER
 from sunriza_assets.platform.instance import opened_instance
@@ -156,7 +156,7 @@ class TestScaffold:
     def test_left_alone_it_says_nothing(self, ask: Ask) -> None:
         """A scaffold must not have the last word over a document's wish."""
         config = {"ops": {asset: {"config": said} for asset, said in scaffold(ask).items()}}
-        assert said_in(config) == {"force": False}
+        assert run_overrides(config) == {"force": False}
         assert launched(ask, json.dumps(config))["__typename"] == "LaunchRunSuccess"
 
 
@@ -242,7 +242,7 @@ def test_best_is_a_word_of_the_launchpad() -> None:
     """`--set loop_seconds=best` must win over a document's four seconds."""
     config = launchpad_config({"loop_seconds": None}, force=False, selected={"idle_video"})
     assert config["ops"]["idle_video"]["config"] == {"loop_seconds": "best"}
-    assert said_in(config) == {"loop_seconds": "best"}
+    assert run_overrides(config) == {"loop_seconds": "best"}
 
 
 def test_documentation_and_schema_name_the_same_parameters() -> None:

@@ -62,7 +62,7 @@ __all__ = [
 def test_a_deleted_avatar_leaves_nothing_for_whoever_takes_its_id(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
     stores, templates, sample = Stores(), Templates(), installation.sample
     for avatar_id in ("gone", "gone2"):
         add_avatar(avatar_id, sample.portrait, sample.clip)
@@ -221,13 +221,13 @@ def test_nothing_is_purged_while_a_run_is_at_work(
     )
     purged = purge(instance, stores, templates, "ada", remove=True)
     assert purged
-    assert not purged.is_over
+    assert not purged.is_complete
     assert stores.storage.stat("pipeline/ada/mask/x")
     assert stores.avatars.present(["ada"]) == set()
     instance.delete_run(run.run_id)
     purged = purge(instance, stores, templates, "ada")
     assert purged
-    assert (purged.is_over, purged.objects) == (True, 1)
+    assert (purged.is_complete, purged.objects) == (True, 1)
     assert purge(instance, stores, templates, "ada"), "and once more, which changes nothing"
 
 

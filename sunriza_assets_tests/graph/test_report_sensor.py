@@ -12,7 +12,7 @@ from resources.avatars import instants
 from sunriza_assets.definitions import defs
 from sunriza_assets.graph import schedules
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS
-from sunriza_assets.graph.schedules import LEAST_INTERVAL_S, reports_after_work
+from sunriza_assets.graph.schedules import MIN_INTERVAL_S, reports_after_work
 
 
 @pytest.fixture
@@ -91,15 +91,15 @@ def test_it_waits_for_the_interval_and_for_work_to_end(
     reported(instance, 100)
     run(instance, Status.SUCCESS)
     assert not ticks.asks()
-    later.append(LEAST_INTERVAL_S + 50)
+    later.append(MIN_INTERVAL_S + 50)
     assert not ticks.asks(), "a hundred avatars take a minute more"
     later.append(20)
     going = run(instance, Status.STARTED)
     assert not ticks.asks()
-    later.append(LEAST_INTERVAL_S + 60)
+    later.append(MIN_INTERVAL_S + 60)
     assert ticks.asks(), "always busy, and twice the interval is over"
     reported(instance, 100)
-    later.append(2 * LEAST_INTERVAL_S + 200)
+    later.append(2 * MIN_INTERVAL_S + 200)
     assert not ticks.asks(), "nothing has happened"
     instance.report_run_canceled(instance.get_run_by_id(going) or pytest.fail("no run"))
     assert ticks.asks()
@@ -131,7 +131,7 @@ def test_a_report_that_fails_is_not_asked_for_with_every_run(
     run(instance, Status.FAILURE, REFRESH_REPORTS.name)
     run(instance, Status.SUCCESS)
     assert not ticks.asks()
-    later.append(LEAST_INTERVAL_S + 1)
+    later.append(MIN_INTERVAL_S + 1)
     assert ticks.asks()
 
 

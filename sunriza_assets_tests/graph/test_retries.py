@@ -157,7 +157,7 @@ def test_a_failure_that_nobody_could_tell_is_told_later_and_not_forgotten(
     home: Home, instance: dg.DagsterInstance, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store was away when the run failed: the next look goes on where the count stands."""
-    monkeypatch.setattr("sunriza_assets.graph.sensors._TOLD_WITHIN", timedelta(0))
+    monkeypatch.setattr("sunriza_assets.graph.sensors._STATUS_DELAY", timedelta(0))
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     run = launched(instance, tick(instance))

@@ -184,7 +184,7 @@ def test_a_run_that_ends_before_its_claim_is_not_made_up_for_before_that_is_told
     avatars.merge("ada", document())
     run_for(avatars, instance, dg.DagsterRunStatus[status])
     assert patrolled(instance) == []
-    monkeypatch.setattr(sensors, "_TOLD_WITHIN", timedelta(0))
+    monkeypatch.setattr(sensors, "_STATUS_DELAY", timedelta(0))
     if status == "CANCELED":
         assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
         return
@@ -221,7 +221,7 @@ def test_a_run_for_other_inputs_does_not_count(home: Home, instance: dg.DagsterI
 def test_a_deleted_avatar_leaves_once_nothing_runs(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["ada", "bob", "eve"])
@@ -240,8 +240,8 @@ def test_a_deleted_avatar_leaves_once_nothing_runs(
 def test_the_look_for_deleted_avatars_walks_round_a_page_at_a_time(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "KNOWN_PAGE", 2)
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "PARTITION_PAGE", 2)
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
     LocalAvatars(home).merge("b", document())
     instance.add_dynamic_partitions(AVATARS.name or "", ["d", "b", "a", "c", "e"])
     left: list[list[str]] = []
@@ -256,11 +256,11 @@ def test_what_a_tick_has_no_time_to_purge_the_next_one_does(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance.add_dynamic_partitions(AVATARS.name or "", ["a", "b", "c"])
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
-    monkeypatch.setattr(sensors, "PURGE_S", -1.0)
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
+    monkeypatch.setattr(sensors, "PURGE_BUDGET_S", -1.0)
     result = tick(instance, sensor=deleted_avatars)
     assert instance.get_dynamic_partitions(AVATARS.name or "") == ["a", "b", "c"]
-    monkeypatch.setattr(sensors, "PURGE_S", 20.0)
+    monkeypatch.setattr(sensors, "PURGE_BUDGET_S", 20.0)
     tick(instance, result.cursor, deleted_avatars)
     assert instance.get_dynamic_partitions(AVATARS.name or "") == []
 
@@ -293,7 +293,7 @@ def test_a_store_without_its_documents_is_not_purged(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that is not mounted, or a database's name that was mistyped."""
-    monkeypatch.setattr(sensors, "GONE_FOR", timedelta(0))
+    monkeypatch.setattr(sensors, "DELETION_GRACE", timedelta(0))
     names = ["a", "b", "c", "d"]
     instance.add_dynamic_partitions(AVATARS.name or "", names)
     tick(instance, sensor=deleted_avatars)

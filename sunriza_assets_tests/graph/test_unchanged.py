@@ -17,7 +17,7 @@ from sunriza_assets.cli.render import render
 from sunriza_assets.costs.manifest import Manifest
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.runs import up_to_date
-from sunriza_assets.runs.up_to_date import publication_for
+from sunriza_assets.runs.up_to_date import unchanged_publication
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
 
@@ -228,13 +228,13 @@ def test_single_assets_are_looked_at_alike(
     assets = ["idle_video", "atlas", "mask", "roi", "idle_extras", "published_avatar"]
     again = good(installation.runs.render(name, only=assets, parameters=SHORT))
     assert unchanged(again) == {*assets}
-    assert publication_for(name, SHORT) is not None
+    assert unchanged_publication(name, SHORT) is not None
     slower = {**SHORT, "driving_multiplier": 1.2}
     good(installation.runs.render(name, only=assets, parameters=slower))
     assert manifest(installation, name).requested == {}, "not all of it was looked at"
-    assert publication_for(name, slower) is None
+    assert unchanged_publication(name, slower) is None
     good(installation.runs.render(name, parameters=slower))
-    assert publication_for(name, slower) is not None
+    assert unchanged_publication(name, slower) is not None
 
 
 def test_what_is_in_place_is_known_without_a_run(
@@ -243,29 +243,29 @@ def test_what_is_in_place_is_known_without_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name, first = eve
-    found = publication_for(name, SHORT)
+    found = unchanged_publication(name, SHORT)
     assert found is not None
     assert found.manifest.run_id == first["run_id"]
     settings = [f"--set={key}={value}" for key, value in SHORT.items()]
     shown = CliRunner().invoke(render, [name, *settings], catch_exceptions=False)
     assert (shown.exit_code, "unchanged" in shown.output) == (0, True)
-    told = CliRunner().invoke(render, [name, *settings, "--json"], catch_exceptions=False)
-    result = json.loads(told.stdout)["avatars"][name]
+    answer = CliRunner().invoke(render, [name, *settings, "--json"], catch_exceptions=False)
+    result = json.loads(answer.stdout)["avatars"][name]
     assert (result["run_id"], result["total"]["seconds"]) == (first["run_id"], 0.0)
-    assert publication_for(name, {}) is None, "other parameters"
+    assert unchanged_publication(name, {}) is None, "other parameters"
     with monkeypatch.context() as patch:
         patch.setattr(up_to_date, "CODE_VERSIONS", {**CODE_VERSIONS, "roi": "next"})
-        assert publication_for(name, SHORT) is None, "other code"
+        assert unchanged_publication(name, SHORT) is None, "other code"
     folder = installation.home.storage / "avatars" / name / "dynamics" / "basic"
     plain = folder / "mask.png"
     content = plain.read_bytes()
     plain.unlink()
-    assert publication_for(name, SHORT) is None, "an object is gone"
+    assert unchanged_publication(name, SHORT) is None, "an object is gone"
     good(installation.runs.render(name, parameters=SHORT))
     assert plain.read_bytes() == content, "and the run puts it back"
-    assert publication_for(name, SHORT) is not None
+    assert unchanged_publication(name, SHORT) is not None
     LocalAvatars(installation.home).merge(name, {"dynamics": {"basic": {"status": "pending"}}})
-    assert publication_for(name, SHORT) is None, "somebody waits for a run"
+    assert unchanged_publication(name, SHORT) is None, "somebody waits for a run"
 
 
 def test_a_page_links_to_its_files_and_one_that_travels_holds_them(
@@ -291,7 +291,7 @@ def test_a_damaged_publication_is_published_anew(
     name, _ = eve
     folder = installation.home.storage / "avatars" / name / "dynamics" / "basic"
     (folder / versions(installation, name)[-1] / "idle.mp4").write_bytes(b"torn")
-    assert publication_for(name, SHORT) is None
+    assert unchanged_publication(name, SHORT) is None
     before = versions(installation, name)
     again = good(installation.runs.render(name, parameters=SHORT))
     assert ALL - unchanged(again) == {"published_avatar"}

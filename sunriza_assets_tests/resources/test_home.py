@@ -12,7 +12,7 @@ from resources.home import Home
 from resources.storage.local import LocalStorage
 from resources.storage.scratch import new_folder
 from sunriza_assets.atomic import lock, make_folder, replaced, replacing
-from sunriza_assets.cli.doctor import LOOKS
+from sunriza_assets.cli.doctor import DIAGNOSTICS
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,9 @@ def test_doctor_says_who_may_enter(
     home.mkdir()
     home.chmod(mode)
     monkeypatch.setenv("SUNRIZA_HOME", str(home))
-    findings = {one.name: one for look in LOOKS if look.__name__ == "_stores" for one in look()}
+    findings = {
+        one.name: one for look in DIAGNOSTICS if look.__name__ == "_stores" for one in look()
+    }
     assert told in findings["rights"].detail
     assert findings["rights"].state == ("ok" if told == "closed" else "optional")
     assert findings["rights"].remedy.startswith("chmod") == (told != "closed")

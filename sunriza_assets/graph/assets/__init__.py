@@ -1,5 +1,5 @@
 """The assets: one module per stage of an avatar's life, each thin and declarative.
 
-What a stage does stands in `sunriza_assets.studio`; what it calls on, in `resources`. Here is only
-what exists, what it depends on, and what is told about it.
+What a stage computes is in `sunriza_assets.studio`; the services it uses are in `resources`. Here
+are only the assets, their dependencies and their metadata.
 """

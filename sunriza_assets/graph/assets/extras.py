@@ -1,4 +1,4 @@
-"""What lies beside the idle for apps that cannot play it at once: chunks, frames, poster."""
+"""Files beside the idle for apps that cannot play it at once: chunks, frames, poster."""
 
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def idle_extras(
     A chunk that would have no frames is not made: a clip without frames stalls a player.
     """
     with avatar_step(context, stores, board) as step:
-        kept = step.unchanged({"idle": idle_video / "idle.mp4"})
-        if kept is not None:
-            return kept
+        reused = step.reusable_result({"idle": idle_video / "idle.mp4"})
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.media.extras import make_extras
 
         with step.watch.stage("encode"):

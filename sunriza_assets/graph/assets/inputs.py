@@ -1,4 +1,4 @@
-"""What comes in: the hero image and the hero video of a document, and the clip cut from it."""
+"""Input assets: hero image and hero video of a document, and the clip trimmed from the latter."""
 
 from pathlib import Path
 from typing import Final
@@ -13,13 +13,13 @@ from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import (
     clip_facts,
     data_version,
-    previewed,
+    preview_frame_numbers,
+    preview_metadata,
     script_facts,
-    shown_numbers,
 )
 from sunriza_assets.graph.assets.portraits import read_portrait
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.config import TRIM_CONFIG, said_to
+from sunriza_assets.graph.config import TRIM_CONFIG, asset_overrides
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 
@@ -41,17 +41,17 @@ MAX_CLIP_BYTES: Final = 50_000_000
 def hero_image(
     context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
-    """The portrait as it was uploaded, seen to be a picture of exactly one face.
+    """The portrait as it was uploaded, checked to be a picture of exactly one face.
 
-    A portrait without a usable face fails here, before a GPU is asked for anything.
+    A portrait without a usable face fails here, before a step needs a GPU.
     """
     with avatar_step(context, stores, board) as step:
         url = step.document.hero_image_url
         with step.watch.stage("download"):
-            file = _bring(stores.storage, url, step, MAX_PICTURE_BYTES)
-        kept = step.unchanged({"picture": file}, models=engines.face_identity)
-        if kept is not None:
-            return kept
+            file = _download_input(stores.storage, url, step, MAX_PICTURE_BYTES)
+        reused = step.reusable_result({"picture": file}, models=engines.face_identity)
+        if reused is not None:
+            return reused
         with step.watch.stage("decode"):
             picture = read_portrait(file)
         with step.watch.stage("detect"):
@@ -59,7 +59,7 @@ def hero_image(
         return step.result(
             file,
             version=data_version(file),
-            preview=previewed([picture], columns=1),
+            preview=preview_metadata([picture], columns=1),
             metadata={
                 "width": picture.shape[1],
                 "height": picture.shape[0],
@@ -80,20 +80,20 @@ def hero_image(
 def hero_video(
     context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
 ) -> dg.MaterializeResult[Path]:
-    """What moves the portrait: the talking clip as it was uploaded, seen to be a video.
+    """What moves the portrait: the talking clip as it was uploaded, checked to be a video.
 
     Where the document names a built-in performance in place of a clip, it is that performance's
     motion script (performance.json).
     """
     with avatar_step(context, stores, board) as step:
         if step.document.performance is not None:
-            return _scripted(step, step.document.performance)
+            return _motion_script_result(step, step.document.performance)
         url = step.document.hero_video_url
         with step.watch.stage("download"):
-            file = _bring(stores.storage, url, step, MAX_CLIP_BYTES)
-        kept = step.unchanged({"clip": file})
-        if kept is not None:
-            return kept
+            file = _download_input(stores.storage, url, step, MAX_CLIP_BYTES)
+        reused = step.reusable_result({"clip": file})
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.media.info import VideoInfo
         from sunriza_assets.studio.media.probe import probe
 
@@ -136,10 +136,12 @@ def trimmed_video(
     from sunriza_assets.studio.performances.script import MotionScript, is_script
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, said_to(context))
-        kept = step.unchanged({"hero_video": hero_video}, max_seconds=parameters.max_seconds)
-        if kept is not None:
-            return kept
+        parameters = resolve(step.document.wishes, asset_overrides(context))
+        reused = step.reusable_result(
+            {"hero_video": hero_video}, max_seconds=parameters.max_seconds
+        )
+        if reused is not None:
+            return reused
         if is_script(hero_video):
             script = MotionScript.load(hero_video)
             file = step.folder / hero_video.name
@@ -161,7 +163,7 @@ def trimmed_video(
             )
         step.set_clip(frames=info.frame_count, rate=info.rate)
         with step.watch.stage("preview"):
-            preview = previewed(read_some(clip, shown_numbers(info.frame_count)))
+            preview = preview_metadata(read_some(clip, preview_frame_numbers(info.frame_count)))
         return step.result(
             clip,
             version=data_version(clip),
@@ -171,7 +173,7 @@ def trimmed_video(
         )
 
 
-def _scripted(step: Step, name: str) -> dg.MaterializeResult[Path]:
+def _motion_script_result(step: Step, name: str) -> dg.MaterializeResult[Path]:
     """The motion script of a built-in performance, as the hero video of an avatar without one."""
     from sunriza_assets.studio.performances.builtin import motion_script
     from sunriza_assets.studio.performances.script import SCRIPT_NAME
@@ -180,15 +182,15 @@ def _scripted(step: Step, name: str) -> dg.MaterializeResult[Path]:
         script = motion_script(name)
         file = step.folder / SCRIPT_NAME
         script.save(file)
-    kept = step.unchanged({"script": file})
-    if kept is not None:
-        return kept
+    reused = step.reusable_result({"script": file})
+    if reused is not None:
+        return reused
     step.set_upload(script.seconds, script.rate)
     return step.result(file, version=data_version(file), metadata=script_facts(script))
 
 
-def _bring(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
-    """A copy of an input in the step's own folder, under a name that tells its kind."""
+def _download_input(storage: MediaStorage, url: str, step: Step, max_bytes: int) -> Path:
+    """A copy of an input in the step's own folder, named `hero_image` or `hero_video`."""
     import shutil
 
     try:

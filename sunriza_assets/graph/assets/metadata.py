@@ -1,7 +1,7 @@
-"""What assets tell about themselves: data versions, clip facts, preview pictures.
+"""Metadata of assets: data versions, clip facts, preview pictures.
 
-Everything here ends in the event log and is kept for ever, so it is small: a preview has at most
-fifty kilobytes, and the thumbnail that is seen without a click not even one.
+The event log keeps metadata for ever, so it is small: a preview has at most fifty kilobytes,
+and the thumbnail shown without a click less than one.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = [
-    "PICTURES",
-    "at_rest",
+    "PREVIEW_KEYS",
     "clip_facts",
     "data_version",
-    "previewed",
+    "first_frame_preview",
+    "preview_frame_numbers",
+    "preview_metadata",
     "script_facts",
     "sha256_of",
-    "shown_numbers",
 ]
 
-PICTURES: Final = ("look", "preview")
-"""Names of the metadata that `previewed` makes."""
+PREVIEW_KEYS: Final = ("look", "preview")
+"""Names of the metadata that `preview_metadata` makes."""
 PREVIEW_CELLS: Final = 8
 PREVIEW_WIDTH: Final = 160
-LOOK_CHARACTERS: Final = 999
+INLINE_CHARACTERS: Final = 999
 """Longest Markdown that Dagster 1.13 shows without a click."""
 
 
@@ -51,7 +51,7 @@ def data_version(*files: Path) -> dg.DataVersion:
 
 
 def clip_facts(info: "VideoInfo") -> dict[str, Any]:
-    """What is worth plotting and filtering of a clip."""
+    """Duration, rate, size and codec of a clip, to plot and filter by."""
     return {
         "duration_s": round(float(info.duration), 3),
         "frame_rate": f"{info.rate.numerator}/{info.rate.denominator}",
@@ -63,7 +63,7 @@ def clip_facts(info: "VideoInfo") -> dict[str, Any]:
 
 
 def script_facts(script: "MotionScript") -> dict[str, Any]:
-    """The same of a motion script, which has no pixels."""
+    """Name, duration and rate of a motion script, which has no pixels."""
     return {
         "performance": script.name,
         "duration_s": round(float(script.seconds), 3),
@@ -72,24 +72,24 @@ def script_facts(script: "MotionScript") -> dict[str, Any]:
     }
 
 
-def shown_numbers(frame_count: int) -> set[int]:
-    """Numbers of the evenly spread frames that a clip's preview shows."""
+def preview_frame_numbers(frame_count: int) -> set[int]:
+    """Indices of the evenly spread frames that a clip's preview shows."""
     last = frame_count - 1
     return {round(i * last / (PREVIEW_CELLS - 1)) for i in range(PREVIEW_CELLS)}
 
 
-def previewed(
+def preview_metadata(
     pictures: Iterable["Image"], *, every: bool = False, columns: int = PREVIEW_CELLS // 2
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """A contact sheet of pictures, inline for the Dagster UI.
+    """A contact sheet of pictures as inline Markdown for the Dagster UI, keyed by PREVIEW_KEYS.
 
     The UI shows Markdown of less than a thousand characters as it is and hides longer ones behind a
-    click. So there are two: `look`, a thumbnail that is seen at once, and `preview`, the whole
+    click. So there are two: `look`, a thumbnail shown at once, and `preview`, the whole
     contact sheet.
 
     Args:
-        pictures: what the sheet shows, in order.
-        every: whether the thumbnail shows them all, too; else it shows the one in the middle.
+        pictures: pictures of the sheet, in order.
+        every: whether the thumbnail shows all pictures; else it shows the middle one.
         columns: pictures in a row.
     """
     from sunriza_assets.studio.media.sheet import (
@@ -102,7 +102,7 @@ def previewed(
     sheet = contact_sheet(chosen, columns=columns, cell_width=PREVIEW_WIDTH)
     seen = sheet if every else chosen[len(chosen) // 2]
     return {
-        "look": _picture("look", thumbnail_data_uri(seen, LOOK_CHARACTERS - len("![look]()"))),
+        "look": _picture("look", thumbnail_data_uri(seen, INLINE_CHARACTERS - len("![look]()"))),
         "preview": _picture("preview", webp_data_uri(sheet)),
     }
 
@@ -111,8 +111,8 @@ def _picture(name: str, uri: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{name}]({uri})")
 
 
-def at_rest(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
-    """`previewed` of an idle's first frame alone."""
+def first_frame_preview(idle: Path) -> dict[str, dg.MarkdownMetadataValue]:
+    """`preview_metadata` of an idle's first frame."""
     from sunriza_assets.studio.media.frames import read_frames
 
-    return previewed(islice(read_frames(idle), 1), columns=1)
+    return preview_metadata(islice(read_frames(idle), 1), columns=1)

@@ -1,4 +1,4 @@
-"""Motion out of a clip, once; and an idle out of motion and a portrait, as often as one likes."""
+"""The motion template of a clip, extracted once, and the idle rendered from it and a portrait."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,17 @@ from resources.engines.choice import Choice
 from resources.services import Engines, ProgressBoard, Stores, Templates
 from sunriza_assets.errors import EngineError
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import Step, avatar_step, counted
-from sunriza_assets.graph.assets.metadata import data_version, previewed, sha256_of, shown_numbers
+from sunriza_assets.graph.assets.edge import Step, avatar_step
+from sunriza_assets.graph.assets.metadata import (
+    data_version,
+    preview_frame_numbers,
+    preview_metadata,
+    sha256_of,
+)
 from sunriza_assets.graph.assets.portraits import read_portrait
+from sunriza_assets.graph.assets.progress import with_progress
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.config import IDLE_CONFIG, TEMPLATE_CONFIG, said_to
+from sunriza_assets.graph.config import IDLE_CONFIG, TEMPLATE_CONFIG, asset_overrides
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters, canonical, resolve
 
@@ -48,7 +54,7 @@ def motion_template(
 ) -> dg.MaterializeResult[Path]:
     """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
 
-    The same clip is extracted once, whoever uses it: the cache is keyed by content, and the key is
+    The cache is keyed by content, so avatars with the same clip share one extraction; the key is
     this asset's data version.
     """
     import shutil
@@ -56,15 +62,15 @@ def motion_template(
     from sunriza_assets.studio.motion.key import template_key
 
     with avatar_step(context, stores, board) as step:
-        parameters = resolve(step.document.wishes, said_to(context))
+        parameters = resolve(step.document.wishes, asset_overrides(context))
         with step.watch.stage("load"):
             choice = engines.choose(parameters.engine)
             identity = choice.engine.extraction_identity()
         step.set_engine(choice.engine)
         key = template_key(sha256_of(trimmed_video), identity)
-        kept = step.unchanged({"trimmed_video": trimmed_video}, template=key)
-        if kept is not None:
-            return kept
+        reused = step.reusable_result({"trimmed_video": trimmed_video}, template=key)
+        if reused is not None:
+            return reused
         cache = templates.cache
         with cache.claimed(key):
             templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
@@ -73,11 +79,11 @@ def motion_template(
                 step.watch.cache_hit(cache.seconds(key))
             else:
                 step.watch.cache_miss()
-                template = _motion_of(trimmed_video, choice.engine, step)
+                template = _extract_template(trimmed_video, choice.engine, step)
                 with step.watch.stage("store"):
                     cache.put(key, template, seconds=step.watch.elapsed_s)
         step.set_clip(frames=template.frame_count, rate=template.rate)
-        _tell_of_gaps(context, template.facts)
+        _log_face_gaps(context, template.facts)
         performed = {} if template.performance is None else {"performance": template.performance}
         file = step.folder / "motion.npz"
         shutil.copyfile(cache.file(key), file)
@@ -116,7 +122,7 @@ def idle_video(
     engines: Engines,
     board: ProgressBoard,
 ) -> dg.MaterializeResult[Path]:
-    """The portrait alive: idle.mp4, and idle.json with how it was made and how the mouth moves.
+    """The animated portrait: idle.mp4, and idle.json with its parameters and the mouth's track.
 
     Everything downstream reads its parameters from idle.json, so a run of a single asset can never
     mix two sets.
@@ -127,19 +133,19 @@ def idle_video(
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
-        said = canonical(step.document.wishes) | said_to(context)
-        parameters = resolve(with_manner(template.performance, said))
+        requested = canonical(step.document.wishes) | asset_overrides(context)
+        parameters = resolve(with_manner(template.performance, requested))
         step.set_clip(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
-            choice = _renderer(engines, parameters.engine, template.engine)
+            choice = _choose_renderer(engines, parameters.engine, template.engine)
         step.set_engine(choice.engine)
-        kept = step.unchanged(
+        reused = step.reusable_result(
             {"hero_image": hero_image, "motion_template": motion_template},
             parameters=parameters.to_dict(),
             engine=engines.identity(choice.engine),
         )
-        if kept is not None:
-            return kept
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.media.frames import read_some
         from sunriza_assets.studio.media.grain import render_with_least_denoising
         from sunriza_assets.studio.media.idle import write_idle
@@ -156,7 +162,7 @@ def idle_video(
 
             def frames() -> "Iterator[Image]":
                 made = step.watch.iterate("render", rendering.frames(), gpu=True)
-                return counted(made, rendering.frame_count, step.progress)
+                return with_progress(made, rendering.frame_count, step.progress)
 
             with step.watch.stage("encode"):
                 writer = write_idle(frames, video, rate=rendering.rate, loops=parameters.loop)
@@ -180,7 +186,7 @@ def idle_video(
         }
         (folder / "idle.json").write_text(json.dumps(sheet, allow_nan=False))
         with step.watch.stage("preview"):
-            preview = previewed(read_some(video, shown_numbers(info.frame_count)))
+            preview = preview_metadata(read_some(video, preview_frame_numbers(info.frame_count)))
         return step.result(
             folder,
             version=data_version(video, folder / "idle.json"),
@@ -203,7 +209,7 @@ def idle_video(
         )
 
 
-def _motion_of(source: Path, engine: "AnimationEngine", step: Step) -> "MotionTemplate":
+def _extract_template(source: Path, engine: "AnimationEngine", step: Step) -> "MotionTemplate":
     """The template of a trimmed clip, or of a motion script in its place."""
     from sunriza_assets.studio.performances.script import MotionScript, is_script
 
@@ -214,8 +220,8 @@ def _motion_of(source: Path, engine: "AnimationEngine", step: Step) -> "MotionTe
         return engine.extract(source, progress=step.progress)
 
 
-def _tell_of_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:
-    """Nobody shall wonder why an idle is shorter than its clip, or still for a moment."""
+def _log_face_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -> None:
+    """Log where a clip's face was not seen, and whether the idle is shorter for that."""
     for gap in facts.get("face_gaps_filled", ()):
         context.log.info(
             "The face is not seen for %(seconds)g s from %(start_s)g s on; that is filled", gap
@@ -228,7 +234,7 @@ def _tell_of_gaps(context: dg.AssetExecutionContext, facts: Mapping[str, Any]) -
         )
 
 
-def _renderer(engines: Engines, wanted: str, extracted_by: str) -> Choice:
+def _choose_renderer(engines: Engines, wanted: str, extracted_by: str) -> Choice:
     """The engine for an idle: that of the template, which no other engine can read."""
     if wanted == "auto":
         engine = engines.choose(extracted_by).engine

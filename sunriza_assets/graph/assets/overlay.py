@@ -1,7 +1,7 @@
-"""What the app lays over the idle so that it can speak: viseme atlas, mouth mask, moving ROI.
+"""Overlay assets, drawn over the idle while it speaks: viseme atlas, mouth mask, moving ROI.
 
 All three are made from the portrait at rest and from idle.json, never from run config, so they
-always belong to the idle that they lie beside.
+always match the idle that they are published with.
 """
 
 import json
@@ -15,7 +15,7 @@ import dagster as dg
 from resources.services import Engines, ProgressBoard, Stores
 from sunriza_assets.graph import tags
 from sunriza_assets.graph.assets.edge import Step, avatar_step
-from sunriza_assets.graph.assets.metadata import data_version, previewed, sha256_of
+from sunriza_assets.graph.assets.metadata import data_version, preview_metadata, sha256_of
 from sunriza_assets.graph.assets.portraits import read_portrait
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.partitions import AVATARS
@@ -34,8 +34,8 @@ class IdleSheet:
     content: dict[str, Any]
 
     @classmethod
-    def beside(cls, idle_video: Path) -> "IdleSheet":
-        """The sheet in an idle's folder."""
+    def load(cls, idle_video: Path) -> "IdleSheet":
+        """Read idle.json from an idle's folder."""
         return cls(json.loads((idle_video / "idle.json").read_text()))
 
     @property
@@ -55,7 +55,7 @@ class IdleSheet:
         return Fraction(*self.content["rate"])
 
     @property
-    def likeness(self) -> float:
+    def mean_ssim(self) -> float:
         """Mean structural similarity of the idle to the frames it was encoded from."""
         return float(self.content["quality"]["mean_ssim"])
 
@@ -79,12 +79,12 @@ def atlas(
 ) -> dg.MaterializeResult[Path]:
     """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
     with avatar_step(context, stores, board) as step:
-        kept = _unchanged(step, engines, hero_image, idle_video)
-        if kept is not None:
-            return kept
+        reused = _reusable_result(step, engines, hero_image, idle_video)
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.overlay.atlas import write_atlas
 
-        visemes = _visemes(step, engines, hero_image, idle_video)
+        visemes = _viseme_cells(step, engines, hero_image, idle_video)
         folder = step.folder / "atlas"
         folder.mkdir()
         with step.watch.stage("pack"):
@@ -92,7 +92,7 @@ def atlas(
         return step.result(
             folder,
             version=data_version(folder / "atlas.jpg", folder / "atlas.json"),
-            preview=previewed(visemes.cells.values(), columns=4),
+            preview=preview_metadata(visemes.cells.values(), columns=4),
             metadata={
                 "visemes": len(visemes.cells),
                 "cell_width": visemes.roi.w,
@@ -120,19 +120,19 @@ def mask(
 ) -> dg.MaterializeResult[Path]:
     """Where a cell covers the idle: an 8-bit, feathered, lip-shaped picture as large as a cell."""
     with avatar_step(context, stores, board) as step:
-        kept = _unchanged(step, engines, hero_image, idle_video)
-        if kept is not None:
-            return kept
+        reused = _reusable_result(step, engines, hero_image, idle_video)
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.overlay.mask import write_mask
 
-        visemes = _visemes(step, engines, hero_image, idle_video)
+        visemes = _viseme_cells(step, engines, hero_image, idle_video)
         file = step.folder / "mask.png"
         with step.watch.stage("draw"):
             picture = write_mask(visemes, file)
         return step.result(
             file,
             version=data_version(file),
-            preview=previewed([picture[..., None].repeat(3, axis=2)], columns=1),
+            preview=preview_metadata([picture[..., None].repeat(3, axis=2)], columns=1),
             metadata={
                 "width": visemes.roi.w,
                 "height": visemes.roi.h,
@@ -160,16 +160,18 @@ def roi(
     """Where the mouth is: the rectangle of the atlas's cells at rest and one transform per idle
     frame (roi.json)."""
     with avatar_step(context, stores, board) as step:
-        kept = step.unchanged({"sheet": idle_video / "idle.json", "index": atlas / "atlas.json"})
-        if kept is not None:
-            return kept
+        reused = step.reusable_result(
+            {"sheet": idle_video / "idle.json", "index": atlas / "atlas.json"}
+        )
+        if reused is not None:
+            return reused
         import numpy as np
 
         from sunriza_assets.studio.contracts.roi import write_roi
         from sunriza_assets.studio.overlay.atlas import read_cell_roi
 
         place = read_cell_roi(atlas)
-        track = np.asarray(IdleSheet.beside(idle_video).content["track"], dtype=np.float64)
+        track = np.asarray(IdleSheet.load(idle_video).content["track"], dtype=np.float64)
         file = step.folder / "roi.json"
         write_roi(place, track, file)
         travel = np.linalg.norm(track[:, :, 2] - track[0, :, 2], axis=1)
@@ -184,38 +186,40 @@ def roi(
         )
 
 
-def _unchanged(
+def _reusable_result(
     step: Step, engines: Engines, hero_image: Path, idle_video: Path
 ) -> dg.MaterializeResult[Path] | None:
-    """The former result of an asset that is made from viseme cells, if they would be the same.
+    """The stored result of an asset made from viseme cells, if the cells would be the same.
 
-    They show the portrait at rest: how it moves in the idle does not matter.
+    The cells show the portrait at rest, so only STILL_PARAMETERS count.
     """
-    sheet = IdleSheet.beside(idle_video).content
+    sheet = IdleSheet.load(idle_video).content
     with step.watch.stage("load"):
         engine = engines.choose(sheet["engine"]).engine
     step.set_engine(engine)
     still = {name: sheet["parameters"][name] for name in STILL_PARAMETERS}
-    return step.unchanged(
+    return step.reusable_result(
         {"hero_image": hero_image}, engine=engines.identity(engine), parameters=still
     )
 
 
-def _visemes(step: Step, engines: Engines, hero_image: Path, idle_video: Path) -> "VisemeCells":
+def _viseme_cells(
+    step: Step, engines: Engines, hero_image: Path, idle_video: Path
+) -> "VisemeCells":
     """The viseme cells of this portrait; one process renders them once for all three assets."""
     from sunriza_assets.studio.parameters import RenderParameters
 
-    sheet = IdleSheet.beside(idle_video)
+    sheet = IdleSheet.load(idle_video)
     with step.watch.stage("load"):
         engine = engines.choose(sheet.content["engine"]).engine
     step.set_engine(engine)
     parameters = RenderParameters(**sheet.content["parameters"])
     key = (sha256_of(hero_image), engine.name, engine.version, parameters)
     with step.watch.stage("visemes", gpu=True):
-        if key not in _last_visemes:
-            _last_visemes.clear()  # one avatar's worth, or a long-lived worker would grow
-            _last_visemes[key] = engine.visemes(read_portrait(hero_image), parameters)
-        return _last_visemes[key]
+        if key not in _viseme_cache:
+            _viseme_cache.clear()  # one avatar's worth, or a long-lived worker would grow
+            _viseme_cache[key] = engine.visemes(read_portrait(hero_image), parameters)
+        return _viseme_cache[key]
 
 
-_last_visemes: dict[tuple[object, ...], "VisemeCells"] = {}
+_viseme_cache: dict[tuple[object, ...], "VisemeCells"] = {}

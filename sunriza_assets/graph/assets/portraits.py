@@ -1,6 +1,6 @@
 """The portrait in pixels, decoded once for all steps of a run in one process.
 
-Decoding happens in a process of its own, which costs more than looking at what comes out.
+Decoding runs in a process of its own, and starting that costs more than any check of the result.
 """
 
 from pathlib import Path
@@ -15,15 +15,15 @@ __all__ = ["read_portrait"]
 
 
 def read_portrait(file: Path) -> "Image":
-    """(H, W, 3) RGB uint8 of a portrait's file, the caller's own; see `read_picture` for errors."""
+    """(H, W, 3) RGB uint8 of a portrait's file, as a copy; see `read_picture` for errors."""
     from sunriza_assets.studio.media.picture import read_picture
 
     key = sha256_of(file)
-    if key not in _last:
+    if key not in _cache:
         picture = read_picture(file)
-        _last.clear()  # one avatar's worth, or a long-lived worker would grow
-        _last[key] = picture
-    return _last[key].copy()
+        _cache.clear()  # one avatar's worth, or a long-lived worker would grow
+        _cache[key] = picture
+    return _cache[key].copy()
 
 
-_last: dict[str, "Image"] = {}
+_cache: dict[str, "Image"] = {}

@@ -1,4 +1,4 @@
-"""A page of its own for every avatar: the idle, the visemes over it, what it took and cost."""
+"""The preview page of an avatar: the idle, visemes over it, durations and costs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from resources.stores import open_stores
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.graph import tags
 from sunriza_assets.graph.assets.edge import Step, avatar_step
-from sunriza_assets.graph.assets.metadata import at_rest, data_version
+from sunriza_assets.graph.assets.metadata import data_version, first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.partitions import AVATARS
@@ -44,7 +44,7 @@ def preview_page(
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 
-    In a local store it links to the files of the avatar's other assets, which lie beside it; in a
+    In a local store it links to the files of the avatar's other assets in the same store; in a
     bucket, whose addresses are not paths, it holds them itself.
     It does with the files what the app does, so it is the quickest proof that they fit.
     """
@@ -55,16 +55,18 @@ def preview_page(
         is_filmed = not is_script(trimmed_video)
         if is_filmed:
             files["clip"] = trimmed_video
-        links = {} if open_stores().shared else {name: _beside(at) for name, at in files.items()}
+        links = (
+            {} if open_stores().shared else {name: _relative_link(at) for name, at in files.items()}
+        )
         name = step.document.data.get("name")
         title = name if isinstance(name, str) and name else step.avatar_id
-        sheet = IdleSheet.beside(idle_video).content
-        kept = step.unchanged(
+        sheet = IdleSheet.load(idle_video).content
+        reused = step.reusable_result(
             {**files, "index": atlas / "atlas.json", "mask": mask, "roi": roi},
             title=title, links=links, parameters=sheet["parameters"],
         )  # fmt: skip
-        if kept is not None:
-            return kept
+        if reused is not None:
+            return reused
         from sunriza_assets.studio.overlay.player import CLIP_BYTES, write_player
 
         page = step.folder / "preview.html"
@@ -84,30 +86,30 @@ def preview_page(
                 links=links,
                 tables={
                     "Made with": _made_with(sheet),
-                    **_books(stores, step),
+                    **_time_and_cost(stores, step),
                 },
             )
         with step.watch.stage("preview"):
-            look = at_rest(idle_video / "idle.mp4")
+            look = first_frame_preview(idle_video / "idle.mp4")
         return step.result(
             page, version=data_version(page), preview=look, metadata={"page_bytes": size}
         )
 
 
-def _beside(file: Path) -> str:
-    """Where a file of another asset of this avatar lies, seen from the page's own folder."""
+def _relative_link(file: Path) -> str:
+    """Link from the page's folder to a file of another asset of the same avatar."""
     return f"../../{'/'.join(quote(part) for part in file.parts[-3:])}"
 
 
 def _made_with(sheet: Mapping[str, Any]) -> dict[str, Any]:
-    """What an idle was made with, by idle.json."""
+    """Engine, performance and parameters of an idle, from idle.json."""
     performance = sheet.get("performance")
     performed = {} if performance is None else {"performance": performance}
     return {**performed, **sheet["parameters"], "engine": sheet["engine"]}
 
 
-def _books(stores: Stores, step: Step) -> dict[str, dict[str, str]]:
-    """What making the avatar took and cost, as its manifest says: each step, and the total."""
+def _time_and_cost(stores: Stores, step: Step) -> dict[str, dict[str, str]]:
+    """Tables of seconds and cost of each step and in total, from the manifest."""
     current = step.document.record.current
     if current is None:
         return {}

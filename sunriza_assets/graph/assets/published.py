@@ -1,4 +1,4 @@
-"""The last step: what was made goes where the app reads it, all at once or not at all."""
+"""The publishing asset: uploads the results to the app's paths, all at once or not at all."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,9 +29,11 @@ from sunriza_assets.costs.manifest import (
 )
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import Step, avatar_step, launchpad_parameters, outlook_of
-from sunriza_assets.graph.assets.metadata import at_rest
+from sunriza_assets.graph.assets.edge import Step, avatar_step
+from sunriza_assets.graph.assets.metadata import first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
+from sunriza_assets.graph.assets.progress import run_forecast
+from sunriza_assets.graph.assets.run_scope import launchpad_parameters
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import (
@@ -67,7 +69,7 @@ def published_avatar(
     A run that no longer owns its avatar publishes nothing.
     """
     with avatar_step(context, stores, board) as step:
-        sheet = IdleSheet.beside(idle_video).content
+        sheet = IdleSheet.load(idle_video).content
         performance = sheet.get("performance")
         files = {
             "idle.mp4": idle_video / "idle.mp4",
@@ -77,7 +79,7 @@ def published_avatar(
             "roi.json": roi,
             **{name: extra for name in FILES if (extra := idle_extras / Path(name).name).exists()},
         }
-        books = ManifestBuilder(step, sheet, files, {
+        builder = ManifestBuilder(step, sheet, files, {
             "idle_video": run_of_files(idle_video),
             "atlas": run_of_files(atlas),
             "mask": run_of_files(mask),
@@ -85,25 +87,29 @@ def published_avatar(
             "idle_extras": run_of_files(idle_extras),
         })  # fmt: skip
         parameters = RenderParameters(**sheet["parameters"])
-        said: dict[str, Any] = {
+        publication: dict[str, Any] = {
             "parameters": parameters.to_document(),
             "overridden": overridden(step.document.wishes, parameters),
         }
-        whose = (stores.storage, stores.avatars, step.avatar_id, context.run.run_id)
+        target = (stores.storage, stores.avatars, step.avatar_id, context.run.run_id)
         document = None
         if not step.forced:
             with step.watch.stage("compare"):
                 document = confirm_publication(
-                    *whose, files=files, describes=books.tells, scratch=step.folder, **said
+                    *target,
+                    files=files,
+                    describes=builder.matches,
+                    scratch=step.folder,
+                    **publication,
                 )
         current = document.record.current if document is not None else None
         if document is None:
             with step.watch.stage("upload"):
                 document = publish_avatar(
-                    *whose, files={**files, MANIFEST_NAME: books.close}, **said
+                    *target, files={**files, MANIFEST_NAME: builder.write}, **publication
                 )
         with step.watch.stage("preview"):
-            pictures = at_rest(files["idle.mp4"])
+            pictures = first_frame_preview(files["idle.mp4"])
         shown = logged(document.plain["dynamics"]["basic"])
         urls = {name: url for name, url in sorted(shown.items()) if name.endswith("Url")}
         return dg.MaterializeResult(
@@ -115,17 +121,21 @@ def published_avatar(
                 **({"performance": performance} if performance is not None else {}),
                 "parameters": dg.MetadataValue.json(sheet["parameters"]),
                 "document": dg.MetadataValue.json(shown),
-                **(books.told() if current is None else books.spared(current.run_id)),
+                **(
+                    builder.metadata()
+                    if current is None
+                    else builder.reused_metadata(current.run_id)
+                ),
             },
             data_version=dg.DataVersion(current.run_id if current else context.run.run_id),
         )
 
 
 class ManifestBuilder:
-    """What making an avatar took, closed when there is only the manifest itself left to upload.
+    """Builds the manifest of a publication, written when only the manifest is left to upload.
 
-    A manifest cannot know what putting it in place will take. So the step's record ends where the
-    manifest is written, here as there; the seconds behind it are told apart and billed to nobody.
+    A manifest cannot contain the time of its own upload. So the step's record ends where the
+    manifest is written, in both; the seconds after it are reported as `unbooked_s` and not billed.
     """
 
     def __init__(
@@ -142,8 +152,8 @@ class ManifestBuilder:
         self._facts: dict[str, Any] | None = None
         self._manifest: Manifest | None = None
 
-    def tells(self, manifest: Path) -> bool:
-        """Whether a manifest, of an earlier run, is true of what this one would publish.
+    def matches(self, manifest: Path) -> bool:
+        """Whether the manifest of an earlier run describes what this one would publish.
 
         Raises:
             StoreError: it cannot be read.
@@ -158,20 +168,20 @@ class ManifestBuilder:
             own is not None
             and own.code_version == context.assets_def.code_versions_by_key[context.asset_key]
             and former.outputs == [file_fact(path, name) for name, path in self._files.items()]
-            and former.inputs == input_files(self._behind)
+            and former.inputs == input_files(self._upstream)
             and (former.engine, former.engine_version) == (engine, self._sheet["engine_version"])
             and former.parameters == self._sheet["parameters"]
             and self._requested in ({}, former.requested)
             and former.models == self._models(engine)
         )
 
-    def spared(self, run_id: str) -> dict[str, Any]:
-        """What is told where the publication of an earlier run stays in place."""
-        own = [step for step in self._behind if step.run_id == self._step.context.run.run_id]
+    def reused_metadata(self, run_id: str) -> dict[str, Any]:
+        """Metadata for a run that leaves the publication of an earlier one in place."""
+        own = [step for step in self._upstream if step.run_id == self._step.context.run.run_id]
         costs = [step.cost for step in own]
-        outlook = outlook_of(self._step.context.run.run_id)
+        expected = run_forecast(self._step.context.run.run_id)
         return {
-            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            **(_estimated(expected.initial.to_dict()) if expected else {}),
             REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
             "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
             **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),
@@ -179,41 +189,41 @@ class ManifestBuilder:
         }
 
     @cached_property
-    def _behind(self) -> list[ManifestStep]:
+    def _upstream(self) -> list[ManifestStep]:
         return upstream_steps(self._step.context.instance, self._step.avatar_id, self._made_by)
 
     @cached_property
     def _requested(self) -> dict[str, Any]:
-        """What was asked of all of it; nothing if this run has not looked at each asset behind."""
+        """The requested parameters; empty if this run did not make or check each upstream asset."""
         context, avatar_id = self._step.context, self._step.avatar_id
         run_id = context.run.run_id
         seen = (
             source_run(context.instance, dg.AssetKey(step.asset), avatar_id, run_id)
-            for step in self._behind
+            for step in self._upstream
         )
         if not all(seen):
             return {}
         from sunriza_assets.studio.performances.builtin import with_manner
 
         document = self._step.document
-        said = canonical(document.wishes) | launchpad_parameters(context.run)
-        return resolve(with_manner(document.performance, said)).to_dict()
+        requested = canonical(document.wishes) | launchpad_parameters(context.run)
+        return resolve(with_manner(document.performance, requested)).to_dict()
 
     @staticmethod
     def _models(engine: str) -> list[ModelFact]:
         models = models_of(engine, Home.from_environment().models)
         return [ModelFact(one.name, one.sha256, one.licence) for one in models]
 
-    def close(self) -> Path:
-        """Write the manifest, with what all steps have taken; the file is ready to be uploaded."""
+    def write(self) -> Path:
+        """Write the manifest with the records of all steps; returns its path."""
         context, step = self._step.context, self._step
         with step.watch.stage("manifest"):
             outputs = [file_fact(path, name) for name, path in self._files.items()]
-            behind = self._behind
+            upstream = self._upstream
             engine = self._sheet["engine"]
             models = self._models(engine)
         step.watch.count(bytes_out=sum(item.size for item in outputs))
-        versions = {item.asset: item.data_version for item in behind}
+        versions = {item.asset: item.data_version for item in upstream}
         self._facts = step.costs()
         last = ManifestStep(
             asset=_name(context),
@@ -232,9 +242,9 @@ class ManifestBuilder:
             engine_version=self._sheet["engine_version"],
             performance=self._sheet.get("performance"),
             parameters=self._sheet["parameters"],
-            inputs=input_files(behind),
+            inputs=input_files(upstream),
             outputs=outputs,
-            steps=[*behind, last],
+            steps=[*upstream, last],
             models=models,
             requested=self._requested,
         )
@@ -242,27 +252,27 @@ class ManifestBuilder:
         self._manifest.save(path)
         return path
 
-    def told(self) -> dict[str, Any]:
-        """The step's record, word for word as in the manifest, and the run's sums and forecast."""
+    def metadata(self) -> dict[str, Any]:
+        """The step's record, exactly as in the manifest, and the run's totals and forecast."""
         manifest = self._manifest
         if self._facts is None or manifest is None:  # this run had published before it died
             return self._step.costs()
-        self._keep(manifest)
-        outlook = outlook_of(manifest.run_id)
+        self._archive(manifest)
+        expected = run_forecast(manifest.run_id)
         sums = {"run_seconds": round(manifest.seconds, 6), "run_cost": manifest.cost}
         return {
             **self._facts,
             **{name: value for name, value in sums.items() if value is not None},
-            **(_foreseen(outlook.first.to_dict()) if outlook else {}),
+            **(_estimated(expected.initial.to_dict()) if expected else {}),
             "unbooked_s": round(self._step.watch.elapsed_s - self._facts["wall_s"], 6),
         }
 
-    def _keep(self, manifest: Manifest) -> None:
-        """Keep the manifest for ever, so that a file's hash names it when it was replaced, too."""
+    def _archive(self, manifest: Manifest) -> None:
+        """Archive the manifest, so that a file's hash finds it after a later publication."""
         archive = ManifestArchive(Home.from_environment().reports / ARCHIVE_FOLDER)
         try:
             archive.add(manifest)
-        except StoreError as error:  # it is published: what is published says where it is from
+        except StoreError as error:  # the publication has its own copy
             self._step.context.log.warning("The manifest is not kept beside the reports: %s", error)
 
 
@@ -270,8 +280,8 @@ def _name(context: dg.AssetExecutionContext) -> str:
     return context.asset_key.to_user_string()
 
 
-def _foreseen(forecast: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a forecast belongs beside the truth; book and currency stand there already."""
+def _estimated(forecast: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimate of a forecast, without book and currency, which the metadata has already."""
     return {
         name: value
         for name, value in forecast.items()

@@ -1,7 +1,7 @@
-"""What all avatars took and cost: the ledger brought up to date, and what it tells.
+"""Report assets: runtime and cost of all avatars, from the updated ledger.
 
-Both assets read the event log from where the last update ended, so they cost what is new and not
-what there is. They follow `published_avatar` by a plain dependency: Dagster maps an unpartitioned
+Both assets read the event log from where the last update ended, so they take time for new events
+only. They follow `published_avatar` by a plain dependency: Dagster maps an unpartitioned
 asset to all partitions without looking at them one by one (0.2 s more for a run with 100,000 of
 them), and the lineage in the UI says what the figures are about.
 """
@@ -17,7 +17,7 @@ from resources.services import Stores
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger, Update
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET
 
 if TYPE_CHECKING:
     from sunriza_assets.costs.reports import Report
@@ -41,7 +41,7 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
     from sunriza_assets.costs import charts, reports
 
     with Stopwatch() as watch:
-        ledger, update = _brought_up_to_date(context, stores, watch)
+        ledger, update = _updated_ledger(context, stores, watch)
         with watch.stage("report"):
             frame = ledger.frame(reports.RUNTIME_COLUMNS)
             by_asset = reports.runtime_report(frame)
@@ -59,10 +59,10 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
                 "stages": charts.share_chart(stages),
                 "by_asset": charts.runtime_chart(by_asset, "asset"),
             }
-        written = _written(stores, watch, "runtime_report", "Runtime", tables, pictures)
+        written = _write_files(stores, watch, "runtime_report", "Runtime", tables, pictures)
     return dg.MaterializeResult(
         metadata={
-            **_shown(pictures, {"stages": stages, "by_asset": by_asset}),
+            **_report_metadata(pictures, {"stages": stages, "by_asset": by_asset}),
             "steps": by_asset.facts["steps"],
             "failed": by_asset.facts["failed"],
             "seconds": round(by_asset.facts["seconds"], 3),
@@ -89,7 +89,7 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
     from sunriza_assets.costs import charts, reports
 
     with Stopwatch() as watch:
-        ledger, update = _brought_up_to_date(context, stores, watch)
+        ledger, update = _updated_ledger(context, stores, watch)
         book = book_in_use()
         with watch.stage("report"):
             frame = ledger.frame(reports.COST_COLUMNS)
@@ -104,11 +104,13 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
                 "by_day": charts.costs_chart(by_day, "day", currency=book.currency),
             }
         tables = [by_avatar, by_day, by_month, by_engine, by_asset]
-        written = _written(stores, watch, "cost_report", "Costs", tables, pictures)
+        written = _write_files(stores, watch, "cost_report", "Costs", tables, pictures)
     facts = by_avatar.facts
     return dg.MaterializeResult(
         metadata={
-            **_shown(pictures, {"by_avatar": by_avatar, "by_day": by_day, "by_engine": by_engine}),
+            **_report_metadata(
+                pictures, {"by_avatar": by_avatar, "by_day": by_day, "by_engine": by_engine}
+            ),
             # Under names of their own: `cost` is what this very step cost.
             "total_cost": facts["total_cost"].get(book.currency, 0.0),
             "published_cost": facts["published_cost"].get(book.currency, 0.0),
@@ -122,7 +124,7 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
     )
 
 
-def _brought_up_to_date(
+def _updated_ledger(
     context: dg.AssetExecutionContext, stores: Stores, watch: Stopwatch
 ) -> tuple[Ledger, Update]:
     ledger = Ledger(stores.home.reports / LEDGER_FOLDER)
@@ -130,7 +132,7 @@ def _brought_up_to_date(
         return ledger, update_ledger(context.instance, ledger)
 
 
-def _written(
+def _write_files(
     stores: Stores,
     watch: Stopwatch,
     name: str,
@@ -138,7 +140,7 @@ def _written(
     tables: "Sequence[Report]",
     pictures: Mapping[str, bytes],
 ) -> dict[str, Any]:
-    """Write the files; where they lie."""
+    """Write the report's files; returns their paths as metadata."""
     from sunriza_assets.costs import render
 
     with watch.stage("write"):
@@ -149,8 +151,10 @@ def _written(
     return {path.suffix[1:]: dg.MetadataValue.path(path) for path in paths}
 
 
-def _shown(pictures: Mapping[str, bytes], tables: "Mapping[str, Report]") -> dict[str, Any]:
-    """Charts and tables for the UI; all of it stays in the event log, so it is kept small."""
+def _report_metadata(
+    pictures: Mapping[str, bytes], tables: "Mapping[str, Report]"
+) -> dict[str, Any]:
+    """Charts and tables as metadata for the UI; the event log keeps them, so they are small."""
     from sunriza_assets.costs import charts, render
 
     shown = {

@@ -1,4 +1,4 @@
-"""Where every avatar stands: wanted against published, one row each."""
+"""The state of every avatar: wanted and published version, one row each."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from resources.avatars.store import Change
 from resources.services import Stores
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph import tags
-from sunriza_assets.graph.assets.edge import PUBLISHING_ASSET
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET
 
 __all__ = ["avatar_status"]
 
@@ -52,8 +52,8 @@ def avatar_status(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mater
 
 def _row(change: Change, now: datetime) -> dict[str, Any]:
     if change.document is None:
-        told = {"wanted": "", "published": "", "version": "", "reason": change.problem or ""}
-        return {"avatar": change.avatar_id, "status": "unreadable", **told, "age_h": 0.0}
+        columns = {"wanted": "", "published": "", "version": "", "reason": change.problem or ""}
+        return {"avatar": change.avatar_id, "status": "unreadable", **columns, "age_h": 0.0}
     standing = standing_of(change.document)
     return {
         "avatar": change.avatar_id,

@@ -1,9 +1,9 @@
 """Launches runs on Celery workers and notices when a worker is gone.
 
 dagster-celery's own launcher asks only for the state of the run's task. When a whole worker dies
-(its machine is switched off, it is killed with -9), nobody is left to change that state: the run
-looks STARTED until `max_runtime_seconds`. When Redis restarts, it forgets the states of tasks whose
-workers are well: the run would be called lost. This one asks the workers themselves.
+(its machine is switched off, it is killed with -9), nothing changes that state: the run looks
+STARTED until `max_runtime_seconds`. When Redis restarts, the states of tasks are lost although
+their workers are well: the run would count as lost. This launcher asks the workers themselves.
 """
 
 import logging
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["MonitoredCeleryRunLauncher"]
 
 PATIENCE: Final = 3
-"""Looks in a row that must fail; one every `poll_interval_seconds` of run monitoring."""
-ANSWER_S: Final = 2.0
-"""How long a worker may take to answer; its main process does nothing but listen."""
+"""Health checks in a row that must fail; their interval is `poll_interval_seconds`."""
+INSPECT_TIMEOUT_S: Final = 2.0
+"""How long a worker may take to answer; its main process only listens."""
 
 _log = logging.getLogger(__name__)
 
 
 class MonitoredCeleryRunLauncher(CeleryRunLauncher):
-    """`CeleryRunLauncher` with this project's broker settings and a look at the workers themselves.
+    """`CeleryRunLauncher` with this project's broker settings, which asks the workers.
 
     Args:
         config_source: settings of Celery beside `broker_settings`.
-        patience: looks in a row that must fail before a run is called lost.
+        patience: health checks in a row that must fail before a run counts as lost.
         settings: as for `CeleryRunLauncher`.
     """
 
@@ -46,7 +46,7 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
     ) -> None:
         super().__init__(config_source={**broker_settings(), **(config_source or {})}, **settings)
         self._patience = patience
-        self._misses: dict[str, int] = {}
+        self._failed_checks: dict[str, int] = {}
 
     @classmethod
     def config_type(cls) -> Any:
@@ -61,7 +61,7 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
         return {**known, "patience": patience}
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether somebody still works on a run that says STARTED.
+        """Whether a worker still executes a run that is STARTED.
 
         A worker that does not answer, or that answers and knows nothing of the run (it was
         restarted), has lost it; so has one that calls the task done while the run is not. One miss
@@ -69,33 +69,35 @@ class MonitoredCeleryRunLauncher(CeleryRunLauncher):
         """
         if DAGSTER_CELERY_TASK_ID_TAG not in run.tags:  # it works in a process of the command line
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        told = super().check_run_worker_health(run)
-        if told.status == WorkerStatus.FAILED:  # its process died, and its worker has said so
-            self._misses.pop(run.run_id, None)
-            return told
+        health = super().check_run_worker_health(run)
+        if health.status == WorkerStatus.FAILED:  # its process died, as its worker reports
+            self._failed_checks.pop(run.run_id, None)
+            return health
         problem = self._problem(run)
         if problem is None:
-            self._misses.pop(run.run_id, None)
+            self._failed_checks.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        misses = self._misses[run.run_id] = self._misses.get(run.run_id, 0) + 1
-        _log.warning("Run %s, look %d of %d: %s", run.run_id, misses, self._patience, problem)
-        if misses < self._patience:
+        failed_checks = self._failed_checks[run.run_id] = self._failed_checks.get(run.run_id, 0) + 1
+        _log.warning(
+            "Run %s, look %d of %d: %s", run.run_id, failed_checks, self._patience, problem
+        )
+        if failed_checks < self._patience:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        del self._misses[run.run_id]
+        del self._failed_checks[run.run_id]
         return CheckRunHealthResult(WorkerStatus.FAILED, problem)
 
     def _problem(self, run: DagsterRun) -> str | None:
-        """Why nobody seems to work on the run, or None."""
+        """Why the run seems to have no worker, or None."""
         task_id = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
         result: AsyncResult = self.celery.AsyncResult(task_id)
         if result.state not in ("STARTED", "PENDING"):
             return f"its task is over ({result.state}) and the run is not"
-        # PENDING is said of a task that nobody has heard of: Redis has forgotten who has it.
+        # Celery calls an unknown task PENDING: after a restart Redis has lost its state.
         worker = result.info.get("hostname") if isinstance(result.info, dict) else None
-        asked = self.celery.control.inspect(
-            destination=[worker] if worker else None, timeout=ANSWER_S
+        inspect = self.celery.control.inspect(
+            destination=[worker] if worker else None, timeout=INSPECT_TIMEOUT_S
         )
-        answers = asked.query_task(task_id) or {}
+        answers = inspect.query_task(task_id) or {}
         if any(task_id in tasks for tasks in answers.values()):
             return None
         if not answers:

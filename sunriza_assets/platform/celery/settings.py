@@ -1,4 +1,4 @@
-"""What the two ends of the broker must agree on: the settings of launcher, executor and worker."""
+"""Celery settings that launcher, executor and worker share."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ GPU_QUEUE: Final = "gpu"
 CPU_QUEUE: Final = "cpu"
 """Runs and steps that must not hold one."""
 UNTAGGED_QUEUE: Final = "dagster"
-"""Where dagster-celery sends steps that name no queue (asset checks); somebody has to listen."""
+"""Where dagster-celery sends steps that name no queue (asset checks); a worker has to serve it."""
 
 MAX_RUN_S: Final = 4 * 3600
 
@@ -20,7 +20,7 @@ MAX_RUN_S: Final = 4 * 3600
 def broker_settings() -> dict[str, Any]:
     """Celery's settings, each with its reason.
 
-    Passed to Celery by all three sides, so that no side has defaults of its own.
+    Launcher, executor and worker all pass them to Celery, so none uses other defaults.
     """
     return {
         # A worker takes a run when it can start it, not before: whatever a killed worker had merely

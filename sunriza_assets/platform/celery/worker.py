@@ -14,7 +14,7 @@ from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
 from sunriza_assets.platform.celery.settings import broker_settings
 
-__all__ = ["answers", "build_app", "run_worker"]
+__all__ = ["build_app", "is_worker_reachable", "run_worker"]
 
 
 def build_app(url: str) -> Celery:
@@ -61,8 +61,8 @@ def run_worker(
     build_app(url).worker_main(arguments)
 
 
-def answers(url: str) -> bool:
-    """Whether a worker of this machine listens to the broker."""
+def is_worker_reachable(url: str) -> bool:
+    """Whether a worker of this machine answers a ping through the broker."""
     inspect = build_app(url).control.inspect(
         timeout=5.0, pattern=f"*@{socket.gethostname()}", matcher="glob"
     )

@@ -1,9 +1,9 @@
-"""How a check stands for each avatar, at a cost that a page of the UI can bear.
+"""The state of an asset check for each avatar, fast enough for a page of the UI.
 
-Dagster 1.13.27 computes this partition by partition: it forgets to say whose dynamic partitions are
-meant, which ends in an error, asks the database about each key, and copies a growing set for each.
-Here the settled partitions are put into sets at once, and Dagster's own rules see to the few whose
-check is at work.
+Dagster 1.13.27 computes this partition by partition: it does not pass the store of dynamic
+partitions, which ends in an error, asks the database about each key, and copies a growing set for
+each. Here the settled partitions are put into sets at once, and Dagster's own code handles the few
+whose check is in progress.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,10 +48,10 @@ def state_of_check(
     settled: dict[AssetCheckExecutionResolvedStatus, list[str]] = {
         status: [] for status in _SETTLED.values()
     }
-    at_work: list[AssetCheckPartitionInfo] = []
+    in_progress: list[AssetCheckPartitionInfo] = []
     for info in infos:
         if info.latest_execution_status not in _SETTLED:
-            at_work.append(info)
+            in_progress.append(info)
         elif info.is_current and info.partition_key is not None:
             settled[_SETTLED[info.latest_execution_status]].append(info.partition_key)
     state = AssetCheckState(
@@ -63,14 +63,14 @@ def state_of_check(
         in_progress_runs={},
     )
     with partition_loading_context(dynamic_partitions_store=instance):
-        return state.with_updates(key, partitions, at_work, _finished(instance, at_work))
+        return state.with_updates(key, partitions, in_progress, _finished(instance, in_progress))
 
 
 def _finished(
-    instance: DagsterInstance, at_work: Sequence[AssetCheckPartitionInfo]
+    instance: DagsterInstance, in_progress: Sequence[AssetCheckPartitionInfo]
 ) -> Mapping[str, DagsterRunStatus]:
-    """Run -> status, of those that are over although their check has told nothing."""
-    run_ids = sorted({info.latest_planned_run_id for info in at_work})
+    """Run -> status, of those that have ended without a result of their check."""
+    run_ids = sorted({info.latest_planned_run_id for info in in_progress})
     if not run_ids:
         return {}
     runs = instance.get_runs(RunsFilter(run_ids=run_ids, statuses=FINISHED_STATUSES))

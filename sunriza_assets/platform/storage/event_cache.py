@@ -1,8 +1,8 @@
-"""What Dagster's event log asks its database again and again, and need not.
+"""A cache for what Dagster's event log asks its database repeatedly.
 
 A run of one avatar asks a hundred and sixty times whether the avatar is a partition, and nearly two
-hundred times whether a table or a column is there. Both answers stay: tables are not dropped under
-a running process, and a partition that is there is deleted only when nothing runs for it.
+hundred times whether a table or a column is there. Only positive answers are cached: tables are not
+dropped under a running process, and a partition is deleted only when nothing runs for it.
 """
 
 import time
@@ -17,14 +17,14 @@ from sunriza_assets.platform.storage.check_states import state_of_check
 
 __all__ = ["CachedEventLog"]
 
-PARTITION_S: Final = 10.0
-"""How long a partition that was there is taken to be there still."""
-_KEPT: Final = 1000
-"""Partitions remembered at most."""
+PARTITION_TTL_S: Final = 10.0
+"""How long an existing partition is cached."""
+_MAX_PARTITIONS: Final = 1000
+"""Partitions cached at most."""
 
 
 class CachedEventLog(SqlEventLogStorage):
-    """Goes before an event log's class; remembers only that something is there, never that not."""
+    """Mixin before an event log's class; caches what exists, never what does not."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         self._tables: set[str] = set()
@@ -33,7 +33,7 @@ class CachedEventLog(SqlEventLogStorage):
         super().__init__(*given, **named)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether there is a table; one that was there once stays."""
+        """Whether a table exists; a table that exists is cached for good."""
         if table_name not in self._tables and self._has_table_now(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -50,20 +50,20 @@ class CachedEventLog(SqlEventLogStorage):
         return column_name in self._columns
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether there is a partition; one that was there a moment ago still is."""
-        asked = (partitions_def_name, partition_key)
+        """Whether a partition exists; one that exists is cached for a moment."""
+        key = (partitions_def_name, partition_key)
         now = time.monotonic()
-        if now - self._partitions.get(asked, -PARTITION_S) < PARTITION_S:
+        if now - self._partitions.get(key, -PARTITION_TTL_S) < PARTITION_TTL_S:
             return True
         found = super().has_dynamic_partition(partitions_def_name, partition_key)
         if found:
-            if len(self._partitions) >= _KEPT:
+            if len(self._partitions) >= _MAX_PARTITIONS:
                 self._partitions.clear()
-            self._partitions[asked] = now
+            self._partitions[key] = now
         return found
 
     def get_asset_check_state(self, keys: Any) -> Mapping[Any, Any]:
-        """How checks stand for each of their partitions; see `check_states`."""
+        """State of checks for each of their partitions; see `check_states`."""
         dynamic = [
             (key, partitions)
             for key, partitions in keys
@@ -76,6 +76,6 @@ class CachedEventLog(SqlEventLogStorage):
         return states
 
     def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
-        """Delete a partition and forget that it was there."""
+        """Delete a partition, from the cache too."""
         super().delete_dynamic_partition(partitions_def_name, partition_key)
         self._partitions.pop((partitions_def_name, partition_key), None)

@@ -1,12 +1,12 @@
-"""Dagster's Postgres storage with connections that stay open, for processes that tell many events.
+"""Dagster's Postgres storage with connections that stay open, for processes that write many events.
 
 dagster-postgres opens a connection for every statement, and Postgres starts a process for every
 connection: for the events of one avatar's run that took as long as making the avatar. Each process
 of a fleet (worker, daemon, web server) keeps three connections instead, one per kind of storage.
 
 Events are committed without waiting for the database's disk: if the database's machine loses power,
-the last half second of the event log may be missing, never its integrity. What became of runs is
-waited for, and a worker that is killed loses nothing.
+the last half second of the event log may be missing, never its integrity. Run states are
+committed to disk, and a worker that is killed loses nothing.
 """
 
 import time
@@ -26,8 +26,8 @@ RECYCLE_S: Final = 600
 """Age at which a connection is replaced, below what load balancers and firewalls put up with."""
 OVERFLOW: Final = 20
 """Further connections that threads of the daemon may open for a moment."""
-TRUSTED_S: Final = 5.0
-"""How long after its last use a connection is taken to be alive without asking."""
+MAX_IDLE_S: Final = 5.0
+"""Idle time up to which a connection is used without a test query."""
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
@@ -42,7 +42,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
         self._run_storage._engine = _open_engine(postgres_url)
         self._schedule_storage._engine = _open_engine(postgres_url)
-        self._event_log_storage = _WarmEvents(postgres_url, should_autocreate_tables)
+        self._event_log_storage = _PooledEventLog(postgres_url, should_autocreate_tables)
         self._event_log_storage._engine = _open_engine(postgres_url, wait_for_disk=False)
 
     @classmethod
@@ -62,15 +62,15 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         return self._event_log_storage
 
 
-class _WarmEvents(CachedEventLog, PostgresEventLogStorage):
-    """The event log, which remembers what it was asked."""
+class _PooledEventLog(CachedEventLog, PostgresEventLogStorage):
+    """The event log, cached."""
 
     def _has_table_now(self, table_name: str) -> bool:
         return PostgresEventLogStorage.has_table(self, table_name)
 
 
 def _open_engine(url: str, *, wait_for_disk: bool = True) -> Engine:
-    """An engine that keeps one connection and looks at it only when it has lain idle."""
+    """An engine that keeps one connection and tests it only after idle time."""
     engine = create_pg_engine(
         url,
         isolation_level="AUTOCOMMIT",
@@ -79,17 +79,17 @@ def _open_engine(url: str, *, wait_for_disk: bool = True) -> Engine:
         pool_recycle=RECYCLE_S,
     )
 
-    def connected(connection: Any, _record: Any) -> None:
+    def on_connect(connection: Any, _record: Any) -> None:
         if not wait_for_disk:
             _execute(connection, "SET synchronous_commit TO off")
 
-    def returned(_connection: Any, record: Any) -> None:
+    def on_checkin(_connection: Any, record: Any) -> None:
         record.info["used_at"] = time.monotonic()
 
-    def taken(connection: Any, record: Any, _proxy: Any) -> None:
-        # A render lasts a minute in which nothing is told; a database that was restarted meanwhile
-        # costs a new connection instead of the run.
-        if time.monotonic() - record.info.get("used_at", time.monotonic()) > TRUSTED_S:
+    def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        # A render writes nothing for a minute; a database that was restarted meanwhile costs a new
+        # connection instead of the run.
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) > MAX_IDLE_S:
             try:
                 _execute(connection, "SELECT 1")
             except Exception as error:
@@ -97,9 +97,9 @@ def _open_engine(url: str, *, wait_for_disk: bool = True) -> Engine:
                     raise
                 raise exc.DisconnectionError from error
 
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "checkin", returned)
-    event.listen(engine, "checkout", taken)
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "checkin", on_checkin)
+    event.listen(engine, "checkout", on_checkout)
     return engine
 
 

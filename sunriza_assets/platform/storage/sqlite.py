@@ -1,10 +1,10 @@
-"""Dagster's SQLite storage with connections that stay open: a run tells its events in a third of
+"""Dagster's SQLite storage with connections that stay open: a run writes its events in a third of
 the time.
 
 Dagster's own opens an engine and a connection for every single statement, compiles the statement
 anew and, being the last to close the file, folds the write-ahead log back into it with two syncs.
 That was 1.0 s for the hundred events of one avatar's run, against 5 s of work. The files and their
-layout are the same, so a home may be opened with either; nothing is known here of what is stored.
+layout are the same, so a home may be opened with either.
 
 Commits are not synced one by one (`synchronous=NORMAL`, safe with a write-ahead log): a power cut
 may take the last second of the event log along, never its integrity. A killed process loses
@@ -53,8 +53,8 @@ class PooledSqliteStorage(DagsterSqliteStorage):
         self.base_dir = base_dir
         self._inst_data = inst_data
         history = Path(base_dir) / "history"
-        self._run_storage = _WarmRuns.from_local(str(history))
-        self._event_log_storage = _WarmEvents(str(history / "runs"))
+        self._run_storage = _PooledRunStorage.from_local(str(history))
+        self._event_log_storage = _PooledEventLog(str(history / "runs"))
         self._schedule_storage = SqliteScheduleStorage.from_local(str(Path(base_dir) / "schedules"))
 
     @classmethod
@@ -65,19 +65,19 @@ class PooledSqliteStorage(DagsterSqliteStorage):
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-class _WarmRuns(SqliteRunStorage):
+class _PooledRunStorage(SqliteRunStorage):
     """The table of runs."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(conn_string, inst_data)
         self._engine = _open_engine(conn_string)
-        self._one_at_a_time = threading.RLock()
+        self._lock = threading.RLock()
         self._current: Connection | None = None
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A transaction on the connection that is open anyway; within one, that one."""
-        with self._one_at_a_time:
+        """A transaction on the open connection; nested calls share it."""
+        with self._lock:
             if self._current is not None:
                 yield self._current
                 return
@@ -93,19 +93,19 @@ class _WarmRuns(SqliteRunStorage):
         self._engine.dispose()
 
 
-class _WarmEvents(CachedEventLog, SqliteEventLogStorage):
+class _PooledEventLog(CachedEventLog, SqliteEventLogStorage):
     """The event log: one database per run, and an index of what concerns assets."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._blank: bytes | None = None  # a run's database in which nothing is told yet
+        self._empty_run_database: bytes | None = None  # a run's database without events
         super().__init__(base_dir, inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
             if shard not in self._initialized_dbs:
-                self._begin(shard)
+                self._create_database(shard)
                 self._initialized_dbs.add(shard)
             with self._engine(shard).connect() as connection, connection.begin():
                 yield connection
@@ -113,16 +113,20 @@ class _WarmEvents(CachedEventLog, SqliteEventLogStorage):
     def _has_table_now(self, table_name: str) -> bool:
         return SqliteEventLogStorage.has_table(self, table_name)
 
-    def _begin(self, shard: str) -> None:
+    def _create_database(self, shard: str) -> None:
         """Make sure that a database has its tables."""
         path = Path(self.path_for_shard(shard))
         is_new = shard != INDEX_SHARD_NAME and not path.exists()
-        if is_new and self._blank is not None and _placed(self._blank, path):
+        if (
+            is_new
+            and self._empty_run_database is not None
+            and _create_file(self._empty_run_database, path)
+        ):
             return
         engine = self._engine(shard)
         self._initdb(engine)
         if is_new:
-            self._blank = _content(engine)
+            self._empty_run_database = _file_content(engine)
 
     def delete_events(self, run_id: str) -> None:
         """Delete a run's events, and the file that held nothing else."""
@@ -152,7 +156,7 @@ class _WarmEvents(CachedEventLog, SqliteEventLogStorage):
         return self._engines[shard]
 
 
-def _content(engine: Engine) -> bytes:
+def _file_content(engine: Engine) -> bytes:
     """A database as the bytes of its file."""
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
@@ -161,21 +165,21 @@ def _content(engine: Engine) -> bytes:
         return raw.serialize()
 
 
-def _placed(content: bytes, path: Path) -> bool:
-    """Put a whole file into its place, unless another process has been faster."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    beside.write_bytes(content)
+def _create_file(content: bytes, path: Path) -> bool:
+    """Create a file atomically; returns False if it exists already."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    temporary.write_bytes(content)
     try:
-        os.link(beside, path)
+        os.link(temporary, path)
     except OSError:  # it is there now, or this file system has no links: Dagster makes it
         return False
     finally:
-        beside.unlink()
+        temporary.unlink()
     return True
 
 
 def _open_engine(url: str) -> Engine:
-    """An engine with one connection, for callers that take turns."""
+    """An engine with one connection, for callers that hold a lock."""
     engine = create_engine(
         url,
         poolclass=StaticPool,
@@ -183,8 +187,8 @@ def _open_engine(url: str) -> Engine:
         connect_args={"timeout": BUSY_S, "check_same_thread": False},
     )
 
-    def spare_syncs(connection: Any, _record: object) -> None:
+    def set_pragmas(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
-    event.listen(engine, "connect", spare_syncs)
+    event.listen(engine, "connect", set_pragmas)
     return engine
