@@ -10,33 +10,33 @@ from typing import Any, Final
 
 import dagster as dg
 
-from resources.accounting.step_watch import book_in_use
+from resources.accounting.step_watch import current_price_book
 from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.prices import cost_of
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.errors import CostError
 
-__all__ = ["DEVICE_KIND_TAG", "DEVICE_TAG", "facts_of_killed", "tell_device"]
+__all__ = ["DEVICE_KIND_TAG", "DEVICE_TAG", "killed_step_facts", "tag_device"]
 
 DEVICE_TAG: Final = "sunriza/device"
 """Run tag: the device in its maker's words."""
 DEVICE_KIND_TAG: Final = "sunriza/device-kind"
 """Run tag: cpu, cuda or mps."""
 
-_told: dict[str, Device] = {}
+_tagged: dict[str, Device] = {}
 """By run; only of the run at work, or a long-lived worker would grow."""
 
 
-def tell_device(instance: dg.DagsterInstance, run_id: str, device: Device) -> None:
+def tag_device(instance: dg.DagsterInstance, run_id: str, device: Device) -> None:
     """Tag a run with the device that it is at work on from now on."""
-    if _told.get(run_id) == device:
+    if _tagged.get(run_id) == device:
         return
     instance.add_run_tags(run_id, {DEVICE_TAG: device.name, DEVICE_KIND_TAG: device.kind})
-    _told.clear()
-    _told[run_id] = device
+    _tagged.clear()
+    _tagged[run_id] = device
 
 
-def facts_of_killed(tags: Mapping[str, str], elapsed_s: float) -> dict[str, Any]:
+def killed_step_facts(tags: Mapping[str, str], elapsed_s: float) -> dict[str, Any]:
     """Device and cost of a step that left no record, by its run's tags; nothing without them.
 
     The price is that of the book in use now, for the seconds of the log.
@@ -46,6 +46,6 @@ def facts_of_killed(tags: Mapping[str, str], elapsed_s: float) -> dict[str, Any]
     record = StepRecord(elapsed_s, tags[DEVICE_TAG], tags[DEVICE_KIND_TAG])
     facts: dict[str, Any] = {"device": record.device, "device_kind": record.device_kind}
     try:
-        return facts | cost_of(record, book_in_use()).to_dict()
+        return facts | cost_of(record, current_price_book()).to_dict()
     except CostError:  # a setting that names no book; whoever reports costs is told
         return facts

@@ -2,7 +2,7 @@
 
 With those, a streaming read (`BatchGetDocuments`, `RunQuery`) that begins in the moment in which
 the server goes away may never end: neither its deadline nor a cancellation reaches it. The figures
-are in docs/decisions/grpc-retries-off.md. `google_errors.patiently` tries whole operations again.
+are in docs/decisions/grpc-retries-off.md. `google_errors.retrying` tries whole operations again.
 """
 
 from typing import Any, Final
@@ -39,5 +39,5 @@ class FirestoreClient(Client):
 
 class _Transport(FirestoreGrpcTransport):
     @classmethod
-    def create_channel(cls, *said: Any, options: Any = (), **more: Any) -> grpc.Channel:
-        return super().create_channel(*said, options=(*options, _NO_RETRIES), **more)
+    def create_channel(cls, *args: Any, options: Any = (), **keywords: Any) -> grpc.Channel:
+        return super().create_channel(*args, options=(*options, _NO_RETRIES), **keywords)

@@ -14,13 +14,13 @@ from resources.dagster_internals import (
     extract_data_provenance_from_entry,
     extract_data_version_from_entry,
 )
-from resources.publishing.reuse import maker_of
+from resources.publishing.reuse import producing_run
 from sunriza_assets.costs.events import step_facts
 from sunriza_assets.costs.manifest import FileFact, ManifestStep
 
 __all__ = ["input_files", "upstream_steps"]
 
-_LOOK_BACK: Final = (4, 200)
+_SEARCH_LIMITS: Final = (4, 200)
 """Newest materializations of an asset for one avatar among which a run's is looked for: it is
 nearly always one of the very last."""
 
@@ -42,7 +42,7 @@ def upstream_steps(
         made = record.asset_materialization if record else None
         if record is None or made is None or made.asset_key.to_user_string() in found:
             return
-        source = maker_of(record)
+        source = producing_run(record)
         if source != record.run_id:  # found unchanged: what was made, and from what, says its maker
             follow(history.of_run(made.asset_key, source))
             if made.asset_key.to_user_string() in found:
@@ -102,13 +102,13 @@ class _History:
 
     def of_run(self, key: dg.AssetKey, run_id: str) -> dg.EventLogRecord | None:
         """What a run made of an asset, if it did."""
-        for most in _LOOK_BACK:
+        for limit in _SEARCH_LIMITS:
             wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self._avatar_id])
-            records = self._instance.fetch_materializations(wanted, limit=most).records
+            records = self._instance.fetch_materializations(wanted, limit=limit).records
             for record in records:
                 if record.run_id == run_id:
                     return record
-            if len(records) < most:
+            if len(records) < limit:
                 break
         return None
 

@@ -43,8 +43,8 @@ KEEP_REPLACED: Final = timedelta(days=1)
 """How long a replaced version stays readable."""
 
 # A version's objects never change; the plain copies do.
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
-_CHECK_FIRST: Final = "no-cache"
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+_REVALIDATE: Final = "no-cache"
 _VERSION: Final = re.compile(r"v(\d{6,})-[0-9a-f]{8}")
 
 
@@ -137,7 +137,7 @@ def confirm_publication(
     run_id: str,
     *,
     files: Mapping[str, Path],
-    describes: Callable[[Path], bool],
+    manifest_matches: Callable[[Path], bool],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
     scratch: Path,
@@ -146,7 +146,7 @@ def confirm_publication(
 
     Args:
         files: what would be published, by documented name, without the manifest.
-        describes: whether a manifest, the one in place, is true of what the run has made.
+        manifest_matches: whether a manifest, the one in place, is true of what the run has made.
         parameters: all effective parameters, camelCase.
         overridden: what the launchpad said over the document's wishes.
         scratch: a folder for the manifest that is looked at.
@@ -170,7 +170,7 @@ def confirm_publication(
             if hashlib.file_digest(file, "md5").hexdigest() != found[name].md5:
                 return None
     try:
-        same = describes(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
+        same = manifest_matches(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
     except StoreError as problem:
         _log.warning("%s is published anew: %s", avatar_id, problem)
         return None
@@ -209,23 +209,23 @@ def tidy(
     Returns:
         The names of the objects that were deleted.
     """
-    _mirror(storage, avatars, avatar_id)
+    _copy_to_plain_names(storage, avatars, avatar_id)
     folder = folder_of(avatar_id)
     # The objects are listed first: a version that is published in between is then not on the list.
     names = [stored.name for stored in storage.list(f"{folder}/v")]
     record = avatars.get(avatar_id).record
-    alive = _alive(record, (now or datetime.now(UTC)) - keep_replaced)
+    alive = _retained_versions(record, (now or datetime.now(UTC)) - keep_replaced)
     deleted = []
     for name in names:
         version = name.removeprefix(f"{folder}/").partition("/")[0]
         match = _VERSION.fullmatch(version)
-        is_dead = match and version not in alive and _is_over(record, int(match[1]))
+        is_dead = match and version not in alive and _cannot_publish(record, int(match[1]))
         if is_dead and storage.delete(name):
             deleted.append(name)
     return deleted
 
 
-def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
+def _retained_versions(record: RunRecord, replaced_before: datetime) -> set[str]:
     """Versions that may still be read: the current one, and those replaced not long ago."""
     # Results that their owner has removed have no successor: what counts is their own age.
     successors = (*record.published[1:], *record.published[-1:])
@@ -237,7 +237,7 @@ def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
     return recent | ({record.current.version} if record.current else set())
 
 
-def _is_over(record: RunRecord, claim: int) -> bool:
+def _cannot_publish(record: RunRecord, claim: int) -> bool:
     """Whether the run with this claim can publish no more."""
     return claim < record.claims or (claim == record.claims and record.state != "generating")
 
@@ -255,7 +255,7 @@ def _upload(
             path,
             f"{folder}/{name}",
             content_type=FILES[name].content_type,
-            cache_control=_FOR_EVER,
+            cache_control=_IMMUTABLE,
             if_generation=ABSENT,
         )
         with path.open("rb") as file:
@@ -265,7 +265,7 @@ def _upload(
     return results
 
 
-def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
+def _copy_to_plain_names(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
     """Copy the current version to the plain names, and drop plain files that it does not have.
 
     Two runs may do this at once. Each looks again after its last copy and repeats when another
@@ -283,7 +283,7 @@ def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None
                 if plain is not None:
                     storage.delete(plain.name)
             elif plain is None or plain.md5 != source.md5:
-                storage.copy(source.name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
+                storage.copy(source.name, f"{folder}/{name}", cache_control=_REVALIDATE)
         now = avatars.get(avatar_id).record
         record, done = now, now.current == record.current
 

@@ -28,12 +28,12 @@ from sunriza_assets.errors import StoreError
 __all__ = [
     "FINGERPRINT",
     "REUSED_FROM",
-    "Former",
+    "ReusableResult",
     "fingerprint_of",
-    "former_result",
-    "maker_of",
+    "producing_run",
+    "record_of_reuse",
+    "reusable_result",
     "source_run",
-    "spared",
 ]
 
 _log = logging.getLogger(__name__)
@@ -43,13 +43,13 @@ FINGERPRINT: Final = "fingerprint"
 REUSED_FROM: Final = "reused_from"
 """Metadata: the run that made the result, where this one found it unchanged."""
 
-_LOOK_BACK: Final = (4, 200)
+_SEARCH_LIMITS: Final = (4, 200)
 """Newest materializations of an asset for one avatar among which a run's is looked for: it is
 nearly always one of the very last."""
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class ReusableResult:
     """A stored result that may be handed on."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Former:
     version: dg.DataVersion
     """Its data version."""
     metadata: Mapping[str, dg.MetadataValue[Any]]
-    """What was told of it, without what making it took."""
+    """What was metadata of it, without what making it took."""
     seconds: float | None
     """What making it took, where that is known."""
 
@@ -73,12 +73,12 @@ def fingerprint_of(
         inputs: what it is made from -> hash of the content.
         reads: parameters and versions that it reads, as JSON values; 1 and 1.0 are one value.
     """
-    said = {"asset": asset, "code": code_version, "inputs": dict(inputs), "reads": _plain(reads)}
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    content = {"asset": asset, "code": code_version, "inputs": dict(inputs), "reads": _plain(reads)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def former_result(
+def reusable_result(
     instance: dg.DagsterInstance,
     storage: MediaStorage,
     home: Home,
@@ -87,7 +87,7 @@ def former_result(
     fingerprint: str,
     *,
     read: bool,
-) -> Former | None:
+) -> ReusableResult | None:
     """The last good result of an asset, if it has this fingerprint and is stored whole.
 
     It must also be the one that is current in the storage: a process that was killed between
@@ -101,11 +101,11 @@ def former_result(
     made = record.asset_materialization if record else None
     if record is None or made is None:
         return None
-    told = plain_metadata(made.metadata)
+    metadata = plain_metadata(made.metadata)
     version = extract_data_version_from_entry(record.event_log_entry)
-    if told.get(FINGERPRINT) != fingerprint or version is None:
+    if metadata.get(FINGERPRINT) != fingerprint or version is None:
         return None
-    run_id = maker_of(record)
+    run_id = producing_run(record)
     folder = pipeline_folder(avatar_id, key)
     try:
         if current_run(storage, folder, home) != run_id:
@@ -117,17 +117,17 @@ def former_result(
     if not whole:
         _log.warning("%s of %s is made again: a file is gone", key.to_user_string(), avatar_id)
         return None
-    facts = step_facts(told)
+    facts = step_facts(metadata)
     kept = {
         name: value
         for name, value in made.metadata.items()
         if name not in facts and name not in (FINGERPRINT, REUSED_FROM)
     }
     took = facts.get("cache_saved_s") if facts.get("cache") == "hit" else facts.get("wall_s")
-    return Former(run_id, version, kept, took)
+    return ReusableResult(run_id, version, kept, took)
 
 
-def maker_of(record: dg.EventLogRecord) -> str:
+def producing_run(record: dg.EventLogRecord) -> str:
     """The run that made what a materialization tells of: its own, or the one it reused."""
     made = record.asset_materialization
     value = made.metadata.get(REUSED_FROM) if made is not None else None
@@ -138,20 +138,20 @@ def source_run(
     instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, run_id: str
 ) -> str | None:
     """The run whose files a run hands on as its own result of an asset, if it does."""
-    for most in _LOOK_BACK:
-        records = _materializations(instance, key, avatar_id, most)
+    for limit in _SEARCH_LIMITS:
+        records = _materializations(instance, key, avatar_id, limit)
         for record in records:
             if record.run_id == run_id:
-                return maker_of(record)
-        if len(records) < most:
+                return producing_run(record)
+        if len(records) < limit:
             break
     return None
 
 
-def spared(record: StepRecord, former_seconds: float | None) -> StepRecord:
+def record_of_reuse(record: StepRecord, former_seconds: float | None) -> StepRecord:
     """The record of a step that found its result unchanged: nothing was made, so nothing is billed.
 
-    What looking took is told as `unbooked_s`.
+    What looking took is metadata as `unbooked_s`.
     """
     return replace(
         record,
@@ -185,10 +185,10 @@ def _is_whole(storage: MediaStorage, home: Home, version: str, *, read: bool) ->
 
 
 def _materializations(
-    instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, most: int
+    instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, limit: int
 ) -> list[dg.EventLogRecord]:
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[avatar_id])
-    return list(instance.fetch_materializations(wanted, limit=most).records)
+    return list(instance.fetch_materializations(wanted, limit=limit).records)
 
 
 def _plain(value: Any) -> Any:

@@ -134,13 +134,13 @@ def _listed(
         avatar_id,
         name.strip() if isinstance(name, str) and name.strip() else avatar_id,
         document.status or "new",
-        picture=next(filter(None, (_there(storage, one) for one in pictures)), None),
+        picture=next(filter(None, (_name_if_stored(storage, one) for one in pictures)), None),
         preview=_preview(storage, home, avatar_id),
-        idle=_there(storage, f"{folder}/idle.mp4"),
+        idle=_name_if_stored(storage, f"{folder}/idle.mp4"),
     )
 
 
-def _there(storage: MediaStorage, name: str) -> str | None:
+def _name_if_stored(storage: MediaStorage, name: str) -> str | None:
     """The name, if there is such an object."""
     try:
         return name if storage.stat(name) is not None else None
@@ -152,13 +152,13 @@ def _preview(storage: MediaStorage, home: Home, avatar_id: str) -> str | None:
     """The preview page that counts, as the IO manager lays assets down."""
     folder = f"pipeline/{avatar_id}/preview_page"
     current = f"{folder}/current.json"
-    if _there(storage, current) is None:
+    if _name_if_stored(storage, current) is None:
         return None
     try:
         run = json.loads(storage.fetch(current, home.cache).read_bytes())["run"]
     except (StoreError, ValueError, KeyError, TypeError):  # damaged, or replaced meanwhile
         return None
-    return _there(storage, f"{folder}/{run}/{_PREVIEW}") if isinstance(run, str) else None
+    return _name_if_stored(storage, f"{folder}/{run}/{_PREVIEW}") if isinstance(run, str) else None
 
 
 def _item(avatar: ListedAvatar) -> str:

@@ -36,9 +36,9 @@ __all__ = [
     "FILES_PATH",
     "LOCAL_NAMES",
     "application",
+    "available_port",
     "link",
-    "port_near",
-    "start_beside",
+    "start_with_parent",
 ]
 
 FILES_PATH: Final = "/files"
@@ -50,7 +50,7 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_LIFELESS: Final = ("video/", "image/jpeg", "image/png", "image/webp")
+_SCRIPTLESS_TYPES: Final = ("video/", "image/jpeg", "image/png", "image/webp")
 """What runs no script; a browser plays no video from an origin that may not even read it."""
 _SANDBOX: Final = {
     "Content-Security-Policy": (
@@ -76,7 +76,7 @@ def link(url: str) -> str:
     return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
 
 
-def port_near(wanted: int) -> int:
+def available_port(wanted: int) -> int:
     """The port that is wanted, if nobody listens there, else a free one."""
     for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -100,13 +100,13 @@ def application(home: Home) -> "Starlette":
 
     storage = LocalStorage(home)
 
-    def answer(request: Request) -> Response:
+    def serve_object(request: Request) -> Response:
         try:
             path = storage.fetch(request.path_params["name"], home.cache)
         except StoreError as error:
             return PlainTextResponse(error.message, 404, _HEADERS)
         kind = content_type_of(path.name)
-        headers = _HEADERS if kind.startswith(_LIFELESS) else _HEADERS | _SANDBOX
+        headers = _HEADERS if kind.startswith(_SCRIPTLESS_TYPES) else _HEADERS | _SANDBOX
         return FileResponse(path, headers=headers, media_type=kind)
 
     def avatars(request: Request) -> Response:
@@ -120,13 +120,13 @@ def application(home: Home) -> "Starlette":
         routes=[
             Route("/", avatars),
             Route("/favicon.ico", no_icon),
-            Route("/{name:path}", answer),
+            Route("/{name:path}", serve_object),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES))],
     )
 
 
-def start_beside(port: int) -> None:
+def start_with_parent(port: int) -> None:
     """Start the server for as long as this process lives, whatever program it becomes.
 
     The server holds the reading end of a pipe whose writing end nobody but this process has, and
@@ -138,7 +138,7 @@ def start_beside(port: int) -> None:
     os.close(reading)
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     os.read(sys.stdin.fileno(), 1)  # unbuffered: this thread holds no lock when Ctrl-C comes first
     os._exit(0)
 
@@ -146,8 +146,8 @@ def _leave_with_parent() -> None:
 def _serve(port: int) -> None:
     import uvicorn
 
-    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_beside`
-        threading.Thread(target=_leave_with_parent, daemon=True).start()
+    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_with_parent`
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
     else:
         sys.stdout.write(f"http://localhost:{port}\n")
         sys.stdout.flush()

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _FIREBASE_HOST: Final = "firebasestorage.googleapis.com"
-_BUCKET_FIRST: Final = frozenset(
+_PATH_STYLE_HOSTS: Final = frozenset(
     {"storage.googleapis.com", "storage.cloud.google.com", "commondatastorage.googleapis.com"}
 )
 """Hosts whose paths begin with the bucket's name."""
@@ -40,7 +40,7 @@ _API_HOSTS: Final = frozenset(
 )
 _API_PATH: Final = re.compile(r"/(?:(?:upload|download)/)?storage/v1/b/([^/]*)/o/(.*)")
 _FIREBASE_PATH: Final = re.compile(r"/v0/b/([^/]*)/o/(.*)")
-_OWN_FILES: Final = ("pipeline", "cache", "remote", "backfills")
+_SYSTEM_PREFIXES: Final = ("pipeline", "cache", "remote", "backfills")
 _MAX_SHOWN: Final = 120
 
 
@@ -77,7 +77,7 @@ def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None
     if parts.scheme not in ("http", "https"):
         return None
     own_host = urlsplit(base_url).netloc.lower() == parts.netloc.lower()
-    for found, name in _named(parts, host, bucket, own_host=own_host):
+    for found, name in _bucket_and_name(parts, host, bucket, own_host=own_host):
         if unquote(found) == bucket:
             tokens = parse_qs(parts.query).get("token", [])
             return ObjectAddress(unquote(name), tokens[0] if len(tokens) == 1 else None)
@@ -101,15 +101,15 @@ def is_own_input(name: str, avatar_id: str) -> bool:
 
 def is_open_by_token(name: str) -> bool:
     """Whether a document may name an object of somebody else's at all, given its token."""
-    return _is_name(name) and name.split("/", maxsplit=1)[0] not in _OWN_FILES
+    return _is_name(name) and name.split("/", maxsplit=1)[0] not in _SYSTEM_PREFIXES
 
 
 def has_token(token: str | None, tokens: Iterable[str]) -> bool:
     """Whether a token is one of an object's, compared in a time that tells nothing of them."""
     if not token:
         return False
-    said = token.encode()
-    found = [hmac.compare_digest(said, one.encode()) for one in tokens]
+    given = token.encode()
+    found = [hmac.compare_digest(given, one.encode()) for one in tokens]
     return any(found)
 
 
@@ -129,7 +129,7 @@ def without_query(url: str) -> str:
     return plain if len(plain) <= _MAX_SHOWN else f"{plain[: _MAX_SHOWN - 3]}..."
 
 
-def _named(
+def _bucket_and_name(
     parts: SplitResult, host: str, bucket: str, *, own_host: bool
 ) -> Iterable[tuple[str, str]]:
     """(bucket, object name), both percent-encoded, as each form would read an address."""
@@ -139,11 +139,13 @@ def _named(
         yield match[1], match[2]
     if (own_host or host in _API_HOSTS) and (match := _API_PATH.fullmatch(path)):
         yield match[1], match[2]
-    if own_host or host in _BUCKET_FIRST:
+    if own_host or host in _PATH_STYLE_HOSTS:
         first, _, rest = path[1:].partition("/")
         yield first, rest
     # `<bucket>.storage.googleapis.com`, and the bucket's own name where that is a host.
-    if host == bucket.lower() or any(host == f"{bucket.lower()}.{one}" for one in _BUCKET_FIRST):
+    if host == bucket.lower() or any(
+        host == f"{bucket.lower()}.{one}" for one in _PATH_STYLE_HOSTS
+    ):
         yield bucket, path[1:]
 
 

@@ -22,7 +22,7 @@ from sunriza_assets.atomic import store_errors
 __all__ = ["sweep_leftovers"]
 
 _STALE_S: Final = 24 * 3600
-_EVERY_S: Final = 24 * 3600
+_INTERVAL_S: Final = 24 * 3600
 _STAMP: Final = ".swept"
 _PART: Final = re.compile(r"\..+\.(?:\d+(?:\.\d+)?|[0-9a-f]{32})\.part")
 """Process id, process and thread id, or a random number: see `part_path` and its kin."""
@@ -30,12 +30,12 @@ _FETCHING: Final = re.compile(r"\.[0-9a-f]{64}\.\d+")
 """The folder in which `template_cache` fetches an entry from a shared bucket."""
 
 
-def sweep_leftovers(home: Home, *, at_once: bool = False) -> int:
+def sweep_leftovers(home: Home, *, force: bool = False) -> int:
     """Remove parts that have not been written to for a day.
 
     Args:
         home: where to look; links are not followed.
-        at_once: look even if somebody has looked today.
+        force: look even if somebody has looked today.
 
     Returns:
         How many were removed; 0 when it was not looked.
@@ -43,19 +43,19 @@ def sweep_leftovers(home: Home, *, at_once: bool = False) -> int:
     Raises:
         StoreError: a folder cannot be read.
     """
-    if not home.root.is_dir() or not (at_once or _is_due(home.root / _STAMP)):
+    if not home.root.is_dir() or not (force or _is_due(home.root / _STAMP)):
         return 0
     removed = 0
     with store_errors("sweep", home.root):
         for entry in _entries(home.root):
-            removed += _removed(entry)
+            removed += _remove_if_stale(entry)
     return removed
 
 
 def _is_due(stamp: Path) -> bool:
     """Whether nobody has looked for a day; whoever is told so has the turn."""
     try:
-        due = time.time() - stamp.stat().st_mtime > _EVERY_S
+        due = time.time() - stamp.stat().st_mtime > _INTERVAL_S
     except FileNotFoundError:
         due = True
     if due:
@@ -78,7 +78,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
                     waiting.append(entry.path)
 
 
-def _removed(entry: os.DirEntry[str]) -> bool:
+def _remove_if_stale(entry: os.DirEntry[str]) -> bool:
     """Remove a leftover that is old enough."""
     # Its writer or another process's sweep may be faster; another user's file is left alone.
     with contextlib.suppress(FileNotFoundError, PermissionError):

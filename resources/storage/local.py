@@ -160,7 +160,7 @@ class LocalStorage:
         """
         if url.startswith("https:"):
             return self._downloads.fetch(url, folder / "download", max_bytes=max_bytes)
-        name = self._named_by(url)
+        name = self._name_from_url(url)
         if not is_own_input(name, avatar_id):
             raise input_refused(url)
         own_folder = self._root.resolve() / "avatars" / avatar_id
@@ -173,7 +173,7 @@ class LocalStorage:
             raise too_large(stored, max_bytes)
         return self._path(name)
 
-    def _named_by(self, url: str) -> str:
+    def _name_from_url(self, url: str) -> str:
         """The object name that a URL stands for, not checked."""
         try:
             parts = urlsplit(url)

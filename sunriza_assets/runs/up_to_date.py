@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from resources.avatars.document import AvatarDocument
-from resources.engines.choice import name_engine
+from resources.engines.choice import select_engine_name
 from resources.home import Home
 from resources.publishing.publication import folder_of
 from resources.settings import current_settings
@@ -86,7 +86,7 @@ def _is_settled(document: AvatarDocument) -> bool:
         and document.record.state == document.status == "ready"
         and current.inputs_version == document.inputs_version
         and not document.needs_run
-        and not document.unsettled
+        and not document.needs_settling
     )
 
 
@@ -97,7 +97,7 @@ def _is_made_alike(manifest: Manifest, wanted: str) -> bool:
     code = {step.asset: step.code_version for step in manifest.steps}
     needed = {asset: CODE_VERSIONS[asset] for asset in CODE_VERSIONS if asset not in _NOT_PUBLISHED}
     models = Home.from_environment().models
-    engine, _ = name_engine(wanted, models)
+    engine, _ = select_engine_name(wanted, models)
     made_with = {model.name: model.sha256 for model in manifest.models}
     return (
         code == needed

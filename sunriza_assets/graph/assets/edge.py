@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dagster as dg
 
-from resources.accounting.device_tags import tell_device
+from resources.accounting.device_tags import tag_device
 from resources.accounting.forecast import Forecast, forecast
-from resources.accounting.step_watch import book_in_use, priced, step_watch, stop_step
+from resources.accounting.step_watch import current_price_book, priced, step_watch, stop_step
 from resources.avatars.document import AvatarDocument
 from resources.home import Home
 from resources.publishing.reuse import (
     FINGERPRINT,
     REUSED_FROM,
     fingerprint_of,
-    former_result,
-    spared,
+    record_of_reuse,
+    reusable_result,
 )
 from resources.services import ProgressBoard, Stores
 from resources.storage.pipeline_files import pipeline_folder
@@ -106,7 +106,7 @@ class Step:
             return None
         with self.watch.stage("compare"):
             stores = open_stores()
-            former = former_result(
+            former = reusable_result(
                 self.context.instance, stores.storage, Home.from_environment(), key,
                 self.avatar_id, self.fingerprint, read=not stores.shared,
             )  # fmt: skip
@@ -121,7 +121,7 @@ class Step:
                 **former.metadata,
                 FINGERPRINT: self.fingerprint,
                 REUSED_FROM: dg.MetadataValue.dagster_run(former.run_id),
-                **priced(spared(self.watch.record(), former.seconds)),
+                **priced(record_of_reuse(self.watch.record(), former.seconds)),
             },
             data_version=former.version,
         )
@@ -132,7 +132,7 @@ class Step:
         # A remote engine's seconds are paid where it works.
         self.watch.device = getattr(engine, "billed_device", self.watch.device)
         at_work_on = self.watch.device or expected(engine.name)
-        tell_device(self.context.instance, self.context.run.run_id, at_work_on)
+        tag_device(self.context.instance, self.context.run.run_id, at_work_on)
 
     def set_clip(self, *, frames: int, rate: Fraction) -> None:
         """Say how long the trimmed clip is: what a step takes grows with it."""
@@ -201,12 +201,12 @@ def avatar_step(
     asset = context.asset_key.to_user_string()
     step_key = context.get_step_execution_context().step.key
     watch = step_watch(context.instance, context.run.run_id, step_key)
-    tell_device(context.instance, context.run.run_id, watch.device or cpu())
+    tag_device(context.instance, context.run.run_id, watch.device or cpu())
     folder: Path | None = None
     handed_on = False
     try:
         with _errors_leave_as_failures(stores, avatar_id, context.run.run_id, watch, owner=owner):
-            book_in_use()  # a setting that is wrong is told before anything is made
+            current_price_book()  # a setting that is wrong is told before anything is made
             with watch.stage("claim"):
                 document = stores.avatars.bind(avatar_id)
                 if owner:
@@ -282,7 +282,7 @@ def _claimed(
             said = launchpad_parameters(context.run)
             assets = until_published(_assets_of(context))
             first = forecast(
-                context.instance, document, assets, said=said, force=is_forced(context.run)
+                context.instance, document, assets, launchpad=said, force=is_forced(context.run)
             )
         _outlooks.clear()
         outlook = _outlooks[context.run.run_id] = Outlook(first, first)
@@ -391,7 +391,7 @@ def _progress_reporter(
             return
         last = now
         if board is not None:
-            board.tell(avatar_id, asset, share)
+            board.report(avatar_id, asset, share)
         outlook = outlook_of(run_id)
         # Once the avatar is published there is nobody left to tell.
         if owner and outlook is not None and outlook.now.seconds_left(asset, share) > 0:

@@ -176,7 +176,7 @@ def test_a_long_log_is_read_piece_by_piece(instance: dg.DagsterInstance, ledger:
         run(instance, "well" if number % 2 else "said", avatar=f"avatar-{number}")
     looks = 0
     while StepLog(instance).lag(ledger.cursor) > 0:
-        update_ledger(instance, ledger, most=7)
+        update_ledger(instance, ledger, max_events=7)
         looks += 1
     assert looks > 3
     assert len(ledger) == 10

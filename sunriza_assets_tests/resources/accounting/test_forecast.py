@@ -115,8 +115,8 @@ def test_what_works_far_away_is_what_worked_there_last(
 def test_a_ledger_that_lags_far_behind_holds_up_nobody(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.accounting.forecast.MOST_BEHIND", 3)
-    monkeypatch.setattr("resources.accounting.forecast._LATEST", 2)
+    monkeypatch.setattr("resources.accounting.forecast.MAX_LAG", 3)
+    monkeypatch.setattr("resources.accounting.forecast._NEWEST_STEPS", 2)
     for seconds in (1.0, 1.0, 1.0, 50.0, 50.0):
         idle_took(instance, seconds)
     assert expected(home, instance).expected.steps["idle_video"].seconds == pytest.approx(50.0)

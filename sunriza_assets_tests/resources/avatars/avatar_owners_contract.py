@@ -48,7 +48,7 @@ class AvatarOwnersContract:
         alices(avatars)
         document = avatars.get("anna")
         assert (document.user_id, document.record.user_id) == ("alice", "alice")
-        assert not document.unsettled
+        assert not document.needs_settling
         assert avatars.bind("anna") == document
 
     def test_who_takes_the_id_of_a_deleted_avatar_sees_nothing_of_it(
@@ -57,7 +57,7 @@ class AvatarOwnersContract:
         alices(avatars)
         client.delete("anna")
         client.replace("anna", BOB | {"dynamics": {"basic": {"status": "pending"}}})
-        assert avatars.get("anna").unsettled
+        assert avatars.get("anna").needs_settling
         assert not avatars.get("anna").needs_run
         assert avatars.settle("anna")
         document = avatars.get("anna")
@@ -73,7 +73,7 @@ class AvatarOwnersContract:
         }
         assert document.user_id == "bob"
         assert document.record.user_id == "alice"
-        assert not document.unsettled
+        assert not document.needs_settling
         assert not avatars.settle("anna")
         refused(avatars)
 
@@ -146,14 +146,14 @@ class AvatarOwnersContract:
         avatars.claim("anna", "run-1")
         published = avatars.publish("anna", "run-1", **publication(1))
         assert published.record.user_id is None
-        assert not published.unsettled
+        assert not published.needs_settling
         client.save("anna", {"userId": "alice", "avatarImageUrl": "https://example.com/new.jpg"})
         document = avatars.get("anna")
-        assert (document.unsettled, document.needs_run) == (True, True)
+        assert (document.needs_settling, document.needs_run) == (True, True)
         assert avatars.settle("anna")
         document = avatars.get("anna")
         assert document.record.user_id == "alice"
-        assert (document.unsettled, document.needs_run) == (False, True)
+        assert (document.needs_settling, document.needs_run) == (False, True)
         assert document.basic["idleVideoUrl"] == "idle-1"
 
     def test_one_whose_results_were_removed_agrees_by_its_inputs(

@@ -172,7 +172,7 @@ class AvatarStoreContract:
         assert document.data["name"] == "Anna"
         assert type(document.data["updatedAt"]) is int
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
 
     def test_publishing_again_keeps_the_first_date_and_no_key_of_the_former_version(
         self, avatars: AvatarStore

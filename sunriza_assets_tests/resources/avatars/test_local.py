@@ -244,7 +244,7 @@ def test_killed_at_any_moment_it_leaves_whole_documents(home: Home) -> None:
         else:
             avatars.settle("anna")
         document = avatars.get("anna")
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.status in ("ready", "error", None)
         current = document.record.current
         if current:

@@ -187,7 +187,7 @@ class World:
         self.scheduler.kills = False
         for _ in range(30):
             document = self._true_avatars.get("anna")
-            if not (document.needs_run or document.unsettled or self.killed):
+            if not (document.needs_run or document.needs_settling or self.killed):
                 break
             self.scheduler.start(self._tick)
             self.scheduler.run()
@@ -233,7 +233,7 @@ class World:
             said = {"code": "run.failed", "message": "The run stopped."}
             self.avatars.fail("anna", run_id, **said, asked_for=asked_for)
         for change in self.avatars.patrol("", 10):
-            if change.document.unsettled:
+            if change.document.needs_settling:
                 self.avatars.settle("anna")
             key = f"{change.document.inputs_version}:{change.document.update_time}"
             if change.document.needs_run and key not in self._asked:
@@ -279,8 +279,8 @@ class World:
         else:
             self._wanted |= wanted
             # Asking for what is in place, or at work, is answered already.
-            asks = self._true_avatars.get("anna").asks
-            self._answered = not asks or (self._answered and "status" not in wanted)
+            has_request = self._true_avatars.get("anna").has_open_request
+            self._answered = not has_request or (self._answered and "status" not in wanted)
 
     def _app(self) -> None:
         """A client that keeps old copies, and saves them when it likes."""
@@ -330,9 +330,9 @@ class World:
         document = self._true_avatars.get("anna")
         record = document.record
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.status in ("ready", "error")
-        assert record.answers(document.inputs_version)
+        assert record.last_run_covers(document.inputs_version)
         assert self._answered, "a request was lost"
         if "picture" in self._wanted:
             assert document.hero_image_url == self._wanted["picture"], "a picture was lost"

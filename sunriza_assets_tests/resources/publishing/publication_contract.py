@@ -368,7 +368,7 @@ class PublicationContract:
             "anna",
             "run-2",
             files=files,
-            describes=lambda _: change != "the manifest",
+            manifest_matches=lambda _: change != "the manifest",
             parameters={"fps": 30},
             overridden={},
             scratch=tmp_path / "scratch",
@@ -381,7 +381,7 @@ class PublicationContract:
         assert (document.status, document.run_id) == ("ready", "run-2")
         assert document.basic["parameters"] == {"fps": 30}
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.record.current is not None
         assert before.record.current is not None
         assert document.record.current.version == before.record.current.version
