@@ -237,7 +237,7 @@ class Setting:
     meaning: str
     """One sentence."""
     choices: tuple[str, ...]
-    """The values it may take; empty where any text will do."""
+    """The values it may take; empty if any text is allowed."""
     problem: str | None
     """What is wrong with its value, if anything."""
 
@@ -296,7 +296,7 @@ def _checked(environment: Mapping[str, str]) -> tuple[Settings | None, dict[str,
 
 
 def _shown(settings: Settings | None, field_name: str, given: str) -> str:
-    """A value as text; as it stands in the environment where settings are wrong."""
+    """A value as text; as in the environment if the settings are invalid."""
     if SecretStr in getattr(Settings.model_fields[field_name].annotation, "__args__", ()):
         return _MASK
     value = given if settings is None else getattr(settings, field_name)

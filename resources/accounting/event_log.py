@@ -1,9 +1,9 @@
-"""Steps out of Dagster's event log: what the ledger is fed with.
+"""Steps read from Dagster's event log, the source of the ledger.
 
-A step that ended well is a materialization and carries its own record. A run that failed or was
-killed has none for the step it died in; that step is read from the run's own events, with the
-record that its error carried, or with the log's seconds where it left no word, on the device that
-its run's tags name.
+A step that succeeded is a materialization and carries its own record. A run that failed or was
+killed has none for its last step; that step is read from the run's own events, with the record in
+its error's metadata, or, if it was killed, with the seconds of the log and the device of the run's
+tags.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +22,8 @@ __all__ = ["StepLog", "plain_metadata", "update_ledger"]
 _PAGE: Final = 500
 """Records fetched at once; Dagster refuses more than a thousand."""
 _OVERLAP: Final = 100
-"""Events that are read again: on Postgres two transactions may become visible in another order than
-their ids, and SQLite gives the ids of runs that were deleted last to the next ones."""
+"""Events that are read again: on Postgres transactions may become visible in another order than
+their ids, and SQLite reuses the ids of the runs that were deleted last."""
 _FAILED_RUN_EVENTS: Final[tuple[Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], ...]] = (
     Type.RUN_FAILURE,
     Type.RUN_CANCELED,
@@ -51,27 +51,27 @@ class StepLog:
 
     @property
     def end(self) -> LogCursor:
-        """Where the log ends now."""
+        """Cursor of the end of the log."""
         last = self._instance.event_log_storage.get_maximum_record_id()
         runs = self._instance.run_storage
-        # Every storage of Dagster's own is one of these, and has an id that is made with it.
+        # Dagster's own storages are all of this class, and have an id of the installation.
         log = runs.get_run_storage_id() if isinstance(runs, SqlRunStorage) else ""
         return LogCursor(log, last or 0)
 
     def lag(self, cursor: LogCursor) -> int:
-        """How many events the log holds behind a cursor, at most."""
+        """Upper bound of the number of events after a cursor."""
         return self.end.event_id - self._begin(cursor)
 
     def since(
         self, cursor: LogCursor, *, max_events: int | None = None
     ) -> tuple[Iterator[StepEvent], LogCursor]:
-        """Steps behind a cursor, and the cursor behind them.
+        """Steps after a cursor, and the cursor after them.
 
-        A cursor of another log (the home was wiped) counts as none. Some steps before it are given
-        once more; those who keep steps know them by run, asset, partition and event.
+        A cursor of another log (the home was wiped) counts as none. Some steps before it are
+        repeated; callers identify steps by run, asset, partition and event.
 
         Args:
-            max_events: read no more than so many events of the log, of which steps are a part.
+            max_events: most events of the log to read; only some of them are steps.
         """
         end = self.end
         begin = self._begin(cursor)
@@ -81,7 +81,7 @@ class StepLog:
         return self._between(*window), end
 
     def latest(self, limit: int) -> Iterator[StepEvent]:
-        """The newest steps of each asset that ended well, at most so many each."""
+        """The newest successful steps of each asset, at most `limit` each."""
         for key in self._instance.get_asset_keys():
             for record in self._instance.fetch_materializations(key, limit=limit).records:
                 yield from _succeeded_steps(record)
@@ -131,7 +131,7 @@ class StepLog:
             cursor = page.cursor
 
     def _failed_steps(self, end: dg.EventLogRecord) -> Iterator[StepEvent]:
-        """The steps of a run that it began and did not bring to a good end."""
+        """The steps of a run that began and did not succeed."""
         run_id = end.event_log_entry.run_id
         events = self._instance.get_records_for_run(run_id, of_type=set(_STEP_EVENTS)).records
         planned: dict[str, tuple[str, str | None]] = {}
@@ -143,7 +143,7 @@ class StepLog:
                 continue
             if event.event_type in _FAILED_RUN_EVENTS:
                 if entry.timestamp != end.event_log_entry.timestamp:
-                    return  # it ended twice, once by its monitor's word: the first end counts
+                    return  # ended twice, once by run monitoring: the first end counts
                 break
             step = event.step_key or ""
             if event.event_type == Type.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
@@ -179,7 +179,7 @@ class StepLog:
 def update_ledger(
     instance: dg.DagsterInstance, ledger: Ledger, *, max_events: int | None = None
 ) -> Update:
-    """Take into the ledger what the log holds behind its cursor.
+    """Add the steps after the ledger's cursor to the ledger.
 
     Args:
         max_events: see `StepLog.since`.
@@ -193,7 +193,7 @@ def update_ledger(
 
 
 def plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as the values that were laid down."""
+    """Metadata as plain values."""
     return {name: getattr(value, "value", value) for name, value in metadata.items()}
 
 

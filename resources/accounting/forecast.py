@@ -1,8 +1,8 @@
-"""What a run will take and cost, before it starts and while it works.
+"""Forecasts of the seconds and cost of a run, before it starts and while it works.
 
-Learns from the newest like steps in the ledger, which is brought up to date first. How long the
-clip is, and whether its motion is cached, is known from the avatar's former run where the clip is
-still the same. A forecast is a courtesy: what it lacks is logged and stops nobody.
+Estimated from the newest similar steps in the ledger, which is updated first. The length of the
+clip, and whether its motion is cached, come from the avatar's former run if the clip is the same. A
+forecast is best effort: missing information is logged and replaced by defaults.
 """
 
 import logging
@@ -40,20 +40,20 @@ __all__ = ["Forecast", "forecast"]
 _log = logging.getLogger(__name__)
 
 MAX_LAG: Final = 2_000
-"""Events that a run reads for its forecast; a ledger that lags more is for the reports to fill."""
+"""Most events that a run adds to the ledger for its forecast; more are left to the reports."""
 _NEWEST_STEPS: Final = 60
-"""Newest steps of each asset that stand in for a ledger that lags."""
+"""Newest steps of each asset that are used instead of a ledger that lags."""
 _CLIP_ASSETS: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
-"""What is not made again where the clip is the same."""
+"""Assets that are reused if the clip is the same."""
 _PORTRAIT_ASSETS: Final = frozenset({"hero_image"})
 _DEFAULT_REMOTE: Final = ("liveportrait", Device("Tesla T4", "cuda"))
-"""What is rented when nothing has worked there yet."""
+"""Engine and device of a Modal app before its first step is in the ledger."""
 _MAX_CLIP_BYTES: Final = 50_000_000
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The coming run, and what of it is still to come."""
+    """The estimate of a run, and what remains of it."""
 
     expected: Estimate
     """Seconds and cost of every step, in order."""
@@ -62,7 +62,7 @@ class Forecast:
     max_seconds: Fraction
     """Most seconds of a clip that are used."""
     estimate_inputs: "_EstimateInputs"
-    """What was asked, to ask again when more is known of the clip."""
+    """Inputs of the estimate, to repeat it when the clip is known."""
 
     def seconds_left(self, asset: str, share: float) -> float:
         """Seconds to the end of the run when so much (0-1) of an asset is done."""
@@ -74,12 +74,12 @@ class Forecast:
         return (1 - share) * steps[asset].seconds + sum(steps[name].seconds for name in to_come)
 
     def percent(self, asset: str, share: float) -> int:
-        """How much of the run's time is over, 0-100."""
+        """Share of the run's time that has passed, 0-100."""
         whole = self.expected.eta_s
         return int(100 * (1 - self.seconds_left(asset, share) / whole)) if whole > 0 else 0
 
     def for_clip(self, seconds: Fraction, rate: Fraction) -> "Forecast":
-        """The same for a clip that turns out to be so long, at so many frames a second."""
+        """The forecast for the actual length and frame rate of the clip."""
         frames = _frames(seconds, rate, self.max_seconds)
         if frames == self.clip_frames:
             return self
@@ -92,7 +92,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class _EstimateInputs:
-    """All that an estimate depends on but the clip's length."""
+    """Everything that an estimate depends on except the clip's length."""
 
     assets: Sequence[str]
     recent: "pa.Table"
@@ -124,13 +124,13 @@ def forecast(
     launchpad: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Forecast:
-    """Expect what a run of these assets will take.
+    """Estimate a run of these assets.
 
-    A document or a ledger that cannot be used is logged; what is usual stands in for it. The run
-    itself will say what is wrong.
+    A document or a ledger that cannot be used is logged, and defaults are used; the run itself
+    reports the error.
 
     Args:
-        assets: what will be made, upstream first.
+        assets: names of the assets to make, upstream first.
         launchpad: parameters of the launchpad.
         force: whether the motion is extracted even if it is cached.
     """
@@ -162,7 +162,7 @@ def forecast(
 
 
 def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
-    """The newest steps, by the ledger."""
+    """The newest steps, from the ledger if it does not lag too far."""
     log = StepLog(instance)
     if log.lag(ledger.cursor) <= MAX_LAG:
         update_ledger(instance, ledger)
@@ -174,14 +174,14 @@ def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
 
 
 def _slowness(recent: "pa.Table") -> float:
-    """How slow this machine is against the priors; not looked at where its own runs tell."""
+    """How slow this machine is against the priors; 1 if the ledger has steps of its own."""
     if cpu().name in recent["device"].to_pylist():
         return 1.0
     return slowness()
 
 
 def _engine_and_device(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
-    """The engine that will work and what on; far away, it is what worked there last."""
+    """The engine and device of the run; for a Modal app those of its last step."""
     if current_settings().modal_app:
         for row in recent.select(["asset", "engine", "device", "device_kind"]).to_pylist():
             if row["asset"] == "idle_video" and row["engine"]:
@@ -193,24 +193,24 @@ def _engine_and_device(wanted: str, recent: "pa.Table", models: Path) -> tuple[s
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """What is known of the clip before it is trimmed."""
+    """Properties of the clip before it is trimmed."""
 
     seconds: Fraction
     """Its length as it was uploaded."""
     rate: Fraction
     """Frames per second."""
     extracted_by: str | None = None
-    """The engine whose motion template of it is cached, as far as one can tell."""
+    """The engine whose motion template of it is cached, if known."""
     is_performed: bool = False
-    """Whether it is a performance, which nothing is extracted from."""
+    """Whether it is a performance, which needs no extraction."""
 
 
 _DEFAULT_CLIP: Final = _Clip(Fraction(10), Fraction(25))
-"""A clip that nobody has looked at yet."""
+"""Stands for a clip that was not inspected yet."""
 
 
 def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
-    """Frames of such a clip when it is trimmed."""
+    """Frames of a clip after trimming."""
     from sunriza_assets.studio.media.timeline import usable_rate
 
     return max(1, round(min(seconds, max_seconds) * usable_rate(rate)))
@@ -219,7 +219,7 @@ def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
 def _known_clip(
     instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction
 ) -> _Clip:
-    """What the avatar's last run has seen of the clip, if it is the same; else what it says."""
+    """The clip as the avatar's last run found it, if it is the same; else as inspected now."""
     if document.performance is not None:
         return _performance_clip(document.performance)
     if document.record.inputs.get("video") != document.hero_video_url:
@@ -237,7 +237,7 @@ def _known_clip(
 
 
 def _performance_clip(name: str) -> _Clip:
-    """A built-in performance; its template takes next to nothing whether it is cached or not.
+    """A built-in performance; making its template takes almost no time.
 
     Raises:
         AvatarError: there is none of this name.
@@ -249,7 +249,7 @@ def _performance_clip(name: str) -> _Clip:
 
 
 def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[str, Any]:
-    """Metadata of what an asset made last for an avatar; empty if it never made anything."""
+    """Metadata of an asset's last materialization for an avatar; empty if there is none."""
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         if record.asset_materialization is not None:
@@ -258,7 +258,7 @@ def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[st
 
 
 def _local_clip(document: AvatarDocument) -> _Clip:
-    """A clip that lies on this machine; no clip is fetched from elsewhere for a forecast."""
+    """A clip in the local store, probed; clips elsewhere are not downloaded for a forecast."""
     stores, url = open_stores(), document.hero_video_url
     if stores.shared or url.startswith("https:"):
         return _DEFAULT_CLIP
@@ -269,7 +269,7 @@ def _local_clip(document: AvatarDocument) -> _Clip:
         return _probed_clip(clip, clip.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=64)  # the command line has looked when the run begins
+@lru_cache(maxsize=64)  # the command line has probed it before the run begins
 def _probed_clip(clip: Path, mtime_ns: int) -> _Clip:
     from sunriza_assets.studio.media.info import VideoInfo
     from sunriza_assets.studio.media.probe import probe

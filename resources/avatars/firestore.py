@@ -10,7 +10,8 @@ is Firestore's optimistic transaction with one round trip less and without locks
 idempotent, so the lost response of a commit does no harm.
 
 Firestore cannot query documents by the time they were written. The stream of changes is ordered by
-`updatedAt` instead, which clients set by their own clocks, and includes `status == pending`, which the app sets without touching `updatedAt`; see `changes`.
+`updatedAt` instead, which clients set by their own clocks, and includes `status == pending`, which
+the app sets without touching `updatedAt`; see `changes`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

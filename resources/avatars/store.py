@@ -1,8 +1,8 @@
 """The protocol of the stores of avatar documents.
 
 `LocalAvatars` (one JSON file per avatar) is the embedded default, `FirestoreAvatars` is for
-production; both pass the contract suite in `sunriza_assets_tests/resources`. A document belongs to its
-app: whatever a store writes goes into `dynamics.basic`, and everything else stays as it was.
+production; both pass the contract suite in `sunriza_assets_tests/resources`. A document belongs to
+its app: a store writes only `dynamics.basic`, and leaves everything else unchanged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +179,8 @@ class AvatarStore(Protocol):
     ) -> AvatarDocument:
         """Put new results in place in one transaction: status `ready`.
 
-        Idempotent: it may be repeated when it is unknown whether it was written. Objects are uploaded by `publication.publish_avatar`, which calls this.
+        Idempotent: it may be repeated when it is unknown whether it was written. Objects are
+        uploaded by `publication.publish_avatar`, which calls this.
 
         Args:
             version: the folder of the results' objects, see `publication.py`.

@@ -5,8 +5,9 @@ network this runs in (server-side request forgery). Only hosts on the operator's
 contacted; their name is resolved once, every address must be public, and the connection goes to the
 address that was checked, so that a name server which answers differently the second time (DNS
 rebinding) changes nothing. Redirects are followed a few times, each checked alike. Sizes are
-capped, and one absolute deadline covers name resolution, connections, redirects, headers and body. The
-system's resolver cannot be interrupted, so it runs in a thread that is abandoned at the deadline.
+capped, and one absolute deadline covers name resolution, connections, redirects, headers and body.
+The system's resolver cannot be interrupted, so it runs in a thread that is abandoned at the
+deadline.
 """
 
 import http.client

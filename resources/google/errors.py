@@ -1,7 +1,7 @@
-"""What Google's clients raise, in this system's own words; and what is worth trying again.
+"""Errors of Google's clients as `StoreError`, and retries of transient ones.
 
-The messages are made here and not taken over: an answer of Google's may quote a request, and a
-credential's error may quote the credential.
+Messages are written here and not copied: a response of Google's may quote a request, and an error
+about a credential may quote the credential.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ TRANSIENT: Final[tuple[type[Exception], ...]] = (
     exceptions.InternalServerError,
     exceptions.BadGateway,
     exceptions.TooManyRequests,
-    exceptions.Cancelled,  # this and the next are how gRPC sees a connection break under a call
+    exceptions.Cancelled,  # gRPC raises this and the next when a connection breaks during a call
     exceptions.Unknown,
     http_exceptions.ConnectionError,
     http_exceptions.Timeout,
@@ -34,7 +34,7 @@ TRANSIENT: Final[tuple[type[Exception], ...]] = (
 """Errors after which the same call may succeed; a write may have been done nevertheless."""
 
 PATIENCE_S: Final = 45.0
-"""How long an operation is tried again."""
+"""How long an operation is retried."""
 
 _MESSAGES: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
     (
@@ -65,7 +65,7 @@ _MESSAGES: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
 
 
 def retrying(*also: type[Exception], for_s: float | None = None) -> Retrying:
-    """A loop that tries again after transient errors (and the given ones), with growing pauses."""
+    """A caller that retries after transient errors (and the given ones), with growing pauses."""
     return Retrying(
         retry=retry_if_exception_type((*TRANSIENT, *also)),
         wait=wait_random_exponential(multiplier=0.05, max=5.0),

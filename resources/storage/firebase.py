@@ -1,9 +1,9 @@
 """Objects in a Firebase Storage bucket, which is a Cloud Storage bucket with download tokens.
 
-Google's own client does the transport; dagster-gcp's `GCSResource` would only make such a client
-from a project and nothing else (no credentials from the environment, no emulator), at four seconds
-of imports a process. Each operation is tried again as a whole (`retrying`), because only here it
-can be told what a lost answer to a conditional write means.
+Google's own client does the transport; dagster-gcp's `GCSResource` only makes such a client from a
+project (no credentials from the environment, no emulator), at four seconds of imports per process.
+Each operation is retried as a whole (`retrying`), because the lost response of a conditional write
+must be handled here.
 """
 
 import base64
@@ -43,7 +43,7 @@ __all__ = ["FIREBASE_URL", "FirebaseStorage"]
 FIREBASE_URL: Final = "https://firebasestorage.googleapis.com"
 _TOKENS: Final = "firebaseStorageDownloadTokens"
 _UPLOAD: Final = "sunrizaUpload"
-"""Names the upload that an object without a download token comes from."""
+"""Metadata key with a random id of the upload, for objects without a download token."""
 _TIMEOUT_S: Final = 60.0
 
 
@@ -103,7 +103,7 @@ class FirebaseStorage:
             except exceptions.PreconditionFailed as conflict:
                 found = self._bucket.get_blob(name, timeout=_TIMEOUT_S, retry=None)
                 ours = found is not None and (found.metadata or {}).get(key) == mark
-                if found is None or not ours:  # else the answer to our own upload was lost
+                if found is None or not ours:  # else the response of our own upload was lost
                     raise ConflictError(
                         "The object was written by somebody else", where=name, code="generation"
                     ) from conflict
@@ -129,7 +129,7 @@ class FirebaseStorage:
     def _download(
         self, name: str, folder: Path, is_admitted: Callable[["Blob"], bool] = lambda _: True
     ) -> Path:
-        """Download the version of an object that was asked about, and none that replaces it."""
+        """Download exactly the version of an object that was checked, not one that replaces it."""
         path = folder / Path(checked_object_name(name)).name
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
 
@@ -148,7 +148,7 @@ class FirebaseStorage:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with google_errors(name):
-                # An object that is replaced meanwhile is read anew.
+                # An object that is replaced meanwhile is checked and read again.
                 retrying(exceptions.PreconditionFailed, exceptions.NotFound)(download)
             temporary.replace(path)
         finally:
@@ -238,7 +238,7 @@ class FirebaseStorage:
             return self._download(name, folder, is_admitted)
         except StoreError as error:
             if error.code == "store.missing" and not is_own:
-                raise input_refused(url) from None  # an object that is not there, or not his
+                raise input_refused(url) from None  # missing, or another owner's
             raise
 
     def _blob(self, name: str) -> "Blob | None":
@@ -265,5 +265,5 @@ def _tokens(blob: "Blob") -> list[str]:
 
 
 def _generation(condition: str | None) -> int | None:
-    """As Google's clients want it: 0 stands for an object that does not exist."""
+    """The precondition for Google's clients, where 0 means that no such object exists."""
     return 0 if condition == ABSENT else None if condition is None else int(condition)

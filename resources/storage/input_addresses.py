@@ -1,13 +1,13 @@
-"""Which objects of the bucket an avatar's document may name as its inputs.
+"""Access rules for objects that an avatar's document names as inputs.
 
-A document is written by a client, and this system reads the bucket with rights on all of it. So a
-name alone opens nothing but what lies in the avatar's own folder. Any other object is read only by
-its download URL, whose token proves that whoever wrote the document was given the object. All else
-is one and the same refusal, whether the object exists or not.
+A document is written by a client, and this system may read the whole bucket. So a bare name is
+accepted only for objects in the avatar's own folder. Any other object is read only by its download
+URL, whose token proves that the author of the document has access to it. Everything else is refused
+with the same error, whether the object exists or not.
 
     avatars/<own id>/…                     read, except `dynamics/`, which holds what runs publish
     avatars/<other id>/…, users/…          read by a download URL with one of the object's tokens
-    pipeline/…, cache/…, remote/…          never read: this system's own files, which are no inputs
+    pipeline/…, cache/…, remote/…          never read: this system's own files
 """
 
 import hmac
@@ -46,16 +46,16 @@ _MAX_SHOWN: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class ObjectAddress:
-    """An object of the own bucket, as a URL names it."""
+    """An object of the own bucket that a URL names."""
 
     name: str
-    """Its name, percent-decoded once, exactly as it will be asked for; not checked."""
+    """Its name, percent-decoded once, exactly as it will be requested; not checked."""
     token: str | None
-    """The download token that the URL brings along."""
+    """The download token in the URL."""
 
 
 def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None:
-    """The object of a bucket that an address names, in any of the forms that Google knows.
+    """The object of a bucket that an address names, in any of Google's URL forms.
 
     Args:
         url: a download URL, a `gs://` URL, a URL of Cloud Storage, or a bare object name.
@@ -63,7 +63,7 @@ def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None
         base_url: where this store's download URLs begin.
 
     Returns:
-        None for every other address, which is then fetched without any rights.
+        None for every other address, which is then fetched without credentials.
     """
     try:
         parts = urlsplit(url)
@@ -87,8 +87,8 @@ def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None
 def is_own_input(name: str, avatar_id: str) -> bool:
     """Whether an object lies in an avatar's own folder and was not put there by a publication.
 
-    Names are compared as they are, letter by letter: buckets know no `..`, no other case and no
-    second decoding, and `checked_object_name` keeps them out of local folders.
+    Names are compared exactly: buckets have no `..`, are case-sensitive and
+    decode once, and `checked_object_name` keeps them out of local folders.
     """
     parts = name.split("/")
     return (
@@ -100,12 +100,12 @@ def is_own_input(name: str, avatar_id: str) -> bool:
 
 
 def is_open_by_token(name: str) -> bool:
-    """Whether a document may name an object of somebody else's at all, given its token."""
+    """Whether a document may name an object of another avatar or user, given its token."""
     return _is_name(name) and name.split("/", maxsplit=1)[0] not in _SYSTEM_PREFIXES
 
 
 def has_token(token: str | None, tokens: Iterable[str]) -> bool:
-    """Whether a token is one of an object's, compared in a time that tells nothing of them."""
+    """Whether a token is one of an object's, compared in constant time."""
     if not token:
         return False
     given = token.encode()
@@ -114,7 +114,7 @@ def has_token(token: str | None, tokens: Iterable[str]) -> bool:
 
 
 def input_refused(url: str) -> StoreError:
-    """The one answer to every address that a document may not name."""
+    """The error for every address that a document may not name."""
     return StoreError(
         "This address may not be read for this avatar",
         where=without_query(url),
@@ -124,7 +124,7 @@ def input_refused(url: str) -> StoreError:
 
 
 def without_query(url: str) -> str:
-    """An address for people to read: without its query, which may hold a token; shortened."""
+    """A URL for messages: without its query, which may hold a token, and shortened."""
     plain = url.partition("?")[0]
     return plain if len(plain) <= _MAX_SHOWN else f"{plain[: _MAX_SHOWN - 3]}..."
 
@@ -132,7 +132,7 @@ def without_query(url: str) -> str:
 def _bucket_and_name(
     parts: SplitResult, host: str, bucket: str, *, own_host: bool
 ) -> Iterable[tuple[str, str]]:
-    """(bucket, object name), both percent-encoded, as each form would read an address."""
+    """Candidate (bucket, object name) pairs, both percent-encoded, one for each URL form."""
     path = parts.path
     is_firebase = own_host or host in (_FIREBASE_HOST, bucket.lower())
     if is_firebase and (match := _FIREBASE_PATH.fullmatch(path)):

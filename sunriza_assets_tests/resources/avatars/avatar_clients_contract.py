@@ -207,8 +207,8 @@ class AvatarClientsContract:
     def test_what_a_launchpad_overrode_does_not_become_a_wish(self, avatars: AvatarStore) -> None:
         avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"parameters": {"fps": 25}}}})
         avatars.claim("anna", "run-1")
-        said = {"parameters": {"fps": 30}, "overridden": {"fps": {"by": 30, "document": 25}}}
-        document = avatars.publish("anna", "run-1", **PUBLICATION | said)
+        parameters = {"parameters": {"fps": 30}, "overridden": {"fps": {"by": 30, "document": 25}}}
+        document = avatars.publish("anna", "run-1", **PUBLICATION | parameters)
         assert document.basic["parameters"] == {"fps": 30}
         assert document.wishes == {"fps": 25}
         assert not document.needs_run
@@ -276,7 +276,7 @@ class AvatarClientsContract:
         fresh = [c for c in changes if c.document and c.document.needs_run]
         assert [change.avatar_id for change in fresh] == ["ben"]
 
-    def test_a_patrol_passes_everybody(self, avatars: AvatarStore) -> None:
+    def test_a_patrol_returns_every_avatar(self, avatars: AvatarStore) -> None:
         names = sorted(f"a{number}" for number in range(23))
         for name in names:
             avatars.merge(name, INPUTS)

@@ -1,4 +1,4 @@
-"""What a document means, whoever wrote it."""
+"""Reading of documents with any content."""
 
 import json
 from dataclasses import replace

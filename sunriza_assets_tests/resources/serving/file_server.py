@@ -44,7 +44,7 @@ def hosted(home: Home, port: int = 0) -> Iterator[Host]:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether a server listens on the port."""
     try:
         return asked(port, "/").status > 0
     except ConnectionError:
