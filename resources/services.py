@@ -45,7 +45,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 class Stores(dg.ConfigurableResource):
-    """The avatar documents and the bucket, as SUNRIZA_STORE says (local by default)."""
+    """The avatar documents and the bucket, chosen by SUNRIZA_STORE (local by default)."""
 
     @property
     def home(self) -> Home:

@@ -133,7 +133,7 @@ class FirestoreAvatars(OwnedAvatars):
             return [one.id for one in self._run(query, limit) if is_avatar_id(one.id)]
 
     def forget(self, avatar_id: str) -> None:
-        """Remove all that lies below a retired avatar; see `AvatarStore.forget`."""
+        """Remove all subcollections of a retired avatar; see `AvatarStore.forget`."""
         with google_errors(avatar_id):
             retrying(*_CONFLICTS)(self._retirement.forget, self._reference(avatar_id))
 

@@ -81,7 +81,7 @@ class OwnedAvatars(ABC):
                 patience_s=_PROGRESS_PATIENCE_S,
             )
         except StoreError as problem:  # no reason to stop the run
-            _log.warning("Progress could not be told: %s", problem)
+            _log.warning("Progress could not be written: %s", problem)
 
     def publish(
         self,

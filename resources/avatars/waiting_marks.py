@@ -1,6 +1,6 @@
 """Index of the local avatars whose runs are held back, for `AvatarStore.due`.
 
-    avatars/.waiting/<id>    an empty file; its modification time says when the avatar is due
+    avatars/.waiting/<id>    an empty file; its modification time is when the avatar is due
 
 The record is authoritative (`RunRecord.waiting`). A mark is written before the record and removed
 after it, so a killed process may leave a mark too many, never one too few.

@@ -85,7 +85,7 @@ def object_address(url: str, bucket: str, base_url: str) -> ObjectAddress | None
 
 
 def is_own_input(name: str, avatar_id: str) -> bool:
-    """Whether an object lies in an avatar's own folder and was not put there by a publication.
+    """Whether an object lies in an avatar's own folder and was not published there by a run.
 
     Names are compared exactly: buckets have no `..`, are case-sensitive and
     decode once, and `checked_object_name` keeps them out of local folders.

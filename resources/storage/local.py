@@ -174,7 +174,7 @@ class LocalStorage:
         return self._path(name)
 
     def _name_from_url(self, url: str) -> str:
-        """The object name that a URL stands for, not checked."""
+        """The object name in a URL, not checked."""
         try:
             parts = urlsplit(url)
         except ValueError as problem:

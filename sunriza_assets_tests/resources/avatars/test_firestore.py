@@ -352,7 +352,7 @@ class TestFaults:
         avatars.claim("anna", "run-1")
         own_server.fail("Commit", times=1000)
         avatars.progress("anna", "run-1", 50)
-        assert "Progress could not be told" in caplog.text
+        assert "Progress could not be written" in caplog.text
 
     @pytest.mark.parametrize(
         ("status", "code"),
