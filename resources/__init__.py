@@ -1,5 +1,5 @@
-"""What the assets call on: stores, engines, caches and the media IO manager, as Dagster resources.
+"""The resources of the assets: stores, engines, caches and the media IO manager.
 
-Thin adapters: settings go in, plain domain objects come out. The craft itself lives in
+Thin adapters: settings go in, plain domain objects come out. Rendering is in
 `sunriza_assets.studio`; nothing here decides how an avatar looks.
 """

@@ -2,7 +2,7 @@
 
 Dagster promises nothing about names in modules that begin with an underscore: they may move in any
 release. They are imported in the modules named `dagster_internals` and `dagster_web_internals`
-alone (ruff bans them elsewhere); `test_dagster_internals.py` says what breaks when one is gone.
+alone (ruff bans them elsewhere); `test_dagster_internals.py` lists what breaks when one is gone.
 """
 
 from dagster._config.config_type import ConfigType, ConfigTypeKind

@@ -1,13 +1,13 @@
-"""Reaching a Firebase project: settings, credentials, and what they allow.
+"""Connecting to a Firebase project: settings, credentials and permissions.
 
     SUNRIZA_FIREBASE_PROJECT     project id (else GOOGLE_CLOUD_PROJECT, else the credentials' own)
     SUNRIZA_FIREBASE_BUCKET      bucket (else <project>.firebasestorage.app)
     SUNRIZA_FIRESTORE_DATABASE   database (else "(default)")
     FIREBASE_CREDENTIALS         a service account's key, as JSON text
-    GOOGLE_APPLICATION_CREDENTIALS  or as a file; with neither, what the machine offers
+    GOOGLE_APPLICATION_CREDENTIALS  or as a file; with neither, the default credentials
                                  (workload identity, `gcloud auth application-default login`)
     SUNRIZA_ALLOWED_HOSTS        hosts besides the bucket that hero images and videos may come from
-    FIRESTORE_EMULATOR_HOST, STORAGE_EMULATOR_HOST   both or none: servers that stand in for Google
+    FIRESTORE_EMULATOR_HOST, STORAGE_EMULATOR_HOST   both or none: emulators
 
 Credentials are never shown, logged or quoted in an error.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Firebase", "FirebaseSettings"]
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
-_BUCKET_RIGHTS: Final = (
+_REQUIRED_PERMISSIONS: Final = (
     "storage.objects.get",
     "storage.objects.list",
     "storage.objects.create",
@@ -43,7 +43,7 @@ _TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class FirebaseSettings:
-    """Where the stores are and how to get in."""
+    """Where the stores are, and the credentials for them."""
 
     project: str | None
     """Project id; None takes the credentials' own."""
@@ -52,9 +52,9 @@ class FirebaseSettings:
     database: str | None
     """Firestore database; None takes the default one."""
     credentials: str | None = field(repr=False)
-    """A service account's key as JSON text; None takes what the machine offers."""
+    """A service account's key as JSON text; None takes the application default credentials."""
     emulated: bool
-    """Whether both services are stood in for, and no credentials are needed."""
+    """Whether both services are emulated, so that no credentials are needed."""
     storage_url: str
     """Where download URLs begin."""
     allowed_hosts: tuple[str, ...]
@@ -65,7 +65,7 @@ class FirebaseSettings:
         """The part of the process's settings that concerns Firebase.
 
         Raises:
-            StoreError: only one of the two services is stood in for.
+            StoreError: only one of the two services is emulated.
         """
         emulators = [settings.firestore_emulator, settings.storage_emulator]
         if any(emulators) and not all(emulators):
@@ -129,13 +129,13 @@ class Firebase:
         )
 
     def describe(self) -> str:
-        """One line: what is reached. Writes nothing.
+        """One line that names project and bucket with the rights on them. Writes nothing.
 
         Raises:
-            StoreError: it is not reached, or rights are missing (the message lists them).
+            StoreError: it cannot be reached, or rights are missing (the message lists them).
         """
-        self._try_documents()
-        missing = sorted(set(_BUCKET_RIGHTS) - set(self._bucket_rights()))
+        self._check_firestore_access()
+        missing = sorted(set(_REQUIRED_PERMISSIONS) - set(self._granted_permissions()))
         if missing:
             raise StoreError(
                 f"Rights on the bucket are missing: {', '.join(missing)}",
@@ -149,11 +149,11 @@ class Firebase:
             f"bucket {self._bucket}, read, write, list and delete{where}"
         )
 
-    def _try_documents(self) -> None:
+    def _check_firestore_access(self) -> None:
         collection = self._firestore.collection("avatars")
         with google_errors(f"Firestore of {self._project}"):
             list(collection.limit(1).stream(timeout=_TIMEOUT_S))
-            # A write that cannot succeed tells whether it would be allowed.
+            # A write whose precondition fails shows whether writing is allowed.
             batch = self._firestore.batch()
             batch.delete(
                 collection.document("sunriza-doctor-asks"),
@@ -164,14 +164,14 @@ class Firebase:
             except (exceptions.NotFound, exceptions.FailedPrecondition):
                 return
 
-    def _bucket_rights(self) -> list[str]:
+    def _granted_permissions(self) -> list[str]:
         with google_errors(self._bucket):
             bucket = self._storage.bucket(self._bucket)
-            return [*bucket.test_iam_permissions(list(_BUCKET_RIGHTS), timeout=_TIMEOUT_S)]
+            return [*bucket.test_iam_permissions(list(_REQUIRED_PERMISSIONS), timeout=_TIMEOUT_S)]
 
 
 def _credentials(settings: FirebaseSettings) -> tuple["Credentials", str | None]:
-    """The credentials, and the project they belong to where they say so."""
+    """The credentials, and their project if they name one."""
     import google.auth
     from google.auth.credentials import AnonymousCredentials
 

@@ -33,7 +33,7 @@ class Home:
         return cls(current_settings().home)
 
     def make(self) -> None:
-        """Make the folder where it is missing, closed to everybody but its owner.
+        """Make the folder if it is missing, readable by its owner only (0700).
 
         Raises:
             StoreError: it cannot be made.

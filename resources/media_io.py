@@ -1,11 +1,11 @@
-"""The media IO manager: an asset's value is a path, its content lies in the media storage.
+"""The media IO manager: an asset's value is a path, its content is kept in the media storage.
 
-`pipeline_files` says under which names. A run reads what it has itself made or found unchanged, and
-otherwise what is current, so two runs for one avatar never mix, and a process killed at any line
-leaves the former version in place. One path may be a file or a folder of files.
+`pipeline_files` defines the object names. A run reads what it has made itself or found unchanged,
+and otherwise the current version, so two runs for one avatar never mix, and a process killed at any
+line leaves the former version in place. A path may be a file or a folder of files.
 
 Fetching and storing are part of the step: both are timed with the step's own stopwatch, which stops
-when the result is stored, and the record is laid down here.
+when the result is stored, and the record is written here as metadata.
 """
 
 import json
@@ -38,7 +38,7 @@ class MediaIOManager(dg.IOManager):
         self._home = home
 
     def handle_output(self, context: dg.OutputContext, obj: Path) -> None:
-        """Store a file or a folder of files and make it current; with that the step is over.
+        """Store a file or a folder of files and make it current; this ends the step.
 
         A result that was found unchanged is stored already.
 
@@ -50,7 +50,7 @@ class MediaIOManager(dg.IOManager):
         step = context.step_context
         watch = step_watch(step.instance, step.run_id, step.step.key)
         try:
-            with _failing(watch), watch.stage("upload"):
+            with _as_step_failure(watch), watch.stage("upload"):
                 stored = self._store(_folder(context), context.run_id, obj)
             size = sum(item.size for item in stored)
             watch.count(bytes_out=size)
@@ -61,7 +61,7 @@ class MediaIOManager(dg.IOManager):
             {
                 "size_bytes": dg.MetadataValue.int(size),
                 "files": dg.MetadataValue.json([logged_url(item.url) for item in stored]),
-                "open": dg.MetadataValue.url(link(logged_url(_worth_a_look(stored).url))),
+                "open": dg.MetadataValue.url(link(logged_url(_main_file(stored).url))),
                 **priced(watch.record()),
             }
         )
@@ -73,18 +73,18 @@ class MediaIOManager(dg.IOManager):
             Failure: it was never made, or a file is gone or damaged; never retried.
         """
         step = context.step_context
-        if not step.is_sda_step:  # a check: it reads files, and is no step of the ledger's
-            with _failing():
+        if not step.is_sda_step:  # a check: the ledger has no row for it
+            with _as_step_failure():
                 return self._load(context)[0]
         watch = step_watch(step.instance, step.run_id, step.step.key)
-        with _failing(watch), watch.stage("fetch"):
+        with _as_step_failure(watch), watch.stage("fetch"):
             path, size = self._load(context)
         watch.count(bytes_in=size)
         return path
 
     def _load(self, context: dg.InputContext) -> tuple[Path, int]:
-        """The local path, and how many bytes lie there."""
-        names = self._names(context, _folder(context))
+        """The local path, and its size in bytes."""
+        names = self._object_names(context, _folder(context))
         paths = [self._storage.fetch(name, self._download_folder(name)) for name in names]
         listing = listing_of(self._storage, names[0].rpartition("/")[0], self._home) or {}
         path = paths[0].parent if listing.get("kind") == "folder" else paths[0]
@@ -105,11 +105,13 @@ class MediaIOManager(dg.IOManager):
         self._put_json(listing, f"{version}/files.json")
         before = current_run(self._storage, folder, self._home)
         self._put_json({"run": run_id}, f"{folder}/current.json")
-        self._forget(folder, keep={run_id, before})
+        self._delete_old_versions(folder, keep={run_id, before})
         return stored
 
-    def _names(self, context: dg.InputContext, folder: str) -> list[str]:
-        names = stored_files(self._storage, folder, self._runs(context, folder), self._home)
+    def _object_names(self, context: dg.InputContext, folder: str) -> list[str]:
+        names = stored_files(
+            self._storage, folder, self._candidate_runs(context, folder), self._home
+        )
         if names is None:
             raise StoreError(
                 f"{folder} is not there",
@@ -118,8 +120,8 @@ class MediaIOManager(dg.IOManager):
             )
         return names
 
-    def _runs(self, context: dg.InputContext, folder: str) -> Iterator[str | None]:
-        """Whose files this run may read, the best first; each is looked for when asked."""
+    def _candidate_runs(self, context: dg.InputContext, folder: str) -> Iterator[str | None]:
+        """Runs whose files this run may read, best first; computed lazily."""
         step = context.step_context
         yield step.run_id
         yield source_run(step.instance, context.asset_key, context.asset_partition_key, step.run_id)
@@ -138,8 +140,8 @@ class MediaIOManager(dg.IOManager):
         finally:
             discard(self._home, file)
 
-    def _forget(self, folder: str, keep: set[str | None]) -> None:
-        """Delete versions older than the one before; a run that still reads it is superseded."""
+    def _delete_old_versions(self, folder: str, keep: set[str | None]) -> None:
+        """Delete all versions but these; a run that still reads an older one is superseded."""
         for item in self._storage.list(f"{folder}/"):
             run, _, file = item.name.removeprefix(f"{folder}/").partition("/")
             if file and run not in keep:
@@ -147,22 +149,22 @@ class MediaIOManager(dg.IOManager):
 
 
 @contextmanager
-def _failing(watch: Stopwatch | None = None) -> Iterator[None]:
-    """What the storage refuses ends the step for good, and says what it took until then."""
+def _as_step_failure(watch: Stopwatch | None = None) -> Iterator[None]:
+    """Turn a `StoreError` into a `Failure` without retries that carries the step's record."""
     try:
         yield
     except StoreError as error:
-        told = {"code": error.code, **(priced(watch.record()) if watch else {})}
-        raise dg.Failure(error.message, metadata=told, allow_retries=False) from error
+        metadata = {"code": error.code, **(priced(watch.record()) if watch else {})}
+        raise dg.Failure(error.message, metadata=metadata, allow_retries=False) from error
 
 
 def run_of_files(loaded: Path) -> str:
-    """The run that made what an asset was given as an input, a folder or a file in one."""
+    """The run that made a loaded input, which is a run's folder or a file in it."""
     return (loaded if loaded.is_dir() else loaded.parent).name
 
 
-def _worth_a_look(stored: Sequence[StoredObject]) -> StoredObject:
-    """What a person opens of several files: what moves, else a picture, else the first."""
+def _main_file(stored: Sequence[StoredObject]) -> StoredObject:
+    """The file that the UI links to: the first video, else the first image, else the first."""
     for kind in ("video/", "image/"):
         for item in stored:
             if item.content_type.startswith(kind):

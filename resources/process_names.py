@@ -1,6 +1,6 @@
-"""Which process did this, and does it still live? A name that outlasts the process it names.
+"""Unique names of processes, and whether the process of a name still runs.
 
-A process id alone is given again to others; together with the machine and the start time it is not.
+Process ids are reused; host, process id and start time together are not.
 """
 
 import os
@@ -13,19 +13,19 @@ import psutil
 __all__ = ["is_gone", "this_process"]
 
 _CLOCK_S: Final = 1.0
-"""By so much a start time may seem to move while the machine's clock is set right."""
+"""Tolerance of start times: adjusting the machine's clock shifts them."""
 
 
 def this_process() -> str:
     """host:pid:start time of this process."""
-    return _named(os.getpid())
+    return _name_of(os.getpid())
 
 
 def is_gone(process: str) -> bool:
-    """Whether a process of this machine has ended; of another machine's nothing is known.
+    """Whether a process of this machine has ended; False for processes of other machines.
 
     Args:
-        process: what `this_process` said in it; anything else is never gone.
+        process: a name that `this_process` returned; for any other text the answer is False.
     """
     host, _, rest = process.partition(":")
     pid, _, started = rest.partition(":")
@@ -38,5 +38,5 @@ def is_gone(process: str) -> bool:
 
 
 @cache
-def _named(pid: int) -> str:
+def _name_of(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"

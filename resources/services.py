@@ -1,7 +1,7 @@
-"""The Dagster resources: what an asset's signature may ask for.
+"""The Dagster resources that assets may request in their signatures.
 
-Each is a thin configurable front of a plain object in this package. Settings come from the
-environment when a run uses them, never at import; a test world overrides a resource in
+Each is a thin configurable wrapper of a plain object in this package. Settings are read from the
+environment when a run uses them, never at import; tests override resources in
 `build_defs(resource_overrides=...)`.
 """
 
@@ -45,7 +45,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 class Stores(dg.ConfigurableResource):
-    """The avatar documents and the bucket, as SUNRIZA_STORE says (local by default)."""
+    """The avatar documents and the bucket, chosen by SUNRIZA_STORE (local by default)."""
 
     @property
     def home(self) -> Home:
@@ -72,7 +72,7 @@ class MediaIO(dg.ConfigurableIOManagerFactory):
 
 
 class Engines(dg.ConfigurableResource):
-    """Animation engines and face models, warm for the life of the process."""
+    """Animation engines and face models, loaded once per process."""
 
     @property
     def models(self) -> Path:
@@ -93,17 +93,16 @@ class Engines(dg.ConfigurableResource):
         return store.identity(*(entry.name for entry in store.entries()))
 
     def identity(self, engine: "AnimationEngine") -> dict[str, str]:
-        """All that, beside what it is given, decides what an engine makes: its own version, and
-        its models' hashes."""
+        """What decides an engine's output besides its inputs: version and hashes of models."""
         own = {"engine": engine.name, "engine_version": engine.version}
-        if hasattr(engine, "billed_device"):  # its models lie where it works
+        if hasattr(engine, "billed_device"):  # remote: the models are on the remote machine
             return {**own, **engine.extraction_identity()}
-        models = {one.name: one.sha256 or "" for one in models_of(engine.name, self.models)}
+        models = {entry.name: entry.sha256 or "" for entry in models_of(engine.name, self.models)}
         return {**own, **models, **engine.extraction_identity()}
 
     def choose(self, wanted: str) -> Choice:
-        """The engine of this machine (`engines.choose_engine`), or the one that SUNRIZA_MODAL_APP
-        names elsewhere (`remote_engine`)."""
+        """The engine of this machine (`choose_engine`), or the remote one of SUNRIZA_MODAL_APP
+        (`choose_remote`)."""
         app = current_settings().modal_app
         return choose_remote(app, wanted) if app else choose_engine(wanted, self.models)
 
@@ -125,23 +124,23 @@ class Templates(dg.ConfigurableResource):
 
 
 class ProgressBoard(dg.ConfigurableResource):
-    """Where a step tells how far it is, beside the document: a terminal's progress bar.
+    """Reports the progress of steps to a listener in this process, such as a progress bar.
 
-    Dagster makes resources anew for every run, so who listens is kept beside them.
+    Dagster makes resources anew for every run, so the listener is kept in a context variable.
     """
 
     @staticmethod
     @contextmanager
-    def heard_by(listener: Listener | None) -> Iterator[None]:
-        """Have what runs inside the block, in this thread, tell the listener."""
+    def reporting_to(listener: Listener | None) -> Iterator[None]:
+        """Send the progress of what runs in this block and thread to a listener."""
         token = _listener.set(listener)
         try:
             yield
         finally:
             _listener.reset(token)
 
-    def tell(self, avatar_id: str, asset: str, share: float) -> None:
-        """Pass it on, if anybody listens."""
+    def report(self, avatar_id: str, asset: str, share: float) -> None:
+        """Call the listener, if there is one."""
         listener = _listener.get()
         if listener is not None:
             listener(avatar_id, asset, share)

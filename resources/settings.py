@@ -237,7 +237,7 @@ class Setting:
     meaning: str
     """One sentence."""
     choices: tuple[str, ...]
-    """The values it may take; empty where any text will do."""
+    """The values it may take; empty if any text is allowed."""
     problem: str | None
     """What is wrong with its value, if anything."""
 
@@ -252,14 +252,14 @@ def current_settings() -> Settings:
         ParameterError: a value is wrong; the message names every wrong one.
     """
     folder = "" if os.environ.get("SUNRIZA_HOME") else str(Path.cwd())
-    said = tuple((name, os.environ[name]) for name in _NAMES if os.environ.get(name))
-    return _parsed(said, folder)
+    given = tuple((name, os.environ[name]) for name in _NAMES if os.environ.get(name))
+    return _parsed(given, folder)
 
 
 @lru_cache(maxsize=8)
-def _parsed(said: tuple[tuple[str, str], ...], folder: str) -> Settings:
+def _parsed(given: tuple[tuple[str, str], ...], folder: str) -> Settings:
     del folder  # part of the key only: relative paths depend on it
-    return Settings.from_environment(dict(said))
+    return Settings.from_environment(dict(given))
 
 
 def describe_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
@@ -286,18 +286,18 @@ def describe_settings(environment: Mapping[str, str]) -> Iterator[Setting]:
 
 def _checked(environment: Mapping[str, str]) -> tuple[Settings | None, dict[str, str]]:
     """The settings, or None and what is wrong by variable; no message quotes a value."""
-    said = {name: value for name in _NAMES if (value := environment.get(name, "").strip())}
+    given = {name: value for name in _NAMES if (value := environment.get(name, "").strip())}
     try:
-        return Settings.model_validate(said), {}
+        return Settings.model_validate(given), {}
     except ValidationError as error:
         return None, {
             str(problem["loc"][0]): str(problem["msg"]).lower() for problem in error.errors()
         }
 
 
-def _shown(settings: Settings | None, field_name: str, said: str) -> str:
-    """A value as text; as it stands in the environment where settings are wrong."""
+def _shown(settings: Settings | None, field_name: str, given: str) -> str:
+    """A value as text; as in the environment if the settings are invalid."""
     if SecretStr in getattr(Settings.model_fields[field_name].annotation, "__args__", ()):
         return _MASK
-    value = said if settings is None else getattr(settings, field_name)
+    value = given if settings is None else getattr(settings, field_name)
     return ", ".join(value) if isinstance(value, tuple) else str(value)

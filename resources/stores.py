@@ -1,4 +1,4 @@
-"""Which stores are in use, by configuration alone.
+"""The stores in use, chosen by configuration alone.
 
     SUNRIZA_STORE=local        (default) files below SUNRIZA_HOME; no account anywhere
     SUNRIZA_STORE=firebase     Firestore and Firebase Storage; `firebase.py` lists its settings

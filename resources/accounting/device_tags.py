@@ -1,8 +1,8 @@
-"""The device a run is at work on, as tags of the run: what a step that is killed is billed for.
+"""The device of a run, as run tags: by it a step that is killed is billed.
 
-A step that ends, well or by an error, carries its own record. One that is killed leaves no word, so
-its run says beforehand what it is on. Tags are written when the device changes: once for a run on a
-CPU. Where the steps of a run work at the same time, the tags are those of the step that began last.
+A step that succeeds or fails carries its own record. One that is killed leaves none, so its run is
+tagged beforehand. Tags are written when the device changes: once for a run on a CPU. If steps of a
+run execute in parallel, the tags are those of the step that began last.
 """
 
 from collections.abc import Mapping
@@ -10,42 +10,42 @@ from typing import Any, Final
 
 import dagster as dg
 
-from resources.accounting.step_watch import book_in_use
+from resources.accounting.step_watch import current_price_book
 from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.prices import cost_of
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.errors import CostError
 
-__all__ = ["DEVICE_KIND_TAG", "DEVICE_TAG", "facts_of_killed", "tell_device"]
+__all__ = ["DEVICE_KIND_TAG", "DEVICE_TAG", "killed_step_facts", "tag_device"]
 
 DEVICE_TAG: Final = "sunriza/device"
-"""Run tag: the device in its maker's words."""
+"""Run tag: name of the device as its vendor gives it."""
 DEVICE_KIND_TAG: Final = "sunriza/device-kind"
 """Run tag: cpu, cuda or mps."""
 
-_told: dict[str, Device] = {}
-"""By run; only of the run at work, or a long-lived worker would grow."""
+_tagged: dict[str, Device] = {}
+"""Device by run id; only the current run is kept, so that it does not grow."""
 
 
-def tell_device(instance: dg.DagsterInstance, run_id: str, device: Device) -> None:
-    """Tag a run with the device that it is at work on from now on."""
-    if _told.get(run_id) == device:
+def tag_device(instance: dg.DagsterInstance, run_id: str, device: Device) -> None:
+    """Tag a run with the device that it uses from now on."""
+    if _tagged.get(run_id) == device:
         return
     instance.add_run_tags(run_id, {DEVICE_TAG: device.name, DEVICE_KIND_TAG: device.kind})
-    _told.clear()
-    _told[run_id] = device
+    _tagged.clear()
+    _tagged[run_id] = device
 
 
-def facts_of_killed(tags: Mapping[str, str], elapsed_s: float) -> dict[str, Any]:
-    """Device and cost of a step that left no record, by its run's tags; nothing without them.
+def killed_step_facts(tags: Mapping[str, str], elapsed_s: float) -> dict[str, Any]:
+    """Device and cost of a step that left no record, by its run's tags; empty without tags.
 
-    The price is that of the book in use now, for the seconds of the log.
+    The price is that of the current price book, for the seconds in the log.
     """
     if DEVICE_TAG not in tags or DEVICE_KIND_TAG not in tags:
         return {}
     record = StepRecord(elapsed_s, tags[DEVICE_TAG], tags[DEVICE_KIND_TAG])
     facts: dict[str, Any] = {"device": record.device, "device_kind": record.device_kind}
     try:
-        return facts | cost_of(record, book_in_use()).to_dict()
-    except CostError:  # a setting that names no book; whoever reports costs is told
+        return facts | cost_of(record, current_price_book()).to_dict()
+    except CostError:  # no such price book; the reports raise it
         return facts

@@ -1,9 +1,9 @@
-"""Steps out of Dagster's event log: what the ledger is fed with.
+"""Steps read from Dagster's event log, the source of the ledger.
 
-A step that ended well is a materialization and carries its own record. A run that failed or was
-killed has none for the step it died in; that step is read from the run's own events, with the
-record that its error carried, or with the log's seconds where it left no word, on the device that
-its run's tags name.
+A step that succeeded is a materialization and carries its own record. A run that failed or was
+killed has none for its last step; that step is read from the run's own events, with the record in
+its error's metadata, or, if it was killed, with the seconds of the log and the device of the run's
+tags.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import dagster as dg
 from dagster import DagsterEventType as Type
 
-from resources.accounting.device_tags import facts_of_killed
+from resources.accounting.device_tags import killed_step_facts
 from resources.dagster_internals import SqlRunStorage
 from sunriza_assets.costs.events import LogCursor, StepEvent, step_facts
 from sunriza_assets.costs.ledger import Ledger, Update
@@ -22,19 +22,19 @@ __all__ = ["StepLog", "plain_metadata", "update_ledger"]
 _PAGE: Final = 500
 """Records fetched at once; Dagster refuses more than a thousand."""
 _OVERLAP: Final = 100
-"""Events that are read again: on Postgres two transactions may become visible in another order than
-their ids, and SQLite gives the ids of runs that were deleted last to the next ones."""
-_BAD_ENDS: Final[tuple[Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], ...]] = (
+"""Events that are read again: on Postgres transactions may become visible in another order than
+their ids, and SQLite reuses the ids of the runs that were deleted last."""
+_FAILED_RUN_EVENTS: Final[tuple[Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], ...]] = (
     Type.RUN_FAILURE,
     Type.RUN_CANCELED,
 )
-_OF_STEPS: Final = frozenset(
+_STEP_EVENTS: Final = frozenset(
     {
         Type.ASSET_MATERIALIZATION_PLANNED,
         Type.STEP_START,
         Type.STEP_SUCCESS,
         Type.STEP_FAILURE,
-        *_BAD_ENDS,
+        *_FAILED_RUN_EVENTS,
     }
 )
 
@@ -51,40 +51,40 @@ class StepLog:
 
     @property
     def end(self) -> LogCursor:
-        """Where the log ends now."""
+        """Cursor of the end of the log."""
         last = self._instance.event_log_storage.get_maximum_record_id()
         runs = self._instance.run_storage
-        # Every storage of Dagster's own is one of these, and has an id that is made with it.
+        # Dagster's own storages are all of this class, and have an id of the installation.
         log = runs.get_run_storage_id() if isinstance(runs, SqlRunStorage) else ""
         return LogCursor(log, last or 0)
 
     def lag(self, cursor: LogCursor) -> int:
-        """How many events the log holds behind a cursor, at most."""
+        """Upper bound of the number of events after a cursor."""
         return self.end.event_id - self._begin(cursor)
 
     def since(
-        self, cursor: LogCursor, *, most: int | None = None
+        self, cursor: LogCursor, *, max_events: int | None = None
     ) -> tuple[Iterator[StepEvent], LogCursor]:
-        """Steps behind a cursor, and the cursor behind them.
+        """Steps after a cursor, and the cursor after them.
 
-        A cursor of another log (the home was wiped) counts as none. Some steps before it are given
-        once more; those who keep steps know them by run, asset, partition and event.
+        A cursor of another log (the home was wiped) counts as none. Some steps before it are
+        repeated; callers identify steps by run, asset, partition and event.
 
         Args:
-            most: read no more than so many events of the log, of which steps are a part.
+            max_events: most events of the log to read; only some of them are steps.
         """
         end = self.end
         begin = self._begin(cursor)
-        if most is not None:
-            end = LogCursor(end.log, min(end.event_id, begin + most))
+        if max_events is not None:
+            end = LogCursor(end.log, min(end.event_id, begin + max_events))
         window = (max(0, begin - _OVERLAP), end.event_id + 1)
         return self._between(*window), end
 
-    def latest(self, most: int) -> Iterator[StepEvent]:
-        """The newest steps of each asset that ended well, at most so many each."""
+    def latest(self, limit: int) -> Iterator[StepEvent]:
+        """The newest successful steps of each asset, at most `limit` each."""
         for key in self._instance.get_asset_keys():
-            for record in self._instance.fetch_materializations(key, limit=most).records:
-                yield from _made(record)
+            for record in self._instance.fetch_materializations(key, limit=limit).records:
+                yield from _succeeded_steps(record)
 
     def _begin(self, cursor: LogCursor) -> int:
         end = self.end
@@ -93,10 +93,10 @@ class StepLog:
     def _between(self, after: int, before: int) -> Iterator[StepEvent]:
         for key in self._instance.get_asset_keys():
             for record in self._materializations(key, after, before):
-                yield from _made(record)
-        for kind in _BAD_ENDS:
-            for record in self._ends(kind, after, before):
-                yield from self._unfinished(record)
+                yield from _succeeded_steps(record)
+        for kind in _FAILED_RUN_EVENTS:
+            for record in self._run_ends(kind, after, before):
+                yield from self._failed_steps(record)
 
     def _materializations(
         self, key: dg.AssetKey, after: int, before: int
@@ -114,7 +114,7 @@ class StepLog:
                 return
             cursor = page.cursor
 
-    def _ends(
+    def _run_ends(
         self, kind: Literal[Type.RUN_FAILURE, Type.RUN_CANCELED], after: int, before: int
     ) -> Iterator[dg.EventLogRecord]:
         cursor = None
@@ -130,40 +130,40 @@ class StepLog:
                 return
             cursor = page.cursor
 
-    def _unfinished(self, end: dg.EventLogRecord) -> Iterator[StepEvent]:
-        """The steps of a run that it began and did not bring to a good end."""
+    def _failed_steps(self, end: dg.EventLogRecord) -> Iterator[StepEvent]:
+        """The steps of a run that began and did not succeed."""
         run_id = end.event_log_entry.run_id
-        events = self._instance.get_records_for_run(run_id, of_type=set(_OF_STEPS)).records
+        events = self._instance.get_records_for_run(run_id, of_type=set(_STEP_EVENTS)).records
         planned: dict[str, tuple[str, str | None]] = {}
-        begun: dict[str, float] = {}
+        started: dict[str, float] = {}
         failed: dict[str, tuple[float, Mapping[str, Any]]] = {}
         for entry in (event.event_log_entry for event in events):
             event = entry.dagster_event
             if event is None:
                 continue
-            if event.event_type in _BAD_ENDS:
+            if event.event_type in _FAILED_RUN_EVENTS:
                 if entry.timestamp != end.event_log_entry.timestamp:
-                    return  # it ended twice, once by its monitor's word: the first end counts
+                    return  # ended twice, once by run monitoring: the first end counts
                 break
             step = event.step_key or ""
             if event.event_type == Type.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
                 planned[step] = (event.asset_key.to_user_string(), event.partition)
             elif event.event_type == Type.STEP_START:
-                begun[step] = entry.timestamp
+                started[step] = entry.timestamp
             elif event.event_type == Type.STEP_SUCCESS:
-                begun.pop(step, None)
+                started.pop(step, None)
             elif event.event_type == Type.STEP_FAILURE:
-                said = event.step_failure_data.user_failure_data
-                failed[step] = (entry.timestamp, said.metadata if said else {})
-        ended = begun.keys() & planned.keys()  # checks are steps, too, but make nothing
+                failure = event.step_failure_data.user_failure_data
+                failed[step] = (entry.timestamp, failure.metadata if failure else {})
+        ended = started.keys() & planned.keys()  # checks are steps, too, but make nothing
         run = self._instance.get_run_by_id(run_id) if ended else None
         for step in ended:
             asset, partition = planned[step]
-            at, told = failed.get(step, (end.event_log_entry.timestamp, {}))
-            elapsed_s = max(0.0, at - begun[step])
-            metadata = step_facts(plain_metadata(told))
+            at, error_metadata = failed.get(step, (end.event_log_entry.timestamp, {}))
+            elapsed_s = max(0.0, at - started[step])
+            metadata = step_facts(plain_metadata(error_metadata))
             if "wall_s" not in metadata and run is not None:
-                metadata |= facts_of_killed(run.tags, elapsed_s)
+                metadata |= killed_step_facts(run.tags, elapsed_s)
             yield StepEvent(
                 run_id=run_id,
                 asset=asset,
@@ -177,27 +177,27 @@ class StepLog:
 
 
 def update_ledger(
-    instance: dg.DagsterInstance, ledger: Ledger, *, most: int | None = None
+    instance: dg.DagsterInstance, ledger: Ledger, *, max_events: int | None = None
 ) -> Update:
-    """Take into the ledger what the log holds behind its cursor.
+    """Add the steps after the ledger's cursor to the ledger.
 
     Args:
-        most: see `StepLog.since`.
+        max_events: see `StepLog.since`.
 
     Raises:
         CostError: the ledger is damaged or of a newer version.
         StoreError: the ledger cannot be written; nothing has changed then.
     """
-    events, cursor = StepLog(instance).since(ledger.cursor, most=most)
+    events, cursor = StepLog(instance).since(ledger.cursor, max_events=max_events)
     return ledger.update(events, cursor=cursor)
 
 
 def plain_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as the values that were laid down."""
+    """Metadata as plain values."""
     return {name: getattr(value, "value", value) for name, value in metadata.items()}
 
 
-def _made(record: dg.EventLogRecord) -> Iterable[StepEvent]:
+def _succeeded_steps(record: dg.EventLogRecord) -> Iterable[StepEvent]:
     made = record.asset_materialization
     if made is None:
         return ()

@@ -1,8 +1,8 @@
-"""What a run will take and cost, before it starts and while it works.
+"""Forecasts of the seconds and cost of a run, before it starts and while it works.
 
-Learns from the newest like steps in the ledger, which is brought up to date first. How long the
-clip is, and whether its motion is cached, is known from the avatar's former run where the clip is
-still the same. A forecast is a courtesy: what it lacks is logged and stops nobody.
+Estimated from the newest similar steps in the ledger, which is updated first. The length of the
+clip, and whether its motion is cached, come from the avatar's former run if the clip is the same. A
+forecast is best effort: missing information is logged and replaced by defaults.
 """
 
 import logging
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from resources.accounting.event_log import StepLog, plain_metadata, update_ledger
-from resources.accounting.step_watch import book_in_use
+from resources.accounting.step_watch import current_price_book
 from resources.avatars.document import AvatarDocument
-from resources.engines.choice import device_of, name_engine
+from resources.engines.choice import device_of, select_engine_name
 from resources.home import Home
 from resources.settings import current_settings
 from resources.stores import open_stores
@@ -40,21 +40,21 @@ __all__ = ["Forecast", "forecast"]
 
 _log = logging.getLogger(__name__)
 
-MOST_BEHIND: Final = 2_000
-"""Events that a run reads for its forecast; a ledger that lags more is for the reports to fill."""
-_LATEST: Final = 60
-"""Newest steps of each asset that stand in for a ledger that lags."""
-_OF_THE_CLIP: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
-"""What is not made again where the clip is the same."""
-_OF_THE_PORTRAIT: Final = frozenset({"hero_image"})
-_REMOTE_WORKER: Final = ("liveportrait", Device("Tesla T4", "cuda"))
-"""What is rented when nothing has worked there yet."""
+MAX_LAG: Final = 2_000
+"""Most events that a run adds to the ledger for its forecast; more are left to the reports."""
+_NEWEST_STEPS: Final = 60
+"""Newest steps of each asset that are used instead of a ledger that lags."""
+_CLIP_ASSETS: Final = frozenset({"hero_video", "trimmed_video", "motion_template"})
+"""Assets that are reused if the clip is the same."""
+_PORTRAIT_ASSETS: Final = frozenset({"hero_image"})
+_DEFAULT_REMOTE: Final = ("liveportrait", Device("Tesla T4", "cuda"))
+"""Engine and device of a Modal app before its first step is in the ledger."""
 _MAX_CLIP_BYTES: Final = 50_000_000
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The coming run, and what of it is still to come."""
+    """The estimate of a run, and what remains of it."""
 
     expected: Estimate
     """Seconds and cost of every step, in order."""
@@ -62,8 +62,8 @@ class Forecast:
     """Frames of the trimmed clip, as far as is known."""
     max_seconds: Fraction
     """Most seconds of a clip that are used."""
-    question: "_Question"
-    """What was asked, to ask again when more is known of the clip."""
+    estimate_inputs: "_EstimateInputs"
+    """Inputs of the estimate, to repeat it when the clip is known."""
 
     def seconds_left(self, asset: str, share: float) -> float:
         """Seconds to the end of the run when so much (0-1) of an asset is done."""
@@ -75,16 +75,16 @@ class Forecast:
         return (1 - share) * steps[asset].seconds + sum(steps[name].seconds for name in to_come)
 
     def percent(self, asset: str, share: float) -> int:
-        """How much of the run's time is over, 0-100."""
+        """Share of the run's time that has passed, 0-100."""
         whole = self.expected.eta_s
         return int(100 * (1 - self.seconds_left(asset, share) / whole)) if whole > 0 else 0
 
     def for_clip(self, seconds: Fraction, rate: Fraction) -> "Forecast":
-        """The same for a clip that turns out to be so long, at so many frames a second."""
+        """The forecast for the actual length and frame rate of the clip."""
         frames = _frames(seconds, rate, self.max_seconds)
         if frames == self.clip_frames:
             return self
-        return replace(self, expected=self.question.answer(frames), clip_frames=frames)
+        return replace(self, expected=self.estimate_inputs.estimate(frames), clip_frames=frames)
 
     def to_dict(self) -> dict[str, Any]:
         """Flat JSON values, for metadata and for the command line."""
@@ -92,8 +92,8 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class _Question:
-    """All that an estimate depends on but the clip's length."""
+class _EstimateInputs:
+    """Everything that an estimate depends on except the clip's length."""
 
     assets: Sequence[str]
     recent: "pa.Table"
@@ -103,7 +103,7 @@ class _Question:
     cached: frozenset[str]
     slowness: float
 
-    def answer(self, clip_frames: int) -> Estimate:
+    def estimate(self, clip_frames: int) -> Estimate:
         return estimate(
             self.recent,
             self.assets,
@@ -123,28 +123,28 @@ def forecast(
     document: AvatarDocument,
     assets: Sequence[str],
     *,
-    said: Mapping[str, Any] | None = None,
+    launchpad: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Forecast:
-    """Expect what a run of these assets will take.
+    """Estimate a run of these assets.
 
-    A document or a ledger that cannot be used is logged; what is usual stands in for it. The run
-    itself will say what is wrong.
+    A document or a ledger that cannot be used is logged, and defaults are used; the run itself
+    reports the error.
 
     Args:
-        assets: what will be made, upstream first.
-        said: parameters of the launchpad.
+        assets: names of the assets to make, upstream first.
+        launchpad: parameters of the launchpad.
         force: whether the motion is extracted even if it is cached.
     """
     home = Home.from_environment()
-    parameters, engine, device, clip = RenderParameters(), "mesh", cpu(), _USUAL
+    parameters, engine, device, clip = RenderParameters(), "mesh", cpu(), _DEFAULT_CLIP
     recent, book = table_of([]), price_book()
     try:
-        book = book_in_use()
+        book = current_price_book()
         recent = _recent(instance, Ledger(home.reports / LEDGER_FOLDER))
-        parameters = resolve(document.wishes, dict(said or {}))
-        engine, device = _worker(parameters.engine, recent, home.models)
-        clip = _clip(instance, document, Fraction(parameters.max_seconds))
+        parameters = resolve(document.wishes, dict(launchpad or {}))
+        engine, device = _engine_and_device(parameters.engine, recent, home.models)
+        clip = _known_clip(instance, document, Fraction(parameters.max_seconds))
     except SunrizaError as error:
         _log.warning("%s: a forecast lacks something: %s", document.avatar_id, error)
     is_cached = clip.is_performed or (clip.extracted_by == engine and not force)
@@ -154,88 +154,92 @@ def forecast(
     if clip.is_performed:
         max_seconds = clip.seconds  # it is used whole
     frames = _frames(clip.seconds, clip.rate, max_seconds)
-    cached = (_OF_THE_CLIP if is_cached else frozenset[str]()) | (
-        _OF_THE_PORTRAIT if same_portrait else frozenset[str]()
+    cached = (_CLIP_ASSETS if is_cached else frozenset[str]()) | (
+        _PORTRAIT_ASSETS if same_portrait else frozenset[str]()
     )
-    question = _Question(assets, recent, book, engine, device, cached, _slowness(recent))
-    return Forecast(question.answer(frames), frames, max_seconds, question)
+    estimate_inputs = _EstimateInputs(
+        assets, recent, book, engine, device, cached, _slowness(recent)
+    )
+    return Forecast(estimate_inputs.estimate(frames), frames, max_seconds, estimate_inputs)
 
 
 def _recent(instance: dg.DagsterInstance, ledger: Ledger) -> "pa.Table":
-    """The newest steps, by the ledger."""
+    """The newest steps, from the ledger if it does not lag too far."""
     log = StepLog(instance)
-    if log.lag(ledger.cursor) <= MOST_BEHIND:
+    if log.lag(ledger.cursor) <= MAX_LAG:
         update_ledger(instance, ledger)
         return recent_steps(ledger)
     with TemporaryDirectory(prefix="sunriza-") as folder:
         beside = Ledger(Path(folder))
-        beside.update(log.latest(_LATEST))
+        beside.update(log.latest(_NEWEST_STEPS))
         return recent_steps(beside)
 
 
 def _slowness(recent: "pa.Table") -> float:
-    """How slow this machine is against the priors; not looked at where its own runs tell."""
+    """How slow this machine is against the priors; 1 if the ledger has steps of its own."""
     if cpu().name in recent["device"].to_pylist():
         return 1.0
     return slowness()
 
 
-def _worker(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
-    """The engine that will work and what on; far away, it is what worked there last."""
+def _engine_and_device(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:
+    """The engine and device of the run; for a Modal app those of its last step."""
     if current_settings().modal_app:
         for row in recent.select(["asset", "engine", "device", "device_kind"]).to_pylist():
             if row["asset"] == "idle_video" and row["engine"]:
                 return row["engine"], Device(row["device"], row["device_kind"])
-        return _REMOTE_WORKER
-    engine, _ = name_engine(wanted, models)
+        return _DEFAULT_REMOTE
+    engine, _ = select_engine_name(wanted, models)
     return engine, device_of(engine)
 
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """What is known of the clip before it is trimmed."""
+    """Properties of the clip before it is trimmed."""
 
     seconds: Fraction
     """Its length as it was uploaded."""
     rate: Fraction
     """Frames per second."""
     extracted_by: str | None = None
-    """The engine whose motion template of it is cached, as far as one can tell."""
+    """The engine whose motion template of it is cached, if known."""
     is_performed: bool = False
-    """Whether it is a performance, which nothing is extracted from."""
+    """Whether it is a performance, which needs no extraction."""
 
 
-_USUAL: Final = _Clip(Fraction(10), Fraction(25))
-"""A clip that nobody has looked at yet."""
+_DEFAULT_CLIP: Final = _Clip(Fraction(10), Fraction(25))
+"""Stands for a clip that was not inspected yet."""
 
 
 def _frames(seconds: Fraction, rate: Fraction, max_seconds: Fraction) -> int:
-    """Frames of such a clip when it is trimmed."""
+    """Frames of a clip after trimming."""
     from sunriza_assets.studio.media.timeline import usable_rate
 
     return max(1, round(min(seconds, max_seconds) * usable_rate(rate)))
 
 
-def _clip(instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction) -> _Clip:
-    """What the avatar's last run has seen of the clip, if it is the same; else what it says."""
+def _known_clip(
+    instance: dg.DagsterInstance, document: AvatarDocument, max_seconds: Fraction
+) -> _Clip:
+    """The clip as the avatar's last run found it, if it is the same; else as inspected now."""
     if document.performance is not None:
-        return _performed(document.performance)
+        return _performance_clip(document.performance)
     if document.record.inputs.get("video") != document.hero_video_url:
-        return _looked_at(document)
+        return _local_clip(document)
     hero, trimmed, template = (
         _latest(instance, document.avatar_id, asset)
         for asset in ("hero_video", "trimmed_video", "motion_template")
     )
     if not hero:
-        return _looked_at(document)
+        return _local_clip(document)
     seconds, rate = Fraction(str(hero["duration_s"])), Fraction(hero["frame_rate"])
     # A clip that was trimmed to another length has another template.
     is_same = abs(trimmed.get("frame_count", 0) - _frames(seconds, rate, max_seconds)) <= 1
     return _Clip(seconds, rate, template.get("engine") if is_same else None)
 
 
-def _performed(name: str) -> _Clip:
-    """A built-in performance; its template takes next to nothing whether it is cached or not.
+def _performance_clip(name: str) -> _Clip:
+    """A built-in performance; making its template takes almost no time.
 
     Raises:
         AvatarError: there is none of this name.
@@ -247,7 +251,7 @@ def _performed(name: str) -> _Clip:
 
 
 def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[str, Any]:
-    """Metadata of what an asset made last for an avatar; empty if it never made anything."""
+    """Metadata of an asset's last materialization for an avatar; empty if there is none."""
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         if record.asset_materialization is not None:
@@ -255,22 +259,22 @@ def _latest(instance: dg.DagsterInstance, avatar_id: str, asset: str) -> dict[st
     return {}
 
 
-def _looked_at(document: AvatarDocument) -> _Clip:
-    """A clip that lies on this machine; no clip is fetched from elsewhere for a forecast."""
+def _local_clip(document: AvatarDocument) -> _Clip:
+    """A clip in the local store, probed; clips elsewhere are not downloaded for a forecast."""
     stores, url = open_stores(), document.hero_video_url
     if stores.shared or url.startswith("https:"):
-        return _USUAL
+        return _DEFAULT_CLIP
     with TemporaryDirectory(prefix="sunriza-") as folder:
         clip = stores.storage.resolve(
             url, Path(folder), avatar_id=document.avatar_id, max_bytes=_MAX_CLIP_BYTES
         )
-        return _probed(clip, clip.stat().st_mtime_ns)
+        return _probed_clip(clip, clip.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=64)  # the command line has looked when the run begins
-def _probed(clip: Path, mtime_ns: int) -> _Clip:
+@lru_cache(maxsize=64)  # the command line has probed it before the run begins
+def _probed_clip(clip: Path, mtime_ns: int) -> _Clip:
     from sunriza_assets.studio.media.info import VideoInfo
     from sunriza_assets.studio.media.probe import probe
 
     info = probe(clip)
-    return _Clip(info.duration, info.rate) if isinstance(info, VideoInfo) else _USUAL
+    return _Clip(info.duration, info.rate) if isinstance(info, VideoInfo) else _DEFAULT_CLIP

@@ -1,8 +1,8 @@
-"""The avatar document: what is read out of it, and what its changes mean.
+"""The avatar document: its fields, checked, and what they ask for.
 
-Documents are written by apps and people, so everything is checked here and nothing is believed.
-The shape is the one in use in Firestore; see `docs/avatar-document.md`. How a document changes is
-said in `ownership.py`; how it is stored, in the stores.
+Documents are written by apps and people, so every value is validated here. The format is the one in
+Firestore; see `docs/avatar-document.md`. State changes are in `ownership.py`, persistence is in the
+stores.
 """
 
 import copy
@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from resources.avatars.instants import as_instant, instant_text
-from resources.avatars.owners import is_foreign, owner_in, told_to_others, unbound
+from resources.avatars.owners import foreign_fields, is_foreign, is_unbound, owner_in
 from resources.avatars.record import RunRecord
 from sunriza_assets.errors import AvatarError
 
@@ -26,20 +26,20 @@ __all__ = [
     "is_avatar_id",
     "merged",
     "new_document",
-    "shows",
+    "shown_fields",
 ]
 
 DYNAMICS_ID: Final = "basic"
-"""The one entry of `dynamics` that this system makes."""
-_FORMER: Final = frozenset({"scale"})
-"""Parameters of the former system that apps still send and that mean nothing here: `scale` was the
-width of its face crop; this one finds its own."""
-# Firestore and Storage would take more; a file name, a partition key and a URL would not.
+"""The one entry of `dynamics` that this system writes."""
+_OBSOLETE_PARAMETERS: Final = frozenset({"scale"})
+"""Parameters of the former system that apps still send and that are ignored: `scale` was the width
+of its face crop, which is now computed."""
+# Firestore and Storage allow more; file names, partition keys and URLs do not.
 _AVATAR_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 def checked_avatar_id(avatar_id: str) -> str:
-    """The id itself, when it can be one.
+    """The id itself, if it is valid.
 
     Raises:
         AvatarError: it is empty, too long, or has characters other than A-Z a-z 0-9 _ -.
@@ -55,12 +55,12 @@ def checked_avatar_id(avatar_id: str) -> str:
 
 
 def is_avatar_id(text: str) -> bool:
-    """Whether `checked_avatar_id` would take it."""
+    """Whether `checked_avatar_id` accepts it."""
     return _AVATAR_ID.fullmatch(text) is not None
 
 
 def new_document(avatar_id: str, now_ms: int) -> dict[str, Any]:
-    """What a document begins with; the app reads `id`, the documentation says `avatarId`."""
+    """The fields of a new document; the app reads `id`, the documentation says `avatarId`."""
     return {"avatarId": avatar_id, "id": avatar_id, "createdAt": now_ms}
 
 
@@ -86,7 +86,7 @@ class AvatarDocument:
     update_time: str
     """When it was last written, RFC 3339 UTC with nanoseconds."""
     record: RunRecord = field(default_factory=RunRecord)
-    """What the server remembers of its runs; clients cannot change it."""
+    """The server's record of its runs; clients cannot change it."""
 
     @property
     def basic(self) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ class AvatarDocument:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The whole document in JSON's words: instants as RFC 3339, what else is odd as text."""
+        """The whole document as JSON values: instants as RFC 3339, other types as text."""
         return {str(key): _json_value(value) for key, value in self.data.items()}
 
     @property
@@ -139,7 +139,7 @@ class AvatarDocument:
 
     @property
     def user_id(self) -> str | None:
-        """userId: whose avatar it is; None where the document does not say."""
+        """userId: the avatar's owner; None if the document names none."""
         return owner_in(self.data)
 
     @property
@@ -149,16 +149,15 @@ class AvatarDocument:
 
     @property
     def performance(self) -> str | None:
-        """training.performance where there is no hero video: what moves the portrait instead.
+        """training.performance if there is no hero video: the name of a built-in performance.
 
-        Whatever is written there is given back as text; whether there is such a performance, the
-        run says.
+        The value is returned as text and not validated; the run rejects unknown names.
         """
         training = _map(self.data.get("training"))
-        said, url = training.get("performance"), training.get("heroVideoUrl")
-        if said in (None, "") or (isinstance(url, str) and url):
+        given, url = training.get("performance"), training.get("heroVideoUrl")
+        if given in (None, "") or (isinstance(url, str) and url):
             return None
-        return said if isinstance(said, str) else repr(said)
+        return given if isinstance(given, str) else repr(given)
 
     @property
     def status(self) -> str | None:
@@ -168,22 +167,22 @@ class AvatarDocument:
 
     @property
     def run_id(self) -> str | None:
-        """The run that owns the avatar or made its results, as the document says."""
+        """dynamics.basic.runId: the run that owns the avatar or made its results."""
         run_id = self.basic.get("runId")
         return run_id if isinstance(run_id, str) else None
 
     @property
     def is_blank(self) -> bool:
-        """Whether it says nothing of any run: a new avatar, or one whose dynamics were removed."""
+        """Whether it shows no run: a new avatar, or one whose dynamics were removed."""
         return self.status is None
 
     @property
     def has_inputs(self) -> bool:
         """Whether there is a hero image, and a hero video or a performance in its place."""
-        return self.inputs["image"] is not None and self.is_moved
+        return self.inputs["image"] is not None and self.has_motion_source
 
     @property
-    def is_moved(self) -> bool:
+    def has_motion_source(self) -> bool:
         """Whether there is a hero video, or a performance in its place."""
         return self.inputs["video"] is not None or self.performance is not None
 
@@ -191,14 +190,14 @@ class AvatarDocument:
     def needs_run(self) -> bool:
         """Whether a run should be started for it.
 
-        Somebody asks for one (`asks`), one is held back (`waits`), or the inputs are not those
-        that the last run claimed. Without being asked, no run starts for an avatar that lacks an
+        One is requested (`has_open_request`), one is held back (`is_held`), or the inputs are not
+        those that the last run claimed. Without a request no run starts for an avatar that lacks an
         input or whose owner has switched `training.dynamicsEnabled` off, nor for results of the
-        former system. Beside the record of another owner no run starts at all.
+        former system. If the record belongs to another owner, no run starts at all.
         """
         if self.is_foreign:
             return False
-        if self.asks or self.waits:
+        if self.has_open_request or self.is_held:
             return True
         if not self.has_inputs or _map(self.data.get("training")).get("dynamicsEnabled") is False:
             return False
@@ -206,49 +205,51 @@ class AvatarDocument:
             return not self._has_foreign_results
         if self.is_blank and self.record.state != "generating":
             return True
-        return not self.record.answers(self.inputs_version)
+        return not self.record.last_run_covers(self.inputs_version)
 
     @property
-    def asks(self) -> bool:
-        """Whether somebody asks for a run (`pending`) that is neither at work nor in place.
+    def has_open_request(self) -> bool:
+        """Whether `pending` requests a run whose results are neither in progress nor published.
 
-        A client that saves a stale copy of the document puts `pending` back; with unchanged inputs
-        that asks for what it has, or is about to get.
+        A client that saves a stale copy of the document may restore `pending`; with unchanged
+        inputs that is no request.
         """
         if self.status != "pending":
             return False
-        at_work = self.record.state == "generating" and self.record.answers(self.inputs_version)
-        return not at_work and not self.record.serves(self.inputs_version)
+        at_work = self.record.state == "generating" and self.record.last_run_covers(
+            self.inputs_version
+        )
+        return not at_work and not self.record.results_cover(self.inputs_version)
 
     @property
-    def waits(self) -> bool:
-        """Whether a run for these very inputs is held back, see `RunRecord.waiting`."""
+    def is_held(self) -> bool:
+        """Whether a run for the current inputs is held back, see `RunRecord.waiting`."""
         waiting = self.record.waiting
         return waiting is not None and waiting.inputs_version == self.inputs_version
 
     @property
-    def unsettled(self) -> bool:
-        """Whether `dynamics.basic` shows something else than the record says.
+    def needs_settling(self) -> bool:
+        """Whether `dynamics.basic` differs from the record.
 
         A client has saved a stale copy, a process died between two files, or the results are of
-        the former system and have no record yet; `AvatarStore.settle` puts it right. Wishes and
-        requests (`parameters`, `asks`) are the client's own and count as agreement.
+        the former system and have no record yet; `AvatarStore.settle` corrects it. Wishes and
+        requests (`parameters`, `has_open_request`) belong to the client and are no difference.
         """
         record = self.record
         if self.is_foreign:
-            told = told_to_others(self)
-            leaks = (shows(record).keys() - told.keys()) & self.basic.keys()
-            return bool(leaks) or any(self.basic.get(key) != told[key] for key in told)
+            expected = foreign_fields(self)
+            leaks = (shown_fields(record).keys() - expected.keys()) & self.basic.keys()
+            return bool(leaks) or any(self.basic.get(key) != expected[key] for key in expected)
         if record.waiting is None and record.inputs_version is None:
             return self._has_foreign_results
         removed = self.is_blank and record.state != "generating"
         unclaimed = record.waiting is None and record.claims == 0
-        if removed or unclaimed or unbound(self):
-            return unbound(self)
-        if record.waiting is not None and not self.waits:
+        if removed or unclaimed or is_unbound(self):
+            return is_unbound(self)
+        if record.waiting is not None and not self.is_held:
             return True
-        shown = shows(record)
-        if self.asks:
+        shown = shown_fields(record)
+        if self.has_open_request:
             shown.pop("status", None)
         wrong = any(not _same(self.basic.get(key), value) for key, value in shown.items())
         return wrong or any((key in self.basic) != (key in shown) for key in ("error", "waiting"))
@@ -259,27 +260,29 @@ class AvatarDocument:
 
     @property
     def wishes(self) -> dict[str, Any]:
-        """The parameters that the document itself asks for, as written (raw names and values).
+        """The parameters that the document requests, as written (raw names and values).
 
-        Publishing writes the effective parameters into the document, so that it always says what
-        its idle was made with. What a launchpad had overridden is kept beside them, and counts
-        only as long as nobody has changed it since: an experiment does not become a wish.
+        Publishing writes the effective parameters into the document, so that it always shows how
+        its idle was made. Values that a launchpad overrode are listed in `overridden` with the
+        document's own value; while unchanged they are replaced by that value here.
         """
         parameters = _map(self.basic.get("parameters"))
-        wishes = {name: wish for name, wish in parameters.items() if name not in _FORMER}
+        wishes = {
+            name: wish for name, wish in parameters.items() if name not in _OBSOLETE_PARAMETERS
+        }
         for name, entry in _map(self.basic.get("overridden")).items():
-            said = _map(entry)
-            if name in wishes and wishes[name] == said.get("by"):
+            given = _map(entry)
+            if name in wishes and wishes[name] == given.get("by"):
                 del wishes[name]
-                if said.get("document") is not None:
-                    wishes[name] = said["document"]
+                if given.get("document") is not None:
+                    wishes[name] = given["document"]
         return wishes
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """All that a run works with: the URLs of picture and clip (None where missing), wishes.
+        """The inputs of a run: the URLs of portrait and clip (None where missing), and wishes.
 
-        `performance` is among them only where it takes the place of the clip.
+        `performance` is included only if it replaces the clip.
         """
         urls: list[str | None] = []
         for read in (lambda: self.hero_image_url, lambda: self.hero_video_url):
@@ -291,10 +294,9 @@ class AvatarDocument:
         return inputs if self.performance is None else {**inputs, "performance": self.performance}
 
     def as_claimed(self) -> "AvatarDocument":
-        """The document with the inputs that the run at work has claimed.
+        """The document with the inputs that the current run has claimed.
 
-        A user may change them at any time, and back again; a run that read some before and some
-        after would publish what nobody asked for.
+        A user may change them while the run works; all its steps must use the same inputs.
         """
         claimed = self.record.inputs
         if self.record.state != "generating" or self.inputs == claimed:
@@ -315,13 +317,13 @@ class AvatarDocument:
 
     @property
     def inputs_version(self) -> str:
-        """Hash of all that a run reads from the document: picture, clip or performance, wishes.
+        """Hash of what a run reads from the document: portrait, clip or performance, wishes.
 
         Two documents with equal inputs need only one run; documents that lack an input have a
         version too.
         """
         training = _map(self.data.get("training"))
-        said = {
+        given = {
             "image": [
                 training.get("heroImageUrl"),
                 self.data.get("avatarImageUrl"),
@@ -330,14 +332,14 @@ class AvatarDocument:
             "video": training.get("heroVideoUrl"),
             "wishes": self.wishes,
         }
-        if self.performance is not None:  # else the version stays what it was before there were any
-            said["performance"] = self.performance
-        text = json.dumps(_plain(said), sort_keys=True, default=str)
+        if self.performance is not None:  # keeps the versions of documents without one
+            given["performance"] = self.performance
+        text = json.dumps(_plain(given), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def shows(record: RunRecord) -> dict[str, Any]:
-    """What `dynamics.basic` shows of a record, without progress, parameters and updatedAt."""
+def shown_fields(record: RunRecord) -> dict[str, Any]:
+    """The fields of `dynamics.basic` that mirror a record; no progress, parameters, updatedAt."""
     shown: dict[str, Any] = {}
     if record.waiting is not None:
         shown["waiting"] = record.waiting.shown()
@@ -361,7 +363,7 @@ def shows(record: RunRecord) -> dict[str, Any]:
 
 
 def _same(found: object, meant: object) -> bool:
-    """Equality in which an instant may also be written as RFC 3339 text."""
+    """Equality that also accepts an instant written as RFC 3339 text."""
     if isinstance(meant, Mapping):
         return (
             isinstance(found, Mapping)
@@ -382,7 +384,7 @@ def _json_value(value: object) -> Any:
 
 
 def _plain(value: object) -> object:
-    """Numbers as JavaScript clients write them back: 1.0 comes home as 1."""
+    """Numbers as JavaScript clients write them back: 1.0 becomes 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):

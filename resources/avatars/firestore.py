@@ -2,17 +2,16 @@
 
     avatars/{id}                 the document; its app and this system both write to it
     avatars/{id}/server/basic    the server's own record of it, see `record.py`
-    retired_avatars/{id}         of an avatar that is being deleted, until nothing is left of it
+    retired_avatars/{id}         mark of an avatar that is being deleted, until all is purged
 
-Every change is a compare-and-swap: both documents are read, the step is decided, and one commit
-writes both on condition that neither has changed (`update_time`), else it all begins anew. That is
-Firestore's optimistic transaction in one round trip less and without locks; and because a step that
-has been taken decides to do nothing when it is asked for again, it does not matter if the answer
-to a commit gets lost.
+Every change is a compare-and-swap: both documents are read, the transition is computed, and one
+commit writes both on condition that neither has changed (`update_time`), else all is repeated. That
+is Firestore's optimistic transaction with one round trip less and without locks. Transitions are
+idempotent, so the lost response of a commit does no harm.
 
-Firestore cannot be asked for documents by the time they were written. The stream of changes goes
-by the clients' own `updatedAt` instead, which phones set by clocks of their own, and by
-`status == pending`, which the app sets without touching `updatedAt`; see `changes`.
+Firestore cannot query documents by the time they were written. The stream of changes is ordered by
+`updatedAt` instead, which clients set by their own clocks, and includes `status == pending`, which
+the app sets without touching `updatedAt`; see `changes`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,13 +30,13 @@ from resources.avatars.document import (
     new_document,
 )
 from resources.avatars.firestore_retirement import Retirement, read_record, record_of
-from resources.avatars.firestore_stream import StreamPlace, update_time_text
+from resources.avatars.firestore_stream import StreamPosition, update_time_text
 from resources.avatars.instants import epoch_ms, now
 from resources.avatars.owned import OwnedAvatars
-from resources.avatars.owners import may_take, refusal
-from resources.avatars.ownership import Step
+from resources.avatars.owners import id_error, may_use_id
+from resources.avatars.ownership import Transition
 from resources.avatars.store import Change, Cursor, Page, no_such_avatar
-from resources.google.errors import google_errors, patiently
+from resources.google.errors import google_errors, retrying
 from sunriza_assets.errors import AvatarError, StoreError
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ __all__ = ["FirestoreAvatars"]
 _READS_PER_CHANGE: Final = 5
 _BATCH: Final = 300
 _TIMEOUT_S: Final = 15.0
-# Retrying is done around whole operations (`patiently`), not inside the client.
+# Retrying is done around whole operations (`retrying`), not inside the client.
 _NO_RETRY: Final = Retry(predicate=if_exception_type())
 _CONFLICTS: Final = (
     exceptions.FailedPrecondition,
@@ -62,8 +61,8 @@ class FirestoreAvatars(OwnedAvatars):
     """`AvatarStore` in a Firestore database.
 
     Args:
-        client: of the project and database in question.
-        collection: where the documents lie.
+        client: of the project and database.
+        collection: name of the collection of documents.
     """
 
     def __init__(self, client: "Client", collection: str = "avatars") -> None:
@@ -76,7 +75,7 @@ class FirestoreAvatars(OwnedAvatars):
         """One document; see `AvatarStore.get`."""
         checked_avatar_id(avatar_id)
         with google_errors(avatar_id):
-            snapshot, record = patiently()(self._read, avatar_id)
+            snapshot, record = retrying()(self._read, avatar_id)
         return _document(snapshot, record)
 
     def ids(self) -> Iterator[str]:
@@ -107,7 +106,7 @@ class FirestoreAvatars(OwnedAvatars):
             batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
 
         with google_errors(avatar_id):
-            patiently(*_CONFLICTS)(attempt)
+            retrying(*_CONFLICTS)(attempt)
         return self.get(avatar_id)
 
     def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
@@ -117,13 +116,13 @@ class FirestoreAvatars(OwnedAvatars):
             one.reference.path: one for one in self._get_all([reference, record_of(reference)])
         }
         record = read_record(records[record_of(reference).path])
-        if not records[reference.path].exists and not may_take(record, user_id):
-            raise refusal(record, avatar_id)
+        if not records[reference.path].exists and not may_use_id(record, user_id):
+            raise id_error(record, avatar_id)
 
     def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
         """Mark a deleted avatar's record; see `AvatarStore.retire`."""
         with google_errors(avatar_id):
-            return patiently(*_CONFLICTS)(
+            return retrying(*_CONFLICTS)(
                 self._retirement.retire, self._reference(avatar_id), remove=remove
             )
 
@@ -134,22 +133,22 @@ class FirestoreAvatars(OwnedAvatars):
             return [one.id for one in self._run(query, limit) if is_avatar_id(one.id)]
 
     def forget(self, avatar_id: str) -> None:
-        """Remove all that lies below a retired avatar; see `AvatarStore.forget`."""
+        """Remove all subcollections of a retired avatar; see `AvatarStore.forget`."""
         with google_errors(avatar_id):
-            patiently(*_CONFLICTS)(self._retirement.forget, self._reference(avatar_id))
+            retrying(*_CONFLICTS)(self._retirement.forget, self._reference(avatar_id))
 
     def changes(self, after: Cursor | None, limit: int) -> Page:
         """Documents whose `updatedAt` comes after the cursor's, and all that are `pending`.
 
-        The cursor follows two minutes behind the present and remembers which versions behind it
-        were handed out, so a document that is saved late or by a clock that is wrong by less, or
-        runs ahead by any amount, comes in its time. Each tick reads what changed in two minutes.
+        The cursor stays two minutes behind the present and lists the later versions that were
+        returned already, so documents that are saved up to two minutes late, or stamped by a fast
+        clock, are not missed. Each tick reads what changed in two minutes.
         """
-        place = StreamPlace(after)
+        position = StreamPosition(after)
         with google_errors(self._collection):
-            chosen = self._since(place, limit)
-            chosen += self._pending(place, limit - len(chosen))
-        return Page(self._with_records(chosen), place.cursor())
+            chosen = self._since(position, limit)
+            chosen += self._pending(position, limit - len(chosen))
+        return Page(self._with_records(chosen), position.cursor())
 
     def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
         """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
@@ -174,14 +173,14 @@ class FirestoreAvatars(OwnedAvatars):
         last = Cursor(update_time_text(page[-1].get(until)), page[-1].id) if page else None
         return Page(self._with_records(page), last if len(page) == limit else None)
 
-    def _take(
+    def _apply(
         self,
         avatar_id: str,
-        decide: Callable[[AvatarDocument], Step | None],
+        decide: Callable[[AvatarDocument], Transition | None],
         *,
         patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
-        """Apply a step by compare-and-swap; see `OwnedAvatars._take`."""
+        """Apply a transition by compare-and-swap; see `OwnedAvatars._apply`."""
         checked_avatar_id(avatar_id)
 
         def attempt() -> tuple[AvatarDocument, bool]:
@@ -191,19 +190,19 @@ class FirestoreAvatars(OwnedAvatars):
             if step is None:
                 return document, False
             update_time = self._swap(snapshot, record, document, step)
-            return ownership.applied(document, step, update_time), True
+            return ownership.document_after(document, step, update_time), True
 
         with google_errors(avatar_id):
-            return patiently(*_CONFLICTS, for_s=patience_s)(attempt)
+            return retrying(*_CONFLICTS, for_s=patience_s)(attempt)
 
     def _swap(
         self,
         snapshot: "DocumentSnapshot",
         record: "DocumentSnapshot",
         document: AvatarDocument,
-        step: Step,
+        step: Transition,
     ) -> str:
-        """Commit a step if neither document has changed; the document's new update time."""
+        """Commit a transition if neither document has changed; the document's new update time."""
         from google.cloud.firestore import DELETE_FIELD
 
         batch = self._client.batch()
@@ -226,8 +225,7 @@ class FirestoreAvatars(OwnedAvatars):
     def _read(self, avatar_id: str) -> tuple["DocumentSnapshot", "DocumentSnapshot"]:
         """The document and its record, as they were at one moment.
 
-        Of documents read in one request Firestore says that the earlier ones have not changed
-        before the later ones were read.
+        Firestore reads the documents of one request consistently.
         """
         reference = self._reference(avatar_id)
         found = {
@@ -240,17 +238,20 @@ class FirestoreAvatars(OwnedAvatars):
             raise no_such_avatar(avatar_id)
         return found[reference.path], found[record_of(reference).path]
 
-    def _since(self, place: "StreamPlace", limit: int) -> list["DocumentSnapshot"]:
-        """The next documents by `updatedAt`; moves the place along."""
+    def _since(self, position: "StreamPosition", limit: int) -> list["DocumentSnapshot"]:
+        """The next documents by `updatedAt`; advances the position."""
         from google.cloud.firestore import FieldFilter
 
         collection = self._client.collection(self._collection)
         query = (
-            collection.where(filter=FieldFilter("updatedAt", ">=", place.updated_ms))
+            collection.where(filter=FieldFilter("updatedAt", ">=", position.updated_ms))
             .order_by("updatedAt")
             .order_by("__name__")
         )
-        start = {"updatedAt": place.updated_ms, "__name__": self._any_reference(place.avatar_id)}
+        start = {
+            "updatedAt": position.updated_ms,
+            "__name__": self._any_reference(position.avatar_id),
+        }
         chosen: list[DocumentSnapshot] = []
         reads = 0
         while len(chosen) < limit and reads < limit * _READS_PER_CHANGE:
@@ -258,18 +259,18 @@ class FirestoreAvatars(OwnedAvatars):
             page = self._run(query.start_after(start) if start["__name__"] else query, asked)
             for one in page:
                 reads += 1
-                if place.passes(one):
+                if position.advance(one):
                     chosen.append(one)
                     if len(chosen) == limit:
                         return chosen
                 start = {"updatedAt": one.get("updatedAt"), "__name__": one.reference}
             if len(page) < asked:
-                place.at_end = True
+                position.at_end = True
                 break
         return chosen
 
-    def _pending(self, place: "StreamPlace", limit: int) -> list["DocumentSnapshot"]:
-        """Documents that ask for a run and were not handed out yet."""
+    def _pending(self, position: "StreamPosition", limit: int) -> list["DocumentSnapshot"]:
+        """Documents that request a run and were not returned yet."""
         from google.cloud.firestore import FieldFilter
 
         asks = FieldFilter(f"dynamics.{DYNAMICS_ID}.status", "==", "pending")
@@ -279,12 +280,12 @@ class FirestoreAvatars(OwnedAvatars):
         while len(chosen) < limit and reads < limit * _READS_PER_CHANGE:
             page = self._run(query.start_after({"__name__": last}) if last else query, _BATCH)
             reads += len(page)
-            chosen += [one for one in page if place.is_new_request(one)][: limit - len(chosen)]
+            chosen += [one for one in page if position.is_new_request(one)][: limit - len(chosen)]
             if len(page) < _BATCH:
                 break
             last = page[-1].reference
         for one in chosen:
-            place.remember(one)
+            position.mark_seen(one)
         return chosen
 
     def _by_id(
@@ -300,7 +301,7 @@ class FirestoreAvatars(OwnedAvatars):
 
     def _run(self, query: "Query", limit: int) -> list["DocumentSnapshot"]:
         limited = query.limit(limit)
-        return patiently()(lambda: list(limited.stream(retry=_NO_RETRY, timeout=_TIMEOUT_S)))
+        return retrying()(lambda: list(limited.stream(retry=_NO_RETRY, timeout=_TIMEOUT_S)))
 
     def _with_records(self, snapshots: Sequence["DocumentSnapshot"]) -> list[Change]:
         references = [record_of(one.reference) for one in snapshots if is_avatar_id(one.id)]
@@ -327,7 +328,7 @@ class FirestoreAvatars(OwnedAvatars):
                 return list(found)
 
             with google_errors(self._collection):
-                found = patiently()(read)
+                found = retrying()(read)
             yield from found
 
     def _reference(self, avatar_id: str) -> "DocumentReference":

@@ -1,11 +1,11 @@
-"""Making and deleting avatars in Firestore, where it matters what is not there.
+"""Creating and deleting avatars in Firestore, which depends on documents that are absent.
 
-    avatars/{id}/server/basic    the record; it outlives the document, until all else is purged
+    avatars/{id}/server/basic    the record; kept after the document, until all else is purged
     retired_avatars/{id}         the mark of an avatar that is being deleted
 
-A compare-and-swap cannot rest on a document that does not exist. So these few steps are
-transactions of Firestore's own: a document appears only where its record allows it, and a record is
-marked only where its document is gone.
+A compare-and-swap needs a document that exists. So these operations are Firestore transactions: a
+document is created only if its record allows it, and a record is marked only if its document is
+deleted.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from google.api_core.retry import Retry, if_exception_type
 
 from resources.avatars.document import DYNAMICS_ID
 from resources.avatars.instants import now
-from resources.avatars.owners import may_take, owner_in, refusal
+from resources.avatars.owners import id_error, may_use_id, owner_in
 from resources.avatars.record import RunRecord
 from resources.avatars.store import not_retired
 
@@ -41,7 +41,7 @@ _NO_RETRY: Final = Retry(predicate=if_exception_type())
 
 
 class Retirement:
-    """The steps of one database; each may be tried again as a whole."""
+    """The operations on one database; each may be retried as a whole."""
 
     def __init__(self, client: "Client") -> None:
         self._client = client
@@ -52,17 +52,17 @@ class Retirement:
         return self._client.collection(_MARKS)
 
     def create(self, reference: "DocumentReference", document: dict[str, Any]) -> None:
-        """Make a new document.
+        """Create a document.
 
         Raises:
-            AvatarError: another owner's record, or one that is being purged, is in the way.
+            AvatarError: another owner's record, or one that is being purged, has this id.
         """
 
         def work(transaction: "Transaction") -> None:
             _, stored = self._read(reference, transaction)
             record = read_record(stored)
-            if not may_take(record, owner_in(document)):
-                raise refusal(record, reference.id)
+            if not may_use_id(record, owner_in(document)):
+                raise id_error(record, reference.id)
             transaction.create(reference, document)
 
         self._transact(work)
@@ -85,7 +85,7 @@ class Retirement:
         return self._transact(work)
 
     def forget(self, reference: "DocumentReference") -> None:
-        """Remove what lies below a retired avatar: what the app keeps there, then the record.
+        """Remove the subcollections of a retired avatar: the app's first, then the record.
 
         Raises:
             ConflictError: the avatar is not retired.
@@ -130,7 +130,7 @@ class Retirement:
 
         try:
             return transactional(work)(self._client.transaction(max_attempts=1))
-        except ValueError as given_up:  # how the client says that others were faster
+        except ValueError as given_up:  # the client's error for lost races
             if isinstance(given_up.__cause__, exceptions.GoogleAPICallError):
                 raise given_up.__cause__ from given_up
             raise
@@ -146,5 +146,5 @@ def read_record(snapshot: "DocumentSnapshot") -> RunRecord:
 
 
 def record_of(reference: "DocumentReference") -> Any:
-    """Where the record of an avatar's document lies."""
+    """The reference of the record of an avatar's document."""
     return reference.collection(_SERVER).document(DYNAMICS_ID)

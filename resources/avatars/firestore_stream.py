@@ -1,8 +1,8 @@
-"""Where a reader stands in the stream of changed documents.
+"""A reader's position in the stream of changed documents.
 
 The stream is ordered by `updatedAt`, which clients set by their own clocks, and a document may be
-saved a while after it was stamped. So the place follows two minutes behind the present and keeps a
-list of the versions behind it that were handed out already: late ones still come, none twice.
+saved a while after it was stamped. So the position stays two minutes behind the present and keeps a
+list of the later versions that were returned already: late ones are not missed, none comes twice.
 """
 
 import time
@@ -14,53 +14,53 @@ from resources.avatars.store import Cursor
 if TYPE_CHECKING:
     from google.cloud.firestore import DocumentSnapshot
 
-__all__ = ["StreamPlace", "update_time_text"]
+__all__ = ["StreamPosition", "update_time_text"]
 
 LAG_MS: Final = 120_000
-"""How late, by its own stamp, a document may turn up and still be in the stream."""
+"""How long after its own stamp a document may be saved and still be in the stream."""
 _MAX_SEEN: Final = 2000
 
 
-class StreamPlace:
+class StreamPosition:
     """A cursor while a page is read; instants are the documents' own `updatedAt`, epoch ms."""
 
     def __init__(self, after: Cursor | None) -> None:
         self.updated_ms: float = 0 if after is None else _epoch_ms(after.update_time)
         self.avatar_id = "" if after is None else after.avatar_id
         self.at_end = False
-        """Whether everything behind the place was met: what was not met is not there any more."""
+        """Whether the stream was read to its end: documents not encountered are gone."""
         self._horizon_ms = time.time_ns() // 1_000_000 - LAG_MS
         self._seen: dict[str, str] = {} if after is None else dict(after.seen)
         self._passed: set[str] = set()
-        self._met: set[str] = set()
+        self._encountered: set[str] = set()
 
-    def passes(self, snapshot: "DocumentSnapshot") -> bool:
-        """Take in the next document of the stream; whether this version of it is new."""
+    def advance(self, snapshot: "DocumentSnapshot") -> bool:
+        """Advance to the next document of the stream; whether this version of it is new."""
         updated_ms: float = snapshot.get("updatedAt")
         is_new = self._is_new(snapshot)
-        self.remember(snapshot)
+        self.mark_seen(snapshot)
         if updated_ms <= self._horizon_ms:
             self.updated_ms, self.avatar_id = updated_ms, snapshot.id
             self._passed.add(snapshot.id)
         else:
-            self._met.add(snapshot.id)
+            self._encountered.add(snapshot.id)
         return is_new
 
     def is_new_request(self, snapshot: "DocumentSnapshot") -> bool:
-        """Whether this version of a pending document was not handed out before."""
-        self._met.add(snapshot.id)
+        """Whether this version of a pending document was not returned before."""
+        self._encountered.add(snapshot.id)
         return self._is_new(snapshot)
 
-    def remember(self, snapshot: "DocumentSnapshot") -> None:
-        """Note that this version of a document is handed out."""
+    def mark_seen(self, snapshot: "DocumentSnapshot") -> None:
+        """Note that this version of a document was returned."""
         self._seen[snapshot.id] = update_time_text(snapshot.update_time)
 
     def cursor(self) -> Cursor:
-        """Where the stream goes on."""
+        """The cursor at which the stream continues."""
         kept = [
             (one, written)
             for one, written in self._seen.items()
-            if one in self._met or not (self.at_end or one in self._passed)
+            if one in self._encountered or not (self.at_end or one in self._passed)
         ]
         newest = sorted(kept, key=lambda entry: entry[1])[-_MAX_SEEN:]
         return Cursor(rfc3339(round(self.updated_ms * 1_000_000)), self.avatar_id, tuple(newest))

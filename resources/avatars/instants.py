@@ -1,4 +1,4 @@
-"""Instants as the stores write them: epoch ms for apps, RFC 3339 text for people, datetimes."""
+"""Conversion of instants: epoch ms in apps' fields, RFC 3339 text in JSON, datetimes."""
 
 from datetime import UTC, datetime
 
@@ -11,29 +11,29 @@ def now() -> datetime:
 
 
 def epoch_ms(instant: datetime) -> int:
-    """As the app's documents and the security rules want their top-level times."""
+    """Epoch ms, as in the top-level fields of documents and in the security rules."""
     return round(instant.timestamp() * 1000)
 
 
 def rfc3339(epoch_ns: int) -> str:
-    """UTC with all nine digits, so that text order is time order."""
+    """RFC 3339 in UTC with nine fractional digits, so that text order is time order."""
     seconds, nanos = divmod(epoch_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
 
 
 def instant_text(instant: datetime) -> str:
-    """A datetime as JSON documents carry it."""
+    """RFC 3339 text of a datetime for JSON documents."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def nanoseconds(text: str) -> int:
-    """Epoch ns of what `rfc3339` has written."""
+    """Epoch ns of a text from `rfc3339`."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
     return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 1_000_000_000 + int(fraction)
 
 
 def as_instant(value: object) -> datetime | None:
-    """A datetime as it is, RFC 3339 text read; None for anything else."""
+    """The datetime of a datetime or RFC 3339 text; None for anything else."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, str):

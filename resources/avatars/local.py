@@ -2,11 +2,11 @@
 
     avatars/<id>.json           the document, the same shape as in Firestore, instants as RFC 3339
     avatars/.server/<id>.json   the server's own record of it, see `record.py`
-    avatars/.retired/<id>       of an avatar that is being deleted, until nothing is left of it
+    avatars/.retired/<id>       mark of an avatar that is being deleted, until all is purged
     avatars/.locks/<id>.lock    held for the moment of a change
-    avatars/.waiting/<id>       its run is held back, see `waiting_marks.py`
+    avatars/.waiting/<id>       mark of an avatar whose run is held back, see `waiting_marks.py`
 
-People may edit a document by hand at any time; a broken one is a problem of that avatar alone.
+Documents may be edited by hand at any time; a broken one affects that avatar only.
 """
 
 import json
@@ -30,8 +30,8 @@ from resources.avatars.document import (
 )
 from resources.avatars.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.avatars.owned import OwnedAvatars
-from resources.avatars.owners import may_take, owner_in, refusal
-from resources.avatars.ownership import Step
+from resources.avatars.owners import id_error, may_use_id, owner_in
+from resources.avatars.ownership import Transition
 from resources.avatars.record import RunRecord
 from resources.avatars.store import Change, Cursor, Page, no_such_avatar, not_retired
 from resources.avatars.waiting_marks import WaitingMarks
@@ -98,8 +98,8 @@ class LocalAvatars(OwnedAvatars):
     def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
         """Mark a deleted avatar's record; see `AvatarStore.retire`.
 
-        The mark's file goes first, so that a process killed at any line leaves it to be found, and
-        the record is marked last: a document that exists beside a mark alone was not deleted.
+        The mark's file is written first, so that it survives a process killed at any line, and the
+        record is marked last: a document with a mark file but an unmarked record was not deleted.
         """
         path, mark = self._path(avatar_id), self._mark_path(avatar_id)
         with self._locked(avatar_id):
@@ -163,14 +163,14 @@ class LocalAvatars(OwnedAvatars):
         return Page(changes, page[-1] if len(marked) > limit else None)
 
     def _is_due(self, avatar_id: str) -> bool:
-        """Whether a mark is true; one that a deletion or a killed process has left is put right."""
+        """Whether a mark is valid; one left by a deletion or a killed process is corrected."""
         with self._locked(avatar_id):
             if not self._path(avatar_id).is_file():
                 self._waiting.remove(avatar_id)
                 return False
             try:
                 waiting = self._read(avatar_id).record.waiting
-            except (AvatarError, StoreError):  # whoever asks is told by the change itself
+            except (AvatarError, StoreError):  # the error is reported by `_change`
                 return True
             if waiting is None:
                 self._waiting.remove(avatar_id)
@@ -180,17 +180,17 @@ class LocalAvatars(OwnedAvatars):
                 return False
             return True
 
-    def _take(
+    def _apply(
         self,
         avatar_id: str,
-        decide: Callable[[AvatarDocument], Step | None],
+        decide: Callable[[AvatarDocument], Transition | None],
         *,
         patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
-        """Apply a step under the avatar's lock; see `OwnedAvatars._take`.
+        """Apply a transition under the avatar's lock; see `OwnedAvatars._apply`.
 
-        The record goes first: a process killed in between leaves a document that shows less than
-        is true, which every later step puts right.
+        The record is written first: a process killed in between leaves an outdated document, which
+        every later transition corrects.
         """
         path = self._path(avatar_id)
         if not path.is_file():
@@ -208,7 +208,7 @@ class LocalAvatars(OwnedAvatars):
             if waiting is None and document.record.waiting is not None:
                 self._waiting.remove(avatar_id)
             if step.fields or step.drop:
-                after = ownership.applied(document, step, document.update_time)
+                after = ownership.document_after(document, step, document.update_time)
                 self._write(path, after.data, document.update_time)
             return self._read(avatar_id), True
 
@@ -228,8 +228,8 @@ class LocalAvatars(OwnedAvatars):
 
     def _check_free(self, avatar_id: str, user_id: str | None) -> None:
         record = self._record(avatar_id)
-        if not may_take(record, user_id):
-            raise refusal(record, avatar_id)
+        if not may_use_id(record, user_id):
+            raise id_error(record, avatar_id)
 
     def _change(self, avatar_id: str) -> Change:
         try:
@@ -248,7 +248,7 @@ class LocalAvatars(OwnedAvatars):
         )
 
     def _stems(self, after_id: str) -> list[str]:
-        """File stems after this one, in order; a walk round a large folder looks at few files."""
+        """File stems after this one, in order; reads names only, no metadata."""
         if not self._folder.is_dir():
             return []
         with store_errors("read", self._folder), os.scandir(self._folder) as entries:
@@ -310,8 +310,8 @@ def _load(path: Path) -> tuple[dict[str, Any], os.stat_result]:
 
 def _stamp(stat: os.stat_result) -> int:
     """When a document was written, in ns: the modification time, which every write here makes
-    strictly later than the one before, or the change time if that is later (a file put in place
-    with an old modification time by `cp -p`) or the other lies in the future (`touch -d`).
+    strictly later than the one before; or the change time if that is later (a file copied with an
+    old modification time by `cp -p`), or if the modification time is in the future (`touch -d`).
     """
     if stat.st_mtime_ns > stat.st_ctime_ns + 1_000_000_000:
         return stat.st_ctime_ns

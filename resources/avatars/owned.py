@@ -1,6 +1,6 @@
-"""What all avatar stores have in common: a run's steps, from `claim` to `publish` or `fail`.
+"""Base class of the avatar stores: the transitions of a run, from `claim` to `publish` or `fail`.
 
-A step is decided by `ownership`; a store says only how it is taken as one transaction.
+Transitions are computed by `ownership`; a store only applies them in one transaction.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Any, Final
 from resources.avatars import ownership
 from resources.avatars.document import AvatarDocument
 from resources.avatars.instants import now
-from resources.avatars.ownership import Step
+from resources.avatars.ownership import Transition
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import AvatarError, StoreError
 
@@ -21,28 +21,28 @@ __all__ = ["OwnedAvatars", "Throttle"]
 _log = logging.getLogger(__name__)
 
 _PROGRESS_PATIENCE_S: Final = 2.0
-"""Progress is worth no longer wait."""
+"""Most seconds to try writing progress."""
 
 
 class Throttle:
-    """At most one report of progress a second and avatar."""
+    """Limits progress reports to one per second and avatar."""
 
     def __init__(self, every_s: float = 1.0) -> None:
         self._every_s = every_s
-        self._told: dict[str, float] = {}
+        self._last_reports: dict[str, float] = {}
 
-    def may_tell(self, avatar_id: str) -> bool:
-        """Whether enough time has passed; if so, it starts anew."""
+    def allows(self, avatar_id: str) -> bool:
+        """Whether enough time has passed since the last report; if so, this one counts."""
         now = time.monotonic()
-        last = self._told.get(avatar_id)
+        last = self._last_reports.get(avatar_id)
         if last is not None and now - last < self._every_s:
             return False
-        self._told[avatar_id] = now
+        self._last_reports[avatar_id] = now
         return True
 
     def forget(self, avatar_id: str) -> None:
-        """Let the next report through: a new run has begun."""
-        self._told.pop(avatar_id, None)
+        """Allow the next report at once: a new run has begun."""
+        self._last_reports.pop(avatar_id, None)
 
 
 class OwnedAvatars(ABC):
@@ -54,7 +54,7 @@ class OwnedAvatars(ABC):
     def bind(self, avatar_id: str) -> AvatarDocument:
         """Bind the record to the document's owner; see `AvatarStore.bind`."""
         try:
-            return self._take(avatar_id, ownership.bind)[0]
+            return self._apply(avatar_id, ownership.bind)[0]
         except AvatarError as error:
             if error.code != "avatar.missing":
                 self.settle(avatar_id)
@@ -63,7 +63,7 @@ class OwnedAvatars(ABC):
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
         self._throttle.forget(avatar_id)
-        document, _ = self._take(
+        document, _ = self._apply(
             avatar_id, lambda document: ownership.claim(document, run_id, now(), eta_s=eta_s)
         )
         return document.as_claimed()
@@ -71,17 +71,17 @@ class OwnedAvatars(ABC):
     def progress(
         self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
     ) -> None:
-        """Tell how far the owning run is; see `AvatarStore.progress`."""
-        if not self._throttle.may_tell(avatar_id):
+        """Write the progress of the owning run; see `AvatarStore.progress`."""
+        if not self._throttle.allows(avatar_id):
             return
         try:
-            self._take(
+            self._apply(
                 avatar_id,
                 lambda document: ownership.progress(document, run_id, percent, now(), eta_s=eta_s),
                 patience_s=_PROGRESS_PATIENCE_S,
             )
-        except StoreError as problem:  # no reason to stop a run that gets on
-            _log.warning("Progress could not be told: %s", problem)
+        except StoreError as problem:  # no reason to stop the run
+            _log.warning("Progress could not be written: %s", problem)
 
     def publish(
         self,
@@ -94,7 +94,7 @@ class OwnedAvatars(ABC):
         overridden: Mapping[str, Any],
     ) -> AvatarDocument:
         """Put new results in place; see `AvatarStore.publish`."""
-        return self._take(
+        return self._apply(
             avatar_id,
             lambda document: ownership.publish(
                 document,
@@ -117,7 +117,7 @@ class OwnedAvatars(ABC):
         overridden: Mapping[str, Any],
     ) -> AvatarDocument:
         """End a run whose results are in place already; see `AvatarStore.confirm`."""
-        return self._take(
+        return self._apply(
             avatar_id,
             lambda document: ownership.confirm(
                 document,
@@ -139,7 +139,7 @@ class OwnedAvatars(ABC):
         asked_for: str | None = None,
     ) -> bool:
         """Status `error`, if the run still owns the avatar; see `AvatarStore.fail`."""
-        document, _ = self._take(
+        document, _ = self._apply(
             avatar_id,
             lambda document: ownership.fail(
                 document, run_id, now(), code=code, message=message, asked_for=asked_for
@@ -153,37 +153,37 @@ class OwnedAvatars(ABC):
     def retry(
         self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
     ) -> bool:
-        """Say when a run that was lost is tried again; see `AvatarStore.retry`."""
-        return self._take(
+        """Write when a lost run is retried; see `AvatarStore.retry`."""
+        return self._apply(
             avatar_id,
             lambda document: ownership.retry(document, run_id, waiting, now(), asked_for=asked_for),
         )[1]
 
     def hold(self, avatar_id: str, waiting: Waiting) -> bool:
-        """Say why no run is started yet; see `AvatarStore.hold`."""
-        return self._take(avatar_id, lambda document: ownership.hold(document, waiting, now()))[1]
+        """Write why no run is started yet; see `AvatarStore.hold`."""
+        return self._apply(avatar_id, lambda document: ownership.hold(document, waiting, now()))[1]
 
     def settle(self, avatar_id: str) -> bool:
-        """Put right what a client or a killed run has left behind; see `AvatarStore.settle`."""
-        return self._take(avatar_id, lambda document: ownership.settle(document, now()))[1]
+        """Correct what a client or a killed run has left inconsistent; see `AvatarStore.settle`."""
+        return self._apply(avatar_id, lambda document: ownership.settle(document, now()))[1]
 
     @abstractmethod
-    def _take(
+    def _apply(
         self,
         avatar_id: str,
-        decide: Callable[[AvatarDocument], Step | None],
+        decide: Callable[[AvatarDocument], Transition | None],
         *,
         patience_s: float | None = None,
     ) -> tuple[AvatarDocument, bool]:
-        """Take a step in one transaction.
+        """Apply a transition in one transaction.
 
         Args:
-            decide: the step for the document as it is, None for no step; asked again where
-                somebody else was faster.
-            patience_s: for how long to try; None for as long as the store thinks right.
+            decide: computes the transition for the current document, None for no change; called
+                again after a conflicting write.
+            patience_s: for how long to try; None for the store's default.
 
         Returns:
-            The document after it, and whether there was a step.
+            The document after it, and whether there was a transition.
 
         Raises:
             AvatarError: there is no such avatar.

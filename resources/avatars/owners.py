@@ -1,13 +1,12 @@
-"""Whom an avatar belongs to, and what that means for the record of its runs.
+"""The owner of an avatar, and whether the record of its runs belongs to the same owner.
 
-A document says whose it is by `userId`, which the rules let nobody change. The record is bound to
-that user by the first run. So when a document is deleted and somebody else makes one with the same
-id, the record tells: nothing of the former owner's is shown, and no run starts, before all of it is
-purged (`sunriza_assets/operations/purge.py`).
+A document names its owner in `userId`, which the rules make immutable. The first run binds the
+record to that user. If a document is deleted and another user makes one with the same id, owner and
+record differ: no data of the former owner is shown, and no run starts, before all of it is purged
+(`sunriza_assets/operations/purge.py`).
 
-Records of former versions name no user. They are bound as soon as they are seen beside a document
-that agrees with them: it shows their run, or has the very inputs that the run answered to. A
-document that does neither counts as somebody else's.
+Records of former versions name no user. They are bound once a document matches them: it shows their
+run, or has the inputs that the run claimed. Any other document counts as another owner's.
 """
 
 from collections.abc import Mapping
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_owner",
+    "foreign_fields",
+    "id_error",
     "is_foreign",
-    "may_take",
+    "is_unbound",
+    "may_use_id",
     "owner_in",
-    "refusal",
-    "told_to_others",
-    "unbound",
 ]
 
 _TAKEN: Final = (
@@ -42,52 +41,52 @@ _PURGING: Final = (
 
 
 def owner_in(data: Mapping[str, Any]) -> str | None:
-    """The `userId` of a document; None where it has none."""
+    """The `userId` of a document; None if it has none."""
     owner = data.get("userId")
     return owner if isinstance(owner, str) and owner else None
 
 
-def may_take(record: RunRecord, user_id: str | None) -> bool:
-    """Whether a new document of this user may stand beside a record."""
+def may_use_id(record: RunRecord, user_id: str | None) -> bool:
+    """Whether a new document of this user may use the id of an existing record."""
     return not record.purging and record.user_id in (None, user_id)
 
 
 def is_foreign(document: "AvatarDocument") -> bool:
     """Whether the record belongs to another owner than the document, or is being purged."""
     record = document.record
-    if not may_take(record, document.user_id):
+    if not may_use_id(record, document.user_id):
         return True
-    return record.user_id is None and document.user_id is not None and not _agrees(document)
+    return record.user_id is None and document.user_id is not None and not _matches_record(document)
 
 
-def unbound(document: "AvatarDocument") -> bool:
-    """Whether the record names no user yet and the document says whose it is."""
+def is_unbound(document: "AvatarDocument") -> bool:
+    """Whether the record names no user yet although the document does."""
     return document.record.user_id is None and document.user_id is not None
 
 
 def check_owner(document: "AvatarDocument") -> None:
-    """Refuse a document beside somebody else's record.
+    """Refuse a document whose record belongs to another owner.
 
     Raises:
         AvatarError: `avatar.owner`, or `avatar.deleted` while the record is being purged.
     """
     if is_foreign(document):
-        raise refusal(document.record, document.avatar_id)
+        raise id_error(document.record, document.avatar_id)
 
 
-def refusal(record: RunRecord, avatar_id: str) -> AvatarError:
-    """Why a record stands in the way of an avatar."""
+def id_error(record: RunRecord, avatar_id: str) -> AvatarError:
+    """The error for an id whose record is another owner's or is being purged."""
     code, what, remedy = _PURGING if record.purging else _TAKEN
     return AvatarError(what, where=avatar_id, remedy=remedy, code=code)
 
 
-def told_to_others(document: "AvatarDocument") -> dict[str, Any]:
-    """What `dynamics.basic` of a foreign document shows: an error, and nothing of the record."""
-    error = refusal(document.record, document.avatar_id)
+def foreign_fields(document: "AvatarDocument") -> dict[str, Any]:
+    """`dynamics.basic` of a foreign document: an error, and no data of the record."""
+    error = id_error(document.record, document.avatar_id)
     return {"status": "error", "error": {"code": error.code, "message": error.public}}
 
 
-def _agrees(document: "AvatarDocument") -> bool:
+def _matches_record(document: "AvatarDocument") -> bool:
     record = document.record
     return (
         (record.claims == 0 and record.inputs_version is None)

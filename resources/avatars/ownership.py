@@ -1,8 +1,8 @@
-"""What claiming, publishing and failing do to an avatar, as pure steps from one state to the next.
+"""State transitions of an avatar as pure functions: claiming, publishing, failing and the like.
 
-Both stores apply these steps inside their own kind of transaction (a file lock, a Firestore
-transaction), so that they cannot differ in meaning. Each step also puts right whatever a client's
-stale copy has changed in `dynamics.basic`; the record it follows is explained in `record.py`.
+Both stores apply these transitions inside their own kind of transaction (a file lock, a Firestore
+transaction), so that they behave alike. Each transition also corrects what a client's stale copy
+has changed in `dynamics.basic`; the record is described in `record.py`. No input or output here.
 """
 
 import copy
@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, shows
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument, shown_fields
 from resources.avatars.instants import as_instant, epoch_ms
-from resources.avatars.owners import check_owner, told_to_others, unbound
-from resources.avatars.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, Published, RunRecord
+from resources.avatars.owners import check_owner, foreign_fields, is_unbound
+from resources.avatars.record import MAX_EARLIER_RUNS, MAX_PUBLICATIONS, Published, RunRecord
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import ConflictError
 
 __all__ = [
-    "Step",
-    "applied",
+    "Transition",
     "bind",
     "claim",
     "confirm",
+    "document_after",
     "fail",
     "has_failed",
     "hold",
@@ -33,8 +33,8 @@ __all__ = [
     "settle",
 ]
 
-# Everything a publication may bring. What the next one does not bring must go, or a document would
-# show the chunks of one version beside the idle of another.
+# Keys that a publication may set. Keys that the next one does not set are removed, or a document
+# would mix files of two versions.
 RESULT_KEYS: Final = frozenset(
     {
         "idleVideoUrl",
@@ -56,11 +56,11 @@ RESULT_KEYS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change of an avatar: the new record, and what the document shows of it."""
+class Transition:
+    """One change of an avatar: the new record, and the changes of its document."""
 
     record: RunRecord
-    """The record after the step."""
+    """The record after the transition."""
     put: Mapping[str, Any]
     """Keys of `dynamics.basic` to write."""
     drop: frozenset[str]
@@ -76,8 +76,8 @@ class Step:
         return {**self.put, "updatedAt": self.updated_at}
 
 
-def applied(document: AvatarDocument, step: Step, update_time: str) -> AvatarDocument:
-    """The document as it stands after a step."""
+def document_after(document: AvatarDocument, step: Transition, update_time: str) -> AvatarDocument:
+    """The document after a transition."""
     data = copy.deepcopy(dict(document.data))
     dynamics = data.get("dynamics")
     data["dynamics"] = dynamics = dict(dynamics) if isinstance(dynamics, Mapping) else {}
@@ -90,7 +90,7 @@ def applied(document: AvatarDocument, step: Step, update_time: str) -> AvatarDoc
 
 def claim(
     document: AvatarDocument, run_id: str, now: datetime, *, eta_s: float | None = None
-) -> Step | None:
+) -> Transition | None:
     """Make a run the owner; None when it is, or was, already and the document shows it.
 
     Raises:
@@ -108,38 +108,38 @@ def claim(
         claims=record.claims + 1,
         run_id=run_id,
         state="generating",
-        earlier=(*record.earlier, *([record.run_id] if record.run_id else []))[-REMEMBERED_RUNS:],
+        earlier=(*record.earlier, *([record.run_id] if record.run_id else []))[-MAX_EARLIER_RUNS:],
         inputs_version=document.inputs_version,
         inputs=document.inputs,
         started_at=now,
         error=None,
-        results=_results_left(document),
+        results=_remaining_results(document),
         user_id=document.user_id,
         waiting=None,
     )
     estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
-    shown = shows(new)
-    return Step(
+    shown = shown_fields(new)
+    return Transition(
         record=new,
         put=shown | {"progress": 0} | estimate,
-        drop=_leftover(document, new, shown) | ({"etaSeconds"} - estimate.keys()),
+        drop=_stale_keys(document, new, shown) | ({"etaSeconds"} - estimate.keys()),
         updated_at=now,
     )
 
 
 def progress(
     document: AvatarDocument, run_id: str, percent: int, now: datetime, *, eta_s: float | None
-) -> Step | None:
-    """Tell how far the owning run is; None when it does not own the avatar."""
+) -> Transition | None:
+    """Set the progress of the owning run; None when it does not own the avatar."""
     record = document.record
     if document.is_foreign or record.run_id != run_id or record.state != "generating":
         return None
-    healing = settle(document, now) or Step(record, {}, frozenset(), None)
-    put = dict(healing.put)
+    settled = settle(document, now) or Transition(record, {}, frozenset(), None)
+    put = dict(settled.put)
     put["progress"] = min(100, max(0, int(percent)))
     if eta_s is not None:
         put["etaSeconds"] = _seconds(eta_s)
-    return Step(healing.record, put, healing.drop, None)
+    return Transition(settled.record, put, settled.drop, None)
 
 
 def publish(
@@ -151,20 +151,20 @@ def publish(
     results: Mapping[str, Any],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
-) -> Step | None:
-    """Put new results in place; None when this very publication is in place already.
+) -> Transition | None:
+    """Set new results; None when this publication is in place already.
 
     A user who changes an input while the run works keeps it: the results are published, and the
-    document still needs a run. Asking (`pending`) for what the run works with is asking for these.
+    document still needs a run. A request (`pending`) for the inputs of the run is answered by it.
 
     Raises:
         ConflictError: the run does not own the avatar, or has published something else before.
     """
     record = document.record
-    if document.is_foreign:  # it was deleted, and somebody else has made one of this id
+    if document.is_foreign:  # deleted, and made again by another user
         raise _superseded(document, run_id)
-    if any((said.run_id, said.version) == (run_id, version) for said in record.published):
-        return settle(document, now)  # this is said again, because its answer was lost
+    if any((earlier.run_id, earlier.version) == (run_id, version) for earlier in record.published):
+        return settle(document, now)  # repeated, because its answer was lost
     if record.run_id != run_id or record.state != "generating":
         raise _superseded(document, run_id)
     answered = record.inputs_version or ""
@@ -173,10 +173,10 @@ def publish(
         record,
         state="ready",
         results=dict(results),
-        published=(*record.published, made)[-REMEMBERED_VERSIONS:],
+        published=(*record.published, made)[-MAX_PUBLICATIONS:],
         created_at=record.created_at or as_instant(document.basic.get("createdAt")) or now,
     )
-    return _ready(document, new, now, parameters, overridden)
+    return _publish_or_confirm(document, new, now, parameters, overridden)
 
 
 def confirm(
@@ -187,10 +187,10 @@ def confirm(
     version: str,
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
-) -> Step | None:
-    """End a run whose results are those that are in place already; None when it has ended so.
+) -> Transition | None:
+    """End a run whose results equal the published ones; None when it has ended so already.
 
-    The publication stays that of the run which made it, and answers to this run's inputs, too.
+    The publication keeps the run that made it, and covers this run's inputs as well.
 
     Raises:
         ConflictError: the run does not own the avatar, or something else is in place.
@@ -200,36 +200,36 @@ def confirm(
         raise _superseded(document, run_id)
     in_place = current is not None and current.version == version
     if in_place and (record.run_id, record.state) == (run_id, "ready"):
-        return settle(document, now)  # this is said again, because its answer was lost
+        return settle(document, now)  # repeated, because its answer was lost
     if current is None or not in_place or (record.run_id, record.state) != (run_id, "generating"):
         raise _superseded(document, run_id)
     answers = replace(current, inputs_version=record.inputs_version or "")
     new = replace(record, state="ready", published=(*record.published[:-1], answers))
-    return _ready(document, new, now, parameters, overridden)
+    return _publish_or_confirm(document, new, now, parameters, overridden)
 
 
-def _ready(
+def _publish_or_confirm(
     document: AvatarDocument,
     new: RunRecord,
     now: datetime,
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
-) -> Step:
-    """Show a publication that is in place."""
+) -> Transition:
+    """The transition to status `ready` with the publication of the new record."""
     record = document.record
-    shown = shows(new)
-    if replace(document, record=new).asks:
+    shown = shown_fields(new)
+    if replace(document, record=new).has_open_request:
         shown.pop("status", None)
-    drop = _leftover(document, new, shown)
+    drop = _stale_keys(document, new, shown)
     if document.wishes == record.inputs.get("wishes", {}):
         shown["parameters"] = dict(parameters)
         if overridden:
             shown["overridden"] = dict(overridden)
         else:
             drop |= {"overridden"}
-    after = applied(document, Step(new, shown, drop, now), document.update_time)
+    after = document_after(document, Transition(new, shown, drop, now), document.update_time)
     if document.inputs_version == record.inputs_version:
-        # What the run was made from has another name now: its effective parameters are wishes.
+        # The effective parameters are wishes now, which changes the version of the same inputs.
         renamed = replace(new.published[-1], inputs_version=after.inputs_version)
         new = replace(
             new,
@@ -238,7 +238,7 @@ def _ready(
             published=(*new.published[:-1], renamed),
         )
         shown["inputsVersion"] = new.inputs_version
-    return Step(new, shown, drop, now)
+    return Transition(new, shown, drop, now)
 
 
 def fail(
@@ -249,108 +249,109 @@ def fail(
     code: str,
     message: str,
     asked_for: str | None,
-) -> Step | None:
-    """Show an error; None when the run has no say in this avatar any more.
+) -> Transition | None:
+    """Show an error; None when the run does not own this avatar any more.
 
-    A run that died before it could claim speaks for the inputs that it was asked to answer, if
-    they still wait for a run.
+    A run that died before its claim fails the inputs that it was requested for, if they still
+    wait for a run.
     """
     if document.is_foreign:
         return None
-    record = _spoken_for(document, run_id, now, asked_for)
+    record = _record_of_dead_run(document, run_id, now, asked_for)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": code, "message": message})
-    return _showing(document, new, now, answered=True)
+    return _transition_to(document, new, now, answered=True)
 
 
 def retry(
     document: AvatarDocument, run_id: str, waiting: Waiting, now: datetime, *, asked_for: str | None
-) -> Step | None:
-    """End a run that was lost, and show when it is tried again; None when it has no say.
+) -> Transition | None:
+    """End a lost run, and show when it is retried; None when it does not own the avatar.
 
-    As `fail`, but the document says `pending` and why, and needs a run when the time has come.
+    As `fail`, but the document shows `pending` and the reason, and needs a run at that time.
     """
     if document.is_foreign:
         return None
-    record = _spoken_for(document, run_id, now, asked_for)
+    record = _record_of_dead_run(document, run_id, now, asked_for)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": waiting.code, "message": waiting.message})
-    if record.answers(document.inputs_version):  # else a run for what is wanted now is due anyway
+    # Other inputs are due for a run anyway.
+    if record.last_run_covers(document.inputs_version):
         new = replace(new, waiting=replace(waiting, inputs_version=document.inputs_version))
-    return _showing(document, new, now, answered=True)
+    return _transition_to(document, new, now, answered=True)
 
 
-def hold(document: AvatarDocument, waiting: Waiting, now: datetime) -> Step | None:
-    """Show why no run is started for what the document wants; None when it says so already.
+def hold(document: AvatarDocument, waiting: Waiting, now: datetime) -> Transition | None:
+    """Show why no run is started for the current inputs; None when it is shown already.
 
-    A run at work for earlier inputs goes on.
+    A running run for earlier inputs continues.
     """
     if not document.needs_run or waiting.inputs_version != document.inputs_version:
         return None  # it has changed since it was read
     new = replace(
         document.record,
         waiting=waiting,
-        results=_results_left(document),
+        results=_remaining_results(document),
         user_id=document.user_id,
     )
-    if new == document.record and not document.unsettled and not document.is_blank:
+    if new == document.record and not document.needs_settling and not document.is_blank:
         return None
-    return _showing(document, new, now, answered=True)
+    return _transition_to(document, new, now, answered=True)
 
 
 def has_failed(document: AvatarDocument, run_id: str, *, code: str, message: str) -> bool:
-    """Whether this very failure is what the record says."""
+    """Whether the record shows this failure of this run."""
     record = document.record
     error = {"code": code, "message": message}
     return (record.run_id, record.state, record.error) == (run_id, "error", error)
 
 
-def settle(document: AvatarDocument, now: datetime) -> Step | None:
-    """Make document and record agree; None when they do.
+def settle(document: AvatarDocument, now: datetime) -> Transition | None:
+    """Make document and record consistent; None when they are.
 
-    Results of the former system are taken over as they are: its `ready` avatars have no record,
+    Results of the former system are adopted as they are: its `ready` avatars have no record,
     and need no run before their inputs change.
     """
-    if not document.unsettled:
+    if not document.needs_settling:
         return None
     record = document.record
     if document.is_foreign:
-        told = told_to_others(document)
+        expected = foreign_fields(document)
         shown_by_runs = RESULT_KEYS | {
             *("runId", "inputsVersion", "startedAt", "progress", "etaSeconds"),
             *("createdAt", "generatedAt", "waiting"),
         }
-        return Step(record, told, frozenset(shown_by_runs & document.basic.keys()), now)
-    if unbound(document):
+        return Transition(record, expected, frozenset(shown_by_runs & document.basic.keys()), now)
+    if is_unbound(document):
         record = replace(record, user_id=document.user_id)
     if record.waiting is None and record.inputs_version is None:
         seen = replace(record, inputs_version=document.inputs_version, inputs=document.inputs)
-        return Step(seen, {}, frozenset(), None)
-    if not replace(document, record=record).unsettled:
-        return Step(record, {}, frozenset(), None)
-    if not document.waits:  # what waited was for inputs that the document has no more
+        return Transition(seen, {}, frozenset(), None)
+    if not replace(document, record=record).needs_settling:
+        return Transition(record, {}, frozenset(), None)
+    if not document.is_held:  # the wait was for other inputs
         record = replace(record, waiting=None)
-    if document.status == "pending" and record.serves(document.inputs_version):
-        record = _served(record)
-    return _showing(document, record, None)
+    if document.status == "pending" and record.results_cover(document.inputs_version):
+        record = _without_failed_run(record)
+    return _transition_to(document, record, None)
 
 
-def _served(record: RunRecord) -> RunRecord:
-    """The record of an avatar that has what it asks for; a failed run since does not matter."""
+def _without_failed_run(record: RunRecord) -> RunRecord:
+    """The record of an avatar whose results cover its inputs, without a later failed run."""
     current = record.current
     if record.state != "error" or current is None:
         return record
     others = [one for one in (*record.earlier, record.run_id) if one and one != current.run_id]
-    earlier = tuple(others[-REMEMBERED_RUNS:])
+    earlier = tuple(others[-MAX_EARLIER_RUNS:])
     return replace(record, state="ready", error=None, run_id=current.run_id, earlier=earlier)
 
 
-def _spoken_for(
+def _record_of_dead_run(
     document: AvatarDocument, run_id: str, now: datetime, asked_for: str | None
 ) -> RunRecord:
-    """The record, claimed by a run that died before it could claim, if it still waits for one."""
+    """The record, claimed for a run that died before its claim, if the avatar still needs it."""
     record = document.record
     known = run_id == record.run_id or run_id in record.earlier
     waits = document.needs_run and document.inputs_version == asked_for
@@ -361,46 +362,46 @@ def _spoken_for(
     return record
 
 
-def _results_left(document: AvatarDocument) -> Mapping[str, Any]:
-    """The results in place; none where the owner has removed them from the document."""
+def _remaining_results(document: AvatarDocument) -> Mapping[str, Any]:
+    """The published results; none if the owner has removed them from the document."""
     removed = document.is_blank and document.record.state != "generating"
     return {} if removed else document.record.results
 
 
-def _showing(
+def _transition_to(
     document: AvatarDocument, record: RunRecord, now: datetime | None, *, answered: bool = False
-) -> Step:
-    """The step to this record, and what the document shows of it.
+) -> Transition:
+    """The transition to this record, with the matching fields of the document.
 
     Args:
-        now: when the status changes; None where it is only put right.
-        answered: whether a request for the inputs of the last run has its answer now.
+        now: when the status changes; None if it is only corrected.
+        answered: whether this answers a request for the inputs of the last run.
     """
-    shown = shows(record)
-    if replace(document, record=record).asks and not (
-        answered and record.answers(document.inputs_version)
+    shown = shown_fields(record)
+    if replace(document, record=record).has_open_request and not (
+        answered and record.last_run_covers(document.inputs_version)
     ):
         shown.pop("status", None)
-    return Step(record, shown, _leftover(document, record, shown), now)
+    return Transition(record, shown, _stale_keys(document, record, shown), now)
 
 
-def bind(document: AvatarDocument) -> Step | None:
-    """Bind the record to the document's owner; None where it is, or where nobody owns it.
+def bind(document: AvatarDocument) -> Transition | None:
+    """Bind the record to the document's owner; None if it is bound, or there is no owner.
 
     Raises:
         AvatarError: the record belongs to another owner, or is being purged.
     """
     check_owner(document)
-    if not unbound(document):
+    if not is_unbound(document):
         return None
     record = replace(document.record, user_id=document.user_id)
-    return Step(record, {}, frozenset(), None)
+    return Transition(record, {}, frozenset(), None)
 
 
-def _leftover(
+def _stale_keys(
     document: AvatarDocument, record: RunRecord, shown: Mapping[str, Any]
 ) -> frozenset[str]:
-    """Keys in the document that belong to another state or another version than the record's."""
+    """Keys of the document that belong to another state or version than the record's."""
     owned = {"error", "waiting"}
     if record.state != "generating":
         owned |= {"progress", "etaSeconds", "startedAt"}

@@ -1,8 +1,8 @@
-"""What this system remembers of an avatar on its own account: who owns it, and what is published.
+"""The server's own record of an avatar: the run that owns it, and what is published.
 
-The avatar document belongs to its app, whose clients save whole, possibly stale copies of it. So
-nothing is decided by `dynamics.basic`; it only shows this record, which no client can write. It
-lies beside the document (`server/basic` below it in Firestore, `.server/<id>.json` on disk).
+The avatar document belongs to its app, whose clients save whole, possibly stale copies of it. So no
+decision depends on `dynamics.basic`; it only mirrors this record, which clients cannot write. It is
+stored next to the document (`server/basic` below it in Firestore, `.server/<id>.json` on disk).
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ __all__ = ["Published", "RunRecord", "State"]
 
 State = Literal["generating", "ready", "error"]
 
-REMEMBERED_RUNS: Final = 64
-REMEMBERED_VERSIONS: Final = 32
+MAX_EARLIER_RUNS: Final = 64
+MAX_PUBLICATIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Published:
     at: datetime
     """When the document switched to it, UTC."""
     inputs_version: str = ""
-    """`AvatarDocument.inputs_version` that it answers to; empty where that was not kept."""
+    """`AvatarDocument.inputs_version` that it was made from; empty if not recorded."""
     asked_version: str = ""
-    """The same before the effective parameters were written into the document: what a copy of the
-    document says that a client took earlier. Empty where that was not kept."""
+    """The same before the effective parameters were written into the document, as in older copies
+    that clients hold. Empty if not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,18 @@ class RunRecord:
     earlier: tuple[str, ...] = ()
     """Runs that claimed before, oldest first; none of them may ever own it again."""
     inputs_version: str | None = None
-    """`AvatarDocument.inputs_version` that the last run answers to."""
+    """`AvatarDocument.inputs_version` that the last run claimed."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """These inputs, `AvatarDocument.inputs` at the last claim: what the whole run works with."""
+    """`AvatarDocument.inputs` at the last claim: what the whole run works with."""
     started_at: datetime | None = None
     """When the last run claimed, UTC."""
     error: Mapping[str, str] | None = None
     """code and message of the last run, if it failed."""
     results: Mapping[str, Any] = field(default_factory=dict)
-    """What the last publication put into the document: idleVideoUrl and the like."""
+    """Fields that the last publication put into the document: idleVideoUrl and the like."""
     published: tuple[Published, ...] = ()
     """Publications, oldest first; the last one is in place unless `results` is empty, which it is
-    after the owner has removed `dynamics` and a run has begun anew."""
+    after the owner has removed `dynamics` and a new run has begun."""
     created_at: datetime | None = None
     """First publication, UTC."""
     user_id: str | None = None
@@ -71,17 +71,18 @@ class RunRecord:
     purging: bool = False
     """Whether the avatar was deleted and all that is kept of it is being removed."""
     waiting: Waiting | None = None
-    """Why the run that is wanted is not started yet, if anything holds it back."""
+    """Why and until when the next run is held back, if it is."""
 
     @property
     def current(self) -> Published | None:
         """The publication that is in place."""
         return self.published[-1] if self.published and self.results else None
 
-    def answers(self, inputs_version: str) -> bool:
-        """Whether the last run answers to these inputs, at work, published or failed.
+    def last_run_covers(self, inputs_version: str) -> bool:
+        """Whether the last run, in whatever state, was for these inputs.
 
-        Publishing gives inputs a second name, for effective parameters become wishes; both count.
+        Publishing writes effective parameters into the document, which changes the version of the
+        same inputs; both versions count.
         """
         if self.inputs_version is None:
             return False
@@ -90,12 +91,12 @@ class RunRecord:
         own = self.inputs_version
         return inputs_version == own or {inputs_version, own} <= names
 
-    def serves(self, inputs_version: str) -> bool:
-        """Whether what is in place was made from these inputs, and they were the last asked for."""
+    def results_cover(self, inputs_version: str) -> bool:
+        """Whether the results were made from these inputs, and no others were claimed since."""
         current = self.current
-        if current is None or not self.answers(inputs_version):
+        if current is None or not self.last_run_covers(inputs_version):
             return False
-        if not current.inputs_version:  # not kept by an earlier version of this system
+        if not current.inputs_version:  # published by an earlier version of this system
             return self.state == "ready"
         return inputs_version in (current.inputs_version, current.asked_version)
 

@@ -1,6 +1,6 @@
-"""Where an avatar stands: what its document asks for against what is published.
+"""The standing of an avatar: the inputs that its document wants against what is published.
 
-Plain objects, told the same way by the asset `avatar_status` and by `sunriza backfill --stale`.
+Used by the asset `avatar_status` and by `sunriza backfill --stale`.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ State = Literal["ready", "stale", "waiting", "incomplete", "generating", "error"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One avatar, wanted against published."""
+    """The standing of one avatar: wanted against published."""
 
     state: State
     """ready: published as wanted. stale: published, but something newer is wanted. waiting: wanted
@@ -29,18 +29,18 @@ class Standing:
     wanted: str
     """Version of the inputs that the document shows."""
     published: str
-    """Version of the inputs that what is in place was made from, or empty; the same as `wanted`
-    when all is well."""
+    """Version of the inputs that the published results were made from, or empty; equals `wanted`
+    if the avatar is up to date."""
     version: str
-    """Folder of what is in place, or empty."""
+    """Folder of the published objects, or empty."""
     reason: str
     """Why it is not `ready`, or empty."""
     since: datetime
-    """When it came to stand so, UTC: published, started, or last written."""
+    """Since when, UTC: published, started, or last written."""
 
     @property
     def needs_run(self) -> bool:
-        """Whether a run would bring it nearer to what is wanted."""
+        """Whether a run would make it ready."""
         return self.state in ("stale", "waiting")
 
 
@@ -53,39 +53,41 @@ def iter_avatars(avatars: AvatarStore) -> Iterator[Change]:
 
 
 def standing_of(document: AvatarDocument) -> Standing:
-    """Where an avatar stands, by its document and the server's record of it."""
+    """The standing of an avatar, by its document and the server's record of it."""
     record = document.record
     current = record.current
     written = datetime.fromisoformat(document.update_time).astimezone(UTC)
 
-    def stands(state: State, reason: str = "", since: datetime | None = None) -> Standing:
+    def standing(state: State, reason: str = "", since: datetime | None = None) -> Standing:
         published, version = (current.inputs_version, current.version) if current else ("", "")
         wanted = document.inputs_version
-        if record.serves(wanted):  # by whichever of its two names
+        if record.results_cover(wanted):  # the same inputs may have two versions
             wanted = published
         return Standing(state, wanted, published, version, reason, since or written)
 
     if document.status == "error":
         error = document.basic.get("error")
-        said = error if isinstance(error, dict) else {}
-        return stands("error", f"{said.get('code', 'error')}: {said.get('message', '')}")
+        error_fields = error if isinstance(error, dict) else {}
+        return standing(
+            "error", f"{error_fields.get('code', 'error')}: {error_fields.get('message', '')}"
+        )
     if record.state == "generating" and not document.needs_run:
-        return stands("generating", f"run {record.run_id}", record.started_at)
+        return standing("generating", f"run {record.run_id}", record.started_at)
     if not document.has_inputs:
-        return stands("incomplete", "its document lacks a portrait, or a clip or performance")
+        return standing("incomplete", "its document lacks a portrait, or a clip or performance")
     if document.needs_run:
-        return stands("stale" if current else "waiting", _why_wanted(document))
-    if document.status != "ready" and not record.serves(document.inputs_version):
-        return stands("incomplete", "its owner has switched rendering off")
-    return stands("ready", since=current.at if current else None)
+        return standing("stale" if current else "waiting", _why_wanted(document))
+    if document.status != "ready" and not record.results_cover(document.inputs_version):
+        return standing("incomplete", "its owner has switched rendering off")
+    return standing("ready", since=current.at if current else None)
 
 
 def _why_wanted(document: AvatarDocument) -> str:
-    """What asks for a run."""
+    """Why the document needs a run."""
     record = document.record
-    if document.waits and record.waiting is not None:
+    if document.is_held and record.waiting is not None:
         return f"{record.waiting.code}: {record.waiting.message}"
-    if document.asks:
+    if document.has_open_request:
         return "a run was asked for"
     if record.inputs_version is None:
         return "it was never rendered"

@@ -1,8 +1,8 @@
-"""Avatar documents: what a store of them promises, and which one is in use.
+"""The protocol of the stores of avatar documents.
 
-`LocalAvatars` (one JSON file per avatar) is the embedded default, `FirestoreAvatars` the real
-thing; both pass the contract suite in `sunriza_assets_tests/resources`. A document belongs to its
-app: whatever a store writes goes into `dynamics.basic`, and everything else stays as it was.
+`LocalAvatars` (one JSON file per avatar) is the embedded default, `FirestoreAvatars` is for
+production; both pass the contract suite in `sunriza_assets_tests/resources`. A document belongs to
+its app: a store writes only `dynamics.basic`, and leaves everything else unchanged.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +18,16 @@ __all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar", "not_ret
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A place in the stream of changes; opaque to those who keep it (JSON by `asdict`)."""
+    """A position in the stream of changes; opaque to callers (JSON by `asdict`)."""
 
     update_time: str
     """RFC 3339 UTC with nanoseconds, so that text order is time order."""
     avatar_id: str
     """Breaks ties between documents written at the same instant."""
     seen: Sequence[tuple[str, str]] = field(default=(), compare=False)
-    """(avatar id, update time) of what was handed out from behind this place already: where
-    clients stamp documents by clocks of their own, a place may only be left behind once nothing
-    earlier can turn up any more."""
+    """(avatar id, update time) of versions after this position that were returned already: where
+    clients set time stamps by their own clocks, the position lags until no earlier one can
+    appear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +35,25 @@ class Change:
     """One avatar that is new or was written since a cursor."""
 
     avatar_id: str
-    """Its id as the store has it, not checked."""
+    """Its id as stored, not checked."""
     document: AvatarDocument | None
     """The document, or None when it cannot be read (the error is in `problem`)."""
     problem: str | None = None
-    """Why the document cannot be used; the stream goes on behind it."""
+    """Why the document cannot be used; the stream continues after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of the stream of changes."""
+    """A page of the stream of changes."""
 
     changes: Sequence[Change]
     """What has changed; may be empty."""
     cursor: Cursor | None
-    """Where the stream goes on, also after an empty page; None at its very beginning."""
+    """Where the stream continues, also after an empty page; None at its beginning."""
 
 
 class AvatarStore(Protocol):
-    """All that this system asks of a database of avatars.
+    """Operations on the database of avatars.
 
     A run owns an avatar from `claim` to `publish`, `fail` or the next run's `claim`. `progress`,
     `publish` and `fail` of a run that no longer owns it change nothing. Ownership is decided by a
@@ -74,7 +74,7 @@ class AvatarStore(Protocol):
         ...
 
     def present(self, avatar_ids: Sequence[str]) -> set[str]:
-        """Which of these avatars exist; at most a few hundred are asked for at once."""
+        """Which of these avatars exist; callers pass a few hundred at most."""
         ...
 
     def merge(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
@@ -87,18 +87,18 @@ class AvatarStore(Protocol):
         ...
 
     def changes(self, after: Cursor | None, limit: int) -> Page:
-        """At most `limit` documents written after a cursor, at a cost of what has changed.
+        """At most `limit` documents written after a cursor; the cost depends on the changes only.
 
-        Each version comes once. What a stream ordered by clients' clocks may overlook (a phone
-        that was offline for a day) is for `patrol` to find.
+        Each version is returned once. Changes that a stream ordered by clients' clocks misses (a
+        phone that was offline for a day) are found by `patrol`.
         """
         ...
 
     def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
         """At most `limit` documents whose id comes after this one, in order of id.
 
-        Calling it with the last id of the page before, and with "" after an empty page, walks
-        round the whole collection for ever, a little at a time.
+        Calling it with the last id of the page before, and with "" after an empty page, scans the
+        whole collection again and again, in small parts.
         """
         ...
 
@@ -107,7 +107,7 @@ class AvatarStore(Protocol):
 
         Raises:
             AvatarError: there is no such avatar; or the record belongs to another owner, or to an
-                avatar that is being deleted (the document tells so then).
+                avatar that is being deleted (the document shows that error then).
         """
         ...
 
@@ -120,7 +120,7 @@ class AvatarStore(Protocol):
         ...
 
     def retire(self, avatar_id: str, *, remove: bool = False) -> bool:
-        """Mark a deleted avatar's record, so that nobody makes or claims it before `forget`.
+        """Mark a deleted avatar's record, so that its id cannot be used before `forget`.
 
         Args:
             remove: delete the document as well; else one that exists keeps its avatar.
@@ -161,9 +161,9 @@ class AvatarStore(Protocol):
     def progress(
         self, avatar_id: str, run_id: str, percent: int, *, eta_s: float | None = None
     ) -> None:
-        """Tell how far the owning run is, 0-100; written at most once a second per avatar.
+        """Write the progress of the owning run, 0-100, at most once a second per avatar.
 
-        A courtesy: a store that cannot be written is logged and stops nobody.
+        Best effort: an error of the store is logged and not raised.
         """
         ...
 
@@ -179,14 +179,14 @@ class AvatarStore(Protocol):
     ) -> AvatarDocument:
         """Put new results in place in one transaction: status `ready`.
 
-        The same publication said again changes nothing, so it may be repeated when nobody knows
-        whether it arrived. Objects are uploaded by `publication.publish_avatar`, which calls this.
+        Idempotent: it may be repeated when it is unknown whether it was written. Objects are
+        uploaded by `publication.publish_avatar`, which calls this.
 
         Args:
             version: the folder of the results' objects, see `publication.py`.
             results: `idleVideoUrl`, `atlasUrl`… as the document carries them.
             parameters: all effective parameters, camelCase.
-            overridden: what the launchpad said over the document's own wishes, see
+            overridden: launchpad parameters that override the document's wishes, see
                 `AvatarDocument.wishes`.
 
         Raises:
@@ -203,7 +203,7 @@ class AvatarStore(Protocol):
         parameters: Mapping[str, Any],
         overridden: Mapping[str, Any],
     ) -> AvatarDocument:
-        """End a run that has made just what is published already: status `ready`, nothing new.
+        """End a run whose results equal the published ones: status `ready`, nothing else changes.
 
         Args:
             version: the publication that is in place.
@@ -229,40 +229,40 @@ class AvatarStore(Protocol):
 
         Args:
             asked_for: the `inputs_version` that the run was requested for. With it, a run that
-                died before it could claim fails an avatar whose very inputs still wait for one.
+                died before its claim fails an avatar whose inputs still wait for one.
 
         Returns:
-            Whether the document now says so. The former results stay in place.
+            Whether the document now shows it. The former results stay in place.
         """
         ...
 
     def retry(
         self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
     ) -> bool:
-        """End a run that was lost, and say when it is tried again: status `pending`.
+        """End a lost run, and write when it is retried: status `pending`.
 
         Args:
             waiting: until when, and why; for the inputs that the run has claimed.
             asked_for: as for `fail`.
 
         Returns:
-            Whether anything had to be written; not if the run has no say in the avatar any more.
+            Whether anything was written; not if the run does not own the avatar any more.
         """
         ...
 
     def hold(self, avatar_id: str, waiting: Waiting) -> bool:
-        """Say why no run is started yet for what the document wants: status `pending`.
+        """Write why no run is started yet for the current inputs: status `pending`.
 
         Returns:
-            Whether anything had to be written; not if the document wants something else by now.
+            Whether anything was written; not if the inputs have changed since.
         """
         ...
 
     def due(self, after: Cursor | None, limit: int) -> Page:
         """At most `limit` avatars whose wait (`waiting.until`) is over, the longest over first.
 
-        Costs what is due, not what there is. The page's cursor is None at the end of the list,
-        which begins anew then.
+        The cost depends on the number of due avatars only. The page's cursor is None at the end of
+        the list.
 
         Args:
             after: cursor of the page before, None for the beginning.
@@ -270,16 +270,16 @@ class AvatarStore(Protocol):
         ...
 
     def settle(self, avatar_id: str) -> bool:
-        """Put right what a client's stale copy has changed, see `AvatarDocument.unsettled`.
+        """Correct what a client's stale copy has changed, see `AvatarDocument.needs_settling`.
 
         Returns:
-            Whether anything had to be written.
+            Whether anything was written.
         """
         ...
 
 
 def no_such_avatar(avatar_id: str) -> AvatarError:
-    """What every store says of an avatar that it does not have."""
+    """The error of every store for a missing avatar."""
     return AvatarError(
         "There is no such avatar",
         where=avatar_id,
@@ -289,7 +289,7 @@ def no_such_avatar(avatar_id: str) -> AvatarError:
 
 
 def not_retired(avatar_id: str) -> ConflictError:
-    """What every store says when it shall forget an avatar that nobody has deleted."""
+    """The error of every store for `forget` of an avatar that is not retired."""
     return ConflictError(
         "This avatar was not deleted, so nothing of it is forgotten",
         where=avatar_id,

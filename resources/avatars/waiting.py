@@ -1,8 +1,8 @@
-"""Why a run that is wanted has not been started yet, and when it will be.
+"""Why a run is held back, and until when.
 
-Two things hold a run back: its owner has had as many as one owner may have in a day, or the run
-before it was lost to a failure of machines and is tried again after a while. Either is part of the
-avatar's record; the document shows it, and the sensor `held_avatars` asks when the time has come.
+There are two reasons: its owner has reached the limit of runs per day, or the previous run was lost
+to a machine failure and is retried after a pause. The wait is part of the avatar's record and shown
+in the document; the sensor `held_avatars` requests the run when it is over.
 """
 
 from collections.abc import Mapping
@@ -24,20 +24,20 @@ class Waiting:
     message: str
     """Why, and until when, in words for the avatar's owner."""
     until: datetime
-    """When the run is asked for, UTC."""
+    """When the run is requested, UTC."""
     inputs_version: str
     """The inputs that the run is for; a wait for others than the document's is void."""
     attempt: int = 0
-    """Which retry it will be, from 1; 0 when it is none."""
+    """Number of the retry, from 1; 0 if it is no retry."""
     of: int = 0
-    """How many retries there are at most; 0 when it is none."""
+    """Maximum number of retries; 0 if it is no retry."""
     run_id: str = ""
-    """The run that was lost; empty when it is no retry."""
+    """The run that was lost; empty if it is no retry."""
 
     def shown(self) -> dict[str, Any]:
         """`dynamics.basic.waiting`, as the document carries it."""
-        told = {"code": self.code, "message": self.message, "until": self.until}
-        return told | ({"attempt": self.attempt, "of": self.of} if self.attempt else {})
+        fields = {"code": self.code, "message": self.message, "until": self.until}
+        return fields | ({"attempt": self.attempt, "of": self.of} if self.attempt else {})
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "Waiting":

@@ -1,9 +1,9 @@
-"""Which local avatars wait, and until when: `AvatarStore.due` at the cost of those that do.
+"""Index of the local avatars whose runs are held back, for `AvatarStore.due`.
 
-    avatars/.waiting/<id>    an empty file; its modification time says when the avatar is due
+    avatars/.waiting/<id>    an empty file; its modification time is when the avatar is due
 
-The record says what is true (`RunRecord.waiting`). A mark is written before the record and removed
-after it, so a killed process leaves a mark too many, never one too few.
+The record is authoritative (`RunRecord.waiting`). A mark is written before the record and removed
+after it, so a killed process may leave a mark too many, never one too few.
 """
 
 import os
@@ -34,13 +34,13 @@ class WaitingMarks:
         write_bytes(self._folder / avatar_id, b"", mtime_ns=_nanoseconds(waiting.until))
 
     def remove(self, avatar_id: str) -> None:
-        """Take an avatar's mark away, if it has one."""
+        """Remove an avatar's mark, if it has one."""
         path = self._folder / avatar_id
         with store_errors("write", path):
             path.unlink(missing_ok=True)
 
     def due(self, now: datetime) -> list[Cursor]:
-        """Who is due by then, the longest due first."""
+        """The avatars that are due at this time, the longest due first."""
         if not self._folder.is_dir():
             return []
         found = []

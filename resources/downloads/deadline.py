@@ -1,8 +1,8 @@
-"""A TLS connection that is over at an absolute deadline, whatever the other side does.
+"""A TLS connection with an absolute deadline.
 
-A socket's timeout holds for one wait, and whoever sends a byte now and then never lets it expire.
-Here each read and write gets what is left until the deadline, and data is read in pieces of a few
-kilobytes, so that no parser above is busy with more than one piece when the time is up.
+A socket's timeout holds for one wait, so a server that sends a byte now and then never lets it
+expire. Here each read and write gets the time that remains until the deadline, and data is read in
+blocks of a few kilobytes, so that a parser on top stops within one block.
 """
 
 import io
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deadline", "TimedSocket", "connect_tls"]
 
-_PIECE: Final = 8192
+_BUFFER_BYTES: Final = 8192
 """Bytes read ahead."""
 
 
@@ -34,11 +34,11 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the deadline has passed."""
         return time.monotonic() >= self._end
 
-    def left(self) -> float:
-        """Seconds until then, more than 0.
+    def remaining(self) -> float:
+        """Seconds until the deadline, more than 0.
 
         Raises:
             TimeoutError: it has passed.
@@ -64,17 +64,17 @@ class TimedSocket:
         """
         rest = memoryview(data).cast("B")
         while rest:
-            self._connection.settimeout(self._deadline.left())
+            self._connection.settimeout(self._deadline.remaining())
             rest = rest[self._connection.send(rest) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What the other side sends, as a file; its reads raise `TimeoutError` at the deadline."""
+        """Received data as a file; its reads raise `TimeoutError` at the deadline."""
         if mode != "rb":
             raise ValueError(f"Only reading is offered, not {mode!r}")
-        return io.BufferedReader(_Incoming(self._connection, self._deadline), _PIECE)
+        return io.BufferedReader(_Incoming(self._connection, self._deadline), _BUFFER_BYTES)
 
     def close(self) -> None:
-        """Do nothing: `http.client` closes before it reads the body; `connect_tls` really does."""
+        """Do nothing: `http.client` closes before it reads the body; `connect_tls` closes."""
 
 
 class _Incoming(io.RawIOBase):
@@ -85,12 +85,12 @@ class _Incoming(io.RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Wait for some bytes; 0 when there are no more."""
-        self._connection.settimeout(self._deadline.left())
+        self._connection.settimeout(self._deadline.remaining())
         return self._connection.recv_into(memoryview(buffer).cast("B"))
 
     def readall(self) -> bytes:
@@ -108,25 +108,25 @@ def connect_tls(
     deadline: Deadline,
     patience_s: float,
 ) -> Iterator[TimedSocket]:
-    """Connect to an address whose certificate must be for `host`; closed when the block ends.
+    """Connect to an address whose certificate must be for `host`; closes when the block ends.
 
     Args:
         address: an IP address; no name is resolved.
-        port: where it listens.
+        port: TCP port.
         host: the name that its certificate must bear.
         authorities: file with the certificate authorities that are trusted.
-        deadline: of everything that is done with the connection.
+        deadline: for everything done with the connection.
         patience_s: most seconds for the connection, and again for the handshake.
 
     Raises:
-        TimeoutError: the deadline, or the patience, is over.
-        OSError: it cannot be reached, or does not prove to be the host.
+        TimeoutError: the deadline has passed, or `patience_s`.
+        OSError: it cannot be reached, or its certificate is not valid for the host.
     """
     context = ssl.create_default_context(cafile=authorities)
-    plain = socket.create_connection((address, port), timeout=min(patience_s, deadline.left()))
+    plain = socket.create_connection((address, port), timeout=min(patience_s, deadline.remaining()))
     with plain:
         secured = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
     with secured:
-        secured.settimeout(min(patience_s, deadline.left()))
+        secured.settimeout(min(patience_s, deadline.remaining()))
         secured.do_handshake()  # its timeout holds for the whole handshake
         yield TimedSocket(secured, deadline)

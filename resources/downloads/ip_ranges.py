@@ -1,9 +1,9 @@
-"""Which IP addresses are public: those that no private network, host or tunnel answers to.
+"""Which IP addresses are public: no private network, no host-local address, no tunnel.
 
 The ranges are those of IANA's registries of special-purpose addresses (RFC 6890 and its updates).
-Python's `is_global` follows them too, but differs from version to version and knows nothing of what
-an IPv6 address carries inside; so the table stands here, and a test goes through all of it. Of IPv6
-only 2000::/3 has ever been given out, so everything else is refused without being listed.
+Python's `is_global` follows them too, but differs between versions and ignores IPv4 addresses that
+are embedded in IPv6 ones; so the table is here, and a test covers all of it. Of IPv6 only 2000::/3
+is allocated, so everything else is refused without being listed.
 """
 
 import ipaddress
@@ -36,13 +36,13 @@ _RESERVED_V4: Final = tuple(
         "240.0.0.0/4",  # reserved, broadcast
     )
 )
-_GIVEN_OUT_V6: Final = ipaddress.IPv6Network("2000::/3")
+_ALLOCATED_V6: Final = ipaddress.IPv6Network("2000::/3")
 _RESERVED_V6: Final = tuple(
     ipaddress.IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID, AMT, AS112
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: leads to whatever IPv4 address is inside, by relays of anybody's
+        "2002::/16",  # 6to4: leads to the embedded IPv4 address over third-party relays
         "2620:4f:8000::/48",  # AS112
         "3fff::/20",  # documentation
     )
@@ -51,11 +51,11 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: IpAddress) -> bool:
-    """Whether an address belongs to the public internet, and so does what it carries inside."""
+    """Whether an address, and any IPv4 address embedded in it, is on the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _RESERVED_V4)
     if address in _NAT64:
         return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     if address.ipv4_mapped is not None:
         return is_public(address.ipv4_mapped)
-    return address in _GIVEN_OUT_V6 and not any(address in network for network in _RESERVED_V6)
+    return address in _ALLOCATED_V6 and not any(address in network for network in _RESERVED_V6)

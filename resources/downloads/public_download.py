@@ -1,12 +1,13 @@
-"""Fetching a public https address that a document names, without becoming anybody's tool.
+"""Downloading a public https address from a document, safe from request forgery (SSRF).
 
-A document's URL is written by a client, so fetching it blindly would let strangers reach into the
+A document's URL is written by a client, so fetching it unchecked would let clients reach into the
 network this runs in (server-side request forgery). Only hosts on the operator's allow-list are
-asked; their name is resolved once, every address must be a public one, and the connection goes to
-the very address that was checked, so that a name server which answers differently the second time
-changes nothing. Redirects are followed a few times, each checked alike. Sizes are capped, and one
-absolute deadline holds over everything: names, connections, redirects, headers and body. Only the
-system's resolver cannot be interrupted; a thread asks it, and is left behind when it is late.
+contacted; their name is resolved once, every address must be public, and the connection goes to the
+address that was checked, so that a name server which answers differently the second time (DNS
+rebinding) changes nothing. Redirects are followed a few times, each checked alike. Sizes are
+capped, and one absolute deadline covers name resolution, connections, redirects, headers and body.
+The system's resolver cannot be interrupted, so it runs in a thread that is abandoned at the
+deadline.
 """
 
 import http.client
@@ -39,7 +40,7 @@ _TOTAL_S: Final = 120.0
 _CHUNK: Final = 1 << 16
 _HOST: Final = re.compile(r"[a-z0-9._:-]*")
 """Host names and IPv6 addresses; an international name is read in its ASCII form (xn--)."""
-_PLAIN: Final = "/%:@!$&'()*+,;=~?"
+_SAFE_CHARACTERS: Final = "/%:@!$&'()*+,;=~?"
 """What a path or query may hold besides letters, digits and `_.-`; other characters are quoted."""
 
 
@@ -66,9 +67,9 @@ class PublicDownload:
     Args:
         allowed_hosts: host names; one that begins with a dot allows its subdomains.
         addresses: gives the checked addresses of a host.
-        port: where they listen.
+        port: TCP port of the hosts.
         authorities: file with the certificate authorities that are trusted.
-        seconds: what one download may take, all in all.
+        seconds: time limit of one download.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class PublicDownload:
         deadline = Deadline(self._seconds)
         for _ in range(_MAX_REDIRECTS + 1):
             target = self._checked(url)
-            with self._named_errors(url, deadline), self._answer(target, deadline) as response:
+            with self._store_errors(url, deadline), self._response(target, deadline) as response:
                 location = response.getheader("location")
                 if response.status in (301, 302, 303, 307, 308) and location is not None:
                     url = _joined(url, location)
@@ -114,7 +115,7 @@ class PublicDownload:
         raise _refused(url, "it redirects too often")
 
     @contextmanager
-    def _named_errors(self, url: str, deadline: Deadline) -> Iterator[None]:
+    def _store_errors(self, url: str, deadline: Deadline) -> Iterator[None]:
         try:
             yield
         except (OSError, http.client.HTTPException) as problem:
@@ -142,10 +143,10 @@ class PublicDownload:
         """
         size = 0
         while True:
-            # Named here: where a file is written, an OSError is taken for the disk's.
-            with self._named_errors(url, deadline):
+            # Handled here: an OSError while writing the file would count as a disk error.
+            with self._store_errors(url, deadline):
                 chunk = response.read(_CHUNK)
-                if not chunk and response.length:  # `read` with a size does not say so
+                if not chunk and response.length:  # `read` with a size does not raise
                     raise http.client.IncompleteRead(b"", response.length)
             if not chunk:
                 return
@@ -178,10 +179,10 @@ class PublicDownload:
         return parts
 
     @contextmanager
-    def _answer(
+    def _response(
         self, target: SplitResult, deadline: Deadline
     ) -> Iterator[http.client.HTTPResponse]:
-        """What the host says; its headers have been read, its body has not.
+        """The host's response; its headers have been read, its body has not.
 
         Raises:
             StoreError: the name is refused.
@@ -189,7 +190,7 @@ class PublicDownload:
             OSError, HTTPException: it does not answer, or not in HTTP.
         """
         host = (target.hostname or "").rstrip(".")
-        address = _in_time(lambda: self._addresses(host), deadline)[0]
+        address = _with_deadline(lambda: self._addresses(host), deadline)[0]
         connecting = connect_tls(
             address,
             self._port,
@@ -206,7 +207,7 @@ class PublicDownload:
                 "GET",
                 quote(
                     f"{path}?{target.query}" if target.query else path,
-                    safe=_PLAIN,
+                    safe=_SAFE_CHARACTERS,
                     errors="replace",
                 ),
                 # Compressed answers could unpack to more than they weigh.
@@ -229,15 +230,15 @@ def _joined(url: str, location: str) -> str:
 
 
 def _check_headers(response: http.client.HTTPResponse, url: str, max_bytes: int) -> None:
-    said = response.getheader("content-length", "0")
+    length = response.getheader("content-length", "0")
     if response.getheader("content-encoding", "identity") != "identity":
         raise _refused(url, "it answers compressed")
-    if not said.isdecimal() or int(said) > max_bytes:
+    if not length.isdecimal() or int(length) > max_bytes:
         raise _too_large(_shown(url), max_bytes)
 
 
-def _in_time(ask: Callable[[], list[str]], deadline: Deadline) -> list[str]:
-    """The answer of a call that cannot be interrupted; its thread is left behind when it is late.
+def _with_deadline(ask: Callable[[], list[str]], deadline: Deadline) -> list[str]:
+    """The result of a call that cannot be interrupted; its thread is abandoned at the deadline.
 
     Raises:
         TimeoutError: the deadline has passed.
@@ -247,15 +248,15 @@ def _in_time(ask: Callable[[], list[str]], deadline: Deadline) -> list[str]:
     def run() -> None:
         try:
             answer.set_result(ask())
-        except Exception as problem:  # noqa: BLE001 - raised where the answer is waited for
+        except Exception as problem:  # noqa: BLE001 - raised in the waiting thread
             answer.set_exception(problem)
 
     threading.Thread(target=run, name="resolve", daemon=True).start()
-    return answer.result(deadline.left())
+    return answer.result(deadline.remaining())
 
 
 def _shown(url: str) -> str:
-    """An address without its query, which may hold a token."""
+    """A URL for messages: without its query, which may hold a token, and shortened."""
     plain = url.partition("?")[0]
     return plain if len(plain) <= 120 else f"{plain[:117]}..."
 

@@ -1,6 +1,6 @@
-"""Which engine animates: the choice, its reason, and one warm instance per process.
+"""Choosing an engine: the choice, its reason, and one cached instance per process.
 
-Models load once and stay; nothing of an avatar is kept in an engine, so sharing one is safe.
+Models are loaded once; engines keep no state of an avatar, so sharing one is safe.
 """
 
 from dataclasses import dataclass, replace
@@ -24,22 +24,22 @@ __all__ = [
     "device_of",
     "face_mesh",
     "models_of",
-    "name_engine",
+    "select_engine_name",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An engine and why it is the one."""
+    """An engine and why it was chosen."""
 
     engine: "AnimationEngine"
     """Ready to use; its models load on first use."""
     reason: str
-    """Half a sentence for metadata and logs."""
+    """A phrase for metadata and logs."""
 
 
 def choose_engine(wanted: str, models: Path) -> Choice:
-    """The engine a `engine` parameter means on this machine.
+    """The engine for a value of the parameter `engine` on this machine.
 
     Args:
         wanted: auto, mesh or liveportrait.
@@ -47,21 +47,21 @@ def choose_engine(wanted: str, models: Path) -> Choice:
 
     Raises:
         EngineError: there is no such engine.
-        ModelError: it was asked for by name and its weights are missing.
+        ModelError: it was requested by name and its weights are missing.
     """
-    name, reason = name_engine(wanted, models)
+    name, reason = select_engine_name(wanted, models)
     return Choice(_instance(name, models), reason)
 
 
-def name_engine(wanted: str, models: Path) -> tuple[str, str]:
-    """Name of the engine that would be chosen, and why, without making it."""
+def select_engine_name(wanted: str, models: Path) -> tuple[str, str]:
+    """Name of the engine that would be chosen, and the reason, without loading it."""
     if wanted != "auto":
         return wanted, "asked for by name"
     from sunriza_assets.studio.engines.liveportrait.weights import weights_present
 
     if not weights_present(models):
         return "mesh", "no LivePortrait weights on this machine"
-    import torch  # seconds; so only when the weights are there
+    import torch  # takes seconds, so only if there are weights
 
     if not torch.cuda.is_available():
         return "mesh", "LivePortrait weights, but no CUDA device"
@@ -73,26 +73,26 @@ class EngineDescription:
     """What an engine can do on this machine."""
 
     name: str
-    """As parameters name it."""
+    """Its value of the parameter `engine`."""
     available: bool
-    """Whether it can work here."""
+    """Whether it can run on this machine."""
     reason: str
     """Why it can, or what it lacks."""
     chosen: bool
-    """Whether `auto` takes it."""
+    """Whether `auto` selects it."""
     capabilities: tuple[str, ...]
-    """What it can do; see `contracts.capabilities`."""
+    """Its capabilities; see `contracts.capabilities`."""
 
 
 def describe_engines(models: Path) -> list[EngineDescription]:
-    """Every engine with what it can do, whether it can work here, and why."""
+    """Every engine with its capabilities, whether it can run here, and why."""
     from sunriza_assets.studio.contracts.capabilities import capabilities_of
     from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
     from sunriza_assets.studio.engines.liveportrait.weights import weights_present
     from sunriza_assets.studio.engines.mesh.engine import MeshEngine
     from sunriza_assets.studio.face.model_store import ModelStore
 
-    chosen, reason = name_engine("auto", models)
+    chosen, reason = select_engine_name("auto", models)
     faces = all(entry.present for entry in ModelStore(models).entries())
     weights = weights_present(models)
     lacking = "face models are missing: `sunriza models pull face`"
@@ -116,7 +116,7 @@ def describe_engines(models: Path) -> list[EngineDescription]:
 
 
 def device_of(engine: str) -> Device:
-    """What the steps of an engine run on here: the accelerator if it uses one, else the CPU."""
+    """The device that an engine runs on: the accelerator if it uses one, else the CPU."""
     if engine != "liveportrait":
         return cpu()
     import torch
@@ -128,7 +128,7 @@ def device_of(engine: str) -> Device:
 
 @lru_cache(maxsize=4)
 def models_of(engine: str, models: Path) -> tuple["ModelEntry", ...]:
-    """The models that take part when an avatar is made with this engine, each with its hash."""
+    """The models used to make an avatar with this engine, each with its hash."""
     from sunriza_assets.studio.engines.liveportrait.weights import sha256_of, weight_entries
     from sunriza_assets.studio.face.landmarks import MESH_MODELS
     from sunriza_assets.studio.face.matte import MODEL as MATTE_MODEL
@@ -139,7 +139,7 @@ def models_of(engine: str, models: Path) -> tuple["ModelEntry", ...]:
     if engine == "liveportrait":
         entries += weight_entries(models)
     return tuple(
-        # A file that was put there by hand has no record of a pull.
+        # A file that was copied there by hand has no recorded hash.
         entry if entry.sha256 else replace(entry, sha256=sha256_of(entry.path))
         for entry in entries
         if entry.present

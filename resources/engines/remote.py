@@ -1,8 +1,7 @@
-"""An engine whose work is done elsewhere: objects are uploaded, a function far away is called with
-their names, and what it made is fetched. To the assets it is an engine like any other.
+"""The client of a remote engine: uploads inputs, calls a remote function, fetches its results.
 
-The far end is `far_end.serve`; on Modal it is a deployed class (`modal_call`). What a call has
-put into the bucket is deleted when the call is over.
+To the assets it is an engine like any other. The server is `remote_server.serve`; on Modal it is a
+deployed class (`modal_call`). Objects of a call are deleted from the bucket when it ends.
 """
 
 import secrets
@@ -33,23 +32,23 @@ if TYPE_CHECKING:
 __all__ = ["Call", "RemoteEngine", "choose_remote", "modal_call"]
 
 Call = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""Runs `far_end.serve` with a request, wherever that is."""
+"""Runs `remote_server.serve` remotely with a request."""
 
 _FOLDER: Final = "remote"
 
 
 class RemoteEngine:
-    """An engine behind a function call.
+    """An engine that runs behind a remote function call.
 
-    Progress within a call is not told; every call tells its beginning and its end.
+    Progress within a call is not reported.
 
     Args:
-        call: runs `far_end.serve` far away.
-        storage: a bucket that both ends see.
-        wanted: which engine the far end is to choose: auto, mesh or liveportrait.
+        call: runs `remote_server.serve` remotely.
+        storage: a bucket that client and server share.
+        wanted: which engine the server is to choose: auto, mesh or liveportrait.
 
     Raises:
-        SunrizaError: from every method, whatever the far end has raised on purpose.
+        SunrizaError: from every method, if the server raised it.
     """
 
     def __init__(self, call: Call, storage: MediaStorage, wanted: str = "auto") -> None:
@@ -59,30 +58,30 @@ class RemoteEngine:
 
     @cached_property
     def name(self) -> str:
-        """The name of the engine at the far end."""
-        return str(self._far["metrics"]["engine"])
+        """Name of the engine on the server."""
+        return str(self._remote["metrics"]["engine"])
 
     @cached_property
     def version(self) -> str:
         """Its version."""
-        return str(self._far["metrics"]["engine_version"])
+        return str(self._remote["metrics"]["engine_version"])
 
     @cached_property
     def billed_device(self) -> Device:
-        """What the far end runs on, where the seconds of a call are paid."""
-        metrics = self._far["metrics"]
+        """The device of the server, by which calls are billed."""
+        metrics = self._remote["metrics"]
         return Device(metrics["device"], metrics["device_kind"])
 
     def extraction_identity(self) -> Mapping[str, str]:
-        """Extractor, version and model hashes of the engine at the far end."""
-        return dict(self._far["identity"])
+        """Extractor, version and model hashes of the engine on the server."""
+        return dict(self._remote["identity"])
 
     def extract(self, clip: Path, *, progress: "Progress | None" = None) -> "MotionTemplate":
         """Read the motion of a trimmed clip; see `Engine.extract`."""
         from sunriza_assets.studio.motion.template import MotionTemplate
 
         with self._exchange() as exchange:
-            answer = self._ask("extract", into=exchange.name, clip=exchange.put(clip))
+            answer = self._request("extract", into=exchange.name, clip=exchange.put(clip))
             template = MotionTemplate.load(exchange.fetch(answer["template"]))
         if progress is not None:
             progress(template.frame_count, template.frame_count)
@@ -93,31 +92,33 @@ class RemoteEngine:
         from sunriza_assets.studio.motion.template import MotionTemplate
 
         with self._exchange() as exchange:
-            answer = self._ask("perform", into=exchange.name, script=exchange.put_script(script))
+            answer = self._request(
+                "perform", into=exchange.name, script=exchange.put_script(script)
+            )
             return MotionTemplate.load(exchange.fetch(answer["template"]))
 
     def render(
         self, portrait: "Image", template: "MotionTemplate", parameters: "RenderParameters"
     ) -> "Rendering":
-        """Render the idle far away, all of it; its frames are decoded as they are walked."""
+        """Render the whole idle remotely; frames are decoded while iterating."""
         import numpy as np
 
         from sunriza_assets.studio.contracts.engine import Rendering
 
         with self._exchange() as exchange:
-            answer = self._ask(
+            answer = self._request(
                 "render",
                 into=exchange.name,
                 portrait=exchange.put_picture(portrait),
                 template=exchange.put_template(template),
                 parameters=parameters.to_document(),
             )
-            film = _Film(exchange.fetch(answer["frames"]))
+            frame_file = _FrameFile(exchange.fetch(answer["frames"]))
         return Rendering(
             size=(answer["size"][0], answer["size"][1]),
             rate=Fraction(*answer["rate"]),
             frame_count=answer["frame_count"],
-            frames=film.frames,
+            frames=frame_file.frames,
             track=np.asarray(answer["track"], dtype=np.float64),
             facts={**answer["facts"], "remote": answer["metrics"]},
         )
@@ -130,7 +131,7 @@ class RemoteEngine:
         from sunriza_assets.studio.contracts.roi import Roi
 
         with self._exchange() as exchange:
-            answer = self._ask(
+            answer = self._request(
                 "visemes",
                 into=exchange.name,
                 portrait=exchange.put_picture(portrait),
@@ -146,14 +147,14 @@ class RemoteEngine:
         )
 
     @cached_property
-    def _far(self) -> Mapping[str, Any]:
-        """Identity and metrics of the far end, asked for once a process."""
-        return self._ask("identity")
+    def _remote(self) -> Mapping[str, Any]:
+        """Identity and metrics of the server, requested once per process."""
+        return self._request("identity")
 
-    def _ask(self, what: str, **more: Any) -> Mapping[str, Any]:
+    def _request(self, what: str, **more: Any) -> Mapping[str, Any]:
         answer = self._call({"do": what, "engine": self._wanted, **more})
         if "error" in answer:
-            raise _raised_there(answer["error"])
+            raise _remote_error(answer["error"])
         return answer
 
     @contextmanager
@@ -166,12 +167,12 @@ class RemoteEngine:
 
 
 class _Exchange:
-    """A folder of objects through which the two ends of one call hand each other files."""
+    """A folder of objects by which client and server of one call exchange files."""
 
     def __init__(self, storage: MediaStorage) -> None:
         self._storage = storage
-        self._here = Path(tempfile.mkdtemp(prefix="sunriza-"))
-        # The day stands first, so that a rule of the bucket can remove what a killed call has left.
+        self._local_folder = Path(tempfile.mkdtemp(prefix="sunriza-"))
+        # The day comes first, so that a lifecycle rule of the bucket can remove leftovers.
         self.name = f"{_FOLDER}/{time.strftime('%Y%m%d', time.gmtime())}/{secrets.token_hex(8)}"
 
     def put(self, file: Path) -> str:
@@ -182,46 +183,46 @@ class _Exchange:
         """Upload RGB pixels without loss."""
         from sunriza_assets.studio.media.picture import write_picture
 
-        file = self._here / "portrait.png"
+        file = self._local_folder / "portrait.png"
         write_picture(picture, file)
         return self.put(file)
 
     def put_template(self, template: "MotionTemplate") -> str:
         """Upload a motion template."""
-        file = self._here / "motion.npz"
+        file = self._local_folder / "motion.npz"
         template.save(file)
         return self.put(file)
 
     def put_script(self, script: "MotionScript") -> str:
         """Upload a motion script."""
-        file = self._here / "performance.json"
+        file = self._local_folder / "performance.json"
         script.save(file)
         return self.put(file)
 
     def fetch(self, name: str) -> Path:
-        """A local copy of a result that stays until the exchange is cleared or it is moved away."""
-        fetched = self._storage.fetch(name, self._here / "fetched")
-        copy = self._here / f"result-{fetched.name}"
+        """A local copy of a result; deleted with the exchange unless it is moved away."""
+        fetched = self._storage.fetch(name, self._local_folder / "fetched")
+        copy = self._local_folder / f"result-{fetched.name}"
         shutil.copyfile(fetched, copy)  # a local store returns its own file
         return copy
 
     def clear(self) -> None:
-        """Delete the objects of both ends and the local copies."""
-        shutil.rmtree(self._here, ignore_errors=True)
+        """Delete the objects of client and server and the local copies."""
+        shutil.rmtree(self._local_folder, ignore_errors=True)
         for stored in list(self._storage.list(f"{self.name}/")):
             self._storage.delete(stored.name)
 
 
-class _Film:
-    """Frames in a local file that lives as long as somebody may still walk them."""
+class _FrameFile:
+    """Frames in a local file that is deleted when this object is."""
 
     def __init__(self, file: Path) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="sunriza-film-"))
+        folder = Path(tempfile.mkdtemp(prefix="sunriza-frames-"))
         self._file = Path(shutil.move(file, folder / file.name))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def frames(self) -> Iterator["Image"]:
-        """Decode the frames, as many times as one likes."""
+        """Decode the frames; may be called repeatedly."""
         import av
         import numpy as np
 
@@ -232,7 +233,7 @@ class _Film:
 
 @lru_cache(maxsize=4)
 def choose_remote(app: str, wanted: str) -> Choice:
-    """The engine that a Modal app chooses at the far end; one per process, so it is asked once.
+    """The remote engine of a Modal app; one instance per process, so its identity is cached.
 
     Raises:
         EngineError: Modal could not see this installation's store, or its client is missing.
@@ -249,7 +250,7 @@ def choose_remote(app: str, wanted: str) -> Choice:
 
 
 def modal_call(app: str) -> Call:
-    """Calls the deployed class of `deploy/modal/app.py`.
+    """A `Call` to the deployed class of `deploy/modal/app.py`.
 
     Raises:
         EngineError: Modal's client is not installed.
@@ -278,13 +279,13 @@ def modal_call(app: str) -> Call:
     return call
 
 
-def _raised_there(said: Mapping[str, Any]) -> SunrizaError:
-    """The error of the far end, of the same class and with the same words."""
+def _remote_error(error: Mapping[str, Any]) -> SunrizaError:
+    """The server's error, of the same class and with the same message."""
     known: dict[str, type[SunrizaError]] = {
         name: kind
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, SunrizaError)
     }
-    kind = known.get(str(said["class"]), EngineError)
-    _, _, code = str(said["code"]).partition(".")
-    return kind(str(said["what"]), remedy=said["remedy"], code=code or None)
+    kind = known.get(str(error["class"]), EngineError)
+    _, _, code = str(error["code"]).partition(".")
+    return kind(str(error["what"]), remedy=error["remedy"], code=code or None)

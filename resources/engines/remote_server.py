@@ -1,12 +1,12 @@
-"""The far end of an engine that works elsewhere: names of objects in, names and facts out.
+"""The server of a remote engine: executes requests on objects of the bucket.
 
-`serve` is a plain function of one JSON value, so that whatever runs functions far away can call it:
-a deployed Modal function (`deploy/modal/app.py`) or, for a look at it, a process of its own:
+`serve` is a plain function of one JSON value, so that any remote function service can call it: a
+deployed Modal function (`deploy/modal/app.py`) or, for debugging, a process of its own:
 
     python -m resources.engines.remote_server '{"do": "identity", "engine": "mesh"}'
 
-It reads and writes the bucket that this process is configured for, below the folder that the caller
-names. The near end is `remote_engine.py`.
+It reads the objects named in the request from the bucket of this process and writes its results
+below the folder `into`. The client is `remote.py`.
 """
 
 import json
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAMES", "main", "serve"]
 
 FRAMES: Final = "frames.mkv"
-"""A rendering on its way: H.264 in RGB without loss, so the near end gets the very same frames."""
+"""Frames in transfer: lossless H.264 in RGB, so the client decodes identical frames."""
 
 
 def serve(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,18 +44,18 @@ def serve(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The results, and `metrics`: engine, its version, device, seconds. An error that this system
-        raises on purpose comes back as `error` (class, what, remedy, code), for the near end to
+        raises on purpose is returned as `error` (class, what, remedy, code), for the client to
         raise again; anything else is raised here.
     """
     begin = time.monotonic()
     try:
         with TemporaryDirectory(prefix="sunriza-") as folder:
-            call = _Call(dict(request), Path(folder), open_stores().storage)
+            call = _RequestContext(dict(request), Path(folder), open_stores().storage)
             choice = choose_engine(call.request["engine"], Home.from_environment().models)
-            answer = _work(request["do"])(choice.engine, call)
+            answer = _handler(request["do"])(choice.engine, call)
     except SunrizaError as error:
-        told = {"what": error.what, "remedy": error.remedy, "code": error.code}
-        return {"error": {"class": type(error).__name__, **told}}
+        error_fields = {"what": error.what, "remedy": error.remedy, "code": error.code}
+        return {"error": {"class": type(error).__name__, **error_fields}}
     metrics = {
         "engine": choice.engine.name,
         "engine_version": choice.engine.version,
@@ -71,8 +71,8 @@ def main() -> None:
     sys.stdout.write(json.dumps(serve(json.loads(sys.argv[1]))) + "\n")
 
 
-class _Call:
-    """One request with a folder to work in."""
+class _RequestContext:
+    """One request with its working folder and storage."""
 
     def __init__(self, request: dict[str, Any], folder: Path, storage: MediaStorage) -> None:
         self.request = request
@@ -88,18 +88,18 @@ class _Call:
         return self._storage.put(file, f"{self.request['into']}/{file.name}", private=True).name
 
 
-def _identity(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
+def _identity(engine: "AnimationEngine", call: _RequestContext) -> dict[str, Any]:
     return {"identity": dict(engine.extraction_identity())}
 
 
-def _extract(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
+def _extract(engine: "AnimationEngine", call: _RequestContext) -> dict[str, Any]:
     template = engine.extract(call.fetched("clip"))
     file = call.folder / "motion.npz"
     template.save(file)
     return {"template": call.put(file)}
 
 
-def _perform(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
+def _perform(engine: "AnimationEngine", call: _RequestContext) -> dict[str, Any]:
     from sunriza_assets.studio.performances.script import MotionScript
 
     template = engine.perform(MotionScript.load(call.fetched("script")))
@@ -108,7 +108,7 @@ def _perform(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     return {"template": call.put(file)}
 
 
-def _render(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
+def _render(engine: "AnimationEngine", call: _RequestContext) -> dict[str, Any]:
     from sunriza_assets.studio.media.picture import read_picture
     from sunriza_assets.studio.motion.template import MotionTemplate
     from sunriza_assets.studio.parameters import resolve
@@ -128,7 +128,7 @@ def _render(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     }
 
 
-def _visemes(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
+def _visemes(engine: "AnimationEngine", call: _RequestContext) -> dict[str, Any]:
     import numpy as np
 
     from sunriza_assets.studio.media.picture import read_picture
@@ -147,7 +147,7 @@ def _visemes(engine: "AnimationEngine", call: _Call) -> dict[str, Any]:
     }
 
 
-def _work(name: str) -> Callable[["AnimationEngine", _Call], dict[str, Any]]:
+def _handler(name: str) -> Callable[["AnimationEngine", _RequestContext], dict[str, Any]]:
     known = {
         "identity": _identity,
         "extract": _extract,

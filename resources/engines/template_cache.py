@@ -1,8 +1,8 @@
-"""Motion templates by content: one clip is extracted once, whoever uses it and however often.
+"""Cache of motion templates by content: each clip is extracted once.
 
 The key (`sunriza_assets.studio.motion.key`) covers the clip's bytes, the extractor and its models,
-so an entry never goes stale and needs no invalidation; it may be deleted at any time. Entries lie
-in the local cache folder and, when machines share a bucket, in the bucket too.
+so an entry never goes stale and needs no invalidation; it may be deleted at any time. Entries are
+in the local cache folder and, if machines share a bucket, in the bucket too.
 """
 
 import json
@@ -38,8 +38,8 @@ class TemplateCache:
         self._shared = shared
 
     @contextmanager
-    def claimed(self, key: str) -> Iterator[None]:
-        """Hold a key, so that two processes of one machine do not extract the same clip twice."""
+    def locked(self, key: str) -> Iterator[None]:
+        """Lock a key, so that two processes of one machine do not extract the same clip twice."""
         make_folder(self._folder)
         with FileLock(self._folder / f".{key}.lock"):
             yield
@@ -59,7 +59,7 @@ class TemplateCache:
             return None
 
     def put(self, key: str, template: MotionTemplate, *, seconds: float) -> Path:
-        """Keep a template and what it took to extract it; returns its file.
+        """Store a template and the seconds of its extraction; returns its file.
 
         Raises:
             StoreError: the disk or the bucket cannot be written.
@@ -78,16 +78,16 @@ class TemplateCache:
         return path
 
     def seconds(self, key: str) -> float | None:
-        """What extracting this entry took on this machine, if it was extracted here."""
+        """Seconds that the extraction took, if it was done on this machine."""
         try:
             return float(json.loads(self._path(key).with_suffix(".json").read_text())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):  # a note, not a result
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def discard(self, key: str) -> None:
-        """Delete an entry here and in the shared bucket; there need not be one.
+        """Delete an entry here and in the shared bucket, if there is one.
 
-        Other machines keep what they have fetched until their caches are emptied.
+        Other machines keep their local copies until their caches are emptied.
         """
         path = self._path(key)
         for file in (path, path.with_suffix(".json")):
@@ -96,7 +96,7 @@ class TemplateCache:
             self._shared.delete(_object_name(key))
 
     def file(self, key: str) -> Path:
-        """Where the entry lies on this machine."""
+        """Path of the entry on this machine."""
         return self._path(key)
 
     def _path(self, key: str) -> Path:
@@ -106,13 +106,13 @@ class TemplateCache:
         if self._shared is None or self._shared.stat(_object_name(key)) is None:
             return
         make_folder(path.parent)
-        beside = path.parent / f".{key}.{os.getpid()}"
+        temporary = path.parent / f".{key}.{os.getpid()}"
         try:
-            fetched = self._shared.fetch(_object_name(key), beside)
-            shutil.copyfile(fetched, beside / "part")
-            (beside / "part").replace(path)
+            fetched = self._shared.fetch(_object_name(key), temporary)
+            shutil.copyfile(fetched, temporary / "part")
+            (temporary / "part").replace(path)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _object_name(key: str) -> str:

@@ -1,10 +1,10 @@
-"""Which avatars use a motion template, so that deleting an avatar deletes no template of others.
+"""Index of the avatars that use a motion template, for deleting templates with their avatars.
 
     cache/template_users/by_avatar/<avatarId>/<key>
     cache/template_users/by_key/<key>/<avatarId>
 
-Both are empty objects. Templates from before they were kept have none; deleting one that another
-avatar uses costs that avatar an extraction and nothing else, as with every entry of the cache.
+Both are empty objects. Older templates have none; if one is deleted while another avatar uses it,
+it is extracted again, as with every entry of the cache.
 """
 
 from pathlib import Path
@@ -20,13 +20,13 @@ _BY_KEY: Final = "cache/template_users/by_key"
 
 
 class TemplateUsers:
-    """The notes in one bucket."""
+    """The index in one bucket."""
 
     def __init__(self, storage: MediaStorage) -> None:
         self._storage = storage
 
     def add(self, key: str, avatar_id: str) -> None:
-        """Note that an avatar uses a template; noting it again costs one look."""
+        """Record that an avatar uses a template; repeating it costs one `stat`."""
         names = (f"{_BY_AVATAR}/{avatar_id}/{key}", f"{_BY_KEY}/{key}/{avatar_id}")
         if self._storage.stat(names[1]) is not None:
             return
@@ -49,6 +49,6 @@ class TemplateUsers:
         )
 
     def remove(self, key: str, avatar_id: str) -> None:
-        """Take a note back; the one that `keys_of` reads goes last."""
+        """Remove an entry; the object that `keys_of` reads is deleted last."""
         self._storage.delete(f"{_BY_KEY}/{key}/{avatar_id}")
         self._storage.delete(f"{_BY_AVATAR}/{avatar_id}/{key}")

@@ -1,1 +1,1 @@
-"""Google's clients as this system uses them, and their errors in its own words."""
+"""Google's clients as this system uses them, and the conversion of their errors."""

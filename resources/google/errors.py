@@ -1,7 +1,7 @@
-"""What Google's clients raise, in this system's own words; and what is worth trying again.
+"""Errors of Google's clients as `StoreError`, and retries of transient ones.
 
-The messages are made here and not taken over: an answer of Google's may quote a request, and a
-credential's error may quote the credential.
+Messages are written here and not copied: a response of Google's may quote a request, and an error
+about a credential may quote the credential.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from sunriza_assets.errors import StoreError
 
-__all__ = ["PATIENCE_S", "TRANSIENT", "google_errors", "patiently"]
+__all__ = ["PATIENCE_S", "TRANSIENT", "google_errors", "retrying"]
 
 TRANSIENT: Final[tuple[type[Exception], ...]] = (
     exceptions.ServiceUnavailable,
@@ -24,7 +24,7 @@ TRANSIENT: Final[tuple[type[Exception], ...]] = (
     exceptions.InternalServerError,
     exceptions.BadGateway,
     exceptions.TooManyRequests,
-    exceptions.Cancelled,  # this and the next are how gRPC sees a connection break under a call
+    exceptions.Cancelled,  # gRPC raises this and the next when a connection breaks during a call
     exceptions.Unknown,
     http_exceptions.ConnectionError,
     http_exceptions.Timeout,
@@ -34,9 +34,9 @@ TRANSIENT: Final[tuple[type[Exception], ...]] = (
 """Errors after which the same call may succeed; a write may have been done nevertheless."""
 
 PATIENCE_S: Final = 45.0
-"""How long an operation is tried again."""
+"""How long an operation is retried."""
 
-_WORDS: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
+_MESSAGES: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
     (
         exceptions.Unauthenticated,
         "Google does not accept the credentials",
@@ -64,8 +64,8 @@ _WORDS: Final[tuple[tuple[type[Exception], str, str, str | None], ...]] = (
 )
 
 
-def patiently(*also: type[Exception], for_s: float | None = None) -> Retrying:
-    """A loop that tries again after transient errors (and the given ones), with growing pauses."""
+def retrying(*also: type[Exception], for_s: float | None = None) -> Retrying:
+    """A caller that retries after transient errors (and the given ones), with growing pauses."""
     return Retrying(
         retry=retry_if_exception_type((*TRANSIENT, *also)),
         wait=wait_random_exponential(multiplier=0.05, max=5.0),
@@ -84,10 +84,10 @@ def google_errors(where: object) -> Iterator[None]:
         auth_exceptions.GoogleAuthError,
         http_exceptions.RequestException,
     ) as problem:
-        raise _named(problem, where) from problem
+        raise _store_error(problem, where) from problem
 
 
-def _named(problem: Exception, where: Any) -> StoreError:
+def _store_error(problem: Exception, where: Any) -> StoreError:
     if isinstance(problem, (*TRANSIENT, exceptions.RetryError)):
         return StoreError(
             "Google's servers cannot be reached",
@@ -95,7 +95,7 @@ def _named(problem: Exception, where: Any) -> StoreError:
             remedy="Try again; `sunriza doctor` tells whether they answer.",
             code="unavailable",
         )
-    for kind, what, code, remedy in _WORDS:
+    for kind, what, code, remedy in _MESSAGES:
         if isinstance(problem, kind):
             return StoreError(what, where=where, remedy=remedy, code=code)
     return StoreError(f"Google answers {type(problem).__name__}", where=where, code="google")

@@ -1,8 +1,8 @@
 """The Firestore client, without gRPC's own retries.
 
-With those, a streaming read (`BatchGetDocuments`, `RunQuery`) that begins in the moment in which
-the server goes away may never end: neither its deadline nor a cancellation reaches it. The figures
-are in docs/decisions/grpc-retries-off.md. `google_errors.patiently` tries whole operations again.
+With those, a streaming read (`BatchGetDocuments`, `RunQuery`) that begins while the server shuts
+down may never end: neither its deadline nor a cancellation takes effect. The figures are in
+docs/decisions/grpc-retries-off.md. `errors.retrying` retries whole operations instead.
 """
 
 from typing import Any, Final
@@ -24,20 +24,20 @@ _MESSAGES_OF_ANY_SIZE: Final = (
 class FirestoreClient(Client):
     """`google.cloud.firestore.Client` whose calls end, whatever happens to the connection."""
 
-    # The library has no public way to give a channel an option. The test of these two hooks fails
-    # when it stops asking them.
+    # The library has no public way to set channel options. The test of these two hooks fails if
+    # the library stops calling them.
 
     @property
     def _firestore_api(self) -> Any:
         return self._firestore_api_helper(_Transport, firestore_api.FirestoreClient, firestore_api)
 
     def _emulator_channel(self, transport: Any) -> grpc.Channel:
-        del transport  # there is but one
+        del transport  # there is only one kind
         options = (*_MESSAGES_OF_ANY_SIZE, _NO_RETRIES)
         return grpc.insecure_channel(self._emulator_host, options=options)
 
 
 class _Transport(FirestoreGrpcTransport):
     @classmethod
-    def create_channel(cls, *said: Any, options: Any = (), **more: Any) -> grpc.Channel:
-        return super().create_channel(*said, options=(*options, _NO_RETRIES), **more)
+    def create_channel(cls, *args: Any, options: Any = (), **keywords: Any) -> grpc.Channel:
+        return super().create_channel(*args, options=(*options, _NO_RETRIES), **keywords)

@@ -1,7 +1,7 @@
-"""What a publication was made from: each step that took part, by the event log.
+"""The provenance of a publication: all upstream steps, read from the event log.
 
-A run uses what it has made itself, and of what it has not made, the files that lie ready. So the
-steps behind an avatar may be those of several runs; each is told with its own record.
+A run uses its own results, and stored files for assets that it did not make. So the upstream steps
+of an avatar may belong to several runs; each has its own record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,26 +14,26 @@ from resources.dagster_internals import (
     extract_data_provenance_from_entry,
     extract_data_version_from_entry,
 )
-from resources.publishing.reuse import maker_of
+from resources.publishing.reuse import producing_run
 from sunriza_assets.costs.events import step_facts
 from sunriza_assets.costs.manifest import FileFact, ManifestStep
 
 __all__ = ["input_files", "upstream_steps"]
 
-_LOOK_BACK: Final = (4, 200)
-"""Newest materializations of an asset for one avatar among which a run's is looked for: it is
-nearly always one of the very last."""
+_SEARCH_LIMITS: Final = (4, 200)
+"""Newest materializations of an asset for one avatar to search for a run's own: it is nearly
+always one of the newest."""
 
 
 def upstream_steps(
     instance: dg.DagsterInstance, avatar_id: str, made_by: Mapping[str, str]
 ) -> list[ManifestStep]:
-    """The steps behind some results, back to what was uploaded, upstream first.
+    """The steps that led to some results, back to the uploads, upstream first.
 
     Args:
         made_by: asset -> the run that made the files that were used.
 
-    A step whose run was deleted is left out, together with what is only known through it.
+    A step whose run was deleted is left out, together with steps that are only reached through it.
     """
     history = _History(instance, avatar_id)
     found: dict[str, ManifestStep] = {}
@@ -42,8 +42,8 @@ def upstream_steps(
         made = record.asset_materialization if record else None
         if record is None or made is None or made.asset_key.to_user_string() in found:
             return
-        source = maker_of(record)
-        if source != record.run_id:  # found unchanged: what was made, and from what, says its maker
+        source = producing_run(record)
+        if source != record.run_id:  # reused: the run that made it has the upstream steps
             follow(history.of_run(made.asset_key, source))
             if made.asset_key.to_user_string() in found:
                 return
@@ -51,7 +51,7 @@ def upstream_steps(
         provenance = extract_data_provenance_from_entry(entry)
         upstream = provenance.input_data_versions if provenance else {}
         for key in upstream:
-            # What the run made itself is what it used; else what was there when it began.
+            # The run's own result, else the newest one when it began.
             newest = provenance.input_storage_ids.get(key) if provenance else None
             follow(history.of_run(key, record.run_id) or history.as_of(key, newest))
         version = extract_data_version_from_entry(entry)
@@ -71,7 +71,7 @@ def upstream_steps(
 
 
 def input_files(steps: Sequence[ManifestStep]) -> list[FileFact]:
-    """The uploaded files: what the first steps took in and keep; their data version is the hash."""
+    """The uploaded files: results of steps without upstream; their data version is the hash."""
     return [
         FileFact(step.asset, step.data_version, int(step.facts.get("bytes_out", 0)))
         for step in steps
@@ -82,10 +82,10 @@ def input_files(steps: Sequence[ManifestStep]) -> list[FileFact]:
 def _versions(
     upstream: Mapping[dg.AssetKey, dg.DataVersion], found: Mapping[str, ManifestStep]
 ) -> dict[str, str]:
-    """Data versions of what a step was made from.
+    """Data versions of a step's inputs.
 
-    Dagster notes a hash over the versions of all partitions that were read, here of the one; where
-    the step behind it is known, its own version says more.
+    Dagster records a hash over the versions of the partitions read, here of one; if the upstream
+    step was found, its own version is used instead.
     """
     names = {key.to_user_string(): version.value for key, version in upstream.items()}
     return {
@@ -101,19 +101,19 @@ class _History:
         self._avatar_id = avatar_id
 
     def of_run(self, key: dg.AssetKey, run_id: str) -> dg.EventLogRecord | None:
-        """What a run made of an asset, if it did."""
-        for most in _LOOK_BACK:
+        """The materialization of an asset by a run, if any."""
+        for limit in _SEARCH_LIMITS:
             wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self._avatar_id])
-            records = self._instance.fetch_materializations(wanted, limit=most).records
+            records = self._instance.fetch_materializations(wanted, limit=limit).records
             for record in records:
                 if record.run_id == run_id:
                     return record
-            if len(records) < most:
+            if len(records) < limit:
                 break
         return None
 
     def as_of(self, key: dg.AssetKey, newest: int | None) -> dg.EventLogRecord | None:
-        """What there was of an asset when some event, of whichever avatar, was its newest."""
+        """The avatar's newest materialization of an asset up to a storage id."""
         if newest is None:
             return None
         wanted = dg.AssetRecordsFilter(

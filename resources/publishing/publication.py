@@ -1,6 +1,6 @@
-"""Publishing an avatar: exactly once, all files together, and never a URL that answers 404.
+"""Publishing an avatar: exactly once, all files together, and never a URL that responds 404.
 
-    avatars/<id>/dynamics/basic/v<claim>-<random>/idle.mp4    what the document's URLs name
+    avatars/<id>/dynamics/basic/v<claim>-<random>/idle.mp4    target of the document's URLs
     avatars/<id>/dynamics/basic/idle.mp4                      a copy under the documented plain name
 
 Every publication uploads into a folder of its own, verifies it, and then switches the document in
@@ -43,8 +43,8 @@ KEEP_REPLACED: Final = timedelta(days=1)
 """How long a replaced version stays readable."""
 
 # A version's objects never change; the plain copies do.
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
-_CHECK_FIRST: Final = "no-cache"
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+_REVALIDATE: Final = "no-cache"
 _VERSION: Final = re.compile(r"v(\d{6,})-[0-9a-f]{8}")
 
 
@@ -96,10 +96,10 @@ def publish_avatar(
 
     Args:
         files: local files by documented name, see `FILES`; `idle.mp4` must be among them. They are
-            uploaded in order, and one that tells of the others may be given as its maker, which is
-            called when its turn comes.
+            uploaded in order; a file that describes the others may be given as a function, which is
+            called after they are uploaded.
         parameters: all effective parameters, camelCase.
-        overridden: what the launchpad said over the document's wishes.
+        overridden: launchpad parameters that override the document's wishes.
         keep_replaced: how long versions that are replaced stay readable.
 
     Returns:
@@ -125,7 +125,7 @@ def publish_avatar(
         except ConflictError:
             _delete(storage, f"{folder_of(avatar_id)}/{version}/")
             raise
-    # From here on the avatar is published. What follows is tidying, which anybody may repeat.
+    # From here on the avatar is published; tidying may be repeated later.
     _tidy_or_warn(storage, avatars, avatar_id, keep_replaced)
     return document
 
@@ -137,22 +137,22 @@ def confirm_publication(
     run_id: str,
     *,
     files: Mapping[str, Path],
-    describes: Callable[[Path], bool],
+    manifest_matches: Callable[[Path], bool],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
     scratch: Path,
 ) -> AvatarDocument | None:
-    """Leave the publication in place where a run would only publish the same again.
+    """Keep the current publication if a run would publish the same again.
 
     Args:
         files: what would be published, by documented name, without the manifest.
-        describes: whether a manifest, the one in place, is true of what the run has made.
+        manifest_matches: whether the published manifest describes what the run has made.
         parameters: all effective parameters, camelCase.
-        overridden: what the launchpad said over the document's wishes.
-        scratch: a folder for the manifest that is looked at.
+        overridden: launchpad parameters that override the document's wishes.
+        scratch: a folder for the published manifest.
 
     Returns:
-        The document, which is `ready`; None where something else has to be published.
+        The document, which is `ready`; None if something else has to be published.
 
     Raises:
         ConflictError: the run does not own the avatar (any more).
@@ -170,7 +170,7 @@ def confirm_publication(
             if hashlib.file_digest(file, "md5").hexdigest() != found[name].md5:
                 return None
     try:
-        same = describes(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
+        same = manifest_matches(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
     except StoreError as problem:
         _log.warning("%s is published anew: %s", avatar_id, problem)
         return None
@@ -186,7 +186,7 @@ def confirm_publication(
 def _tidy_or_warn(
     storage: MediaStorage, avatars: AvatarStore, avatar_id: str, keep_replaced: timedelta
 ) -> None:
-    """Tidy what anybody may tidy later, too: the avatar is published whether it works or not."""
+    """Tidy, and log errors: the avatar is published either way, and tidying may be repeated."""
     try:
         tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
     except StoreError as problem:
@@ -201,33 +201,34 @@ def tidy(
     keep_replaced: timedelta = KEEP_REPLACED,
     now: datetime | None = None,
 ) -> list[str]:
-    """Copy the current version to the plain names, and delete what nobody reads any more.
+    """Copy the current version to the plain names, and delete unused versions.
 
-    That is: versions replaced longer ago than `keep_replaced`, and those of runs that died or were
-    superseded before they could publish. It may be repeated at any time, also beside a publication.
+    Unused are versions replaced longer ago than `keep_replaced`, and those of runs that died or
+    were superseded before they published. It may be repeated at any time, also during a
+    publication.
 
     Returns:
         The names of the objects that were deleted.
     """
-    _mirror(storage, avatars, avatar_id)
+    _copy_to_plain_names(storage, avatars, avatar_id)
     folder = folder_of(avatar_id)
     # The objects are listed first: a version that is published in between is then not on the list.
     names = [stored.name for stored in storage.list(f"{folder}/v")]
     record = avatars.get(avatar_id).record
-    alive = _alive(record, (now or datetime.now(UTC)) - keep_replaced)
+    alive = _retained_versions(record, (now or datetime.now(UTC)) - keep_replaced)
     deleted = []
     for name in names:
         version = name.removeprefix(f"{folder}/").partition("/")[0]
         match = _VERSION.fullmatch(version)
-        is_dead = match and version not in alive and _is_over(record, int(match[1]))
+        is_dead = match and version not in alive and _cannot_publish(record, int(match[1]))
         if is_dead and storage.delete(name):
             deleted.append(name)
     return deleted
 
 
-def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
-    """Versions that may still be read: the current one, and those replaced not long ago."""
-    # Results that their owner has removed have no successor: what counts is their own age.
+def _retained_versions(record: RunRecord, replaced_before: datetime) -> set[str]:
+    """Versions that may still be read: the current one, and recently replaced ones."""
+    # Results that their owner has removed have no successor: their own age counts.
     successors = (*record.published[1:], *record.published[-1:])
     recent = {
         old.version
@@ -237,7 +238,7 @@ def _alive(record: RunRecord, replaced_before: datetime) -> set[str]:
     return recent | ({record.current.version} if record.current else set())
 
 
-def _is_over(record: RunRecord, claim: int) -> bool:
+def _cannot_publish(record: RunRecord, claim: int) -> bool:
     """Whether the run with this claim can publish no more."""
     return claim < record.claims or (claim == record.claims and record.state != "generating")
 
@@ -255,7 +256,7 @@ def _upload(
             path,
             f"{folder}/{name}",
             content_type=FILES[name].content_type,
-            cache_control=_FOR_EVER,
+            cache_control=_IMMUTABLE,
             if_generation=ABSENT,
         )
         with path.open("rb") as file:
@@ -265,11 +266,11 @@ def _upload(
     return results
 
 
-def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
+def _copy_to_plain_names(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None:
     """Copy the current version to the plain names, and drop plain files that it does not have.
 
-    Two runs may do this at once. Each looks again after its last copy and repeats when another
-    version is in place by then, so whoever is last leaves the current one.
+    Two runs may do this at once. Each checks again after its last copy and repeats if another
+    version is current by then, so the last one to finish leaves the current version.
     """
     folder = folder_of(avatar_id)
     record, done = avatars.get(avatar_id).record, False
@@ -283,7 +284,7 @@ def _mirror(storage: MediaStorage, avatars: AvatarStore, avatar_id: str) -> None
                 if plain is not None:
                     storage.delete(plain.name)
             elif plain is None or plain.md5 != source.md5:
-                storage.copy(source.name, f"{folder}/{name}", cache_control=_CHECK_FIRST)
+                storage.copy(source.name, f"{folder}/{name}", cache_control=_REVALIDATE)
         now = avatars.get(avatar_id).record
         record, done = now, now.current == record.current
 
@@ -294,7 +295,7 @@ def _delete(storage: MediaStorage, prefix: str) -> None:
 
 
 def _new_version(document: AvatarDocument, run_id: str) -> str:
-    """A folder name that tells which claim it belongs to, and is nobody else's."""
+    """A unique folder name that contains the number of the claim."""
     record = document.record
     if record.run_id != run_id or record.state != "generating":
         raise ConflictError(

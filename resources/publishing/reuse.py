@@ -1,10 +1,10 @@
-"""What is unchanged by content is not made again: which stored result an asset may hand on.
+"""Reuse of stored results: an asset whose inputs are unchanged by content is not made again.
 
-A materialization carries a fingerprint of all that decides it: the content that it was made from,
-the parameters that it read, the versions of its code, engine and models. The next run that comes to
-the same fingerprint hands the stored result on, under the same data version, if it is still whole.
-Its event says whose result that is (`reused_from`); nothing is stored again, and whoever reads
-inputs or follows lineage goes on to the run that really made it.
+A materialization carries a fingerprint of all that decides it: the content of its inputs, the
+parameters that it read, the versions of its code, engine and models. The next run with the same
+fingerprint reuses the stored result, under the same data version, if it is complete. Its event
+names the run that made it (`reused_from`); nothing is stored again, and readers of inputs and of
+lineage follow it to that run.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ from sunriza_assets.errors import StoreError
 __all__ = [
     "FINGERPRINT",
     "REUSED_FROM",
-    "Former",
+    "ReusableResult",
     "fingerprint_of",
-    "former_result",
-    "maker_of",
+    "producing_run",
+    "record_of_reuse",
+    "reusable_result",
     "source_run",
-    "spared",
 ]
 
 _log = logging.getLogger(__name__)
@@ -41,25 +41,25 @@ _log = logging.getLogger(__name__)
 FINGERPRINT: Final = "fingerprint"
 """Metadata: hash of all that decides a result."""
 REUSED_FROM: Final = "reused_from"
-"""Metadata: the run that made the result, where this one found it unchanged."""
+"""Metadata: the run that made the result, if this one reused it."""
 
-_LOOK_BACK: Final = (4, 200)
-"""Newest materializations of an asset for one avatar among which a run's is looked for: it is
-nearly always one of the very last."""
+_SEARCH_LIMITS: Final = (4, 200)
+"""Newest materializations of an asset for one avatar to search for a run's own: it is nearly
+always one of the newest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
-    """A stored result that may be handed on."""
+class ReusableResult:
+    """A stored result that may be reused."""
 
     run_id: str
     """The run that made it."""
     version: dg.DataVersion
     """Its data version."""
     metadata: Mapping[str, dg.MetadataValue[Any]]
-    """What was told of it, without what making it took."""
+    """Its metadata, without the facts of the step (seconds, device, price)."""
     seconds: float | None
-    """What making it took, where that is known."""
+    """Seconds that making it took, if known."""
 
 
 def fingerprint_of(
@@ -70,15 +70,15 @@ def fingerprint_of(
     Args:
         asset: its name.
         code_version: version of the asset's code.
-        inputs: what it is made from -> hash of the content.
+        inputs: name of each input -> hash of its content.
         reads: parameters and versions that it reads, as JSON values; 1 and 1.0 are one value.
     """
-    said = {"asset": asset, "code": code_version, "inputs": dict(inputs), "reads": _plain(reads)}
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    content = {"asset": asset, "code": code_version, "inputs": dict(inputs), "reads": _plain(reads)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def former_result(
+def reusable_result(
     instance: dg.DagsterInstance,
     storage: MediaStorage,
     home: Home,
@@ -87,25 +87,25 @@ def former_result(
     fingerprint: str,
     *,
     read: bool,
-) -> Former | None:
+) -> ReusableResult | None:
     """The last good result of an asset, if it has this fingerprint and is stored whole.
 
     It must also be the one that is current in the storage: a process that was killed between
-    storing files and telling the event log has left files that no event speaks of.
+    storing files and writing the event has left files without an event.
 
     Args:
-        read: look into the files; else what the storage says of them is taken for true, which a
-            bucket that checks what it keeps may be trusted with.
+        read: read the files and verify them; else the checksums that the storage reports are
+            trusted, which is safe for a bucket that verifies its content.
     """
     record = next(iter(_materializations(instance, key, avatar_id, 1)), None)
     made = record.asset_materialization if record else None
     if record is None or made is None:
         return None
-    told = plain_metadata(made.metadata)
+    metadata = plain_metadata(made.metadata)
     version = extract_data_version_from_entry(record.event_log_entry)
-    if told.get(FINGERPRINT) != fingerprint or version is None:
+    if metadata.get(FINGERPRINT) != fingerprint or version is None:
         return None
-    run_id = maker_of(record)
+    run_id = producing_run(record)
     folder = pipeline_folder(avatar_id, key)
     try:
         if current_run(storage, folder, home) != run_id:
@@ -117,18 +117,18 @@ def former_result(
     if not whole:
         _log.warning("%s of %s is made again: a file is gone", key.to_user_string(), avatar_id)
         return None
-    facts = step_facts(told)
+    facts = step_facts(metadata)
     kept = {
         name: value
         for name, value in made.metadata.items()
         if name not in facts and name not in (FINGERPRINT, REUSED_FROM)
     }
     took = facts.get("cache_saved_s") if facts.get("cache") == "hit" else facts.get("wall_s")
-    return Former(run_id, version, kept, took)
+    return ReusableResult(run_id, version, kept, took)
 
 
-def maker_of(record: dg.EventLogRecord) -> str:
-    """The run that made what a materialization tells of: its own, or the one it reused."""
+def producing_run(record: dg.EventLogRecord) -> str:
+    """The run that made the result of a materialization: its own, or the reused one."""
     made = record.asset_materialization
     value = made.metadata.get(REUSED_FROM) if made is not None else None
     return record.run_id if value is None else str(value.value)
@@ -137,21 +137,21 @@ def maker_of(record: dg.EventLogRecord) -> str:
 def source_run(
     instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, run_id: str
 ) -> str | None:
-    """The run whose files a run hands on as its own result of an asset, if it does."""
-    for most in _LOOK_BACK:
-        records = _materializations(instance, key, avatar_id, most)
+    """The run whose files are a run's result of an asset: itself or a reused one; None if none."""
+    for limit in _SEARCH_LIMITS:
+        records = _materializations(instance, key, avatar_id, limit)
         for record in records:
             if record.run_id == run_id:
-                return maker_of(record)
-        if len(records) < most:
+                return producing_run(record)
+        if len(records) < limit:
             break
     return None
 
 
-def spared(record: StepRecord, former_seconds: float | None) -> StepRecord:
-    """The record of a step that found its result unchanged: nothing was made, so nothing is billed.
+def record_of_reuse(record: StepRecord, former_seconds: float | None) -> StepRecord:
+    """The record of a step that reused a result: nothing was made, so nothing is billed.
 
-    What looking took is told as `unbooked_s`.
+    The seconds of the comparison are kept as `unbooked_s`.
     """
     return replace(
         record,
@@ -166,7 +166,7 @@ def spared(record: StepRecord, former_seconds: float | None) -> StepRecord:
 
 
 def _is_whole(storage: MediaStorage, home: Home, version: str, *, read: bool) -> bool:
-    """Whether all files of a version are there, as long and with the checksums that were listed.
+    """Whether all files of a version exist with the listed sizes and checksums.
 
     Raises:
         StoreError: one is damaged, or the storage cannot be read.
@@ -185,10 +185,10 @@ def _is_whole(storage: MediaStorage, home: Home, version: str, *, read: bool) ->
 
 
 def _materializations(
-    instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, most: int
+    instance: dg.DagsterInstance, key: dg.AssetKey, avatar_id: str, limit: int
 ) -> list[dg.EventLogRecord]:
     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[avatar_id])
-    return list(instance.fetch_materializations(wanted, limit=most).records)
+    return list(instance.fetch_materializations(wanted, limit=limit).records)
 
 
 def _plain(value: Any) -> Any:

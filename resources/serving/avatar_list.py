@@ -1,8 +1,8 @@
-"""The page of all avatars at the root of the local file server: a way in for people.
+"""The HTML page of all avatars at the root of the local file server.
 
-Names and documents come from outside, so everything is escaped, the page may run no script and load
-nothing but pictures of this server, and only published files and preview pages are linked: never an
-upload. All links are relative, so they hold at whatever address the server is reached.
+Names and documents are untrusted, so everything is escaped, the page may run no scripts and load
+only pictures of this server, and only published files and preview pages are linked, no uploads. All
+links are relative, so they work at any address of the server.
 """
 
 import base64
@@ -79,12 +79,12 @@ LIST_HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ListedAvatar:
-    """What the page says of one avatar."""
+    """One entry of the page."""
 
     avatar_id: str
     """Its id."""
     name: str
-    """Its name, or its id; as somebody typed it."""
+    """Its name as in the document, or its id."""
     state: str
     """pending, generating, ready, error, new, or what is wrong with its document."""
     picture: str | None = None
@@ -96,7 +96,7 @@ class ListedAvatar:
 
 
 def avatar_list(home: Home, *, after: str = "") -> Iterator[ListedAvatar]:
-    """The avatars of a home behind an id, in order of their ids."""
+    """The avatars of a home after an id, in order of their ids."""
     avatars, storage = LocalAvatars(home), LocalStorage(home)
     for avatar_id in avatars.ids():
         if avatar_id > after:
@@ -104,7 +104,7 @@ def avatar_list(home: Home, *, after: str = "") -> Iterator[ListedAvatar]:
 
 
 def list_page(home: Home, *, after: str = "") -> str:
-    """The page of up to `PAGE_SIZE` avatars behind an id, as HTML."""
+    """The page of up to `PAGE_SIZE` avatars after an id, as HTML."""
     shown = list(islice(avatar_list(home, after=after), PAGE_SIZE + 1))
     more = len(shown) > PAGE_SIZE
     shown = shown[:PAGE_SIZE]
@@ -125,7 +125,7 @@ def _listed(
 ) -> ListedAvatar:
     try:
         document = avatars.get(avatar_id)
-    except (AvatarError, StoreError) as problem:  # one bad document hides no other avatar
+    except (AvatarError, StoreError) as problem:  # a bad document must not hide other avatars
         return ListedAvatar(avatar_id, avatar_id, f"{problem.code}: its document cannot be read")
     name = document.data.get("name")
     folder = folder_of(avatar_id)
@@ -134,14 +134,14 @@ def _listed(
         avatar_id,
         name.strip() if isinstance(name, str) and name.strip() else avatar_id,
         document.status or "new",
-        picture=next(filter(None, (_there(storage, one) for one in pictures)), None),
+        picture=next(filter(None, (_name_if_stored(storage, one) for one in pictures)), None),
         preview=_preview(storage, home, avatar_id),
-        idle=_there(storage, f"{folder}/idle.mp4"),
+        idle=_name_if_stored(storage, f"{folder}/idle.mp4"),
     )
 
 
-def _there(storage: MediaStorage, name: str) -> str | None:
-    """The name, if there is such an object."""
+def _name_if_stored(storage: MediaStorage, name: str) -> str | None:
+    """The name, if there is such an object, else None."""
     try:
         return name if storage.stat(name) is not None else None
     except StoreError:  # a link that leaves the store
@@ -149,16 +149,16 @@ def _there(storage: MediaStorage, name: str) -> str | None:
 
 
 def _preview(storage: MediaStorage, home: Home, avatar_id: str) -> str | None:
-    """The preview page that counts, as the IO manager lays assets down."""
+    """Object name of the current preview page, as the IO manager stores it."""
     folder = f"pipeline/{avatar_id}/preview_page"
     current = f"{folder}/current.json"
-    if _there(storage, current) is None:
+    if _name_if_stored(storage, current) is None:
         return None
     try:
         run = json.loads(storage.fetch(current, home.cache).read_bytes())["run"]
     except (StoreError, ValueError, KeyError, TypeError):  # damaged, or replaced meanwhile
         return None
-    return _there(storage, f"{folder}/{run}/{_PREVIEW}") if isinstance(run, str) else None
+    return _name_if_stored(storage, f"{folder}/{run}/{_PREVIEW}") if isinstance(run, str) else None
 
 
 def _item(avatar: ListedAvatar) -> str:
@@ -169,7 +169,7 @@ def _item(avatar: ListedAvatar) -> str:
         if avatar.picture
         else '<div class="none"></div>'
     )
-    # bdi: a name of right-to-left letters turns nothing round behind it
+    # bdi isolates right-to-left names from the text after them
     heading = f"<bdi>{shown}</bdi>"
     if avatar.preview:
         heading = f'<a href="{quote(avatar.preview)}">{heading}</a>'

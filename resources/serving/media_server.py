@@ -1,15 +1,14 @@
-"""The local store to look at: its objects over HTTP on this machine's loopback, read-only.
+"""HTTP server of the local store's objects on this machine's loopback, read-only.
 
-A browser follows no `file:` link from a page that came over HTTP, so the Dagster UI could name what
-was made but not open it. `sunriza dev` starts this server beside the UI. Links in metadata outlive
-ports and homes, so they are paths below `/files` of the UI that shows them, which leads on to here
-(docs/decisions/links-in-metadata.md); a bucket's objects have addresses of their own.
+Browsers follow no `file:` link from a page loaded over HTTP, so the Dagster UI could not link to
+files. `sunriza dev` starts this server next to the UI. Links in metadata must not contain ports or
+homes, so they are paths below `/files` of the UI that shows them, which redirects here
+(docs/decisions/links-in-metadata.md); a bucket's objects have URLs of their own.
 
     python -m resources.serving.media_server 3001
 
-What lies in the store came from outside. So a page gets an origin of its own that can read nothing
-here, and requests that name another host than this machine are refused: a page elsewhere cannot
-have its own name lead here and read along.
+The content of the store is untrusted. So pages are sandboxed in an origin of their own, and
+requests whose Host is not this machine are refused, against DNS rebinding.
 """
 
 import contextlib
@@ -36,22 +35,22 @@ __all__ = [
     "FILES_PATH",
     "LOCAL_NAMES",
     "application",
+    "available_port",
     "link",
-    "port_near",
-    "start_beside",
+    "start_with_parent",
 ]
 
 FILES_PATH: Final = "/files"
-"""Path of the UI below which it leads on to the file server of its home."""
+"""Path of the UI below which it redirects to the file server of its home."""
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1")
-"""Names of this machine under which the file server answers."""
+"""Host names that the file server accepts."""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_LIFELESS: Final = ("video/", "image/jpeg", "image/png", "image/webp")
-"""What runs no script; a browser plays no video from an origin that may not even read it."""
+_SCRIPTLESS_TYPES: Final = ("video/", "image/jpeg", "image/png", "image/webp")
+"""Content types that run no scripts; browsers play no videos in a sandboxed origin."""
 _SANDBOX: Final = {
     "Content-Security-Policy": (
         "sandbox allow-scripts; default-src 'self' data: blob: 'unsafe-inline'"
@@ -60,14 +59,14 @@ _SANDBOX: Final = {
 
 
 def link(url: str) -> str:
-    """Where a person's browser finds a stored object from a page of the UI.
+    """The link to a stored object on a page of the UI.
 
     Args:
         url: as `StoredObject.url` has it.
 
     Returns:
-        For an object of the local store a path of the UI, whatever port and home it is served from
-        when somebody follows it; below SUNRIZA_MEDIA_URL if that is set. Others as they are.
+        For an object of the local store a path of the UI, independent of port and home; below
+        SUNRIZA_MEDIA_URL if that is set. Other URLs unchanged.
     """
     own = Home.from_environment().storage.as_uri() + "/"
     if not url.startswith(own):
@@ -76,8 +75,8 @@ def link(url: str) -> str:
     return f"{address.rstrip('/')}/{quote(unquote(url.removeprefix(own)))}"
 
 
-def port_near(wanted: int) -> int:
-    """The port that is wanted, if nobody listens there, else a free one."""
+def available_port(wanted: int) -> int:
+    """The wanted port if it is free, else another free port."""
     for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -87,7 +86,7 @@ def port_near(wanted: int) -> int:
 
 
 def application(home: Home) -> "Starlette":
-    """GET and HEAD of every object of a home, in ranges, too; 404 for what is none.
+    """The ASGI application: GET and HEAD of every object of a home, with ranges; else 404.
 
     The root lists the avatars with links to their preview pages.
     """
@@ -100,13 +99,13 @@ def application(home: Home) -> "Starlette":
 
     storage = LocalStorage(home)
 
-    def answer(request: Request) -> Response:
+    def serve_object(request: Request) -> Response:
         try:
             path = storage.fetch(request.path_params["name"], home.cache)
         except StoreError as error:
             return PlainTextResponse(error.message, 404, _HEADERS)
         kind = content_type_of(path.name)
-        headers = _HEADERS if kind.startswith(_LIFELESS) else _HEADERS | _SANDBOX
+        headers = _HEADERS if kind.startswith(_SCRIPTLESS_TYPES) else _HEADERS | _SANDBOX
         return FileResponse(path, headers=headers, media_type=kind)
 
     def avatars(request: Request) -> Response:
@@ -114,23 +113,23 @@ def application(home: Home) -> "Starlette":
         return HTMLResponse(page, headers=_HEADERS | LIST_HEADERS)
 
     def no_icon(_: Request) -> Response:
-        return Response(status_code=204)  # browsers ask unasked, and tell the console of a 404
+        return Response(status_code=204)  # browsers request it, and log a 404
 
     return Starlette(
         routes=[
             Route("/", avatars),
             Route("/favicon.ico", no_icon),
-            Route("/{name:path}", answer),
+            Route("/{name:path}", serve_object),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES))],
     )
 
 
-def start_beside(port: int) -> None:
-    """Start the server for as long as this process lives, whatever program it becomes.
+def start_with_parent(port: int) -> None:
+    """Start the server as a child that exits with this process, also after an `exec`.
 
-    The server holds the reading end of a pipe whose writing end nobody but this process has, and
-    leaves once that is closed: by the end of this process, kill -9 included.
+    The child holds the reading end of a pipe, and only this process has the writing end. The child
+    exits once that is closed, which any end of this process does, kill -9 included.
     """
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)  # kept over exec; children started later do not get it
@@ -138,7 +137,7 @@ def start_beside(port: int) -> None:
     os.close(reading)
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     os.read(sys.stdin.fileno(), 1)  # unbuffered: this thread holds no lock when Ctrl-C comes first
     os._exit(0)
 
@@ -146,8 +145,8 @@ def _leave_with_parent() -> None:
 def _serve(port: int) -> None:
     import uvicorn
 
-    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_beside`
-        threading.Thread(target=_leave_with_parent, daemon=True).start()
+    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):  # started by `start_with_parent`
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
     else:
         sys.stdout.write(f"http://localhost:{port}\n")
         sys.stdout.flush()

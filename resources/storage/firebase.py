@@ -1,9 +1,9 @@
 """Objects in a Firebase Storage bucket, which is a Cloud Storage bucket with download tokens.
 
-Google's own client does the transport; dagster-gcp's `GCSResource` would only make such a client
-from a project and nothing else (no credentials from the environment, no emulator), at four seconds
-of imports a process. Each operation is tried again as a whole (`patiently`), because only here it
-can be told what a lost answer to a conditional write means.
+Google's own client does the transport; dagster-gcp's `GCSResource` only makes such a client from a
+project (no credentials from the environment, no emulator), at four seconds of imports per process.
+Each operation is retried as a whole (`retrying`), because the lost response of a conditional write
+must be handled here.
 """
 
 import base64
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from google.api_core import exceptions
 
 from resources.downloads.public_download import PublicDownload
-from resources.google.errors import google_errors, patiently
+from resources.google.errors import google_errors, retrying
 from resources.storage.input_addresses import (
     has_token,
     input_refused,
@@ -43,7 +43,7 @@ __all__ = ["FIREBASE_URL", "FirebaseStorage"]
 FIREBASE_URL: Final = "https://firebasestorage.googleapis.com"
 _TOKENS: Final = "firebaseStorageDownloadTokens"
 _UPLOAD: Final = "sunrizaUpload"
-"""Names the upload that an object without a download token comes from."""
+"""Metadata key with a random id of the upload, for objects without a download token."""
 _TIMEOUT_S: Final = 60.0
 
 
@@ -103,7 +103,7 @@ class FirebaseStorage:
             except exceptions.PreconditionFailed as conflict:
                 found = self._bucket.get_blob(name, timeout=_TIMEOUT_S, retry=None)
                 ours = found is not None and (found.metadata or {}).get(key) == mark
-                if found is None or not ours:  # else the answer to our own upload was lost
+                if found is None or not ours:  # else the response of our own upload was lost
                     raise ConflictError(
                         "The object was written by somebody else", where=name, code="generation"
                     ) from conflict
@@ -111,7 +111,7 @@ class FirebaseStorage:
             return blob
 
         with google_errors(name):
-            stored = self._object(patiently()(upload))
+            stored = self._object(retrying()(upload))
         with source.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != stored.md5:
                 raise StoreError("The file changed while it was stored", where=source, code="torn")
@@ -127,18 +127,18 @@ class FirebaseStorage:
         return self._download(name, folder)
 
     def _download(
-        self, name: str, folder: Path, admits: Callable[["Blob"], bool] = lambda _: True
+        self, name: str, folder: Path, is_admitted: Callable[["Blob"], bool] = lambda _: True
     ) -> Path:
-        """Download the version of an object that was asked about, and none that replaces it."""
+        """Download exactly the version of an object that was checked, not one that replaces it."""
         path = folder / Path(checked_object_name(name)).name
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
 
         def download() -> None:
             blob = self._blob(name)
-            if blob is None or not admits(blob):
+            if blob is None or not is_admitted(blob):
                 raise no_such_object(name)
             blob.download_to_filename(
-                str(beside),
+                str(temporary),
                 if_generation_match=blob.generation,
                 checksum="auto",
                 timeout=_TIMEOUT_S,
@@ -148,11 +148,11 @@ class FirebaseStorage:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with google_errors(name):
-                # An object that is replaced meanwhile is read anew.
-                patiently(exceptions.PreconditionFailed, exceptions.NotFound)(download)
-            beside.replace(path)
+                # An object that is replaced meanwhile is checked and read again.
+                retrying(exceptions.PreconditionFailed, exceptions.NotFound)(download)
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         return path
 
     def copy(self, name: str, target: str, *, cache_control: str | None = None) -> StoredObject:
@@ -167,21 +167,21 @@ class FirebaseStorage:
             copy.content_type = source.content_type
             copy.cache_control = cache_control
             copy.metadata = {_TOKENS: str(uuid.uuid4())}
-            more: str | None = None
+            rewrite_token: str | None = None
             while True:
-                more, _, _ = copy.rewrite(
+                rewrite_token, _, _ = copy.rewrite(
                     source,
-                    token=more,
+                    token=rewrite_token,
                     if_source_generation_match=source.generation,
                     timeout=_TIMEOUT_S,
                     retry=None,
                 )
-                if more is None:
+                if rewrite_token is None:
                     return copy
 
         with google_errors(name):
             return self._object(
-                patiently(exceptions.PreconditionFailed, exceptions.NotFound)(rewrite)
+                retrying(exceptions.PreconditionFailed, exceptions.NotFound)(rewrite)
             )
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -195,7 +195,7 @@ class FirebaseStorage:
             ]
 
         with google_errors(prefix):
-            blobs = patiently()(read)
+            blobs = retrying()(read)
         yield from (self._object(blob) for blob in blobs)
 
     def delete(self, name: str, *, if_generation: str | None = None) -> bool:
@@ -215,7 +215,7 @@ class FirebaseStorage:
             return True
 
         with google_errors(name):
-            return patiently()(remove)
+            return retrying()(remove)
 
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """The file behind an address; see `MediaStorage.resolve`."""
@@ -227,7 +227,7 @@ class FirebaseStorage:
         if not is_own and not (address.token and is_open_by_token(name)):
             raise input_refused(url)
 
-        def admits(blob: "Blob") -> bool:
+        def is_admitted(blob: "Blob") -> bool:
             if not is_own and not has_token(address.token, _tokens(blob)):
                 return False
             if int(blob.size or 0) > max_bytes:
@@ -235,16 +235,16 @@ class FirebaseStorage:
             return True
 
         try:
-            return self._download(name, folder, admits)
+            return self._download(name, folder, is_admitted)
         except StoreError as error:
             if error.code == "store.missing" and not is_own:
-                raise input_refused(url) from None  # an object that is not there, or not his
+                raise input_refused(url) from None  # missing, or another owner's
             raise
 
     def _blob(self, name: str) -> "Blob | None":
         checked_object_name(name)
         with google_errors(name):
-            return patiently()(lambda: self._bucket.get_blob(name, timeout=_TIMEOUT_S, retry=None))
+            return retrying()(lambda: self._bucket.get_blob(name, timeout=_TIMEOUT_S, retry=None))
 
     def _object(self, blob: "Blob") -> StoredObject:
         url = f"{self._base_url}/v0/b/{self._bucket.name}/o/{quote(blob.name, safe='')}?alt=media"
@@ -265,5 +265,5 @@ def _tokens(blob: "Blob") -> list[str]:
 
 
 def _generation(condition: str | None) -> int | None:
-    """As Google's clients want it: 0 stands for an object that does not exist."""
+    """The precondition for Google's clients, where 0 means that no such object exists."""
     return 0 if condition == ABSENT else None if condition is None else int(condition)

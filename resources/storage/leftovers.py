@@ -1,9 +1,9 @@
-"""What killed writers have left below SUNRIZA_HOME: files that grew beside their place.
+"""Removal of partial files that killed writers left below SUNRIZA_HOME.
 
-Every file grows as `.<name>.<writer>.part` and is renamed at its end (`sunriza_assets.atomic`). Of
-a writer that is killed the part stays. Its name does not say on which machine the writer was, so
-age decides: nothing is written for a day. Looking through a large home takes seconds, so it is done
-once a day, when a step begins.
+Every file is written as `.<name>.<writer>.part` and renamed at the end (`sunriza_assets.atomic`). A
+killed writer leaves its part. The name does not contain the writer's machine, so parts are removed
+by age: no write takes a day. Scanning a large home takes seconds, so it is done once a day, when a
+step begins.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from sunriza_assets.atomic import store_errors
 __all__ = ["sweep_leftovers"]
 
 _STALE_S: Final = 24 * 3600
-_EVERY_S: Final = 24 * 3600
+_INTERVAL_S: Final = 24 * 3600
 _STAMP: Final = ".swept"
 _PART: Final = re.compile(r"\..+\.(?:\d+(?:\.\d+)?|[0-9a-f]{32})\.part")
 """Process id, process and thread id, or a random number: see `part_path` and its kin."""
@@ -30,32 +30,32 @@ _FETCHING: Final = re.compile(r"\.[0-9a-f]{64}\.\d+")
 """The folder in which `template_cache` fetches an entry from a shared bucket."""
 
 
-def sweep_leftovers(home: Home, *, at_once: bool = False) -> int:
+def sweep_leftovers(home: Home, *, force: bool = False) -> int:
     """Remove parts that have not been written to for a day.
 
     Args:
-        home: where to look; links are not followed.
-        at_once: look even if somebody has looked today.
+        home: the home to scan; links are not followed.
+        force: scan even if it was scanned today.
 
     Returns:
-        How many were removed; 0 when it was not looked.
+        Number of removed parts; 0 if it was not scanned.
 
     Raises:
         StoreError: a folder cannot be read.
     """
-    if not home.root.is_dir() or not (at_once or _is_due(home.root / _STAMP)):
+    if not home.root.is_dir() or not (force or _is_due(home.root / _STAMP)):
         return 0
     removed = 0
     with store_errors("sweep", home.root):
         for entry in _entries(home.root):
-            removed += _removed(entry)
+            removed += _remove_if_stale(entry)
     return removed
 
 
 def _is_due(stamp: Path) -> bool:
-    """Whether nobody has looked for a day; whoever is told so has the turn."""
+    """Whether the last scan is more than a day ago; if so, now counts as the last."""
     try:
-        due = time.time() - stamp.stat().st_mtime > _EVERY_S
+        due = time.time() - stamp.stat().st_mtime > _INTERVAL_S
     except FileNotFoundError:
         due = True
     if due:
@@ -65,10 +65,10 @@ def _is_due(stamp: Path) -> bool:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """All files and folders whose name is that of a leftover, at any depth."""
+    """All files and folders with the name of a leftover, at any depth."""
     waiting = [str(folder)]
     while waiting:
-        # A folder that cannot be entered, a database's perhaps, holds nothing that we have written.
+        # A folder that cannot be entered, such as a database's, contains no file of this system.
         gone = contextlib.suppress(FileNotFoundError, PermissionError)
         with gone, os.scandir(waiting.pop()) as entries:
             for entry in entries:
@@ -78,9 +78,9 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
                     waiting.append(entry.path)
 
 
-def _removed(entry: os.DirEntry[str]) -> bool:
-    """Remove a leftover that is old enough."""
-    # Its writer or another process's sweep may be faster; another user's file is left alone.
+def _remove_if_stale(entry: os.DirEntry[str]) -> bool:
+    """Remove a leftover that is old enough; whether it was removed."""
+    # Its writer or another process may remove it first; another user's file is skipped.
     with contextlib.suppress(FileNotFoundError, PermissionError):
         status = entry.stat(follow_symlinks=False)
         if time.time() - status.st_mtime <= _STALE_S:

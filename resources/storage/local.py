@@ -2,10 +2,10 @@
 
     storage/<object name>            the content
     storage/.objects/<name>.json     md5, size and content type, written just before the content
-    storage/.locks/<n>.lock          held while an object is put in place; names share 256 of them
+    storage/.locks/<n>.lock          held while an object is written; names share 256 locks
 
-Files that people put there by hand are objects, too. An object's URL is its file URI, so a person
-can open it; it is read back by what follows `/storage/`, so a home may be moved or mounted
+Files that are copied there by hand are objects, too. An object's URL is its file URI, so that it
+can be opened; only the part after `/storage/` is used to read it, so a home may be moved or mounted
 elsewhere, and no URL can name a file outside of it.
 """
 
@@ -44,8 +44,8 @@ class LocalStorage:
     """`MediaStorage` in a folder.
 
     Args:
-        home: whose `storage` folder it is.
-        downloads: reads public addresses that documents name; by default none is allowed.
+        home: the home that contains the `storage` folder.
+        downloads: for public addresses that documents name; by default none is allowed.
     """
 
     def __init__(self, home: Home, downloads: PublicDownload | None = None) -> None:
@@ -65,7 +65,7 @@ class LocalStorage:
     ) -> StoredObject:
         """Copy a file into the store; see `MediaStorage.put`.
 
-        `cache_control` and `private` are for servers.
+        `cache_control` and `private` have no effect here.
         """
         del cache_control, private
         path = self._path(name)
@@ -112,7 +112,7 @@ class LocalStorage:
             with store_errors("read", path):
                 if _md5(path) == stored.md5:
                     return path
-            former = stored  # if it was written anew meanwhile, it is read again
+            former = stored  # if it was replaced meanwhile, it is read again
         raise StoreError("The object is damaged", where=name, code="damaged")
 
     def copy(self, name: str, target: str, *, cache_control: str | None = None) -> StoredObject:
@@ -155,17 +155,17 @@ class LocalStorage:
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """The file behind a file URI of this store, a bare object name, or an allowed address.
 
-        There are no tokens here: of the store's own objects, a document names those in its
+        There are no tokens here: of the store's own objects, a document may only name those in its
         avatar's folder.
         """
         if url.startswith("https:"):
             return self._downloads.fetch(url, folder / "download", max_bytes=max_bytes)
-        name = self._named_by(url)
+        name = self._name_from_url(url)
         if not is_own_input(name, avatar_id):
             raise input_refused(url)
         own_folder = self._root.resolve() / "avatars" / avatar_id
         if not self._path(name).resolve().is_relative_to(own_folder):
-            raise input_refused(url)  # a link to what it may not name
+            raise input_refused(url)  # a symbolic link to another folder
         stored = self.stat(name)
         if stored is None:
             raise no_such_object(name)
@@ -173,8 +173,8 @@ class LocalStorage:
             raise too_large(stored, max_bytes)
         return self._path(name)
 
-    def _named_by(self, url: str) -> str:
-        """The object name that a URL stands for, not checked."""
+    def _name_from_url(self, url: str) -> str:
+        """The object name in a URL, not checked."""
         try:
             parts = urlsplit(url)
         except ValueError as problem:
@@ -196,7 +196,7 @@ class LocalStorage:
         stat = path.stat()
         facts = self._facts(name)
         if (facts.get("generation"), facts.get("size")) != (str(stat.st_mtime_ns), stat.st_size):
-            with store_errors("read", path):  # put there by hand, or in the middle of a change
+            with store_errors("read", path):  # copied by hand, or during a change
                 facts = {"md5": _md5(path), "contentType": content_type_of(name)}
         return StoredObject(
             name=name,
@@ -216,7 +216,7 @@ class LocalStorage:
         return facts if complete else {}
 
     def _path(self, name: str) -> Path:
-        """Where an object lies; never outside the store, whatever links somebody has put there."""
+        """Path of an object; never outside the store, also with symbolic links."""
         path = self._root / checked_object_name(name)
         root = self._root.resolve()
         if not path.resolve().is_relative_to(root):
@@ -255,7 +255,7 @@ def _md5(path: Path) -> str:
 
 
 def _checksum() -> Any:
-    return hashlib.md5(usedforsecurity=False)  # the bucket's own checksum; it guards no secret
+    return hashlib.md5(usedforsecurity=False)  # the bucket's own checksum; not for security
 
 
 def _refused(url: str) -> StoreError:

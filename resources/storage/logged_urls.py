@@ -1,7 +1,7 @@
-"""URLs as they may stand in an event log: without the token that would open the object.
+"""URLs for event logs: without download tokens.
 
-Whoever has a download URL may read its object, whatever the bucket's rules say. Event logs are kept
-for years and read by more people than the avatars are meant for, so a token never gets there.
+A download URL with its token gives read access to the object, whatever the bucket's rules say.
+Event logs are kept for years and have more readers than the avatars, so tokens are never logged.
 """
 
 import re
@@ -47,6 +47,6 @@ def logged(value: Any) -> Any:
 
 
 def as_path(url: str) -> str:
-    """A file URI as the path that a shell takes; other addresses stay."""
+    """The path of a file URI; other URLs are returned unchanged."""
     parts = urlsplit(url)
     return unquote(parts.path) if parts.scheme == "file" else url

@@ -1,4 +1,4 @@
-"""Objects: what a bucket promises, and which one is in use.
+"""The protocol of the media storage, and the rules for object names.
 
 Object names are bucket paths such as `avatars/<id>/dynamics/basic/idle.mp4`. Writers upload with a
 precondition and verify the checksum; readers never see half an object.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 ABSENT: Final = "absent"
-"""As `if_generation`: write only when no such object exists."""
+"""Value of `if_generation`: write only if no such object exists."""
 
 _MAX_NAME_BYTES: Final = 1024  # Cloud Storage's limit
 _MAX_PART_BYTES: Final = 200  # file systems take 255; the part file's name needs room
@@ -32,7 +32,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff|\\
 
 
 def checked_object_name(name: str) -> str:
-    """The name itself, when it can be one in a bucket and below a folder alike.
+    """The name itself, if it is valid both in a bucket and below a folder.
 
     Raises:
         StoreError: it is empty, absolute or too long; has an empty part or one that begins with a
@@ -55,7 +55,7 @@ def checked_object_name(name: str) -> str:
 
 
 def content_type_of(name: str) -> str:
-    """Content type by extension; the machine's own tables are not asked."""
+    """Content type by extension; independent of the machine's own tables."""
     return _TYPES.guess_type(name)[0] or "application/octet-stream"
 
 
@@ -65,7 +65,7 @@ _TYPES.add_type("image/webp", ".webp")
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object as it lies in the store."""
+    """One object in the store."""
 
     name: str
     """Bucket path, without a leading slash."""
@@ -78,11 +78,11 @@ class StoredObject:
     content_type: str
     """As it is served."""
     url: str
-    """What a document carries and an app opens."""
+    """URL for documents and apps."""
 
 
 class MediaStorage(Protocol):
-    """All that this system asks of a bucket."""
+    """Operations on a bucket."""
 
     def put(
         self,
@@ -98,7 +98,7 @@ class MediaStorage(Protocol):
 
         Args:
             content_type: guessed from the name when None.
-            private: for this system alone, so without a token by which an app could read it.
+            private: for this system only, so without a download token.
             if_generation: the generation that must still be there, or `ABSENT`; None overwrites.
 
         Raises:
@@ -122,7 +122,7 @@ class MediaStorage(Protocol):
         ...
 
     def copy(self, name: str, target: str, *, cache_control: str | None = None) -> StoredObject:
-        """Put a copy of an object under another name, atomically; whatever was there is replaced.
+        """Copy an object to another name, atomically, replacing what is there.
 
         Raises:
             StoreError: there is no such object, or the copy cannot be written.
@@ -142,14 +142,14 @@ class MediaStorage(Protocol):
         ...
 
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
-        """A local file with what the document of an avatar names as an input.
+        """A local file of an input that an avatar's document names.
 
-        That is an object of this bucket which the document may name (`input_addresses` says which),
-        or, where the store's allow-list admits the host, a public https address, fetched without
-        any rights of this system's.
+        This is an object of this bucket that the document may name (see `input_addresses`), or, if
+        the store's allow-list contains the host, a public https address, fetched without
+        credentials.
 
         Args:
-            avatar_id: whose document names it.
+            avatar_id: the avatar of the document.
 
         Raises:
             StoreError: the address is refused, gone, or larger than `max_bytes`. Objects that the
@@ -159,12 +159,12 @@ class MediaStorage(Protocol):
 
 
 def no_such_object(name: str) -> StoreError:
-    """What every store says of an object that it does not have."""
+    """The error of every store for a missing object."""
     return StoreError("There is no such object", where=name, code="missing")
 
 
 def too_large(stored: StoredObject, max_bytes: int) -> StoreError:
-    """What every store says of an object that is larger than the reader takes."""
+    """The error of every store for an object that is larger than allowed."""
     return StoreError(
         f"The file has {stored.size / 1e6:.1f} MB",
         where=stored.name,

@@ -1,8 +1,8 @@
-"""Where the media IO manager keeps what runs make, as object names.
+"""Object names of the results of runs, as the media IO manager stores them.
 
 pipeline/<avatarId>/<asset>/<runId>/<file>        what one run made
 pipeline/<avatarId>/<asset>/<runId>/files.json    written last: the names and checksums
-pipeline/<avatarId>/<asset>/current.json          the run whose files count
+pipeline/<avatarId>/<asset>/current.json          the run whose files are current
 """
 
 import json
@@ -19,12 +19,12 @@ __all__ = ["current_run", "listing_of", "pipeline_folder", "stored_files"]
 
 
 def pipeline_folder(avatar_id: str, asset: dg.AssetKey) -> str:
-    """Where an asset's results for one avatar lie."""
+    """Folder of an asset's results for one avatar."""
     return f"pipeline/{avatar_id}/{asset.to_user_string()}"
 
 
 def current_run(storage: MediaStorage, folder: str, home: Home) -> str | None:
-    """The run whose files count; None if nothing was ever made."""
+    """The run whose files are current; None if there is none."""
     return (_read_json(storage, f"{folder}/current.json", home) or {}).get("run")
 
 

@@ -1,7 +1,7 @@
-"""Scratch folders: where a step writes before its result is stored.
+"""Scratch folders, in which steps write before their results are stored.
 
-A result outlives the function that made it until the IO manager has stored it, so a scratch folder
-belongs to the step and not to a `with` block. What a killed process leaves behind is swept later.
+A result is needed after its function returns, until the IO manager has stored it, so a scratch
+folder belongs to the step and not to a `with` block. Folders of killed processes are removed later.
 """
 
 import shutil
@@ -18,11 +18,11 @@ __all__ = ["discard", "new_folder", "sweep"]
 
 _MARK = "step-"
 _STALE_S = 24 * 3600
-"""No step runs for a day; of a process on another machine, a folder's age is all that is known."""
+"""Age at which folders of processes on other machines are removed; no step runs for a day."""
 
 
 def new_folder(home: Home) -> Path:
-    """An empty folder of its own for one step, on the same disk as the local storage."""
+    """A new empty folder for one step, on the same disk as the local storage."""
     root = home.cache / "scratch"
     home.make()
     make_folder(root)
@@ -32,14 +32,14 @@ def new_folder(home: Home) -> Path:
 
 
 def discard(home: Home, path: Path) -> None:
-    """Remove the scratch folder that `path` lies in; paths elsewhere are left alone."""
+    """Remove the scratch folder that contains `path`; other paths are ignored."""
     root = home.cache / "scratch"
     if path.is_relative_to(root) and path != root:
         shutil.rmtree(root / path.relative_to(root).parts[0], ignore_errors=True)
 
 
 def sweep(home: Home) -> None:
-    """Remove what killed steps left behind: at once where their process is known to be gone."""
+    """Remove folders of killed steps: at once if their process is known to have ended."""
     for folder in (home.cache / "scratch").glob(f"{_MARK}*"):
         owner = folder.name.removeprefix(_MARK).rpartition("-")[0].replace(",", ":")
         try:

@@ -1,4 +1,4 @@
-"""Whole files with chosen modification times: what the local stores tell versions apart by."""
+"""Atomic writes of files with given modification times, the versions of the local stores."""
 
 import os
 import shutil
@@ -12,10 +12,10 @@ __all__ = ["copy_file", "next_time", "write_bytes"]
 
 
 def write_bytes(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
-    """Put a file in place, synced to disk, its folder made where missing.
+    """Write a file atomically, synced to disk; its folder is made if missing.
 
     Raises:
-        StoreError: it cannot be written (a full disk, too); what was there before still is.
+        StoreError: it cannot be written (a full disk, too); the former file is unchanged.
     """
     make_folder(path.parent)
     with replacing(path) as file:
@@ -24,9 +24,9 @@ def write_bytes(path: Path, content: bytes, *, mtime_ns: int | None = None) -> N
 
 
 def copy_file(source: Path, path: Path, *, mtime_ns: int | None = None) -> None:
-    """Put a copy of a file in place, like `write_bytes`.
+    """Copy a file atomically, like `write_bytes`.
 
-    It is always a copy: a link would change with whatever happens to the source later.
+    It is never a link, which would change with the source.
 
     Raises:
         StoreError: the source cannot be read, or the copy not written.
@@ -45,5 +45,5 @@ def next_time(former_ns: int | None) -> int:
 
 def _stamp(file: IO[bytes], mtime_ns: int | None) -> None:
     if mtime_ns is not None:
-        file.flush()  # a later write would stamp it anew
+        file.flush()  # a later write would change the time
         os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))

@@ -164,7 +164,7 @@ def add_avatar(
     if video is not None:
         clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
         training |= {"heroVideoUrl": clip.url, "videoUrls": [clip.url], "performance": None}
-    elif performance is not None or is_new or not avatars.get(avatar_id).is_moved:
+    elif performance is not None or is_new or not avatars.get(avatar_id).has_motion_source:
         moved_by = performance or DEFAULT_PERFORMANCE
         training |= {"heroVideoUrl": None, "videoUrls": [], "performance": moved_by}
     fields: dict[str, Any] = {

@@ -79,7 +79,7 @@ def prune(days: float, as_json: bool) -> None:
             "runs": delete_old(instance, ledger, before=before, all_assets=all_assets),
             # Without their runs it is unknown what they left undone.
             "backfills": backfills.delete_before(Stores().storage, before=before),
-            "leftovers": sweep_leftovers(home, at_once=True),
+            "leftovers": sweep_leftovers(home, force=True),
         }
     if as_json:
         print_json(facts)
@@ -98,21 +98,21 @@ def dev(port: int, host: str) -> None:
     taken, and links in the UI lead there. Its root lists the avatars.
     """
     from resources.home import Home
-    from resources.serving.media_server import port_near, start_beside
+    from resources.serving.media_server import available_port, start_with_parent
     from resources.settings import current_settings
     from sunriza_assets.errors import StoreError
     from sunriza_assets.platform.dev import run_dev
     from sunriza_assets.platform.instance import opened_instance
     from sunriza_assets.platform.storage.databases import check_databases
 
-    if port_near(port) != port:
+    if available_port(port) != port:
         raise StoreError(f"Port {port} is in use", remedy="Name another with --port.", code="port")
     with opened_instance(Home.from_environment()) as instance:
         # The daemon reads every page sooner or later, and would say so in a traceback a minute.
         check_databases(Path(os.environ["DAGSTER_HOME"]), thoroughly=True)
-        files_port = port_near(port + 1)
+        files_port = available_port(port + 1)
         click.echo(f"UI       http://localhost:{port}")
         if current_settings().store == "local":
-            start_beside(files_port)
+            start_with_parent(files_port)
             click.echo(f"avatars  http://localhost:{files_port}")
         run_dev(instance, host=host, port=port, files_port=files_port)

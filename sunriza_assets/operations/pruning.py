@@ -13,7 +13,7 @@ from typing import Final
 import dagster as dg
 
 from resources.accounting.event_log import update_ledger
-from resources.publishing.reuse import maker_of
+from resources.publishing.reuse import producing_run
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.graph.partitions import AVATAR_TAG
 
@@ -84,7 +84,7 @@ def _source_runs(
 ) -> AbstractSet[str]:
     """The runs that made an avatar's current results; later ones may have reused them."""
     return {
-        maker_of(record)
+        producing_run(record)
         for asset in all_assets
         for record in instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[avatar_id]),

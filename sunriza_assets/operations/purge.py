@@ -195,7 +195,7 @@ def _discard_templates(templates: _Templates, avatar_id: str) -> int:
     """Delete templates that only this avatar used; returns how many."""
     cache, users, discarded = templates.cache, templates.users, 0
     for key in users.keys_of(avatar_id):
-        with cache.claimed(key):
+        with cache.locked(key):
             if not users.is_used_by_others(key, avatar_id):
                 cache.discard(key)
                 discarded += 1

@@ -113,7 +113,7 @@ def failure_message(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[s
 def pending_retry(document: AvatarDocument) -> Waiting | None:
     """The retry that an avatar waits for, due or not, if it waits for one."""
     waiting = document.record.waiting
-    return waiting if waiting is not None and waiting.attempt and document.waits else None
+    return waiting if waiting is not None and waiting.attempt and document.is_held else None
 
 
 def retry_tags(waiting: Waiting) -> Mapping[str, str]:

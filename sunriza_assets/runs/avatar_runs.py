@@ -105,11 +105,11 @@ class AvatarRuns:
         if self._announce is not None:  # it reads the clip, so only if it is announced
             steps = assets_until_published([name for name in self.assets if name in selected])
             expected = forecast(
-                self._instance, document, steps, said=parameters, force=force
+                self._instance, document, steps, launchpad=parameters, force=force
             ).to_dict()
             self._announce(avatar_id, expected)
         begin = time.monotonic()
-        with ProgressBoard.heard_by(self._listener):
+        with ProgressBoard.reporting_to(self._listener):
             result = self._job.execute_in_process(
                 run_config={**config, **_QUIET_LOGS},
                 instance=self._instance,

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from resources.avatars.document import AvatarDocument
-from resources.engines.choice import name_engine
+from resources.engines.choice import select_engine_name
 from resources.home import Home
 from resources.publishing.publication import folder_of
 from resources.settings import current_settings
@@ -88,7 +88,7 @@ def _is_settled(document: AvatarDocument) -> bool:
         and document.record.state == document.status == "ready"
         and current.inputs_version == document.inputs_version
         and not document.needs_run
-        and not document.unsettled
+        and not document.needs_settling
     )
 
 
@@ -101,7 +101,7 @@ def _has_current_code(manifest: Manifest, wanted: str) -> bool:
         asset: CODE_VERSIONS[asset] for asset in CODE_VERSIONS if asset not in _NOT_IN_MANIFEST
     }
     models = Home.from_environment().models
-    engine, _ = name_engine(wanted, models)
+    engine, _ = select_engine_name(wanted, models)
     made_with = {model.name: model.sha256 for model in manifest.models}
     return (
         code == needed

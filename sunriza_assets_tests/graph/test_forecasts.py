@@ -54,7 +54,7 @@ def test_a_clip_that_nobody_knows_is_looked_at(
     newcomer = LocalAvatars(installation.home).get("newcomer")
 
     def frames(**said: float) -> int:
-        return forecast(installation.instance, newcomer, BEHIND, said=said).clip_frames
+        return forecast(installation.instance, newcomer, BEHIND, launchpad=said).clip_frames
 
     assert frames() == len(installation.sample.mouth_opening)
     assert frames(max_seconds=2.0) == 50

@@ -109,7 +109,7 @@ def test_when_the_limit_lifts_the_run_is_asked_for_by_itself(
     first = tick(instance)
     launched(instance, first)
     assert asked(tick(instance, sensor=held_avatars)) == []
-    assert avatars.get("c").waits
+    assert avatars.get("c").is_held
     waited = 0
     while asked(due := tick(instance, sensor=held_avatars)) == [] and waited < 100:
         waited += 1

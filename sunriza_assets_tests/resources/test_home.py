@@ -1,4 +1,4 @@
-"""SUNRIZA_HOME is closed to everybody but its owner, and so is what is made inside."""
+"""SUNRIZA_HOME and what is made inside are readable by the owner only."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ def usual_umask() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder that everybody may read, as a checkout is."""
+    """A folder that all users may read, as a checkout is."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o755)
@@ -65,7 +65,7 @@ def test_a_home_that_is_shared_with_a_group_stays_so(place: Path) -> None:
 
 
 def test_elsewhere_the_umask_decides(place: Path) -> None:
-    """The control: a report that somebody exports into an open folder can be read."""
+    """The control: a report that is exported into an open folder can be read."""
     make_folder(place / "a" / "b")
     with replacing(place / "a" / "file") as file:
         file.write(b"x")
@@ -83,7 +83,7 @@ def test_elsewhere_the_umask_decides(place: Path) -> None:
     [(0o755, "readable by everybody"), (0o777, "writable by everybody"), (0o750, "closed"),
      (0o700, "closed")],
 )  # fmt: skip
-def test_doctor_says_who_may_enter(
+def test_doctor_reports_who_may_read_the_home(
     place: Path, monkeypatch: pytest.MonkeyPatch, mode: int, told: str
 ) -> None:
     home = place / "home"

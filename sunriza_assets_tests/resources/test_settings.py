@@ -69,19 +69,19 @@ def test_an_empty_variable_is_not_set() -> None:
 
 
 def test_hosts_are_split_and_trimmed() -> None:
-    said = {"SUNRIZA_ALLOWED_HOSTS": " a.example, ,B.example "}
-    assert Settings.from_environment(said).allowed_hosts == ("a.example", "b.example")
+    environment = {"SUNRIZA_ALLOWED_HOSTS": " a.example, ,B.example "}
+    assert Settings.from_environment(environment).allowed_hosts == ("a.example", "b.example")
 
 
 def test_no_secret_is_shown_by_any_view() -> None:
     secret = "-".join(("hunter2", "very", "private"))
-    said = {
+    environment = {
         "FIREBASE_CREDENTIALS": secret,
         "SUNRIZA_CELERY_BROKER": f"redis://u:{secret}@h",
         "SUNRIZA_POSTGRES_URL": f"postgresql+psycopg2://u:{secret}@h/d",
     }
-    settings = Settings.from_environment(said)
-    shown = [str(one) for one in describe_settings(said)]
+    settings = Settings.from_environment(environment)
+    shown = [str(one) for one in describe_settings(environment)]
     assert secret not in " ".join(
         [repr(settings), str(settings), settings.model_dump_json(), *shown]
     )

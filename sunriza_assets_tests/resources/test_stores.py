@@ -197,7 +197,7 @@ def test_the_local_stores_load_nothing_of_googles() -> None:
 
 
 def service_account_key(project: str | None) -> str:
-    """The JSON text of a key that belongs to nobody."""
+    """The JSON text of a key of no real account."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     content = {
         "type": "service_account",

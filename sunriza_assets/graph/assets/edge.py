@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from resources.accounting.device_tags import tell_device
-from resources.accounting.step_watch import book_in_use, priced, step_watch, stop_step
+from resources.accounting.device_tags import tag_device
+from resources.accounting.step_watch import current_price_book, priced, step_watch, stop_step
 from resources.avatars.document import AvatarDocument
 from resources.home import Home
 from resources.publishing.reuse import (
     FINGERPRINT,
     REUSED_FROM,
     fingerprint_of,
-    former_result,
-    spared,
+    record_of_reuse,
+    reusable_result,
 )
 from resources.services import ProgressBoard, Stores
 from resources.storage.pipeline_files import pipeline_folder
@@ -87,7 +87,7 @@ class Step:
             return None
         with self.watch.stage("compare"):
             stores = open_stores()
-            former = former_result(
+            former = reusable_result(
                 self.context.instance, stores.storage, Home.from_environment(), key,
                 self.avatar_id, self.fingerprint, read=not stores.shared,
             )  # fmt: skip
@@ -102,7 +102,7 @@ class Step:
                 **former.metadata,
                 FINGERPRINT: self.fingerprint,
                 REUSED_FROM: dg.MetadataValue.dagster_run(former.run_id),
-                **priced(spared(self.watch.record(), former.seconds)),
+                **priced(record_of_reuse(self.watch.record(), former.seconds)),
             },
             data_version=former.version,
         )
@@ -113,7 +113,7 @@ class Step:
         # The seconds of a remote engine are billed for the remote device.
         self.watch.device = getattr(engine, "billed_device", self.watch.device)
         device = self.watch.device or expected(engine.name)
-        tell_device(self.context.instance, self.context.run.run_id, device)
+        tag_device(self.context.instance, self.context.run.run_id, device)
 
     def set_clip(self, *, frames: int, rate: Fraction) -> None:
         """Record the length of the trimmed clip: what a step takes grows with it."""
@@ -174,12 +174,12 @@ def avatar_step(
     home = Home.from_environment()
     step_key = context.get_step_execution_context().step.key
     watch = step_watch(context.instance, run_id, step_key)
-    tell_device(context.instance, run_id, watch.device or cpu())
+    tag_device(context.instance, run_id, watch.device or cpu())
     folder: Path | None = None
     has_result = False
     try:
         with errors_as_failures(stores, avatar_id, run_id, watch, owner=owner):
-            book_in_use()  # an invalid setting fails the step before anything is made
+            current_price_book()  # an invalid setting fails the step before anything is made
             with watch.stage("claim"):
                 document = stores.avatars.bind(avatar_id)
                 if owner:

@@ -72,7 +72,7 @@ def motion_template(
         if reused is not None:
             return reused
         cache = templates.cache
-        with cache.claimed(key):
+        with cache.locked(key):
             templates.users.add(key, step.avatar_id)  # before it is read: a purge asks for users
             template = None if step.forced else cache.get(key)
             if template is not None:

@@ -50,7 +50,7 @@ def forecast_run(context: dg.AssetExecutionContext, document: AvatarDocument) ->
     parameters = launchpad_parameters(context.run)
     assets = assets_until_published(assets_of_run(context))
     made = forecast(
-        context.instance, document, assets, said=parameters, force=is_forced(context.run)
+        context.instance, document, assets, launchpad=parameters, force=is_forced(context.run)
     )
     _forecasts.clear()
     result = _forecasts[context.run.run_id] = RunForecast(made, made)
@@ -89,7 +89,7 @@ def progress_reporter(
             return
         last = now
         if board is not None:
-            board.tell(avatar_id, asset, share)
+            board.report(avatar_id, asset, share)
         expected = run_forecast(run_id)
         # No time is left once the avatar is published: then its document says `ready` already.
         if owner and expected is not None and expected.current.seconds_left(asset, share) > 0:

@@ -14,7 +14,7 @@ from resources.home import Home
 from resources.media_io import run_of_files
 from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
-from resources.publishing.reuse import REUSED_FROM, source_run, spared
+from resources.publishing.reuse import REUSED_FROM, record_of_reuse, source_run
 from resources.services import ProgressBoard, Stores
 from resources.serving.media_server import link
 from resources.storage.logged_urls import logged
@@ -98,7 +98,7 @@ def published_avatar(
                 document = confirm_publication(
                     *target,
                     files=files,
-                    describes=builder.matches,
+                    manifest_matches=builder.matches,
                     scratch=step.folder,
                     **publication,
                 )
@@ -185,7 +185,7 @@ class ManifestBuilder:
             REUSED_FROM: dg.MetadataValue.dagster_run(run_id),
             "run_seconds": round(sum(float(step.facts.get("wall_s", 0.0)) for step in own), 6),
             **({"run_cost": sum(cost or 0.0 for cost in costs)} if None not in costs else {}),
-            **priced(spared(self._step.watch.record(), None)),
+            **priced(record_of_reuse(self._step.watch.record(), None)),
         }
 
     @cached_property

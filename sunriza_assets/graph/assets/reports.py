@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from resources.accounting.event_log import update_ledger
-from resources.accounting.step_watch import book_in_use, priced
+from resources.accounting.step_watch import current_price_book, priced
 from resources.services import Stores
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger, Update
 from sunriza_assets.costs.stopwatch import Stopwatch
@@ -90,7 +90,7 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
 
     with Stopwatch() as watch:
         ledger, update = _updated_ledger(context, stores, watch)
-        book = book_in_use()
+        book = current_price_book()
         with watch.stage("report"):
             frame = ledger.frame(reports.COST_COLUMNS)
             by_avatar, by_day, by_month, by_engine, by_asset = (

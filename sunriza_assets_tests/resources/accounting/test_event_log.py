@@ -48,7 +48,7 @@ def idle(config: Mood) -> dg.MaterializeResult[None]:
 
 @dg.asset
 def foreign() -> dg.MaterializeResult[None]:
-    """Somebody else's asset, which nobody measures."""
+    """An asset without step records."""
     return dg.MaterializeResult(metadata={"rows": 5})
 
 
@@ -122,7 +122,7 @@ def test_what_was_made_is_read_with_its_record_and_nothing_else(
     assert dict(events[0].metadata) == RECORD.to_dict(), "no preview"
 
 
-def test_a_step_that_failed_keeps_what_its_error_told(instance: dg.DagsterInstance) -> None:
+def test_a_step_that_failed_keeps_the_record_of_its_error(instance: dg.DagsterInstance) -> None:
     run(instance, "said")
     _, failed = read(instance)
     assert (failed.asset, failed.partition, failed.success) == ("idle", "ada", False)
@@ -130,7 +130,7 @@ def test_a_step_that_failed_keeps_what_its_error_told(instance: dg.DagsterInstan
 
 
 @pytest.mark.parametrize("how", ["unsaid", "cancelled"])
-def test_a_step_without_a_word_has_the_logs_own_seconds(
+def test_a_step_without_a_record_has_the_seconds_of_the_log(
     instance: dg.DagsterInstance, how: str
 ) -> None:
     run(instance, how)
@@ -176,7 +176,7 @@ def test_a_long_log_is_read_piece_by_piece(instance: dg.DagsterInstance, ledger:
         run(instance, "well" if number % 2 else "said", avatar=f"avatar-{number}")
     looks = 0
     while StepLog(instance).lag(ledger.cursor) > 0:
-        update_ledger(instance, ledger, most=7)
+        update_ledger(instance, ledger, max_events=7)
         looks += 1
     assert looks > 3
     assert len(ledger) == 10
@@ -208,9 +208,7 @@ def test_a_log_that_was_wiped_is_read_from_its_beginning(tmp_path: Path, ledger:
     assert len(ledger) == 10
 
 
-def test_assets_that_nobody_measures_are_passed_over(
-    instance: dg.DagsterInstance, ledger: Ledger
-) -> None:
+def test_assets_without_records_are_skipped(instance: dg.DagsterInstance, ledger: Ledger) -> None:
     assert dg.materialize([foreign], instance=instance).success
     update = update_ledger(instance, ledger)
     assert (update.added, update.unmeasured) == (0, 1)

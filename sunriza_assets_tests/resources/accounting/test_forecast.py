@@ -33,7 +33,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def expected(home: Home, instance: dg.DagsterInstance, **basic: Any) -> Forecast:
-    """A forecast for an avatar whose clip lies far away."""
+    """A forecast for an avatar whose clip is not in the local store."""
     inputs = {
         "avatarImageUrl": "https://example.com/a.jpg",
         "training": {"heroVideoUrl": "https://example.com/a.mp4"},
@@ -58,12 +58,12 @@ def idle_took(
     )
 
 
-def test_a_clip_that_is_far_away_is_taken_for_a_usual_one(
+def test_a_clip_that_is_not_local_gets_the_default_length(
     home: Home, instance: dg.DagsterInstance
 ) -> None:
-    said = expected(home, instance).to_dict()
-    assert said["estimate_clip_frames"] == 250
-    assert said["estimate_basis"].startswith("prior")
+    metadata = expected(home, instance).to_dict()
+    assert metadata["estimate_clip_frames"] == 250
+    assert metadata["estimate_basis"].startswith("prior")
     assert expected(home, instance, parameters={"maxSeconds": 4}).clip_frames == 100
 
 
@@ -111,7 +111,7 @@ def test_it_learns_from_the_log_at_once(home: Home, instance: dg.DagsterInstance
     assert expected(home, instance).expected.steps["idle_video"].like == 2
 
 
-def test_what_works_far_away_is_what_worked_there_last(
+def test_the_remote_device_is_that_of_the_last_remote_step(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUNRIZA_MODAL_APP", "sunriza")
@@ -123,11 +123,11 @@ def test_what_works_far_away_is_what_worked_there_last(
     assert idle.cost == pytest.approx(30.0 * 1.50 / 3600)
 
 
-def test_a_ledger_that_lags_far_behind_holds_up_nobody(
+def test_a_ledger_that_lags_too_far_is_not_filled_by_a_forecast(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.accounting.forecast.MOST_BEHIND", 3)
-    monkeypatch.setattr("resources.accounting.forecast._LATEST", 2)
+    monkeypatch.setattr("resources.accounting.forecast.MAX_LAG", 3)
+    monkeypatch.setattr("resources.accounting.forecast._NEWEST_STEPS", 2)
     for seconds in (1.0, 1.0, 1.0, 50.0, 50.0):
         idle_took(instance, seconds)
     assert expected(home, instance).expected.steps["idle_video"].seconds == pytest.approx(50.0)

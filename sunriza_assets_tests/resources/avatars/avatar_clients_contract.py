@@ -45,7 +45,7 @@ class AvatarClientsContract:
         copy = client.read("anna")
         avatars.claim("anna", "run-2")
         client.save("anna", copy)
-        assert avatars.get("anna").unsettled
+        assert avatars.get("anna").needs_settling
         avatars.progress("anna", "run-2", 50)
         assert avatars.get("anna").status == "generating"
         client.save("anna", copy)
@@ -64,10 +64,10 @@ class AvatarClientsContract:
         good = avatars.publish("anna", "run-2", **publication(2))
         for copy in (while_generating, when_ready):
             client.save("anna", copy)
-            assert avatars.get("anna").unsettled
+            assert avatars.get("anna").needs_settling
             assert avatars.settle("anna")
             document = avatars.get("anna")
-            assert not document.unsettled
+            assert not document.needs_settling
             assert not document.needs_run
             ours = {"updatedAt"}
             assert {k: v for k, v in document.basic.items() if k not in ours} == {
@@ -112,14 +112,14 @@ class AvatarClientsContract:
         client.save("anna", PENDING)
         document = avatars.get("anna")
         assert not document.needs_run
-        assert document.unsettled
+        assert document.needs_settling
         avatars.settle("anna")
         assert avatars.get("anna").status == "generating"
         client.save("anna", PENDING)
         document = avatars.publish("anna", "run-1", **PUBLICATION)
         assert (document.status, document.basic["idleVideoUrl"]) == ("ready", "idle-1")
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
 
     def test_a_failure_answers_a_request_for_what_the_run_worked_with(
         self, avatars: AvatarStore, client: Client
@@ -163,7 +163,7 @@ class AvatarClientsContract:
         assert document.basic["idleVideoUrl"] == ("idle-2" if during == "again" else "idle-1")
         assert "error" not in document.basic
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
 
     def test_a_request_for_changed_inputs_during_a_run_is_kept(
         self, avatars: AvatarStore, client: Client
@@ -207,8 +207,8 @@ class AvatarClientsContract:
     def test_what_a_launchpad_overrode_does_not_become_a_wish(self, avatars: AvatarStore) -> None:
         avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"parameters": {"fps": 25}}}})
         avatars.claim("anna", "run-1")
-        said = {"parameters": {"fps": 30}, "overridden": {"fps": {"by": 30, "document": 25}}}
-        document = avatars.publish("anna", "run-1", **PUBLICATION | said)
+        parameters = {"parameters": {"fps": 30}, "overridden": {"fps": {"by": 30, "document": 25}}}
+        document = avatars.publish("anna", "run-1", **PUBLICATION | parameters)
         assert document.basic["parameters"] == {"fps": 30}
         assert document.wishes == {"fps": 25}
         assert not document.needs_run
@@ -220,11 +220,11 @@ class AvatarClientsContract:
         client.replace("anna", INPUTS | {"updatedAt": 1, "dynamics": {"basic": former}})
         document = avatars.get("anna")
         assert not document.needs_run
-        assert document.unsettled
+        assert document.needs_settling
         assert avatars.settle("anna")
         document = avatars.get("anna")
         assert dict(document.basic) == former
-        assert not document.unsettled
+        assert not document.needs_settling
         client.save("anna", {"avatarImageUrl": "https://example.com/new.jpg"})
         assert avatars.get("anna").needs_run
         assert avatars.claim("anna", "run-1").basic["framesZipUrl"] == "old"
@@ -242,7 +242,7 @@ class AvatarClientsContract:
         avatars.merge("anna", INPUTS)
         document = avatars.get("anna")
         assert document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert "idleVideoUrl" not in avatars.claim("anna", "run-2").basic
 
     def test_a_map_that_is_none_is_replaced(self, avatars: AvatarStore, client: Client) -> None:
@@ -276,7 +276,7 @@ class AvatarClientsContract:
         fresh = [c for c in changes if c.document and c.document.needs_run]
         assert [change.avatar_id for change in fresh] == ["ben"]
 
-    def test_a_patrol_passes_everybody(self, avatars: AvatarStore) -> None:
+    def test_a_patrol_returns_every_avatar(self, avatars: AvatarStore) -> None:
         names = sorted(f"a{number}" for number in range(23))
         for name in names:
             avatars.merge(name, INPUTS)

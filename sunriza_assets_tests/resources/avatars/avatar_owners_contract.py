@@ -33,7 +33,7 @@ def alices(avatars: AvatarStore) -> None:
 
 
 def refused(avatars: AvatarStore, code: str = "avatar.owner") -> None:
-    """Nobody can start a run or make the avatar bound to anybody else."""
+    """No run starts, and the document is not bound to another owner."""
     for operation in (
         lambda: avatars.bind("anna"),
         lambda: avatars.claim("anna", "run-9"),
@@ -48,7 +48,7 @@ class AvatarOwnersContract:
         alices(avatars)
         document = avatars.get("anna")
         assert (document.user_id, document.record.user_id) == ("alice", "alice")
-        assert not document.unsettled
+        assert not document.needs_settling
         assert avatars.bind("anna") == document
 
     def test_who_takes_the_id_of_a_deleted_avatar_sees_nothing_of_it(
@@ -57,7 +57,7 @@ class AvatarOwnersContract:
         alices(avatars)
         client.delete("anna")
         client.replace("anna", BOB | {"dynamics": {"basic": {"status": "pending"}}})
-        assert avatars.get("anna").unsettled
+        assert avatars.get("anna").needs_settling
         assert not avatars.get("anna").needs_run
         assert avatars.settle("anna")
         document = avatars.get("anna")
@@ -73,7 +73,7 @@ class AvatarOwnersContract:
         }
         assert document.user_id == "bob"
         assert document.record.user_id == "alice"
-        assert not document.unsettled
+        assert not document.needs_settling
         assert not avatars.settle("anna")
         refused(avatars)
 
@@ -89,9 +89,9 @@ class AvatarOwnersContract:
         with pytest.raises(ConflictError):
             avatars.publish("anna", "run-1", **publication(1))
         assert not avatars.fail("anna", "run-1", code="run.failed", message="It failed.")
-        told = client.read("anna")["dynamics"]["basic"]
-        assert told["error"]["code"] == "avatar.owner"
-        assert "idleVideoUrl" not in told
+        shown = client.read("anna")["dynamics"]["basic"]
+        assert shown["error"]["code"] == "avatar.owner"
+        assert "idleVideoUrl" not in shown
 
     def test_a_run_for_somebody_elses_record_is_told_in_the_document(
         self, avatars: AvatarStore, client: Client
@@ -103,7 +103,7 @@ class AvatarOwnersContract:
             avatars.bind("anna")
         assert client.read("anna")["dynamics"]["basic"]["error"]["code"] == "avatar.owner"
 
-    def test_a_document_that_names_nobody_is_not_the_owners(
+    def test_a_document_that_names_no_user_is_not_the_owners(
         self, avatars: AvatarStore, client: Client
     ) -> None:
         alices(avatars)
@@ -146,14 +146,14 @@ class AvatarOwnersContract:
         avatars.claim("anna", "run-1")
         published = avatars.publish("anna", "run-1", **publication(1))
         assert published.record.user_id is None
-        assert not published.unsettled
+        assert not published.needs_settling
         client.save("anna", {"userId": "alice", "avatarImageUrl": "https://example.com/new.jpg"})
         document = avatars.get("anna")
-        assert (document.unsettled, document.needs_run) == (True, True)
+        assert (document.needs_settling, document.needs_run) == (True, True)
         assert avatars.settle("anna")
         document = avatars.get("anna")
         assert document.record.user_id == "alice"
-        assert (document.unsettled, document.needs_run) == (False, True)
+        assert (document.needs_settling, document.needs_run) == (False, True)
         assert document.basic["idleVideoUrl"] == "idle-1"
 
     def test_one_whose_results_were_removed_agrees_by_its_inputs(
@@ -199,7 +199,7 @@ class AvatarOwnersContract:
         avatars.claim("anna", "run-2")
 
     @pytest.mark.parametrize("by", ["client", "server"])
-    def test_a_retired_avatar_is_nobodys_until_it_is_forgotten(
+    def test_a_retired_avatar_has_no_owner_until_it_is_forgotten(
         self, avatars: AvatarStore, client: Client, by: str
     ) -> None:
         alices(avatars)

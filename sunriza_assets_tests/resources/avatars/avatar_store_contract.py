@@ -41,7 +41,7 @@ class Client(Protocol):
 
 
 def publication(number: int) -> dict[str, Any]:
-    """Arguments of `publish` that tell one publication from another."""
+    """Arguments of `publish` that differ for each number."""
     return PUBLICATION | {
         "version": f"v{number:06d}-00000000",
         "results": {"idleVideoUrl": f"idle-{number}", "atlasUrl": f"atlas-{number}"},
@@ -172,7 +172,7 @@ class AvatarStoreContract:
         assert document.data["name"] == "Anna"
         assert type(document.data["updatedAt"]) is int
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
 
     def test_publishing_again_keeps_the_first_date_and_no_key_of_the_former_version(
         self, avatars: AvatarStore
@@ -250,13 +250,13 @@ class AvatarStoreContract:
         self, avatars: AvatarStore, client: Client
     ) -> None:
         asked = avatars.merge("anna", INPUTS | {"dynamics": {"basic": {"status": "pending"}}})
-        said = {"code": "run.failed", "message": "The run stopped."}
-        assert not avatars.fail("anna", "run-1", **said)
+        failure = {"code": "run.failed", "message": "The run stopped."}
+        assert not avatars.fail("anna", "run-1", **failure)
         client.save("anna", {"avatarImageUrl": "https://example.com/new.jpg"})
-        assert not avatars.fail("anna", "run-1", **said, asked_for=asked.inputs_version)
+        assert not avatars.fail("anna", "run-1", **failure, asked_for=asked.inputs_version)
         document = avatars.get("anna")
         assert document.needs_run
-        assert avatars.fail("anna", "run-2", **said, asked_for=document.inputs_version)
+        assert avatars.fail("anna", "run-2", **failure, asked_for=document.inputs_version)
         document = avatars.get("anna")
         assert (document.status, document.run_id) == ("error", "run-2")
         assert not document.needs_run

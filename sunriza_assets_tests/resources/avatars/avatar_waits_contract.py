@@ -34,7 +34,7 @@ class AvatarWaitsContract:
         assert document.status == "pending"
         assert document.basic["waiting"].keys() == {"code", "message", "until"}
         assert document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert avatars.due(None, 10).changes == []
         assert avatars.hold("anna", held(avatars, "anna", seconds=-5))
         assert [change.avatar_id for change in avatars.due(None, 10).changes] == ["anna"]
@@ -63,10 +63,10 @@ class AvatarWaitsContract:
         avatars.hold("anna", held(avatars, "anna", seconds=3600))
         shown = avatars.get("anna").basic
         client.replace("anna", before)
-        assert avatars.get("anna").waits
+        assert avatars.get("anna").is_held
         assert avatars.hold("anna", held(avatars, "anna", seconds=3600))
         avatars.merge("anna", {"dynamics": {"basic": {"waiting": {"until": "1970"}}}})
-        assert avatars.get("anna").unsettled
+        assert avatars.get("anna").needs_settling
         assert avatars.settle("anna")
         assert avatars.get("anna").basic["waiting"].keys() == shown["waiting"].keys()
         avatars.merge("ben", INPUTS)
@@ -123,7 +123,7 @@ class AvatarWaitsContract:
         assert (document.basic["waiting"]["attempt"], document.basic["waiting"]["of"]) == (2, 3)
         assert "error" not in document.basic
         assert document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         with pytest.raises(ConflictError):
             avatars.publish("anna", "run-1", **PUBLICATION)
         assert [change.avatar_id for change in avatars.due(None, 10).changes] == ["anna"]

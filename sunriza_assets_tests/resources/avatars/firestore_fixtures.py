@@ -66,7 +66,7 @@ def firestore_client(
 
 @pytest.fixture
 def own_server(firestore_server: FirestoreServer | None) -> FirestoreServer:
-    """The server itself, for tests that let it fail; a given emulator cannot be told to."""
+    """The test server itself, for tests that inject faults; skipped with a given emulator."""
     if firestore_server is None:
         pytest.skip("faults need the own server")
     return firestore_server

@@ -1,4 +1,4 @@
-"""What a document means, whoever wrote it."""
+"""Reading of documents with any content."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from resources.avatars import ownership
 from resources.avatars.document import AvatarDocument, checked_avatar_id, merged
-from resources.avatars.record import REMEMBERED_RUNS, REMEMBERED_VERSIONS, RunRecord
+from resources.avatars.record import MAX_EARLIER_RUNS, MAX_PUBLICATIONS, RunRecord
 from sunriza_assets.errors import AvatarError, ConflictError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
@@ -31,8 +31,8 @@ def document(**data: Any) -> AvatarDocument:
     return AvatarDocument("anna", data, "2026-01-01T00:00:00.000000000Z")
 
 
-def after(before: AvatarDocument, step: ownership.Step | None) -> AvatarDocument:
-    return before if step is None else ownership.applied(before, step, before.update_time)
+def after(before: AvatarDocument, step: ownership.Transition | None) -> AvatarDocument:
+    return before if step is None else ownership.document_after(before, step, before.update_time)
 
 
 class TestReading:
@@ -66,7 +66,7 @@ class TestReading:
     def test_no_document_is_odd_enough_to_break_anything(self, data: dict[str, Any]) -> None:
         odd = document(**data)
         assert isinstance(odd.needs_run, bool)
-        assert isinstance(odd.unsettled, bool)
+        assert isinstance(odd.needs_settling, bool)
         assert len(odd.inputs_version) == 16
         assert json.dumps(odd.plain)
         claimed = after(odd, ownership.claim(odd, "run-1", NOW))
@@ -143,7 +143,7 @@ class TestNeedsRun:
         assert not former.needs_run
         adopted = after(former, ownership.settle(former, NOW))
         assert adopted.data["dynamics"] == former.data["dynamics"]
-        assert not adopted.unsettled
+        assert not adopted.needs_settling
         assert not adopted.needs_run
         changed = AvatarDocument(
             "anna", {**adopted.data, "avatarImageUrl": "new"}, adopted.update_time, adopted.record
@@ -193,8 +193,8 @@ class TestRecord:
             said = publication(number)
             current = after(current, ownership.publish(current, f"run-{number}", NOW, **said))
         assert current.record.claims == 199
-        assert len(current.record.earlier) == REMEMBERED_RUNS
-        assert len(current.record.published) == REMEMBERED_VERSIONS
+        assert len(current.record.earlier) == MAX_EARLIER_RUNS
+        assert len(current.record.published) == MAX_PUBLICATIONS
         with pytest.raises(ConflictError):
             ownership.claim(current, "run-150", NOW)
 

@@ -1,4 +1,4 @@
-"""`FirestoreAvatars` keeps the contract over real gRPC, and stands what networks and clocks do."""
+"""`FirestoreAvatars` keeps the contract over real gRPC, and survives faulty networks and clocks."""
 
 import threading
 import time
@@ -173,7 +173,7 @@ class TestClocks:
 
     @pytest.fixture
     def cursor(self, avatars: FirestoreAvatars, client: App) -> Cursor:
-        """Where the stream stands after the avatars of an hour were read."""
+        """The cursor after the avatars of an hour were read."""
         client.replace("past", INPUTS | {"updatedAt": now_ms() - 60 * _MINUTE})
         avatars.merge("present", INPUTS)
         cursor = all_changes(avatars)[1]
@@ -223,8 +223,8 @@ class TestClocks:
         self, avatars: FirestoreAvatars, client: App, cursor: Cursor, stamp: object
     ) -> None:
         """A phone that was offline for a day, and documents without a usable stamp."""
-        said = {} if stamp is None else {"updatedAt": stamp}
-        client.replace("offline", INPUTS | said)
+        fields = {} if stamp is None else {"updatedAt": stamp}
+        client.replace("offline", INPUTS | fields)
         assert names(avatars, cursor) == []
         found = {one.avatar_id: one.document for one in avatars.patrol("", 100)}
         assert found["offline"]
@@ -340,7 +340,7 @@ class TestFaults:
         with pytest.raises(StoreError):
             avatars.changes(None, 10)
 
-    def test_progress_that_cannot_be_told_stops_nobody(
+    def test_progress_that_cannot_be_written_raises_nothing(
         self,
         avatars: FirestoreAvatars,
         own_server: FirestoreServer,
@@ -352,7 +352,7 @@ class TestFaults:
         avatars.claim("anna", "run-1")
         own_server.fail("Commit", times=1000)
         avatars.progress("anna", "run-1", 50)
-        assert "Progress could not be told" in caplog.text
+        assert "Progress could not be written" in caplog.text
 
     @pytest.mark.parametrize(
         ("status", "code"),

@@ -176,7 +176,7 @@ def test_a_link_out_of_the_folder_is_read_but_never_written_through(
 def test_a_full_disk_is_a_named_error_and_leaves_what_was(home: Home) -> None:
     LocalAvatars(home).merge("anna", INPUTS)
     before = (home.avatars / "anna.json").read_bytes()
-    told = _python(
+    output = _python(
         """
         import resource
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
@@ -187,7 +187,7 @@ def test_a_full_disk_is_a_named_error_and_leaves_what_was(home: Home) -> None:
         """,
         home,
     )
-    assert told.startswith("store.full The disk is full")
+    assert output.startswith("store.full The disk is full")
     assert (home.avatars / "anna.json").read_bytes() == before
     assert [path.name for path in home.avatars.glob(".*part*")] == []
 
@@ -244,7 +244,7 @@ def test_killed_at_any_moment_it_leaves_whole_documents(home: Home) -> None:
         else:
             avatars.settle("anna")
         document = avatars.get("anna")
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.status in ("ready", "error", None)
         current = document.record.current
         if current:

@@ -1,4 +1,4 @@
-"""Where avatars stand, told from real documents, and shown by `avatar_status`."""
+"""The standing of avatars, computed from real documents, and shown by `avatar_status`."""
 
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ def avatars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalAvatars:
 
 
 def test_every_avatar_says_where_it_stands_and_why(avatars: LocalAvatars) -> None:
-    told = {name: standing_of(avatars.get(name)) for name in avatars.ids()}
-    assert {name: standing.state for name, standing in told.items()} == {
+    standings = {name: standing_of(avatars.get(name)) for name in avatars.ids()}
+    assert {name: standing.state for name, standing in standings.items()} == {
         "empty": "incomplete",
         "failed": "error",
         "new": "waiting",
@@ -53,13 +53,13 @@ def test_every_avatar_says_where_it_stands_and_why(avatars: LocalAvatars) -> Non
         "stale": "stale",
         "working": "generating",
     }
-    assert told["stale"].reason == "changed: drivingMultiplier"
-    assert told["stale"].version == told["ready"].version == "v000001-00000000"
-    assert told["ready"].published == told["ready"].wanted
-    assert told["stale"].published not in ("", told["stale"].wanted)
-    assert told["new"].published == told["new"].version == ""
-    assert told["failed"].reason == "face.none: No face was found."
-    assert told["new"].reason == "it was never rendered"
+    assert standings["stale"].reason == "changed: drivingMultiplier"
+    assert standings["stale"].version == standings["ready"].version == "v000001-00000000"
+    assert standings["ready"].published == standings["ready"].wanted
+    assert standings["stale"].published not in ("", standings["stale"].wanted)
+    assert standings["new"].published == standings["new"].version == ""
+    assert standings["failed"].reason == "face.none: No face was found."
+    assert standings["new"].reason == "it was never rendered"
 
 
 def test_a_new_portrait_and_a_request_are_reasons(avatars: LocalAvatars) -> None:

@@ -260,7 +260,7 @@ def test_a_chunk_of_negative_size_is_not_read(
     ],
     ids=["length", "chunks", "continued"],
 )
-def test_whole_bodies_are(
+def test_whole_bodies_are_kept(
     serving: Callable[..., PublicDownload], tmp_path: Path, answer: bytes
 ) -> None:
     """The control: the same servers, in time."""

@@ -23,7 +23,7 @@ ALLOWED = (HOST, "10.0.0.1")
 
 
 class _Site(BaseHTTPRequestHandler):
-    """A small website; what it says depends on the path."""
+    """A small website; its response depends on the path."""
 
     def do_GET(self) -> None:
         self.server.seen.append((self.headers["Host"], self.path))  # type: ignore[attr-defined]
@@ -281,7 +281,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_are_seen_through(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_private_addresses_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     answers = [(0, 0, 0, "", ("93.184.215.14", 443)), (0, 0, 0, "", (address, 443))]
     monkeypatch.setattr(public_download.socket, "getaddrinfo", lambda *_, **__: answers)
     with pytest.raises(StoreError, match="private"):

@@ -31,7 +31,7 @@ def test_they_are_version_two_and_closed_properly(rules: str) -> None:
         assert plain.count(left) == plain.count(right)
 
 
-def test_nobody_may_do_everything(rules: str) -> None:
+def test_no_rule_allows_everything(rules: str) -> None:
     assert not re.search(r"allow [^:;]*(write|create|update|delete)[^:;]*: if true", rules)
     assert not re.search(r"allow [^:;]*;", re.sub(r"allow [^;]*?: if[^;]*;", "", rules))
     assert "{document=**}" not in rules
@@ -44,7 +44,7 @@ def test_the_records_folder_is_shut() -> None:
 
 
 def body(name: str) -> str:
-    """What a function of the Firestore rules says, in one line."""
+    """The body of a function of the Firestore rules, in one line."""
     text = re.sub(r"//.*", "", (FOLDER / "firestore.rules").read_text())
     found = re.search(rf"function {name}\([^)]*\) \{{(.*?)\n    \}}", text, re.S)
     assert found, name

@@ -35,9 +35,9 @@ def test_grpc_retries_nothing_by_itself(
     options: list[tuple[str, Any]] = []
     really = getattr(grpc, opens)
 
-    def watched(*said: Any, **more: Any) -> grpc.Channel:
-        options.extend(more["options"])
-        return really(*said, **more)
+    def watched(*args: Any, **keywords: Any) -> grpc.Channel:
+        options.extend(keywords["options"])
+        return really(*args, **keywords)
 
     monkeypatch.setattr(grpc, opens, watched)
     channel(host, monkeypatch).close()

@@ -79,7 +79,7 @@ class Scheduler:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anybody but those who watch is still at work."""
+        """Whether an actor other than the observers is still running."""
         return bool(self._turns.keys() - self._watching)
 
     def dawdle(self) -> None:
@@ -98,7 +98,7 @@ class Scheduler:
             raise Killed
 
     def run(self) -> None:
-        """Let everybody go on, in random order, to the end."""
+        """Run all actors to their end, in random order."""
         while self._turns and not self.errors:
             thread = self.luck.choice(list(self._turns))
             self._parked.clear()
@@ -115,7 +115,7 @@ class Scheduler:
 
 
 class Stepwise:
-    """A store whose operations an actor takes step by step, and somebody takes notes of."""
+    """A store that pauses its actor around every operation and reports it to an observer."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Stepwise:
 
 
 class World:
-    """One avatar, everybody who works on it, and what they have seen."""
+    """One avatar, all actors that work on it, and what they have observed."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class World:
         self._true_avatars, self._true_storage = avatars, storage
         self.avatars: Any = Stepwise(avatars, self.scheduler, self._watch)
         self.storage: Any = Stepwise(storage, self.scheduler)
-        self.client: Any = Stepwise(client, self.scheduler, self._overhear)
+        self.client: Any = Stepwise(client, self.scheduler, self._record_operation)
         self._opened = opened
         self._folder = folder
         self._keep = keep_replaced
@@ -175,7 +175,7 @@ class World:
         self.killed: list[tuple[str, str | None]] = []
 
     def play(self) -> None:
-        """Let everybody loose, then let the sensor bring the avatar to rest."""
+        """Run all actors, then run the sensor until the avatar is settled."""
         self._true_avatars.merge("anna", INPUTS)
         for _ in range(self.luck.randint(1, 3)):
             self.start_run()
@@ -187,7 +187,7 @@ class World:
         self.scheduler.kills = False
         for _ in range(30):
             document = self._true_avatars.get("anna")
-            if not (document.needs_run or document.unsettled or self.killed):
+            if not (document.needs_run or document.needs_settling or self.killed):
                 break
             self.scheduler.start(self._tick)
             self.scheduler.run()
@@ -230,10 +230,10 @@ class World:
         """What the sensors do: see to killed runs, settle, ask for runs."""
         while self.killed:
             run_id, asked_for = self.killed.pop()
-            said = {"code": "run.failed", "message": "The run stopped."}
-            self.avatars.fail("anna", run_id, **said, asked_for=asked_for)
+            failure = {"code": "run.failed", "message": "The run stopped."}
+            self.avatars.fail("anna", run_id, **failure, asked_for=asked_for)
         for change in self.avatars.patrol("", 10):
-            if change.document.unsettled:
+            if change.document.needs_settling:
                 self.avatars.settle("anna")
             key = f"{change.document.inputs_version}:{change.document.update_time}"
             if change.document.needs_run and key not in self._asked:
@@ -264,12 +264,12 @@ class World:
             self.scheduler.dawdle()
             tidy(self.storage, self.avatars, "anna", keep_replaced=self._keep)
 
-    def _say(self, fields: dict[str, Any], **wanted: Any) -> None:
+    def _save(self, fields: dict[str, Any], **wanted: Any) -> None:
         """The client writes; what it wants now must be true in the end."""
         self._meant[id(fields)] = wanted
         self.client.save("anna", fields)
 
-    def _overhear(self, name: str, args: tuple[Any, ...], _: Any) -> None:
+    def _record_operation(self, name: str, args: tuple[Any, ...], _: Any) -> None:
         """What a client wants, from the moment it is written; old copies take it back unawares."""
         if name == "read":
             return
@@ -279,8 +279,8 @@ class World:
         else:
             self._wanted |= wanted
             # Asking for what is in place, or at work, is answered already.
-            asks = self._true_avatars.get("anna").asks
-            self._answered = not asks or (self._answered and "status" not in wanted)
+            has_request = self._true_avatars.get("anna").has_open_request
+            self._answered = not has_request or (self._answered and "status" not in wanted)
 
     def _app(self) -> None:
         """A client that keeps old copies, and saves them when it likes."""
@@ -297,12 +297,12 @@ class World:
                     self.client.save("anna", self.luck.choice(copies))
                 case 4 | 5:
                     picture = f"https://example.com/{self.luck.choice('abc')}.jpg"
-                    self._say({"avatarImageUrl": picture}, picture=picture)
+                    self._save({"avatarImageUrl": picture}, picture=picture)
                 case 6:
                     fps = self.luck.choice([24, 25, 30])
-                    self._say({"dynamics": {"basic": {"parameters": {"fps": fps}}}}, fps=fps)
+                    self._save({"dynamics": {"basic": {"parameters": {"fps": fps}}}}, fps=fps)
                 case 7:
-                    self._say({"dynamics": {"basic": {"status": "pending"}}}, status="pending")
+                    self._save({"dynamics": {"basic": {"status": "pending"}}}, status="pending")
                 case 8 if copies and self.luck.random() < 0.3:
                     self.client.replace("anna", INPUTS | {"updatedAt": 1})
 
@@ -330,9 +330,9 @@ class World:
         document = self._true_avatars.get("anna")
         record = document.record
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.status in ("ready", "error")
-        assert record.answers(document.inputs_version)
+        assert record.last_run_covers(document.inputs_version)
         assert self._answered, "a request was lost"
         if "picture" in self._wanted:
             assert document.hero_image_url == self._wanted["picture"], "a picture was lost"

@@ -43,7 +43,7 @@ def published(
     run_id: str,
     *,
     names: tuple[str, ...] = NAMES,
-    **said: Any,
+    **arguments: Any,
 ) -> AvatarDocument:
     """A whole run: claim, make, publish."""
     avatars.claim("anna", run_id)
@@ -55,7 +55,7 @@ def published(
         files=files_of(folder, run_id, names),
         parameters={"fps": 25},
         overridden={},
-        **said,
+        **arguments,
     )
 
 
@@ -70,8 +70,8 @@ def versions_seen(
             if content is None:
                 seen[name] = None
             else:
-                version, _, said = content.decode().partition(" ")
-                assert said == name
+                version, _, file_name = content.decode().partition(" ")
+                assert file_name == name
                 seen[name] = version
     return seen
 
@@ -132,7 +132,7 @@ class PublicationContract:
         assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-2")
         assert storage.stat(f"{folder_of('anna')}/idle_chunks/idle_chunk1.mp4") is None
 
-    def test_a_file_that_tells_of_the_others_is_made_when_they_are_there(
+    def test_a_file_that_describes_the_others_is_made_after_them(
         self,
         avatars: AvatarStore,
         storage: MediaStorage,
@@ -144,7 +144,7 @@ class PublicationContract:
         idle, manifest = tmp_path / "idle.mp4", tmp_path / "manifest.json"
         idle.write_bytes(b"idle")
 
-        def tell() -> Path:
+        def write_manifest() -> Path:
             prefix = f"{folder_of('anna')}/v"
             manifest.write_text("\n".join(stored.name for stored in storage.list(prefix)))
             return manifest
@@ -154,13 +154,13 @@ class PublicationContract:
             avatars,
             "anna",
             "run-1",
-            files={"idle.mp4": idle, "manifest.json": tell},
+            files={"idle.mp4": idle, "manifest.json": write_manifest},
             parameters={},
             overridden={},
         )
-        told = opened(document.basic["manifestUrl"])
-        assert told is not None
-        assert told.endswith(b"/idle.mp4")
+        manifest = opened(document.basic["manifestUrl"])
+        assert manifest is not None
+        assert manifest.endswith(b"/idle.mp4")
 
     def test_a_reader_who_knew_the_former_version_still_finds_it(
         self,
@@ -193,7 +193,7 @@ class PublicationContract:
         ]
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
-    def test_without_patience_they_go_at_once(
+    def test_without_a_retention_time_they_are_deleted_at_once(
         self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
     ) -> None:
         avatars.merge("anna", INPUTS)
@@ -296,11 +296,11 @@ class PublicationContract:
         copying, overtaken = threading.Event(), threading.Event()
 
         class Slow(FailingStorage):
-            def copy(self, name: str, target: str, **said: Any) -> StoredObject:
+            def copy(self, name: str, target: str, **arguments: Any) -> StoredObject:
                 if name.endswith("atlas.json") and not overtaken.is_set():
                     copying.set()
                     overtaken.wait(20)
-                return storage.copy(name, target, **said)
+                return storage.copy(name, target, **arguments)
 
         slow: Any = Slow(storage, "", 0)
         first = threading.Thread(target=published, args=(slow, avatars, tmp_path, "run-1"))
@@ -368,7 +368,7 @@ class PublicationContract:
             "anna",
             "run-2",
             files=files,
-            describes=lambda _: change != "the manifest",
+            manifest_matches=lambda _: change != "the manifest",
             parameters={"fps": 30},
             overridden={},
             scratch=tmp_path / "scratch",
@@ -381,7 +381,7 @@ class PublicationContract:
         assert (document.status, document.run_id) == ("ready", "run-2")
         assert document.basic["parameters"] == {"fps": 30}
         assert not document.needs_run
-        assert not document.unsettled
+        assert not document.needs_settling
         assert document.record.current is not None
         assert before.record.current is not None
         assert document.record.current.version == before.record.current.version
@@ -394,15 +394,15 @@ class PublicationContract:
         avatars.merge("anna", INPUTS)
         current = published(storage, avatars, tmp_path, "run-1").record.current
         assert current is not None
-        said: dict[str, Any] = {"parameters": {}, "overridden": {}}
+        arguments: dict[str, Any] = {"parameters": {}, "overridden": {}}
         avatars.claim("anna", "run-2")
         with pytest.raises(ConflictError):
-            avatars.confirm("anna", "run-1", version=current.version, **said)
+            avatars.confirm("anna", "run-1", version=current.version, **arguments)
         with pytest.raises(ConflictError):
-            avatars.confirm("anna", "run-2", version="v000009-00000000", **said)
-        once = avatars.confirm("anna", "run-2", version=current.version, **said)
-        twice = avatars.confirm("anna", "run-2", version=current.version, **said)
+            avatars.confirm("anna", "run-2", version="v000009-00000000", **arguments)
+        once = avatars.confirm("anna", "run-2", version=current.version, **arguments)
+        twice = avatars.confirm("anna", "run-2", version=current.version, **arguments)
         assert twice.record == once.record
         avatars.claim("anna", "run-3")
         with pytest.raises(ConflictError):
-            avatars.confirm("anna", "run-2", version=current.version, **said)
+            avatars.confirm("anna", "run-2", version=current.version, **arguments)

@@ -54,16 +54,16 @@ class TestContract(PublicationContract):
 
 
 class Watched:
-    """A store that tells somebody before an operation is done."""
+    """A store that calls a hook before an operation."""
 
-    def __init__(self, store: object, operation: str, tell: Callable[[], None]) -> None:
+    def __init__(self, store: object, operation: str, hook: Callable[[], None]) -> None:
         self._store = store
         self._operation = operation
-        self._tell = tell
+        self._hook = hook
 
     def __getattr__(self, name: str) -> Any:
         if name == self._operation:
-            self._tell()
+            self._hook()
         return getattr(self._store, name)
 
 

@@ -63,7 +63,7 @@ def test_killed_at_any_moment_a_reader_finds_whole_versions(tmp_path: Path) -> N
         if run_id is not None:  # what the sensor for dead runs does
             avatars.fail("anna", run_id, code="run.failed", message="The run stopped.")
         document = avatars.get("anna")
-        assert not document.unsettled
+        assert not document.needs_settling
         seen = versions_seen(document.basic, _read)
         assert None not in seen.values()
         assert len(set(seen.values())) <= 1

@@ -15,8 +15,8 @@ __all__ = ["Host", "answers", "asked", "hosted"]
 
 HOST = """
 import os, sys
-from resources.serving.media_server import start_beside
-start_beside(int(sys.argv[1]))
+from resources.serving.media_server import start_with_parent
+start_with_parent(int(sys.argv[1]))
 os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)"])
 """
 
@@ -44,7 +44,7 @@ def hosted(home: Home, port: int = 0) -> Iterator[Host]:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether a server listens on the port."""
     try:
         return asked(port, "/").status > 0
     except ConnectionError:

@@ -74,7 +74,7 @@ def test_an_object_is_served_whole_and_in_ranges(server: Host) -> None:
         "//etc/passwd",
     ],
 )
-def test_nothing_else_is(server: Host, path: str) -> None:
+def test_nothing_else_is_served(server: Host, path: str) -> None:
     assert asked(server.port, path).status == 404
 
 
@@ -85,9 +85,9 @@ def test_nothing_is_written(server: Host, home: Home, method: str) -> None:
 
 
 def test_another_host_s_name_is_refused(server: Host) -> None:
-    """As when somebody's domain is made to lead to this machine."""
-    told = asked(server.port, "/avatars/other.txt", headers={"Host": "pictures.example:3001"})
-    assert told.status == 400
+    """As in DNS rebinding, where a foreign domain resolves to this machine."""
+    response = asked(server.port, "/avatars/other.txt", headers={"Host": "pictures.example:3001"})
+    assert response.status == 400
 
 
 @pytest.mark.parametrize(

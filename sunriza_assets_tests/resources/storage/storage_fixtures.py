@@ -46,7 +46,7 @@ def storage(
 
 @pytest.fixture
 def own_bucket_server(storage_server: StorageServer | None) -> StorageServer:
-    """The server itself, for tests that let it fail; a given emulator cannot be told to."""
+    """The test server itself, for tests that inject faults; skipped with a given emulator."""
     if storage_server is None:
         pytest.skip("faults need the own server")
     return storage_server

@@ -1,4 +1,4 @@
-"""`FirebaseStorage` keeps the contract over real HTTP, and stands what networks do."""
+"""`FirebaseStorage` keeps the contract over real HTTP, and survives network faults."""
 
 import os
 import threading
@@ -116,7 +116,7 @@ class TestInputs:
     def test_no_form_names_an_object_of_somebody_elses(
         self, storage: FirebaseStorage, file: Callable[[bytes], Path], tmp_path: Path
     ) -> None:
-        """Nor tells whether there is one, nor asks the bucket for it."""
+        """The error does not show whether it exists, and the bucket is not queried."""
         for present in (False, True):
             if present:
                 storage.put(file(b"x"), self.NAME)
@@ -134,9 +134,9 @@ class TestInputs:
         plain, _, token = url.partition("&token=")
         other = parse_qs(urlsplit(storage.put(file(b"y"), "b").url).query)["token"][0]
         answers = set()
-        for said in ("", other, token[:-1], token.upper(), f"{token},", f"{token}&token={token}"):
+        for wrong in ("", other, token[:-1], token.upper(), f"{token},", f"{token}&token={token}"):
             with pytest.raises(StoreError) as caught:
-                storage.resolve(f"{plain}&token={said}", tmp_path, avatar_id="anna", max_bytes=9)
+                storage.resolve(f"{plain}&token={wrong}", tmp_path, avatar_id="anna", max_bytes=9)
             answers.add(caught.value.message)
         gone = storage.put(file(b"z"), "avatars/victim/images/gone.jpg").url
         storage.delete("avatars/victim/images/gone.jpg")
@@ -284,7 +284,7 @@ class TestFaults:
         reader.join()
         assert fetched[0].read_bytes() in (b"1" * 1000, b"2" * 1000)
 
-    def test_an_idle_connection_blocks_nobody(
+    def test_an_idle_connection_blocks_no_other(
         self,
         storage: FirebaseStorage,
         own_bucket_server: StorageServer,

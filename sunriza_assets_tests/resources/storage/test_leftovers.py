@@ -43,10 +43,10 @@ def test_what_a_killed_writer_left_goes_after_a_day(tmp_path: Path) -> None:
     assert subprocess.run(command, check=False).returncode == -9
     left = parts(home.root)
     assert left
-    assert sweep_leftovers(home, at_once=True) == 0, "somebody may still be writing"
+    assert sweep_leftovers(home, force=True) == 0, "somebody may still be writing"
     for part in left:
         aged(part)
-    assert sweep_leftovers(home, at_once=True) == len(left)
+    assert sweep_leftovers(home, force=True) == len(left)
     assert parts(home.root) == []
 
 
@@ -78,7 +78,7 @@ def test_parts_of_all_kinds_and_nothing_else(tmp_path: Path) -> None:
         aged(path) if path.write_bytes(b"x") else None
     aged(places[-1].parent)
     (home.storage / "link").symlink_to(elsewhere.parent)
-    assert sweep_leftovers(home, at_once=True) == len(places)
+    assert sweep_leftovers(home, force=True) == len(places)
     assert not any(path.exists() for path in places)
     assert all(path.exists() for path in (*kept, elsewhere))
 
@@ -102,5 +102,5 @@ def test_a_writer_at_work_is_left_alone(tmp_path: Path) -> None:
     home.storage.mkdir()
     with replacing(home.storage / "a") as file:
         file.write(b"a")
-        assert sweep_leftovers(home, at_once=True) == 0
+        assert sweep_leftovers(home, force=True) == 0
     assert (home.storage / "a").read_bytes() == b"a"

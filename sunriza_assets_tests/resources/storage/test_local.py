@@ -170,14 +170,14 @@ def test_a_full_disk_leaves_the_former_object(storage: MediaStorage, home: Home)
         "except StoreError as error:\n"
         "    print(error.code)\n"
     )
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, str(home.root), str(source)],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    assert told.stdout == "store.full\n"
+    assert process.stdout == "store.full\n"
     assert storage.fetch("a", home.cache).read_bytes() == b"x"
     assert [path.name for path in home.storage.glob(".*part*")] == []
 

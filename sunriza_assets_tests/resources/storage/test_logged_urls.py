@@ -33,6 +33,6 @@ def test_every_other_address_loses_its_token_alone(url: str, shown: str) -> None
 
 def test_a_documents_urls_are_found_wherever_they_are() -> None:
     secret = f"{URL}?alt=media&token=secret"
-    said = logged({"a": [secret, {"b": secret}], "number": 1, "none": None, "text": "no token"})
-    assert "secret" not in str(said)
-    assert (said["number"], said["none"], said["text"]) == (1, None, "no token")
+    result = logged({"a": [secret, {"b": secret}], "number": 1, "none": None, "text": "no token"})
+    assert "secret" not in str(result)
+    assert (result["number"], result["none"], result["text"]) == (1, None, "no token")
