@@ -80,15 +80,15 @@ def build_timeline(
     stamps = tuple(sorted(set(timestamps)))
     if not stamps:
         raise ValueError("no timestamps")
-    said = last_duration * tick if last_duration and last_duration > 0 else None
+    last_shown = last_duration * tick if last_duration and last_duration > 0 else None
     if len(stamps) == 1:
-        rate = 1 / said if said else (hint if hint and hint > 0 else Fraction(25))
+        rate = 1 / last_shown if last_shown else (hint if hint and hint > 0 else Fraction(25))
         return Timeline(stamps, tick, 1 / rate, rate, constant=True)
     rate, constant = _rate_of(stamps, tick, hint)
     if constant:
         return Timeline(stamps, tick, len(stamps) / rate, rate, constant=True)
-    usual = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
-    last = said if said and said < 10 * usual else usual
+    median_step = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
+    last = last_shown if last_shown and last_shown < 10 * median_step else median_step
     return Timeline(stamps, tick, (stamps[-1] - stamps[0]) * tick + last, rate, constant=False)
 
 
@@ -115,7 +115,7 @@ def _rate_of(stamps: Sequence[int], tick: Fraction, hint: Fraction | None) -> tu
             return rate, True
     if even:
         return 1 / mean, True
-    return _keeping_rate(stamps, tick), False
+    return _rate_without_collisions(stamps, tick), False
 
 
 def _on_grid(stamps: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
@@ -131,7 +131,7 @@ def _on_grid(stamps: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
     )
 
 
-def _keeping_rate(stamps: Sequence[int], tick: Fraction) -> Fraction:
+def _rate_without_collisions(stamps: Sequence[int], tick: Fraction) -> Fraction:
     """The slowest standard rate, or a better fitting one near it, at which frames stay apart."""
     seconds = np.array([stamp - stamps[0] for stamp in stamps], np.float64) * float(tick)
     mean_rate = (len(stamps) - 1) / seconds[-1]
