@@ -1,7 +1,7 @@
-"""The idle in pieces for a quick start: where it is cut, and cutting it without encoding anew.
+"""Chunks of the idle for a quick start: their boundaries, and remuxing them without re-encoding.
 
-An app plays chunk 1, 2 and 3 and then the idle over and over. A piece that begins with a key frame
-is a clip of its own: its packets are those of the idle, so its pictures are, too.
+An app plays chunks 1, 2 and 3 and then loops the idle. A chunk that begins with a key frame can be
+remuxed from the idle's packets, so its pictures equal those of the idle.
 """
 
 import math

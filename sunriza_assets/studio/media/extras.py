@@ -1,8 +1,8 @@
-"""What is published beside idle.mp4: chunks, first frames, a poster and a thumbnail.
+"""The files that are published with idle.mp4: chunks, first frames, a poster and a thumbnail.
 
 Chunks are cut from the idle's packets; frames are encoded anew only where it has no key frame at a
-cut. One frame is held at a time. Nothing here knows where the files go: names are those under the
-avatar's folder that the app reads.
+cut. One frame is held at a time. File names are those that the app reads in the
+avatar's folder; where that folder is belongs to the stores.
 """
 
 import zipfile
@@ -47,13 +47,13 @@ class Extras:
     """Files by the name under which they are published."""
 
     files: dict[str, Path]
-    """idle_chunks/idle_chunk1.mp4 and so on -> where the file lies."""
+    """idle_chunks/idle_chunk1.mp4 and so on -> path of the file."""
     frame_counts: dict[str, int]
     """Frames of each chunk and of frames.zip."""
 
 
 def make_extras(idle: Path, folder: Path) -> Extras:
-    """Make everything that is published beside an idle.
+    """Make all files that are published with an idle.
 
     A chunk that would have no frames is not made: a clip without frames stops a player.
 

@@ -1,4 +1,4 @@
-"""Where a video loops: is the step from its last frame to its first an ordinary one?"""
+"""Measures the seam of a looped video: the step from its last frame to its first."""
 
 from collections.abc import Iterable
 from typing import Final

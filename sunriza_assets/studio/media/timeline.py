@@ -1,4 +1,4 @@
-"""Time of frames: from the timestamps a file carries to an exact constant rate.
+"""Timing of frames: from timestamps of a file to an exact constant rate.
 
 Pure arithmetic on integers and fractions; nothing is read or decoded here. Timestamps are integers
 in ticks, times are seconds on the clip's own clock, zero at its first frame.
@@ -28,7 +28,7 @@ STANDARD_RATES: Final = tuple(
 MAX_RATE: Final = Fraction(60)
 """A trimmed clip's highest rate; a faster one keeps every second, third or fourth frame."""
 GRID_TOLERANCE: Final = Fraction(1, 1000)
-"""Timestamps that stand this close to a grid are rounded ones: Matroska counts milliseconds."""
+"""Timestamps this close to a grid count as rounded, as in Matroska with its milliseconds."""
 _LOST_SHARE: Final = 0.01
 """Share of a variable clip's frames that may fall together when a constant rate is chosen."""
 
@@ -65,10 +65,10 @@ def build_timeline(
     last_duration: int | None = None,
     hint: Fraction | None = None,
 ) -> Timeline:
-    """Understand the timestamps of a clip's frames.
+    """The timeline of a clip, from the timestamps of its frames.
 
     Args:
-        timestamps: one per frame in ticks, any order; twins count once.
+        timestamps: one per frame in ticks, any order; duplicates count once.
         tick: seconds of a tick.
         last_duration: ticks the last frame lasts, if the file says so.
         hint: frames per second the file claims: decides for a single frame, and between rates

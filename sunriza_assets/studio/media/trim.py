@@ -1,4 +1,4 @@
-"""The first seconds of any clip as a clean one: exact frames, constant rate, upright, SDR."""
+"""Trims a clip and normalises it: exact frames, constant rate, upright, SDR."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is taken of a clip."""
+    """The part of a clip that is trimmed out."""
 
     begin: Fraction
     """Seconds after the first frame; that of a frame, so that sound stays with its picture."""
@@ -241,7 +241,7 @@ def _frames_from_seek(
 def _index_frames(
     frames: Iterable[VideoFrame], stamps: Sequence[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Frames whose timestamp is known; twins and those an edit list hides are left out."""
+    """Frames with a known timestamp; duplicates and those an edit list hides are skipped."""
     last = -1
     for frame in frames:
         stamp = frame.pts if frame.pts is not None else frame.dts
@@ -252,7 +252,7 @@ def _index_frames(
 
 
 def _check_undecodable_start(path: Path, time: Fraction) -> None:
-    """A clip cut from another may begin with frames that need earlier ones: a few may pass."""
+    """Accept a short undecodable start, as of a clip cut from another without its key frame."""
     if time > _LONGEST_LEAD:
         raise _missing_frame(path, Fraction(0))
     _log.warning(
@@ -272,7 +272,7 @@ def _missing_frame(path: Path, time: Fraction) -> MediaError:
 def _constant_rate_frames(
     frames: Iterable[tuple[Fraction, VideoFrame]], plan: _Plan
 ) -> Iterator[VideoFrame]:
-    """One frame for each output frame: the nearest, or the last before it where there is none."""
+    """One frame per output frame: the nearest, or the last before it where there is none."""
     shown: VideoFrame | None = None  # in the output frame `slot`
     latest: VideoFrame | None = None  # in the output frames after it
     slot, distance, done = 0, Fraction(0), 0

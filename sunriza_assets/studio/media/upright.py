@@ -1,4 +1,4 @@
-"""From decoded frames to what a viewer sees: upright, square pixels, progressive, SDR bt709.
+"""Converts decoded frames to what a viewer sees: upright, square pixels, progressive, SDR bt709.
 
 One FFmpeg filter graph per frame format; it is built anew when a stream changes size or format
 midway, or shows its first frame of two fields. Frames come out one for one and in order.
@@ -51,7 +51,7 @@ class Upright:
     Args:
         path: the clip, for error messages.
         size: (width, height) of the frames that come out.
-        orientation: how the stored frames lie.
+        orientation: orientation of the stored frames.
         deinterlace: whether the first of them consists of two fields; later ones say so themselves.
         pixel_format: rgb24, or yuv420p with bt709 in limited range.
     """
