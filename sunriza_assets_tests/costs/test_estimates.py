@@ -18,8 +18,8 @@ ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_
 
 
 def expected(ledger: Ledger, frames: int, **kwargs: object) -> Estimate:
-    said = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
-    return estimate(recent_steps(ledger), ASSETS, price_book(), **said)  # type: ignore[arg-type]
+    arguments = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
+    return estimate(recent_steps(ledger), ASSETS, price_book(), **arguments)  # type: ignore[arg-type]
 
 
 def true_seconds(frames: float) -> dict[str, float]:

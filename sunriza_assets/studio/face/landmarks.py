@@ -170,10 +170,10 @@ class FaceMesh:
     def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceLandmarks | None]:
         """Follow one face through the frames (H, W, 3) RGB of a clip, one at a time.
 
-        The largest face of the first frame that shows any is followed. Each frame is looked at
-        where the frame before showed the face; when it is not there any more, the detector looks
-        for it near its last place, further away the longer it has been lost, so that another
-        person in the clip is not taken for it.
+        The largest face of the first frame with any is tracked. The mesh runs on the crop of the
+        previous frame's face; when the face is lost, the detector searches near its last position,
+        in a radius that grows with the frames since, so that another person in the clip is not
+        mistaken for it.
 
         Yields:
             For each frame its landmarks, or None where the face is not seen.
@@ -222,7 +222,7 @@ class FaceMesh:
             found = min(faces, key=lambda face: _distance(face, last))
             if _distance(found, last) > last.crop.side * (1 + _LOST_GROWTH * lost):
                 return None
-        # All later frames are looked at where the mesh itself saw the face; from the detector's
+        # In later frames the crop comes from the mesh's own landmarks; from the detector's
         # box, which is coarser, the first would differ from them by more than a lid's motion.
         return self.landmarks(image, found.crop, passes=PASSES)
 

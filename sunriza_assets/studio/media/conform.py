@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _YUV420: Final = ("yuv420p", "yuvj420p")
-"""8 bits, 4:2:0; the second name is FFmpeg's for full range, which is looked at on its own."""
+"""8 bits, 4:2:0; the second name is FFmpeg's for full range, which is checked separately."""
 MAX_LEVEL: Final = 52
 """The highest H.264 level that the phones of the last years decode: 4096x2304 at 60."""
 
@@ -65,7 +65,7 @@ class Conformance:
     info: VideoInfo
     """Its facts."""
     findings: tuple[Finding, ...]
-    """In the order they were looked at."""
+    """In the order of the checks."""
 
     @property
     def problems(self) -> tuple[str, ...]:

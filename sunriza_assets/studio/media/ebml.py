@@ -13,7 +13,7 @@ _HEAD_BYTES: Final = 4096
 def ebml_overrun(path: Path) -> int:
     """Bytes by which the segment claims to reach beyond the end of the file.
 
-    0 also for a live recording, whose segment does not know its size.
+    0 also for a live recording, whose segment has no size.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)

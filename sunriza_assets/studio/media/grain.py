@@ -28,7 +28,7 @@ STRENGTHS: Final = (0.0, 3.0, 6.0, 12.0, 20.0)
 """Strengths that are tried in order; each removes about twice the grain of the one before."""
 _PATCH_SIDE: Final = 5
 _SEARCH_SIDE: Final = 11
-"""Sides of the patches compared and of the square they are looked for in, pixels."""
+"""Side of the compared patches and of the search window, pixels."""
 
 
 def denoise_picture(picture: Image, strength: float, *, where: NDArray[Any] | None = None) -> Image:

@@ -37,7 +37,7 @@ def check_structure(path: Path, kind: str, limits: Limits) -> None:
     Args:
         path: the picture.
         kind: its format, as `sniff` names it; only JPEG and PNG can be refused here.
-        limits: `scans`, `scan_pixels`, `segments` and `chunks` are looked at.
+        limits: `scans`, `scan_pixels`, `segments` and `chunks` apply.
 
     Raises:
         MediaError: `too_complex`.

@@ -69,13 +69,13 @@ class Maker:
     ],
 )
 def test_as_little_as_will_do(wanted: float, needs: float, tried: list[float]) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     maker = Maker(needs)
-    made, used = render_with_least_denoising(DEFAULTS | {"denoise": wanted}, maker, told.append)
+    made, used = render_with_least_denoising(DEFAULTS | {"denoise": wanted}, maker, reports.append)
     assert maker.tried == tried
     assert made == f"made at {tried[-1]:g}"
     assert used == DEFAULTS | {"denoise": tried[-1]}
-    assert len(told) == len(tried) - 1
+    assert len(reports) == len(tried) - 1
 
 
 def test_when_nothing_will_do_that_is_said() -> None:

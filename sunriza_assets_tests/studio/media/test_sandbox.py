@@ -46,12 +46,12 @@ def code_of(error: pytest.ExceptionInfo[MediaError]) -> str:
 
 def test_a_clip_is_trimmed_in_the_child_and_progress_is_told(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", Film(sound=Sound()))
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     info = trim(
-        tmp_path / "a.mp4", tmp_path / "b.mp4", progress=lambda done, of: told.append((done, of))
+        tmp_path / "a.mp4", tmp_path / "b.mp4", progress=lambda done, of: steps.append((done, of))
     )
     assert (info.frame_count, info.audio_codec) == (12, "aac")
-    assert told == [(i, 12) for i in range(1, 13)]
+    assert steps == [(i, 12) for i in range(1, 13)]
     assert probe(tmp_path / "b.mp4") == info
     assert trim(tmp_path / "a.mp4", tmp_path / "c.mp4", keep_audio=False).audio_codec is None
 
