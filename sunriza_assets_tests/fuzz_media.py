@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Final
 
 from sunriza_assets.errors import SunrizaError
-from sunriza_assets.studio.media.conform import judge
+from sunriza_assets.studio.media.conform import conform_in_process
 from sunriza_assets.studio.media.inspect import inspect
 from sunriza_assets.studio.media.limits import Limits
-from sunriza_assets.studio.media.picture import load, read_picture
-from sunriza_assets.studio.media.probe import describe
+from sunriza_assets.studio.media.picture import read_picture, read_picture_in_process
+from sunriza_assets.studio.media.probe import probe_in_process
 from sunriza_assets.studio.media.sniff import Medium, sniff
-from sunriza_assets.studio.media.trim import MAX_SIDE, cut, trim
+from sunriza_assets.studio.media.trim import MAX_SIDE, trim, trim_in_process
 from sunriza_assets_tests.studio.media.cases import Case, Shown
 from sunriza_assets_tests.studio.media.clip_corpus import SHOWN
 from sunriza_assets_tests.studio.media.picture_corpus import GOOD
@@ -90,13 +90,16 @@ def mutant(pool: Sequence[bytes], seed: int) -> bytes:
 def read_here(path: Path, scratch: Path) -> None:
     """All that the child does with a file, in this process."""
     if sniff(path.read_bytes()[:4096]).medium is Medium.PICTURE:
-        describe(path, LIMITS)
-        load(path, max_side=None, limits=LIMITS, accept=lambda: None)
+        probe_in_process(path, LIMITS)
+        read_picture_in_process(path, max_side=None, limits=LIMITS, accept=lambda: None)
         return
-    describe(path, LIMITS)
-    judge(path, frame_count=None, rate=None, sound=True, limits=LIMITS, accept=lambda: None)
-    cut(path, scratch / "cut.mp4", start="0", max_seconds="1", keep_audio=True, max_side=MAX_SIDE,
-        limits=LIMITS, accept=lambda: None, progress=lambda done, total: None)  # fmt: skip
+    probe_in_process(path, LIMITS)
+    conform_in_process(
+        path, frame_count=None, rate=None, sound=True, limits=LIMITS, accept=lambda: None
+    )
+    trim_in_process(path, scratch / "cut.mp4", start="0", max_seconds="1", keep_audio=True,
+        max_side=MAX_SIDE, limits=LIMITS, accept=lambda: None,
+        progress=lambda done, total: None)  # fmt: skip
 
 
 def read_in_child(path: Path, scratch: Path) -> str:

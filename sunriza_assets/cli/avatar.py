@@ -75,12 +75,12 @@ def add(
     import tempfile
 
     from resources.avatars.document import checked_avatar_id
-    from sunriza_assets.studio.media.intake import take_in
+    from sunriza_assets.studio.media.intake import copy_inputs
 
     checked_avatar_id(avatar_id)
     parameters = parsed_settings(settings)
     with tempfile.TemporaryDirectory(prefix="sunriza-") as folder:
-        portrait, clip = take_in(image, video, Path(folder))
+        portrait, clip = copy_inputs(image, video, Path(folder))
         findings = _coach_findings(portrait, clip, parameters) if check else []
         document = add_avatar(
             avatar_id, portrait, clip, performance=performance, name=name, parameters=parameters

@@ -1,6 +1,6 @@
-"""Every manifest ever made, and what made a file, from the file's hash alone.
+"""Archive of all manifests, searchable by the hash of a file.
 
-The bucket holds only what is in place now; here stay also the manifests of what was replaced.
+The bucket holds only the current publications; the archive also keeps replaced manifests.
 """
 
 import hashlib
@@ -21,32 +21,32 @@ _ROLES: Final = ("output", "input")
 class ManifestArchive:
     """Every manifest by its content, and an index from file hashes to manifests.
 
-    `manifests/<sha256>.json`, and `files/<ab>/<sha256>/<manifest>.<role>` as empty marks: adding is
-    idempotent and needs no lock, and finding a hash is one look into one folder.
+    `manifests/<sha256>.json`, and `files/<ab>/<sha256>/<manifest>.<role>` as empty files: adding is
+    idempotent and needs no lock, and finding a hash reads one folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def add(self, manifest: Manifest) -> None:
-        """Keep a manifest for ever.
+        """Add a manifest.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         content = manifest.to_bytes()
         name = hashlib.sha256(content).hexdigest()
-        kept = self._folder / "manifests" / f"{name}.json"
-        if not kept.exists():
-            make_folder(kept.parent)
-            with replaced(kept) as part:
+        stored = self._folder / "manifests" / f"{name}.json"
+        if not stored.exists():
+            make_folder(stored.parent)
+            with replaced(stored) as part:
                 part.write_bytes(content)
         for role, items in zip(_ROLES, (manifest.outputs, manifest.inputs), strict=True):
             for item in items:
-                mark = self._marks(item.sha256) / f"{name}.{role}"
-                make_folder(mark.parent)
-                with store_errors("write", mark):
-                    mark.touch()
+                entry = self._index_folder(item.sha256) / f"{name}.{role}"
+                make_folder(entry.parent)
+                with store_errors("write", entry):
+                    entry.touch()
 
     def find(self, sha256: str) -> list[tuple[str, Manifest]]:
         """(role, manifest) of every avatar that has the file as output or as input.
@@ -56,11 +56,11 @@ class ManifestArchive:
         Raises:
             CostError: this is no sha256, or a kept manifest is damaged.
         """
-        folder = self._marks(checked_sha256(sha256))
+        folder = self._index_folder(checked_sha256(sha256))
         found = [
-            (mark.suffix[1:], Manifest.load(self._folder / "manifests" / f"{mark.stem}.json"))
-            for mark in (folder.iterdir() if folder.is_dir() else ())
-            if mark.suffix[1:] in _ROLES
+            (entry.suffix[1:], Manifest.load(self._folder / "manifests" / f"{entry.stem}.json"))
+            for entry in (folder.iterdir() if folder.is_dir() else ())
+            if entry.suffix[1:] in _ROLES
         ]
         return sorted(found, key=lambda hit: (_ROLES.index(hit[0]), -hit[1].made_at.timestamp()))
 
@@ -68,5 +68,5 @@ class ManifestArchive:
         for path in sorted((self._folder / "manifests").glob("*.json")):
             yield Manifest.load(path)
 
-    def _marks(self, sha256: str) -> Path:
+    def _index_folder(self, sha256: str) -> Path:
         return self._folder / "files" / sha256[:2] / sha256

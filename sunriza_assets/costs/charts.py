@@ -1,4 +1,4 @@
-"""Small pictures of reports, as WebP, for pages and for the Dagster UI."""
+"""Charts of reports, as WebP, for pages and for the Dagster UI."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 INK: Final = "#3b5b92"
-_REST: Final = "#c8c8c8"
+_REST_COLOR: Final = "#c8c8c8"
 _PALETTE: Final = (
     "#3b5b92", "#e0873a", "#5a9e6f", "#b5495b", "#8a6fb0",
     "#7f7f7f", "#c7a83c", "#4aa3b5", "#a0522d",
@@ -30,25 +30,25 @@ _PALETTE: Final = (
 _DPI: Final = 100
 _WIDTH: Final = 6.4
 """Inches; 640 pixels."""
-_SLIVER: Final = 0.04
-"""A share below this has no room for its label."""
-_TIMES: Final = ("day", "month")
+_MIN_LABELLED_SHARE: Final = 0.04
+"""Smallest share that has room for its label."""
+_TIME_GROUPINGS: Final = ("day", "month")
 _SPREAD: Final = "seconds: median, and up to the 95th percentile"
-_NOBODY: Final = "(none)"
-_LONGEST: Final = 32
-"""Letters of a label."""
+_NO_VALUE: Final = "(none)"
+_MAX_LABEL_CHARS: Final = 32
+"""Longest label, characters."""
 
 
 def costs_chart(report: Report, by: str, *, currency: str) -> bytes:
-    """A cost report: columns over days or months, else a bar each, the dearest on top."""
-    if by in _TIMES:
+    """A cost report: columns over days or months, else horizontal bars, the highest cost on top."""
+    if by in _TIME_GROUPINGS:
         return column_chart(report, by, "cost", unit=currency)
     return bar_chart(report, [by], "cost", unit=currency)
 
 
 def runtime_chart(report: Report, by: str) -> bytes:
     """A runtime report: medians, with a whisker up to the 95th percentile unless over time."""
-    if by in _TIMES:
+    if by in _TIME_GROUPINGS:
         return column_chart(report, by, "p50_s", unit="seconds, median")
     labels = [by, *(name for name in ("engine", "device") if name in report.rows and name != by)]
     return bar_chart(report, labels, "p50_s", unit=_SPREAD, upper="p95_s")
@@ -99,7 +99,7 @@ def column_chart(report: Report, label: str, value: str, *, unit: str, limit: in
     figure, axes = _figure(height=2.4)
     places = range(len(rows))
     axes.bar(places, rows[value].fillna(0.0), color=INK, width=0.7)
-    axes.set_xlim(-0.6, max(len(rows), 7) - 0.4)  # few columns are no walls
+    axes.set_xlim(-0.6, max(len(rows), 7) - 0.4)  # else few columns are very wide
     every = max(1, -(-len(rows) // 8))
     names = _names(rows, [label])
     axes.set_xticks(list(places)[::every], names[::every], parse_math=False)
@@ -109,17 +109,17 @@ def column_chart(report: Report, label: str, value: str, *, unit: str, limit: in
 
 
 def share_chart(report: Report) -> bytes:
-    """One bar cut into the shares of a stage report; what has no colour of its own is the rest."""
+    """One stacked bar of a stage report; stages beyond the palette are summed up as the rest."""
     stages = list(zip(report.rows["stage"], report.rows["share"], strict=True))
     shown, rest = stages[: len(_PALETTE)], stages[len(_PALETTE) :]
     parts = [(*stage, color) for stage, color in zip(shown, _PALETTE, strict=False)]
     if rest:
-        parts.append((f"{len(rest)} more", sum(share for _, share in rest), _REST))
+        parts.append((f"{len(rest)} more", sum(share for _, share in rest), _REST_COLOR))
     figure, axes = _figure(height=1.3)
     left = 0.0
     for stage, share, color in parts:
         axes.barh([0], [share], left=left, color=color, label=f"{stage} {share:.0%}")
-        if share >= _SLIVER:
+        if share >= _MIN_LABELLED_SHARE:
             axes.text(left + share / 2, 0, f"{share:.0%}", ha="center", va="center", color="white")
         left += share
     axes.set_xlim(0, 1)
@@ -135,20 +135,20 @@ def data_uri(picture: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """Without control characters: a name must not steer a terminal, nor break a picture."""
+    """Text with control characters replaced, which a terminal would obey."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _names(rows: "pd.DataFrame", labels: Sequence[str]) -> list[str]:
-    """One label a row, of the columns that tell the rows apart."""
-    telling = [name for name in labels[1:] if rows[name].astype(str).nunique() > 1]
-    columns = rows[[labels[0], *telling]]
+    """One label per row, of the columns whose values differ."""
+    distinguishing = [name for name in labels[1:] if rows[name].astype(str).nunique() > 1]
+    columns = rows[[labels[0], *distinguishing]]
     return [_label(map(str, texts)) for texts in columns.itertuples(index=False, name=None)]
 
 
 def _label(texts: Iterable[str]) -> str:
-    label = printable(" · ".join(text for text in texts if text != _NOBODY) or _NOBODY)
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+    label = printable(" · ".join(text for text in texts if text != _NO_VALUE) or _NO_VALUE)
+    return label if len(label) <= _MAX_LABEL_CHARS else label[: _MAX_LABEL_CHARS - 1] + "…"
 
 
 def _figure(height: float) -> tuple["Figure", Any]:

@@ -1,7 +1,7 @@
 """Which device a step ran on: the CPU, or the accelerator that its process holds.
 
-Names are the maker's own (`AMD EPYC`, `Tesla T4`); `prices` finds the entry of a price book for
-them. Nothing here loads torch: a process that has not loaded it has not used it.
+Names are the manufacturer's own (`AMD EPYC`, `Tesla T4`); `prices` maps them to entries of a price
+book. Nothing here loads torch: a process that has not loaded it has not used it.
 """
 
 import platform
@@ -22,9 +22,9 @@ class Device:
     """What a step is billed for."""
 
     name: str
-    """In the maker's words."""
+    """The manufacturer's name."""
     kind: Literal["cpu", "cuda", "mps"]
-    """How it is driven."""
+    """Backend."""
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +46,7 @@ def accelerator() -> Device | None:
 
 
 def expected(engine: str) -> Device:
-    """What an engine is about to work on, before it holds anything there."""
+    """The device that an engine will use, before it has allocated anything."""
     torch: Any = sys.modules.get("torch")
     if engine != "mesh" and torch is not None and torch.cuda.is_available():
         return Device(torch.cuda.get_device_name(), "cuda")

@@ -1,11 +1,10 @@
-"""Before a run: how long it will take and what it will cost, from runs like it.
+"""Estimates of the duration and cost of a run, from similar steps in the ledger.
 
-Each asset's time is taken as a fixed part and a part that grows with the clip's frames. With many
-like runs of different lengths both parts are fitted; with few, the asset's prior is scaled to fit
-them; with none, the prior stands, stretched by how slow this machine is now, and the estimate says
-so. How the newest runs did against that, over all assets together, tells how busy the machine is
-now, and scales the whole. Medians throughout, so that one step that stalled does not spoil the next
-thousand estimates.
+Time of an asset = a fixed part + a part per frame of the clip. With many similar steps of different
+lengths both parts are fitted; with few, the asset's prior is scaled to match them; with none, the
+prior is multiplied by the measured slowness of this machine, and the estimate's basis says so. The
+newest steps of all assets, compared with the fit, give a load factor that scales the whole. All
+statistics are medians, so that one stalled step does not distort later estimates.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,17 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["PRIORS", "Estimate", "Prior", "StepEstimate", "estimate", "recent_steps"]
 
 RECENT_ROWS: Final = 20_000
-"""The newest rows that are looked at."""
+"""The newest ledger rows that are read."""
 RECENT_RUNS: Final = 60
-"""The newest like steps of an asset that are counted: code gets faster, machines change."""
-FIT_FROM: Final = 6
-"""Like steps from which the line is fitted instead of the prior being scaled…"""
-FIT_SPREAD: Final = 1.3
-"""…if the longest clip among them has so many times the frames of the shortest."""
+"""The newest similar steps of an asset that are used: code gets faster, machines change."""
+MIN_STEPS_TO_FIT: Final = 6
+"""Similar steps from which on a line is fitted instead of the prior being scaled…"""
+MIN_FRAME_RATIO_TO_FIT: Final = 1.3
+"""…if the longest of their clips has at least so many times the frames of the shortest."""
+LOAD_STEPS: Final = 5
+"""The newest similar steps of each asset, from which the present load is estimated."""
 REFERENCE_CORES: Final = 2
 """Cores that a prior of shared work was measured on."""
-LATEST: Final = 5
-"""The newest like steps of each asset that tell how busy the machine is now."""
 
 _MOST_CORES: Final = 16
 """Cores from which more of them are not believed to help: memory then is the limit."""
@@ -64,7 +63,7 @@ _GIB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What an asset takes before anything was measured."""
+    """Time of an asset before anything was measured."""
 
     fixed_s: float
     """Seconds whatever the length."""
@@ -139,29 +138,29 @@ PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     },
 }
 """Engine -> asset -> prior; an asset that is not listed takes a second."""
-_UNLISTED: Final = Prior(1.0, 0.0)
-_HIT_S: Final = 0.2
-"""A step whose result is cached, before one was measured."""
+_DEFAULT_PRIOR: Final = Prior(1.0, 0.0)
+_CACHED_STEP_S: Final = 0.2
+"""Seconds of a step whose result is cached, before one was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepEstimate:
-    """One asset of the coming run."""
+    """Estimate of one asset of the coming run."""
 
     seconds: float
     """Expected wall seconds."""
     cost: float | None
     """Expected cost; None without a price for the device."""
-    like: int
-    """Like steps that the figure comes from; 0: the prior."""
+    similar_steps: int
+    """Number of similar steps that the figure comes from; 0: the prior."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The coming run."""
+    """Estimate of the coming run."""
 
     steps: Mapping[str, StepEstimate]
-    """Asset -> its part."""
+    """Asset -> its estimate."""
     price_book: str
     """Name of the book."""
     currency: str
@@ -181,15 +180,16 @@ class Estimate:
     @property
     def basis(self) -> str:
         """Where the figures come from, in words."""
-        like = [step.like for step in self.steps.values()]
-        if not any(like):
+        similar = [step.similar_steps for step in self.steps.values()]
+        if not any(similar):
             return "prior: no like run in the ledger"
-        if min(like) == 0:
-            return f"up to {max(like)} like runs, prior for {like.count(0)} of {len(like)} steps"
+        if min(similar) == 0:
+            unknown = f"{similar.count(0)} of {len(similar)} steps"
+            return f"up to {max(similar)} like runs, prior for {unknown}"
         return (
-            f"{min(like)} like runs"
-            if min(like) == max(like)
-            else (f"{min(like)} to {max(like)} like runs")
+            f"{min(similar)} like runs"
+            if min(similar) == max(similar)
+            else (f"{min(similar)} to {max(similar)} like runs")
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Estimate:
 
 
 def recent_steps(ledger: Ledger) -> "pa.Table":
-    """What an estimate learns from: the newest steps of a ledger."""
+    """The newest steps of a ledger, as `estimate` takes them."""
     return ledger.recent(RECENT_ROWS, _COLUMNS)
 
 
@@ -222,53 +222,55 @@ def estimate(
     slowness: float = 1.0,
     cores: int = REFERENCE_CORES,
 ) -> Estimate:
-    """Expect what a run will take.
+    """Estimate the duration and cost of a run.
 
-    Like steps are those of the same asset and engine on the same device that succeeded, or, for an
-    asset in `cached`, that hit the cache. Where an accelerated asset has none on `device`, those on
-    `host` count: its engine may not use the accelerator.
+    Similar steps are successful ones of the same asset and engine on the same device; for an asset
+    in `cached`, those that hit the cache. Where an accelerated asset has none on `device`, those on
+    `host` are used: its engine may not use the accelerator.
 
     Args:
         recent: see `recent_steps`.
-        assets: what the run will make, in order.
-        engine: the engine that will work.
-        device: what its accelerated assets will run on; `host` where there is no accelerator.
-        host: what the others will run on, usually `devices.cpu()`.
+        assets: assets of the run, in order.
+        engine: name of the engine.
+        device: device of the accelerated assets; `host` where there is no accelerator.
+        host: device of the other assets, usually `devices.cpu()`.
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
         slowness: seconds that one second of a prior takes on `host`; see `speed.slowness`.
         cores: of `host`, for priors of work that keeps all of them busy.
     """
-    rows = _rows(recent, engine, {device.name, host.name})
+    rows = _comparable_steps(recent, engine, {device.name, host.name})
     priors = PRIORS.get(engine, {})
-    likes: dict[str, list[dict[str, Any]]] = {}
-    shapes: dict[str, Prior] = {}
-    billed: dict[str, Prior] = {}
+    similar_by_asset: dict[str, list[dict[str, Any]]] = {}
+    wall_models: dict[str, Prior] = {}
+    billed_models: dict[str, Prior] = {}
     for asset in assets:
-        prior = priors.get(asset, _UNLISTED)
+        prior = priors.get(asset, _DEFAULT_PRIOR)
         hit = asset in cached
         where = device if prior.accelerated and not hit else host
-        like = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
-        like = [row for row in like if row["device"] == where.name] or like
-        likes[asset] = like[-RECENT_RUNS:]
-        expected = Prior(_HIT_S, 0.0, prior.accelerated) if hit else prior.on(where)
-        shapes[asset] = _shape(likes[asset], expected.scaled_for(cores), "wall_s")
-        billed[asset] = _shape(likes[asset], expected.scaled_for(1), "billed_s")
-    pace = _pace(likes, shapes)
+        similar = [row for row in rows.get(asset, []) if (row["cache"] == "hit") == hit]
+        similar = [row for row in similar if row["device"] == where.name] or similar
+        similar_by_asset[asset] = similar[-RECENT_RUNS:]
+        expected = Prior(_CACHED_STEP_S, 0.0, prior.accelerated) if hit else prior.on(where)
+        wall_models[asset] = _fit(similar_by_asset[asset], expected.scaled_for(cores), "wall_s")
+        billed_models[asset] = _fit(similar_by_asset[asset], expected.scaled_for(1), "billed_s")
+    load_factor = _load_factor(similar_by_asset, wall_models)
     steps = {}
-    for asset, shape in shapes.items():
-        like = likes[asset]
-        where = device if shape.accelerated and asset not in cached else host
-        guessed = slowness if where.kind == "cpu" else 1.0
-        seconds = shape.seconds(clip_frames) * (pace if like else guessed)
+    for asset, model in wall_models.items():
+        similar = similar_by_asset[asset]
+        where = device if model.accelerated and asset not in cached else host
+        prior_factor = slowness if where.kind == "cpu" else 1.0
+        seconds = model.seconds(clip_frames) * (load_factor if similar else prior_factor)
         # A busy machine takes longer, and no more CPU seconds.
-        shared = like[0]["device_kind"] == "cpu" if like else where.kind == "cpu"
-        billed_s = billed[asset].seconds(clip_frames) if shared else seconds
-        steps[asset] = StepEstimate(seconds, _cost(like, billed_s, where, book), len(like))
+        shared = similar[0]["device_kind"] == "cpu" if similar else where.kind == "cpu"
+        billed_s = billed_models[asset].seconds(clip_frames) if shared else seconds
+        steps[asset] = StepEstimate(seconds, _cost(similar, billed_s, where, book), len(similar))
     return Estimate(steps, book.name, book.currency)
 
 
-def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[dict[str, Any]]]:
+def _comparable_steps(
+    table: "pa.Table", engine: str, devices: set[str]
+) -> dict[str, list[dict[str, Any]]]:
     """Asset -> its successful steps on these devices, oldest first, each with its clip's frames."""
     import pyarrow as pa
 
@@ -293,67 +295,69 @@ def _rows(table: "pa.Table", engine: str, devices: set[str]) -> dict[str, list[d
     return found
 
 
-def _shape(like: list[dict[str, Any]], prior: Prior, key: str) -> Prior:
-    """Fixed part and part per frame of `wall_s` or `billed_s`, as far as the like steps tell."""
-    if not like:
+def _fit(similar: list[dict[str, Any]], prior: Prior, key: str) -> Prior:
+    """Fixed part and part per frame of `wall_s` or `billed_s`, fitted to similar steps."""
+    if not similar:
         return prior
-    taken = np.array([row[key] for row in like], np.float64)
-    length = np.array([row["frames"] for row in like], np.float64)
+    seconds = np.array([row[key] for row in similar], np.float64)
+    length = np.array([row["frames"] for row in similar], np.float64)
     known = length > 0
     if not known.any():
-        return replace(prior, fixed_s=float(np.median(taken)), per_frame_s=0.0)
-    taken, length = taken[known], length[known]
-    if len(taken) >= FIT_FROM and length.max() >= FIT_SPREAD * length.min():
-        fixed, per_frame = _line(length, taken)
+        return replace(prior, fixed_s=float(np.median(seconds)), per_frame_s=0.0)
+    seconds, length = seconds[known], length[known]
+    if len(seconds) >= MIN_STEPS_TO_FIT and length.max() >= MIN_FRAME_RATIO_TO_FIT * length.min():
+        fixed, per_frame = _theil_sen(length, seconds)
     else:
-        scale = float(np.median(taken / (prior.fixed_s + prior.per_frame_s * length)))
+        scale = float(np.median(seconds / (prior.fixed_s + prior.per_frame_s * length)))
         fixed, per_frame = scale * prior.fixed_s, scale * prior.per_frame_s
     return replace(prior, fixed_s=fixed, per_frame_s=per_frame)
 
 
-def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+def _theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
     """Theil-Sen line through (x, y): the slope is the median of all slopes.
 
     Work neither shrinks with the clip nor takes less than nothing, so intercept and slope are kept
     at zero or above.
     """
     i, j = np.triu_indices(len(x), 1)
-    apart = x[i] != x[j]
-    slopes = (y[j] - y[i])[apart] / (x[j] - x[i])[apart]
+    distinct = x[i] != x[j]
+    slopes = (y[j] - y[i])[distinct] / (x[j] - x[i])[distinct]
     slope = max(0.0, float(np.median(slopes)))
     intercept = float(np.median(y - slope * x))
     return (intercept, slope) if intercept > 0 else (0.0, float(np.median(y / x)))
 
 
-def _pace(likes: Mapping[str, list[dict[str, Any]]], shapes: Mapping[str, Prior]) -> float:
-    """How the newest steps did against their shapes: 1 is as ever, 2 is half as fast.
+def _load_factor(
+    similar_by_asset: Mapping[str, list[dict[str, Any]]], wall_models: Mapping[str, Prior]
+) -> float:
+    """Measured over modelled time of the newest steps: 1 is as usual, 2 is half as fast.
 
-    The median of all ratios, each weighted by its seconds.
+    The median of all ratios, weighted by modelled seconds.
     """
     ratios, weights = [], []
-    for asset, like in likes.items():
-        for row in like[-LATEST:]:
-            usual = shapes[asset].seconds(row["frames"])
-            if usual > 0:
-                ratios.append(row["wall_s"] / usual)
-                weights.append(usual)
+    for asset, similar in similar_by_asset.items():
+        for row in similar[-LOAD_STEPS:]:
+            expected = wall_models[asset].seconds(row["frames"])
+            if expected > 0:
+                ratios.append(row["wall_s"] / expected)
+                weights.append(expected)
     if not ratios:
         return 1.0
     order = np.argsort(ratios)
-    reached = np.cumsum(np.array(weights)[order])
-    return float(np.array(ratios)[order][np.searchsorted(reached, reached[-1] / 2)])
+    cumulative = np.cumsum(np.array(weights)[order])
+    return float(np.array(ratios)[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
 def _cost(
-    like: list[dict[str, Any]], billed_s: float, where: Device, book: PriceBook
+    similar: list[dict[str, Any]], billed_s: float, where: Device, book: PriceBook
 ) -> float | None:
-    """Cost of so many billed seconds: at the median rate of the like steps, else on `where`.
+    """Cost of so many billed seconds: at the median rate of similar steps, else by the price book.
 
-    Where nothing was measured, one busy core and one GiB of memory stand for what a book may bill
-    apart.
+    Without measurements, one busy core and one GiB of memory are assumed for books that bill them
+    separately.
     """
     rates = []
-    for row in like:
+    for row in similar:
         record = StepRecord(
             wall_s=row["wall_s"],
             device=row["device"],

@@ -1,7 +1,7 @@
-"""A step as the event log remembers it, and the row that the ledger keeps of it.
+"""A step as read from an event log, and its row in the ledger.
 
-`StepEvent` is neutral: whoever reads an event log makes them. What a row holds, and of which type,
-is decided here once for writing and reading.
+`StepEvent` does not depend on Dagster: readers of an event log create them. The
+columns of a row and their types are defined here, for writing and reading.
 """
 
 import re
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 KEY: Final = ("run_id", "asset", "partition", "event_id")
-"""What makes a row one of a kind: a retry or a second materialization has its own event."""
+"""Primary key of a row: a retry or a second materialization has its own event."""
 UNKNOWN: Final = "unknown"
 """Device of a step that left no record; no price book has a price for it."""
 
@@ -102,13 +102,13 @@ class StepEvent:
     success: bool
     """False for a step that failed or was killed."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Plain JSON values, as `StepRecord.to_dict` and `Cost.to_dict` laid them down."""
+    """Plain JSON values, as `StepRecord.to_dict` and `Cost.to_dict` write them."""
     elapsed_s: float | None = None
     """Seconds between the log's own start and end of the step; used where it left no record."""
 
 
 def step_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an asset's metadata is its step record and cost, word for word."""
+    """Those entries of an asset's metadata that are its step record and cost, unchanged."""
     return {
         name: value
         for name, value in metadata.items()
@@ -117,13 +117,13 @@ def step_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_of(event: StepEvent) -> dict[str, Any] | None:
-    """The ledger row of an event; None for a success that nobody measured.
+    """The ledger row of an event; None for a successful step without a record.
 
-    A step that failed or was killed without a record keeps the log's own seconds. Device and cost
-    are those that its run's tags told; without them the device is unknown, and no cost is made up.
+    A step that failed or was killed without a record has the log's own seconds. Its device and cost
+    come from its run's tags; without them the device is unknown and the cost empty.
 
     Raises:
-        CostError: the metadata claims to be a record and is none.
+        CostError: the metadata contains a malformed record.
     """
     measured = "wall_s" in event.metadata
     if measured:

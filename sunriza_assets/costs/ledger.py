@@ -1,4 +1,4 @@
-"""The ledger: one row per step, kept for ever, whatever becomes of the runs.
+"""The ledger: one row per step, kept after the runs themselves are deleted.
 
 A folder of Parquet files and `index.json`, which names the files that count and the cursor. The
 index is replaced in one rename, so an update is there wholly or not at all; files that no index
@@ -42,7 +42,7 @@ LEDGER_FOLDER: Final = "ledger"
 """Its place below the reports folder."""
 SCHEMA: Final = 1
 FULL_ROWS: Final = 250_000
-"""A file of this size is never merged again."""
+"""Rows from which on a file is never merged again."""
 MAX_SMALL_FILES: Final = 16
 """More small files than this are merged."""
 _BATCH: Final = 20_000
@@ -57,13 +57,13 @@ class Update:
     added: int
     """New rows."""
     known: int
-    """Events that the ledger had already."""
+    """Events that were in the ledger already."""
     unmeasured: int
     """Successful steps without a record; they have no row."""
     refused: int
-    """Events whose metadata is no record though it claims to be; see the log."""
+    """Events with malformed records, which were skipped and logged."""
     cursor: LogCursor
-    """How far the log has been read; the next update goes on behind it."""
+    """How far the log has been read; the next update starts after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,13 @@ class Ledger:
         return self._index().cursor
 
     def update(self, events: Iterable[StepEvent], *, cursor: LogCursor | None = None) -> Update:
-        """Take in events; those already known are passed over.
+        """Add the rows of events; events that are in the ledger already are skipped.
 
         Args:
             events: in any order.
             cursor: how far the log was read for them; None leaves the ledger's own as it is.
 
-        An event whose metadata claims to be a record and is none is logged and counted, and does
-        not stand in the way of the others.
+        An event with a malformed record is logged, counted and skipped.
 
         Raises:
             CostError: the ledger is damaged or of a newer version.
@@ -115,26 +114,26 @@ class Ledger:
         """
         with lock(self.folder / ".lock"):
             index = self._index()
-            self._sweep(index)
-            files, read = list(index.files), _further(index.cursor, cursor)
-            tally = Counter[str]()
+            self._remove_unreferenced(index)
+            files, read = list(index.files), _furthest_cursor(index.cursor, cursor)
+            counts = Counter[str]()
             for batch in _batches(events, _BATCH):
-                rows = _rows(batch, tally)
-                fresh = rows.keys() - self._known(rows.keys(), files)
-                if fresh:
-                    new = sorted((rows[key] for key in fresh), key=lambda row: row["event_id"])
+                rows = _rows(batch, counts)
+                new_keys = rows.keys() - self._existing_keys(rows.keys(), files)
+                if new_keys:
+                    new = sorted((rows[key] for key in new_keys), key=lambda row: row["event_id"])
                     files.append(self._write(table_of(new)))
-                tally["added"] += len(fresh)
-                tally["known"] += len(rows) - len(fresh)
-            if read != index.cursor or tally["added"]:
-                merged = _Index(read, tuple(self._merged(files)))
-                self._commit(merged)
-                self._sweep(merged)
+                counts["added"] += len(new_keys)
+                counts["known"] += len(rows) - len(new_keys)
+            if read != index.cursor or counts["added"]:
+                compacted = _Index(read, tuple(self._compact(files)))
+                self._commit(compacted)
+                self._remove_unreferenced(compacted)
         return Update(
-            added=tally["added"],
-            known=tally["known"],
-            unmeasured=tally["unmeasured"],
-            refused=tally["refused"],
+            added=counts["added"],
+            known=counts["known"],
+            unmeasured=counts["unmeasured"],
+            refused=counts["refused"],
             cursor=read,
         )
 
@@ -182,7 +181,7 @@ class Ledger:
 
     def _read(
         self,
-        choose: Callable[[_Index], list[_File]],
+        select_files: Callable[[_Index], list[_File]],
         columns: Sequence[str] | None,
         since: datetime | None,
     ) -> "pa.Table":
@@ -190,7 +189,7 @@ class Ledger:
         import pyarrow.compute as pc
 
         for attempt in range(_READ_ATTEMPTS):
-            files = choose(self._index())
+            files = select_files(self._index())
             try:
                 tables = [self._load(file, columns) for file in files]
                 break
@@ -229,8 +228,10 @@ class Ledger:
                 code="ledger",
             ) from damage
 
-    def _known(self, keys: Iterable[tuple[Any, ...]], files: list[_File]) -> set[tuple[Any, ...]]:
-        """Which of these keys the files hold already."""
+    def _existing_keys(
+        self, keys: Iterable[tuple[Any, ...]], files: list[_File]
+    ) -> set[tuple[Any, ...]]:
+        """Those of the keys that the files contain."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -249,8 +250,8 @@ class Ledger:
                 found.update(zip(*(column.to_pylist() for column in columns), strict=True))
         return found
 
-    def _merged(self, files: list[_File]) -> list[_File]:
-        """The files, many small ones made into one."""
+    def _compact(self, files: list[_File]) -> list[_File]:
+        """The files after merging: more than `MAX_SMALL_FILES` small ones become one."""
         import pyarrow as pa
 
         small = [file for file in files if file.rows < FULL_ROWS]
@@ -263,8 +264,8 @@ class Ledger:
             if rows >= FULL_ROWS:
                 break
         tables = [self._load(file, None) for file in chosen]
-        merged = self._write(pa.concat_tables(tables, promote_options="default"))
-        return [file for file in files if file not in chosen] + [merged]
+        compacted = self._write(pa.concat_tables(tables, promote_options="default"))
+        return [file for file in files if file not in chosen] + [compacted]
 
     def _write(self, table: "pa.Table") -> _File:
         import pyarrow as pa
@@ -323,8 +324,8 @@ class Ledger:
                 code="ledger",
             ) from damage
 
-    def _sweep(self, index: _Index) -> None:
-        """Remove the files that no index names: merged ones, and those of a killed writer."""
+    def _remove_unreferenced(self, index: _Index) -> None:
+        """Remove files that are not in the index: merged ones, and those of a killed writer."""
         named = {file.name for file in index.files}
         for path in self.folder.glob("steps-*.parquet"):
             if path.name not in named:
@@ -333,8 +334,8 @@ class Ledger:
             path.unlink(missing_ok=True)
 
 
-def _further(known: LogCursor, read: LogCursor | None) -> LogCursor:
-    """Of two updates that overlap, the cursor of the one that read more."""
+def _furthest_cursor(known: LogCursor, read: LogCursor | None) -> LogCursor:
+    """The later of two cursors of one log, so that overlapping updates do not step back."""
     if read is None:
         return known
     return max(known, read, key=lambda c: c.event_id) if known.log == read.log else read
@@ -344,7 +345,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in KEY)
 
 
-def _rows(batch: list[StepEvent], tally: Counter[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
+def _rows(batch: list[StepEvent], counts: Counter[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Key -> row of the events that have one; of two with one key the first counts."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for event in batch:
@@ -354,12 +355,12 @@ def _rows(batch: list[StepEvent], tally: Counter[str]) -> dict[tuple[Any, ...], 
             _log.warning(
                 "Event %d of run %s is left out: %s", event.event_id, event.run_id, error.message
             )
-            tally["refused"] += 1
+            counts["refused"] += 1
             continue
         if row is None:
-            tally["unmeasured"] += 1
+            counts["unmeasured"] += 1
         elif rows.setdefault(_key(row), row) is not row:
-            tally["known"] += 1
+            counts["known"] += 1
     return rows
 
 

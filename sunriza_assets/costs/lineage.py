@@ -20,20 +20,22 @@ def lineage_text(manifest: Manifest, *, width: int | None = None) -> str:
     from rich.text import Text
     from rich.tree import Tree
 
-    tree = Tree(Text(_clean(f"{manifest.avatar_id}  {_summary(manifest)}")))
+    tree = Tree(Text(_printable(f"{manifest.avatar_id}  {_summary(manifest)}")))
     made = tree.add("made by")
-    for line in _makers(manifest):
-        made.add(Text(_clean(line)))
+    for line in _engine_lines(manifest):
+        made.add(Text(_printable(line)))
     for title, items in (("published", manifest.outputs), ("from", manifest.inputs)):
         branch = tree.add(title)
         for item in items:
-            branch.add(Text(_clean(_file(item))))
+            branch.add(Text(_printable(_file(item))))
     models = tree.add("models")
     for model in manifest.models:
-        models.add(Text(_clean(f"{model.name}  sha256 {model.sha256[:_SHORT]}  {model.licence}")))
+        models.add(
+            Text(_printable(f"{model.name}  sha256 {model.sha256[:_SHORT]}  {model.licence}"))
+        )
     parameters = tree.add("parameters")
     for name, value in sorted(manifest.parameters.items()):
-        parameters.add(Text(_clean(f"{name} = {value}")))
+        parameters.add(Text(_printable(f"{name} = {value}")))
     steps = {step.asset: step for step in manifest.steps}
     used = {asset for step in manifest.steps for asset in step.upstream}
     branch = tree.add("steps, each below what was made from it")
@@ -54,13 +56,13 @@ def _add_step(
 
     step = steps.get(asset)
     if step is None:
-        branch.add(Text(_clean(f"{asset}  (not in this manifest)")))
+        branch.add(Text(_printable(f"{asset}  (not in this manifest)")))
         return
     if asset in seen:
-        branch.add(Text(_clean(f"{asset}  (above)")))
+        branch.add(Text(_printable(f"{asset}  (above)")))
         return
     seen.add(asset)
-    node = branch.add(Text(_clean(_step(step, run_id))))
+    node = branch.add(Text(_printable(_step(step, run_id))))
     for upstream in step.upstream:
         _add_step(node, upstream, steps, run_id, seen)
 
@@ -75,11 +77,13 @@ def _summary(manifest: Manifest) -> str:
     return ", ".join(parts)
 
 
-def _makers(manifest: Manifest) -> list[str]:
-    performed = [] if manifest.performance is None else [f"performance {manifest.performance}"]
+def _engine_lines(manifest: Manifest) -> list[str]:
+    performance_lines = (
+        [] if manifest.performance is None else [f"performance {manifest.performance}"]
+    )
     return [
         f"engine {manifest.engine} {manifest.engine_version}",
-        *performed,
+        *performance_lines,
         f"on {', '.join(manifest.devices) or 'an unknown device'}",
         f"sunriza-assets {manifest.package_version}",
     ]
@@ -114,6 +118,6 @@ def _money(amount: float | None, units: list[str]) -> str:
     return "cost not known" if amount is None else f"{amount:.6f} {', '.join(units)}"
 
 
-def _clean(text: str) -> str:
-    """Without control characters: a name must not steer a terminal."""
+def _printable(text: str) -> str:
+    """Text with control characters replaced, which a terminal would obey."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

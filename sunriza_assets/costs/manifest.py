@@ -32,7 +32,7 @@ __all__ = [
 MANIFEST_NAME: Final = "manifest.json"
 SCHEMA: Final = 1
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""No honest manifest comes near."""
+"""Far above the size of any real manifest."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CHUNK: Final = 1 << 20
 
@@ -42,7 +42,7 @@ class FileFact:
     """One file by its content."""
 
     name: str
-    """As a reader knows it: `idle.mp4`, `hero_video`."""
+    """Published name or asset: `idle.mp4`, `hero_video`."""
     sha256: str
     """64 hex digits."""
     size: int
@@ -57,11 +57,11 @@ class ModelFact:
     """One model that took part."""
 
     name: str
-    """As the model store knows it."""
+    """Name in the model store."""
     sha256: str
     """Of the file as its makers publish it, which the model store pins."""
     licence: str
-    """SPDX name or the maker's words."""
+    """SPDX name or the maker's wording."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class ManifestStep:
     run_id: str
     """The run that made it; an earlier one for a step that was used again."""
     data_version: str
-    """What it made, as Dagster knows it."""
+    """Dagster's data version of what it made."""
     upstream: Mapping[str, str] = field(default_factory=dict)
     """Asset -> data version that it was made from."""
     code_version: str | None = None
     """Version of the asset's code."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Its step record and cost, flat, word for word as in the event log."""
+    """Its step record and cost, flat, unchanged from the event log."""
 
     @property
     def cost(self) -> float | None:

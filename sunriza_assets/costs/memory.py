@@ -1,7 +1,7 @@
 """The highest resident memory of this process while a step runs.
 
-On Linux the kernel keeps the mark itself (VmHWM) and lets a process set its own back, so the peak
-is exact and costs nothing. Elsewhere, and where that file may not be written, a thread looks at the
+On Linux the kernel keeps the high-water mark (VmHWM) and lets a process reset its own, so the peak
+is exact and costs nothing. Elsewhere, and where that file may not be written, a thread polls the
 resident size every 20 ms. The memory of child processes is not in it.
 """
 
@@ -31,7 +31,7 @@ class PeakMemory:
         self._sampler: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; whoever else is measuring keeps the mark reached so far."""
+        """Start measuring; nested measurements keep the peak that they have reached so far."""
         with self._lock:
             mark = _high_water()
             for other in self._running:
@@ -61,10 +61,10 @@ class PeakMemory:
     def _start_sampler(self) -> None:
         self.method = "sampled"
         self._sample()
-        self._sampler = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
+        self._sampler = threading.Thread(target=self._sample_loop, name="peak-memory", daemon=True)
         self._sampler.start()
 
-    def _watch(self) -> None:
+    def _sample_loop(self) -> None:
         while not self._done.wait(_SAMPLE_EVERY_S):
             self._sample()
 
@@ -75,7 +75,7 @@ class PeakMemory:
 
 
 def _high_water() -> int | None:
-    """VmHWM in bytes, or None where the kernel does not tell."""
+    """VmHWM in bytes, or None where the kernel has no such value."""
     try:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -69,18 +69,18 @@ class Price:
     rate: float
     """The same for one base unit: second, core second, GiB second, GB."""
     source: str
-    """Who says so."""
+    """Where the price is published."""
     valid_from: date
-    """Since when."""
+    """First day on which it applies."""
     free: float = 0.0
     """Amount in the base unit that costs nothing."""
     cores: int | None = None
     """Size of the machine that the price rents; for the reader only."""
     note: str | None = None
-    """What else there is to know."""
+    """A remark for the reader."""
 
     def of(self, quantity: float) -> float:
-        """What `quantity` base units cost beyond what is free."""
+        """Cost of `quantity` base units, less the free amount."""
         return max(0.0, quantity - self.free) * self.rate
 
 
@@ -89,15 +89,15 @@ class PriceBook:
     """One consistent list of prices."""
 
     name: str
-    """What is written beside every figure."""
+    """Name that is recorded with every cost."""
     title: str
-    """What it is."""
+    """Title for people."""
     currency: str
     """ISO 4217 code."""
     valid_from: date
-    """Since when the book as a whole holds."""
+    """First day on which the book applies."""
     source: str
-    """Who says so."""
+    """Where the price is published."""
     devices: Mapping[str, Price]
     """Device -> price of holding it."""
     cores: Price | None = None
@@ -110,7 +110,7 @@ class PriceBook:
     """GB that leave the provider's network."""
 
     def find(self, device: str, kind: str) -> tuple[str, Price] | None:
-        """The entry for a device by its maker's name, or None when the book has no price for it.
+        """The entry for a device by its manufacturer's name, or None without a price for it.
 
         An entry fits when all its words occur in the name; the one with the most words wins. A
         name that is itself an entry (`T4`, in a what-if) is found whatever its kind.
@@ -125,13 +125,13 @@ class PriceBook:
         return None if best is None else (best, self.devices[best])
 
     def storage_month(self, size_bytes: float) -> float | None:
-        """What keeping so many bytes costs a month; None when the book does not say."""
+        """Cost of storing so many bytes for a month; None without a price for storage."""
         return None if self.storage is None else self.storage.of(size_bytes / GB)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one step cost by one book, and how the figure came about."""
+    """Cost of one step by one book, itemised."""
 
     book: str
     """Name of the price book."""
@@ -225,7 +225,7 @@ def price_book(wanted: str | None = None) -> PriceBook:
     file, _, name = (wanted or "").rpartition("#")
     if not file and name.endswith((".yaml", ".yml")):
         file, name = name, ""
-    default, books = _read(Path(file)) if file else _shipped()
+    default, books = _read(Path(file)) if file else _bundled_file()
     name = name or default
     if name not in books:
         raise CostError(
@@ -240,7 +240,7 @@ def price_book(wanted: str | None = None) -> PriceBook:
 
 def price_books() -> Mapping[str, PriceBook]:
     """The books that come with this package, by name."""
-    return _shipped()[1]
+    return _bundled_file()[1]
 
 
 def _priced(price: Price | None, quantity: float | None) -> float | None:
@@ -252,7 +252,7 @@ def _words(name: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> tuple[str, dict[str, PriceBook]]:
+def _bundled_file() -> tuple[str, dict[str, PriceBook]]:
     packaged = resources.files("sunriza_assets.costs") / "prices.yaml"
     return _parse(packaged.read_text(encoding="utf-8"), "prices.yaml")
 
@@ -276,27 +276,27 @@ def _parse(text: str, where: str) -> tuple[str, dict[str, PriceBook]]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise _bad("This is no YAML", where) from error
+        raise _invalid("This is no YAML", where) from error
     if not isinstance(document, Mapping) or not isinstance(document.get("books"), Mapping):
-        raise _bad("A price file needs a map `books`", where)
+        raise _invalid("A price file needs a map `books`", where)
     books = {str(name): _book(str(name), raw, where) for name, raw in document["books"].items()}
     default = str(document.get("default") or next(iter(books), ""))
     if default not in books:
-        raise _bad(f"The default book {default!r} is not in the file", where)
+        raise _invalid(f"The default book {default!r} is not in the file", where)
     return default, books
 
 
 def _book(name: str, raw: object, where: str) -> PriceBook:
     place = f"{where}, book {name}"
     if not isinstance(raw, Mapping) or not isinstance(raw.get("devices"), Mapping):
-        raise _bad("A price book needs a map `devices`", place)
+        raise _invalid("A price book needs a map `devices`", place)
     if unknown := raw.keys() - _BOOK_KEYS:
-        raise _bad(f"Unknown keys {', '.join(sorted(map(str, unknown)))}", place)
+        raise _invalid(f"Unknown keys {', '.join(sorted(map(str, unknown)))}", place)
     currency, valid_from = raw.get("currency"), raw.get("valid_from")
     if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
-        raise _bad(f"currency is {currency!r}, not a code such as USD", place)
+        raise _invalid(f"currency is {currency!r}, not a code such as USD", place)
     if not isinstance(valid_from, date):
-        raise _bad(f"valid_from is {valid_from!r}, not a date", place)
+        raise _invalid(f"valid_from is {valid_from!r}, not a date", place)
     source = str(raw.get("source") or "not stated")
     entries = dict(_entries(raw, source, valid_from, place))
     extras = {kind: entries.get((kind, "")) for kind in _UNITS if kind != "devices"}
@@ -324,13 +324,13 @@ def _entries(
 
 def _entry(kind: str, raw: object, source: str, valid_from: date, place: str) -> Price:
     if not isinstance(raw, Mapping):
-        raise _bad("A price is a map {price, per}", place)
+        raise _invalid("A price is a map {price, per}", place)
     if unknown := raw.keys() - _ENTRY_KEYS:
-        raise _bad(f"Unknown keys {', '.join(sorted(map(str, unknown)))}", place)
+        raise _invalid(f"Unknown keys {', '.join(sorted(map(str, unknown)))}", place)
     amount = _amount("price", raw.get("price"), place)
     units, per = _UNITS[kind], str(raw.get("per"))
     if per not in units:
-        raise _bad(f"per is {per!r}, not one of {', '.join(units)}", place)
+        raise _invalid(f"per is {per!r}, not one of {', '.join(units)}", place)
     return Price(
         amount=amount,
         per=per,
@@ -346,8 +346,8 @@ def _entry(kind: str, raw: object, source: str, valid_from: date, place: str) ->
 def _amount(name: str, value: object, place: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
-    raise _bad(f"{name} is {value!r}, not a number >= 0", place)
+    raise _invalid(f"{name} is {value!r}, not a number >= 0", place)
 
 
-def _bad(what: str, where: str) -> CostError:
+def _invalid(what: str, where: str) -> CostError:
     return CostError(what, where=where, remedy="See prices.yaml for the form.", code="price_book")

@@ -1,7 +1,7 @@
-"""What one step took: the facts that travel as flat metadata through the event log into the ledger.
+"""The record of one step: flat metadata that passes through the event log into the ledger.
 
 Only the container and its two-way flat form live here; `stopwatch` fills it, `prices` puts a price
-to it. Facts that nobody measured are absent, never zero.
+to it. Facts that were not measured are absent, never zero.
 """
 
 import math
@@ -67,7 +67,7 @@ class StepRecord:
     wall_s: float
     """Seconds from entering the stopwatch to leaving it, on a monotonic clock."""
     device: str
-    """What the step ran on and is billed for, in the maker's words: `AMD EPYC`, `Tesla T4`."""
+    """Device that the step ran on and is billed for: `AMD EPYC`, `Tesla T4`."""
     device_kind: str
     """`cpu`, `cuda` or `mps`."""
     cores: int | None = None
@@ -83,7 +83,7 @@ class StepRecord:
     peak_memory_bytes: int | None = None
     """Highest resident memory of this process during the step (its child processes not counted)."""
     peak_memory_method: str | None = None
-    """`high_water` (the kernel's own mark, exact) or `sampled` (a thread looked at it)."""
+    """`high_water` (the kernel's own mark, exact) or `sampled` (polled by a thread)."""
     peak_gpu_memory_bytes: int | None = None
     """Highest memory that torch held on the accelerator during the step; None without torch."""
     bytes_in: int | None = None
@@ -95,7 +95,7 @@ class StepRecord:
     frames: int | None = None
     """Frames that the step read or made."""
     clip_frames: int | None = None
-    """Frames of the clip behind the avatar: what runtime grows with."""
+    """Frames of the avatar's clip, in which runtime is linear."""
     clip_s: float | None = None
     """Seconds of that clip."""
     cache: CacheState | None = None
@@ -111,8 +111,8 @@ class StepRecord:
     started_at: float | None = None
     """Unix time at the start. Only for reading: no duration is taken from it."""
     unbooked_s: float | None = None
-    """Seconds after the books were closed: the step that publishes a manifest cannot know what the
-    rest of it will take. In no stage, not in `wall_s`, and not billed."""
+    """Seconds after the manifest was written: the step that publishes it cannot include its own
+    remaining time. In no stage, not in `wall_s`, and not billed."""
 
     def __post_init__(self) -> None:
         for name in (*_NUMBERS, *_WHOLE):
@@ -132,12 +132,12 @@ class StepRecord:
 
         An accelerator is held for the step's whole wall time. A CPU is shared: its price is for the
         CPU seconds that the step used, so a busy neighbour makes it slower and not dearer. Where
-        nobody measured them, wall time stands in.
+        they were not measured, wall time is used.
         """
         return billed_seconds(self.device_kind, self.wall_s, self.cpu_s)
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat JSON values; stages as `stage_<name>_s`; what nobody measured is left out."""
+        """Flat JSON values; stages as `stage_<name>_s`; unmeasured facts are left out."""
         flat: dict[str, Any] = {
             name: value
             for item in fields(self)

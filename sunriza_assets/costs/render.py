@@ -1,7 +1,7 @@
-"""How reports look: text, CSV, JSON, HTML, and Markdown for the Dagster UI.
+"""Rendering of reports: text, CSV, JSON, HTML, and Markdown for the Dagster UI.
 
-A number is written the same way everywhere, by the name of its column. Names of avatars come from
-outside: whatever is written is escaped for where it goes.
+The name of a column decides how its numbers are formatted. Names of avatars are untrusted input:
+all text is escaped for its output format. What a report contains is decided in `reports`.
 """
 
 import html
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 EMPTY: Final = "–"
-"""Stands where a value is unknown."""
+"""Placeholder of an unknown value."""
 _MEGA: Final = 1e6
 
 
@@ -38,7 +38,7 @@ def to_text(report: Report, *, limit: int | None = None, width: int | None = Non
     """A table for a terminal, with its sums and warnings.
 
     Args:
-        limit: rows shown; how many are left out is said.
+        limit: rows shown; a last line gives the number of omitted ones.
         width: columns of the terminal; by default as wide as the table.
     """
     from rich.box import SIMPLE_HEAD
@@ -46,7 +46,7 @@ def to_text(report: Report, *, limit: int | None = None, width: int | None = Non
     from rich.table import Table
     from rich.text import Text
 
-    shown = _head(report, limit)
+    shown = _visible_rows(report, limit)
     table = Table(title=report.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in shown.columns:
         table.add_column(_heading(name), justify="left" if _is_text(shown, name) else "right")
@@ -55,7 +55,7 @@ def to_text(report: Report, *, limit: int | None = None, width: int | None = Non
     out = io.StringIO()
     console = Console(file=out, width=width or 400, color_system=None, highlight=False)
     console.print(table)
-    for line in (*_left_out(report, shown), *_summary(report), *report.warnings):
+    for line in (*_omission_note(report, shown), *_summary(report), *report.warnings):
         console.print(Text(printable(line)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
@@ -78,17 +78,17 @@ def to_json(report: Report) -> dict[str, Any]:
 
 def to_markdown(report: Report, *, limit: int | None = None) -> str:
     """A table for the Dagster UI."""
-    shown = _head(report, limit)
+    shown = _visible_rows(report, limit)
     lines = [
-        f"**{_in_markdown(report.title)}**",
+        f"**{_escape_markdown(report.title)}**",
         "",
         "| " + " | ".join(_heading(name) for name in shown.columns) + " |",
         "|" + "|".join("---" if _is_text(shown, name) else "---:" for name in shown.columns) + "|",
-        *("| " + " | ".join(map(_in_markdown, row)) + " |" for row in _cells(shown)),
+        *("| " + " | ".join(map(_escape_markdown, row)) + " |" for row in _cells(shown)),
         "",
     ]
-    for line in (*_left_out(report, shown), *_summary(report), *report.warnings):
-        lines += [_in_markdown(line), ""]
+    for line in (*_omission_note(report, shown), *_summary(report), *report.warnings):
+        lines += [_escape_markdown(line), ""]
     return "\n".join(lines)
 
 
@@ -99,24 +99,24 @@ def to_html(
     pictures: Sequence[bytes] = (),
     limit: int | None = 1000,
 ) -> str:
-    """One page that needs no network: pictures (WebP) first, then every table.
+    """One self-contained page: pictures (WebP) first, then every table.
 
-    A line that several tables would say is said once.
+    A line that several tables would say is written once.
     """
     shown_pictures = "".join(f'<img src="{data_uri(picture)}" alt="">' for picture in pictures)
     body = [f'<div class="pictures">{shown_pictures}</div>'] if pictures else []
-    said: set[str] = set()
+    written: set[str] = set()
     for report in reports:
-        shown = _head(report, limit)
+        shown = _visible_rows(report, limit)
         if report.title != title:
             body.append(f"<h2>{html.escape(report.title)}</h2>")
         body.append(_html_table(shown))
-        body += [f"<p>{html.escape(line)}</p>" for line in _left_out(report, shown)]
+        body += [f"<p>{html.escape(line)}</p>" for line in _omission_note(report, shown)]
         for line in (*_summary(report), *report.warnings):
-            if line not in said:
+            if line not in written:
                 kind = ' class="warning"' if line in report.warnings else ""
                 body.append(f"<p{kind}>{html.escape(line)}</p>")
-                said.add(line)
+                written.add(line)
     return _PAGE.format(title=html.escape(title), body="\n".join(body))
 
 
@@ -145,7 +145,7 @@ def write_report(
     """Write `name.parquet` and `name.csv` (the first report) and `name.html` (all of them).
 
     Raises:
-        StoreError: a file cannot be written; each is whole or as it was before.
+        StoreError: a file cannot be written; files are replaced atomically.
     """
     main = reports[0]
     writers: Mapping[str, Callable[[Path], Any]] = {
@@ -165,32 +165,34 @@ def write_report(
     return paths
 
 
-def _head(report: Report, limit: int | None) -> "pd.DataFrame":
-    """The first rows, without the columns that only repeat a fact of the whole report."""
-    told = [
+def _visible_rows(report: Report, limit: int | None) -> "pd.DataFrame":
+    """The first rows, without columns whose one value is already among the report's facts."""
+    constant_columns = [
         name
         for name in report.rows.columns
         if isinstance(fact := report.facts.get(name), str) and report.rows[name].eq(fact).all()
     ]
-    return report.rows.drop(columns=told).head(len(report.rows) if limit is None else limit)
+    return report.rows.drop(columns=constant_columns).head(
+        len(report.rows) if limit is None else limit
+    )
 
 
-def _left_out(report: Report, shown: "pd.DataFrame") -> Iterator[str]:
+def _omission_note(report: Report, shown: "pd.DataFrame") -> Iterator[str]:
     if len(shown) < len(report.rows):
         yield f"… and {len(report.rows) - len(shown)} more"
 
 
 def _summary(report: Report) -> Iterator[str]:
     """The facts in one line."""
-    said = []
+    parts = []
     for name, value in report.facts.items():
         if isinstance(value, Mapping):
             shown = ", ".join(f"{_number('cost', part)} {key}" for key, part in value.items())
-            said.append(f"{_heading(name)} {shown or EMPTY}")
+            parts.append(f"{_heading(name)} {shown or EMPTY}")
         else:
-            said.append(f"{_heading(name)} {_cell(name, value)}")
-    if said:
-        yield "; ".join(said)
+            parts.append(f"{_heading(name)} {_cell(name, value)}")
+    if parts:
+        yield "; ".join(parts)
 
 
 def _cells(frame: "pd.DataFrame") -> Iterator[list[str]]:
@@ -208,7 +210,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    """By the column's name: money, seconds, shares, bytes, or a count."""
+    """Format a number as its column's name says: money, seconds, share, bytes, or a count."""
     if "cost" in name or name == "price":
         return _money(value)
     if name == "share" or name.endswith("_share"):
@@ -223,7 +225,7 @@ def _number(name: str, value: float) -> str:
 
 
 def _money(value: float) -> str:
-    """Cents of a sum, but all that tells apart what an avatar costs."""
+    """Two decimals from 1 on, more for the small amounts that one avatar costs."""
     if value == 0:
         return "0"
     return f"{value:.2f}" if value >= 1 else f"{value:.5f}" if value >= 0.001 else f"{value:.7f}"
@@ -237,7 +239,7 @@ def _heading(name: str) -> str:
     return name.removesuffix("_bytes").replace("_", " ")
 
 
-def _in_markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     escaped = html.escape(printable(text), quote=False)
     return "".join("\\" + char if char in "\\`*_[]|!#~" else char for char in escaped)
 

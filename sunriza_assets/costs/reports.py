@@ -1,6 +1,6 @@
-"""Report frames over the ledger: where the time went, and the money.
+"""Reports over the ledger: time and cost by avatar, run, asset, day, month or engine.
 
-Everything here is vectorised over a million rows; how a report looks is `render`'s affair. A cost
+Everything here is vectorised over a million rows; rendering is in `render`. A cost
 is either worked out anew with one price book, or taken as it was booked by the step itself
 (`book=None`); what has no price stays out of every sum and is counted beside it.
 """
@@ -82,21 +82,21 @@ RUNTIME_COLUMNS: Final = (
 )
 """What `runtime_report` and `stage_report` need."""
 
-_NOBODY: Final = "(none)"
+_NO_VALUE: Final = "(none)"
 
 
 @dataclass(frozen=True)
 class Report:
-    """A table and what has to stand beside it."""
+    """A table with its sums and warnings."""
 
     title: str
-    """What it tells."""
+    """Heading."""
     rows: "pd.DataFrame"
     """The table, most interesting row first."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Sums and settings, JSON values: price book, currency, totals."""
     warnings: tuple[str, ...] = ()
-    """What a reader must know before believing the sums."""
+    """What is missing from the sums, for the reader."""
 
 
 def cost_report(
@@ -119,8 +119,8 @@ def cost_report(
     priced = pd.DataFrame(
         {
             **_grouping(frame, by),
-            "currency": _label(frame["cost_currency"]) if book is None else book.currency,
-            "price_book": _label(frame["price_book"]) if book is None else book.name,
+            "currency": _categories(frame["cost_currency"]) if book is None else book.currency,
+            "price_book": _categories(frame["price_book"]) if book is None else book.name,
             "steps": 1,
             "failed": ~frame["success"].astype(bool),
             "seconds": frame["wall_s"],
@@ -134,14 +134,14 @@ def cost_report(
     published = in_known_totals(frame, priced["cost"])
     priced["published_cost"] = priced["cost"].where(published)
     priced["published_seconds"] = priced["seconds"].where(in_totals(frame))
-    priced["saved_cost"] = _saved(frame, priced["cost"])
+    priced["saved_cost"] = _saved_cost(frame, priced["cost"])
     keys = [by, "price_book", "currency"]
     sums = [name for name in priced.columns if name not in keys]
     groups = priced.groupby(keys, observed=True, sort=False)
     table = groups[sums].sum().reset_index()
     for name in ("published_cost", "published_seconds"):
         table[name] = groups[name].sum(min_count=1).to_numpy()  # unknown, not nothing
-    # A group in which nothing has a price cost nobody knows what, not nothing.
+    # The cost of a group without any price is unknown, not zero.
     table["cost"] = table["cost"].where(table["unpriced_steps"] < table["steps"])
     table = table.sort_values(
         [by] if by in ("day", "month") else ["cost", "seconds"], ascending=False, kind="stable"
@@ -163,7 +163,7 @@ def cost_report(
             "saved_cost": float(priced["saved_cost"].sum()),
             "unpriced_steps": int(priced["unpriced_steps"].sum()),
         },
-        warnings=_unpriced(frame, priced, book),
+        warnings=_unpriced_notes(frame, priced, book),
     )
 
 
@@ -200,8 +200,8 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
     keys = _grouping(frame, by)
     if by in _STEP_GROUPINGS:
         if by == "asset":
-            keys["engine"] = _label(frame["engine"])
-        keys["device"] = _label(frame["device"])
+            keys["engine"] = _categories(frame["engine"])
+        keys["device"] = _categories(frame["device"])
     hit = frame["cache"] == "hit"
     done = frame["success"].astype(bool) & ~hit
     cold = frame["cold"].eq(True)
@@ -231,11 +231,15 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
         table["warm_p50_s"] = groups["warm_s"].median()
     else:
         unit = "run of an avatar"
-        runs = pd.DataFrame({**keys, "run_id": frame["run_id"], "who": _label(frame["partition"])})
+        runs = pd.DataFrame(
+            {**keys, "run_id": frame["run_id"], "partition": _categories(frame["partition"])}
+        )
         runs["seconds"] = frame["wall_s"]
         runs = runs[in_totals(frame, unpublished=True)]
         per_run = runs.groupby(
-            [*names, "run_id", *([] if by == "avatar" else ["who"])], observed=True, sort=False
+            [*names, "run_id", *([] if by == "avatar" else ["partition"])],
+            observed=True,
+            sort=False,
         )["seconds"].sum()
         per_group = per_run.groupby(level=names, observed=True, sort=False)
         table["runs"] = per_group.size()
@@ -259,7 +263,7 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
             "cache_hits": int(hit.sum()),
             "seconds": whole,
         },
-        warnings=_left_no_record(int(unmeasured.sum()), float(frame["wall_s"][unmeasured].sum())),
+        warnings=_unmeasured_note(int(unmeasured.sum()), float(frame["wall_s"][unmeasured].sum())),
     )
 
 
@@ -278,7 +282,7 @@ def stage_report(frame: "pd.DataFrame", *, per_asset: bool = False) -> Report:
         spent["unbooked"] = frame["unbooked_s"].fillna(0.0)
     spent["unmeasured"] = frame["wall_s"].where(~frame["measured"].astype(bool), 0.0)
     if per_asset:
-        sums = spent.groupby(_label(frame["asset"]), observed=True).sum().stack()
+        sums = spent.groupby(_categories(frame["asset"]), observed=True).sum().stack()
         sums.index.names = ["asset", "stage"]
         table = sums.rename("seconds").reset_index()
         table["share"] = table["seconds"] / table.groupby("asset", observed=True)[
@@ -308,21 +312,21 @@ def amounts(frame: "pd.DataFrame", book: PriceBook | None) -> "pd.Series":
         return frame["cost"].astype(float)
     wall = frame["wall_s"].to_numpy(float)
     used = frame["cpu_s"].to_numpy(float)
-    shared = _label(frame["device_kind"]).eq("cpu").to_numpy(bool) & ~np.isnan(used)
+    shared = _categories(frame["device_kind"]).eq("cpu").to_numpy(bool) & ~np.isnan(used)
     total = np.where(shared, used, wall) * _device_rates(frame, book)
     if book.cores is not None:
         total = total + used * book.cores.rate
     if book.memory is not None:
         total = total + frame["peak_memory_bytes"].to_numpy(float) / GIB * wall * book.memory.rate
     if book.egress is not None:
-        # As in `cost_of`: traffic that nobody measured is no traffic.
+        # As in `cost_of`: unmeasured traffic counts as none.
         total = total + np.nan_to_num(frame["egress_bytes"].to_numpy(float)) / GB * book.egress.rate
     return pd.Series(total, index=frame.index)
 
 
 def _device_rates(frame: "pd.DataFrame", book: PriceBook) -> NDArray[np.float64]:
     """Price per second of every row's device, NaN where the book has none."""
-    device, kind = _label(frame["device"]).cat, _label(frame["device_kind"]).cat
+    device, kind = _categories(frame["device"]).cat, _categories(frame["device_kind"]).cat
     pair = device.codes.to_numpy(np.int64) * len(kind.categories) + kind.codes.to_numpy(np.int64)
     seen, place = np.unique(pair, return_inverse=True)
     rates = np.full(len(seen), np.nan)
@@ -334,10 +338,10 @@ def _device_rates(frame: "pd.DataFrame", book: PriceBook) -> NDArray[np.float64]
     return rates[place]
 
 
-def _saved(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
+def _saved_cost(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
     """What the seconds saved by a cache would have cost: at the rate of that asset when made."""
     made = (frame["cache"] != "hit") & cost.notna()
-    asset = _label(frame["asset"])
+    asset = _categories(frame["asset"])
     spent = cost[made].groupby(asset[made], observed=True).sum()
     seconds = frame["wall_s"][made].groupby(asset[made], observed=True).sum()
     rate = asset.astype(object).map((spent / seconds.where(seconds > 0)).to_dict())
@@ -352,23 +356,23 @@ def _totals(priced: "pd.DataFrame") -> dict[str, float]:
     return {str(currency): float(part) for currency, part in sums.items()}
 
 
-def _unpriced(
+def _unpriced_notes(
     frame: "pd.DataFrame", priced: "pd.DataFrame", book: PriceBook | None
 ) -> tuple[str, ...]:
     """One line per device without a price."""
     missing = priced["unpriced_steps"]
     lines = []
     for device, seconds in frame["wall_s"][missing].groupby(
-        _label(frame["device"])[missing], observed=True
+        _categories(frame["device"])[missing], observed=True
     ):
-        said = "Their steps booked none" if book is None else f"Price book {book.name} has none"
+        reason = "Their steps booked none" if book is None else f"Price book {book.name} has none"
         lines.append(
-            f"{len(seconds)} steps ({seconds.sum():.1f} s) on {device} have no cost: {said}."
+            f"{len(seconds)} steps ({seconds.sum():.1f} s) on {device} have no cost: {reason}."
         )
     return tuple(lines)
 
 
-def _left_no_record(steps: int, seconds: float) -> tuple[str, ...]:
+def _unmeasured_note(steps: int, seconds: float) -> tuple[str, ...]:
     if not steps:
         return ()
     return (
@@ -379,7 +383,7 @@ def _left_no_record(steps: int, seconds: float) -> tuple[str, ...]:
 def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
     columns = {"avatar": "partition", "run": "run_id", "asset": "asset", "engine": "engine"}
     if by in columns:
-        return {by: _label(frame[columns[by]])}
+        return {by: _categories(frame[columns[by]])}
     if by in ("day", "month"):
         # Text only once per day: a million instants fall into few days.
         days = frame["time"].dt.floor("D").astype("category")
@@ -390,11 +394,11 @@ def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
     )
 
 
-def _label(texts: "pd.Series") -> "pd.Series":
+def _categories(texts: "pd.Series") -> "pd.Series":
     """Categorical text in which a missing value is a name like others."""
     labels = texts.astype("category")
     if labels.isna().any():
-        if _NOBODY not in labels.cat.categories:
-            labels = labels.cat.add_categories(_NOBODY)
-        labels = labels.fillna(_NOBODY)
+        if _NO_VALUE not in labels.cat.categories:
+            labels = labels.cat.add_categories(_NO_VALUE)
+        labels = labels.fillna(_NO_VALUE)
     return labels

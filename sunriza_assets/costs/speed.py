@@ -1,8 +1,8 @@
-"""How fast this machine is now, for the first forecast on it: before any run tells.
+"""A short benchmark of this machine, for estimates before the ledger has any run of it.
 
-A tenth of a second of work of the engine's kind (gathering and blending pixels), held against what
-the same work took on the machine that the priors of `estimates` were measured on. It is timed by
-the wall, so a busy machine counts as a slow one, which it is.
+About 0.1 s of gathering and blending pixels, as engines do it, compared with the same work on the
+machine that the priors of `estimates` were measured on. Wall time is used, so that load from other
+processes counts.
 """
 
 import time
@@ -23,7 +23,7 @@ _PASSES: Final = 6
 
 @lru_cache(maxsize=1)
 def slowness() -> float:
-    """Seconds that a second of the priors takes here and now; measured once per process."""
+    """Time here over time on the reference machine, 1 is equal; measured once per process."""
     rounds = []
     for _ in range(_ROUNDS):
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The stopwatch at every asset's edge: where a step's seconds, memory and bytes go.
+"""The stopwatch that measures a step: its seconds by stage, its memory and its bytes.
 
     with Stopwatch(engine="mesh", engine_version="1") as watch:
         with watch.stage("decode"):
@@ -45,14 +45,14 @@ class Stopwatch:
     """Measures one step, from entering the `with` block to leaving it (by an error, too).
 
     Stages belong to the thread that entered the block. A stage in another thread overlaps with
-    them; its seconds already lie in whatever the first thread waits in, so they are not added.
+    them; its seconds are part of the stage in which the first thread waits, and are not added.
 
     Args:
         engine: name of the engine that works here, if one does.
         engine_version: its version.
         queued_at: Unix time at which the step was asked for; a clock that stood later than now
             gives no queue time rather than a wrong one.
-        head_start: (stage, seconds) of the step that lie before its stopwatch is started.
+        head_start: (stage, seconds) of the step before its stopwatch was started.
         device: what the step runs on. By default the CPU, unless a stage with `gpu=True` ran while
             this process held an accelerator through torch.
         cold: whether the step pays for loading its engine. By default: no step of this process
@@ -108,7 +108,7 @@ class Stopwatch:
         self.stop()
 
     def start(self) -> None:
-        """Begin to measure; what `with` does, for a step that no single block encloses."""
+        """Start measuring, for a step that one `with` block cannot enclose."""
         if self._thread is not None:
             raise RuntimeError("A stopwatch measures one step; take a new one")
         self._thread = threading.get_ident()
@@ -122,11 +122,11 @@ class Stopwatch:
         self._start = self._mark = self._clock()
 
     def stop(self) -> None:
-        """End measuring; a stopwatch that does not run is left as it is."""
+        """Stop measuring; no effect on a stopwatch that does not run."""
         if not self._running:
             return
-        self._settle()
-        self._frozen = self._take()
+        self._account()
+        self._frozen = self._build_record()
         self._running = False
         self._memory.stop()
         self._seen_engines.add(self.engine)
@@ -140,7 +140,7 @@ class Stopwatch:
             gpu: the stage runs on the accelerator if this process holds one. Its end waits for the
                 accelerator, so that queued work is counted where it was ordered.
         """
-        with self._entered(name, gpu=gpu):
+        with self._timed_stage(name, gpu=gpu):
             try:
                 yield
             finally:
@@ -150,14 +150,14 @@ class Stopwatch:
     def iterate(self, name: str, items: Iterable[Item], *, gpu: bool = False) -> Iterator[Item]:
         """Pass `items` on, counting for stage `name` the time in which each is made.
 
-        What the consumer does with an item is counted where the consumer stands. When the consumer
+        The time of the consumer counts for the stage that the consumer is in. When the consumer
         stops early, `items` is closed. Unlike `stage` this never waits for the accelerator: work
         that was queued ahead goes on beside the consumer.
         """
         source = iter(items)
         try:
             while True:
-                with self._entered(name, gpu=gpu):
+                with self._timed_stage(name, gpu=gpu):
                     try:
                         item = next(source)
                     except StopIteration:
@@ -166,13 +166,13 @@ class Stopwatch:
         finally:
             close = getattr(source, "close", None)
             if close is not None:
-                with self._entered(name, gpu=gpu):
+                with self._timed_stage(name, gpu=gpu):
                     close()
 
     def count(self, **amounts: float | None) -> None:
         """Add to `frames`, `clip_frames`, `clip_s`, `bytes_in`, `bytes_out`, `egress_bytes`.
 
-        None adds nothing and leaves an amount that nobody counted unknown.
+        None adds nothing; an amount that was never counted stays unknown.
         """
         if unknown := amounts.keys() - _COUNTED:
             raise TypeError(f"A stopwatch does not count {', '.join(sorted(unknown))}")
@@ -196,29 +196,29 @@ class Stopwatch:
         return max(0.0, self._clock() - self._start) + self._head_start_s
 
     def record(self) -> StepRecord:
-        """What was measured: so far inside the block, finally after it."""
+        """The record: inside the block what was measured so far, after it the final one."""
         if self._frozen is not None:
             return self._frozen
         if not self._running:
             raise RuntimeError("The stopwatch was never started: use it in a with statement")
-        self._settle()
-        return self._take()
+        self._account()
+        return self._build_record()
 
     @contextmanager
-    def _entered(self, name: str, *, gpu: bool) -> Iterator[None]:
+    def _timed_stage(self, name: str, *, gpu: bool) -> Iterator[None]:
         if not self._running or threading.get_ident() != self._thread:
             yield
             return
-        self._settle()
+        self._account()
         self._stack.append((name, gpu))
         try:
             yield
         finally:
             self._used_gpu = self._used_gpu or (gpu and accelerator() is not None)
-            self._settle()
+            self._account()
             self._stack.pop()
 
-    def _settle(self) -> None:
+    def _account(self) -> None:
         """Count the time since the last change for the stage that runs."""
         now = self._clock()
         # A clock that steps back gives nothing rather than a negative stage.
@@ -229,7 +229,7 @@ class Stopwatch:
             self._gpu_s += passed
         self._mark = now
 
-    def _take(self) -> StepRecord:
+    def _build_record(self) -> StepRecord:
         stages = {name: round(spent, _MICROSECOND) for name, spent in self._seconds.items()}
         device = self.device or (self._used_gpu and accelerator()) or cpu()
         cuda = loaded_cuda()

@@ -28,7 +28,7 @@ PUBLISHING: Final = "published_avatar"
 
 @dataclass(frozen=True, slots=True)
 class RunTotal:
-    """What a run took, as it is shown everywhere."""
+    """Seconds and cost of a run."""
 
     seconds: float
     """Sum of the steps' wall seconds."""
@@ -49,9 +49,9 @@ class RunTotal:
         }
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "RunTotal":
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunTotal":
         """Read `to_dict` back."""
-        return cls(said["seconds"], said["cost"], said["currency"], said["price_book"])
+        return cls(values["seconds"], values["cost"], values["currency"], values["price_book"])
 
     @property
     def amount(self) -> str:
@@ -74,13 +74,13 @@ def run_total(steps: Iterable[Mapping[str, Any]]) -> RunTotal:
     return RunTotal(
         seconds=math.fsum(float(step.get("wall_s", 0.0)) for step in facts),
         cost=math.fsum(costs) if costs and len(costs) == len(facts) else None,
-        currency=_named(facts, "cost_currency"),
-        price_book=_named(facts, "price_book"),
+        currency=_join_distinct(facts, "cost_currency"),
+        price_book=_join_distinct(facts, "price_book"),
     )
 
 
 def steps_in_total(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The steps of one run that stand in its total.
+    """The steps of one run that its total sums up.
 
     Args:
         made: asset -> facts, in the order in which the run made them.
@@ -91,7 +91,7 @@ def steps_in_total(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
 
 
 def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> NDArray[np.bool_]:
-    """Which ledger rows stand in the total of their run: `steps_in_total` at scale.
+    """Mask of the ledger rows that belong to the total of their run: vectorised `steps_in_total`.
 
     Args:
         frame: ledger rows with run_id, event_id, asset and success.
@@ -108,7 +108,7 @@ def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> NDArray[np
 
 
 def in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> NDArray[np.bool_]:
-    """Which ledger rows stand in a total whose cost is known: every part of it has a price.
+    """Mask of the ledger rows that belong to a total all parts of which have a price.
 
     Args:
         frame: as for `in_totals`.
@@ -120,5 +120,5 @@ def in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> NDArray[np.bool
     return inside & ~run.isin(unknown).to_numpy() if unknown else inside
 
 
-def _named(facts: Iterable[Mapping[str, Any]], name: str) -> str:
+def _join_distinct(facts: Iterable[Mapping[str, Any]], name: str) -> str:
     return ", ".join(dict.fromkeys(str(step[name]) for step in facts if step.get(name)))

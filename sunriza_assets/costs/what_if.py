@@ -1,9 +1,8 @@
-"""What it would cost elsewhere: requests a day, on these devices, at these prices.
+"""Cost projection: requests per day, on other devices, at other prices.
 
-Two views stand side by side. *Equal seconds* is how the project's documents reckon: every device
-takes as long as the first, so a dearer one is only dearer. *Own seconds* gives each device its own
-time, measured by the ledger, said by the operator, or estimated, and says which; that is the honest
-comparison.
+There are two views. *Equal seconds*, as in the project's documents: every device takes as long as
+the first. *Own seconds*: each device has its own time, given by the operator, measured in the
+ledger, or estimated, and the basis is reported; this is the realistic comparison.
 
 A service that scales to zero bills more than the work: for Poisson arrivals at rate r per second
 and containers that stay up for w seconds after a request,
@@ -63,8 +62,8 @@ FIXED_SHARE: Final = 0.1
 """Share of the time that does not grow with the clip (downloads, loading the portrait, upload:
 7 % + 3 % in the documents' breakdown)."""
 EXTRACTION_SHARE: Final = 11.6 / 1245
-"""Share of the time that a cached motion template saves, unless the ledger knows better: what the
-motion extractor has of LivePortrait's 1245 GFLOP a frame. The rest is warping and decoding."""
+"""Share of the time that a cached motion template saves, unless the ledger has measured it: the
+motion extractor's part of LivePortrait's 1245 GFLOP a frame. The rest is warping and decoding."""
 
 BANDWIDTH_GB_S: Final[Mapping[str, float]] = {
     "T4": 320,
@@ -78,13 +77,13 @@ BANDWIDTH_GB_S: Final[Mapping[str, float]] = {
     "H200": 4800,
     "B200": 8000,
 }
-"""Memory bandwidth by the makers' data sheets, a rule of thumb for devices nobody has measured: its
+"""Memory bandwidth by the makers' data sheets, an estimate for devices without measurements: its
 ratio lies between those of arithmetic in float32 and in float16 (A10G to T4: 3.9, 1.9, 1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceSeconds:
-    """How long one request takes on a device, and who says so."""
+    """Duration of one request on a device, and the source of the figure."""
 
     seconds: float
     """For a clip of ten seconds, nothing cached, warm."""
@@ -94,7 +93,7 @@ class DeviceSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How the service is run.
+    """Operating conditions of the service.
 
     Raises:
         CostError: a value out of its range.
@@ -189,9 +188,9 @@ def what_if(
             "device": device,
             "price_book": book.name,
             "currency": book.currency,
-            **_line(one, volume, seconds, own.get(device), rates.get(device), reference),
+            **_row(variant, volume, seconds, own.get(device), rates.get(device), reference),
         }
-        for one in [replace(service, clip_s=length) for length in clip_seconds] or [service]
+        for variant in [replace(service, clip_s=length) for length in clip_seconds] or [service]
         for device in devices
         for volume in requests_per_day
     ]
@@ -224,7 +223,7 @@ def own_seconds(
     measured: Mapping[str, DeviceSeconds] | None = None,
     stated: Mapping[str, float] | None = None,
 ) -> dict[str, DeviceSeconds]:
-    """Each device's own seconds: said by the operator, else measured, else stated or estimated.
+    """Each device's own seconds: given by the operator, else measured, else estimated.
 
     Args:
         measured: from `measure`.
@@ -246,7 +245,7 @@ def own_seconds(
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the ledger knows about whole runs."""
+    """Durations of whole runs, from the ledger."""
 
     devices: Mapping[str, DeviceSeconds]
     """Device -> median billed seconds of its runs, scaled to a clip of ten seconds."""
@@ -255,7 +254,7 @@ class Measured:
 
 
 def measure(table: "pa.Table", book: PriceBook) -> Measured:
-    """Learn from the runs in the ledger that neither failed nor hit a cache.
+    """Measure the ledger's runs that neither failed nor hit a cache.
 
     A run is named by its accelerator where it used one; what a device is called, the book decides.
 
@@ -281,8 +280,8 @@ def measure(table: "pa.Table", book: PriceBook) -> Measured:
         # A machine with an accelerator is held for the whole run; of a CPU a run pays what it used.
         spent_s = run.wall_s if run.accelerated else run.billed_s
         if run.usable and run.device and run.clip_s > 0 and spent_s > 0:
-            grown = FIXED_SHARE + (1 - FIXED_SHARE) * run.clip_s / STATED_CLIP_S
-            seconds.setdefault(run.device, []).append(spent_s / grown)
+            scale = FIXED_SHARE + (1 - FIXED_SHARE) * run.clip_s / STATED_CLIP_S
+            seconds.setdefault(run.device, []).append(spent_s / scale)
             if run.cached_s:
                 shares.append(run.cached_s / run.wall_s)
     return Measured(
@@ -305,7 +304,7 @@ class _Run:
     usable: bool = True
 
 
-def _line(
+def _row(
     service: Service,
     volume: float,
     seconds: float,
@@ -314,20 +313,20 @@ def _line(
     reference: float | None,
 ) -> dict[str, float | str | None]:
     """One device at one volume; `rate` and the first device's, `reference`, are per second."""
-    equal = _per_request(service, seconds, volume, rate)
-    honest = None if own is None else _per_request(service, own.seconds, volume, rate)
-    even = service.for_clip(seconds) * reference / rate if reference and rate else None
+    equal_cost = _per_request(service, seconds, volume, rate)
+    own_cost = None if own is None else _per_request(service, own.seconds, volume, rate)
+    break_even = service.for_clip(seconds) * reference / rate if reference and rate else None
     return {
         "clip_s": service.clip_s,
         "requests_per_day": volume,
         "seconds": service.for_clip(seconds),
-        "cost_per_request": equal,
-        "cost_per_month": _month(equal, volume),
+        "cost_per_request": equal_cost,
+        "cost_per_month": _per_month(equal_cost, volume),
         "own_seconds": None if own is None else service.for_clip(own.seconds),
         "own_basis": "not known" if own is None else own.basis,
-        "own_cost_per_request": honest,
-        "own_cost_per_month": _month(honest, volume),
-        "break_even_s": even,
+        "own_cost_per_request": own_cost,
+        "own_cost_per_month": _per_month(own_cost, volume),
+        "break_even_s": break_even,
         "always_on_from": service.always_on_from(own.seconds if own else seconds),
     }
 
@@ -338,5 +337,5 @@ def _per_request(
     return None if rate is None else service.billed_s(seconds, volume) * rate
 
 
-def _month(per_request: float | None, volume: float) -> float | None:
+def _per_month(per_request: float | None, volume: float) -> float | None:
     return None if per_request is None else per_request * volume * DAYS_PER_MONTH

@@ -113,9 +113,7 @@ def _request_runs(
         if change.document is None:
             context.log.warning("%s cannot be read: %s", change.avatar_id, change.problem)
             continue
-        if (
-            change.document.needs_settling
-        ):  # a client saved a stale copy over what a run had written
+        if change.document.needs_settling:  # a client saved a stale copy over a run's results
             with _log_avatar_errors(context, change.avatar_id):
                 stores.avatars.settle(change.avatar_id)
         if change.document.needs_run:

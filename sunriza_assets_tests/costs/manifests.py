@@ -35,7 +35,7 @@ def made(run: str = "run-1", *, idle: str = "idle", at: datetime = NOON, **other
         ManifestStep("published_avatar", run, run, {"idle_video": "i-version"}, None,
                      facts["published_avatar"]),
     ]  # fmt: skip
-    said: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "avatar_id": "ada",
         "run_id": run,
         "made_at": at,
@@ -48,4 +48,4 @@ def made(run: str = "run-1", *, idle: str = "idle", at: datetime = NOON, **other
         "steps": steps,
         "models": [ModelFact("face_mesh", digest("weights"), "Apache-2.0")],
     }
-    return Manifest(**(said | other))
+    return Manifest(**(defaults | other))

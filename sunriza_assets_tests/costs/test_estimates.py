@@ -18,8 +18,8 @@ ASSETS = ("trimmed_video", "motion_template", "idle_video", "atlas", "published_
 
 
 def expected(ledger: Ledger, frames: int, **kwargs: object) -> Estimate:
-    said = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
-    return estimate(recent_steps(ledger), ASSETS, price_book(), **said)  # type: ignore[arg-type]
+    arguments = {"engine": "mesh", "device": HOST, "host": HOST, "clip_frames": frames} | kwargs
+    return estimate(recent_steps(ledger), ASSETS, price_book(), **arguments)  # type: ignore[arg-type]
 
 
 def true_seconds(frames: float) -> dict[str, float]:
@@ -219,7 +219,7 @@ def test_other_engines_devices_failures_and_kills_do_not_count(tmp_path: Path) -
             StepEvent("run-9", "idle_video", "ada", 4, 0.0, False, {}, elapsed_s=500.0),
         ]
     )
-    assert expected(ledger, 250).steps["idle_video"].like == 0
+    assert expected(ledger, 250).steps["idle_video"].similar_steps == 0
 
 
 def test_gpu_work_is_priced_on_the_gpu_and_the_rest_on_the_host(tmp_path: Path) -> None:

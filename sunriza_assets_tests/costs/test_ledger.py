@@ -213,11 +213,11 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ledger.frame()
     file.write_bytes(content)
     index = tmp_path / "index.json"
-    said = index.read_text()
-    index.write_text(said.replace('"schema": 1', '"schema": 2'))
+    content = index.read_text()
+    index.write_text(content.replace('"schema": 1', '"schema": 2'))
     with pytest.raises(CostError, match="version 2"):
         ledger.frame()
-    index.write_text(said[:20])
+    index.write_text(content[:20])
     with pytest.raises(CostError, match="damaged"):
         ledger.update([step(2)])
 

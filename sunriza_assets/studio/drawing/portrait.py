@@ -14,7 +14,7 @@ from sunriza_assets.studio.face.crop import FaceCrop
 from sunriza_assets.studio.face.landmarks import PASSES, PRESENT, FaceMesh
 from sunriza_assets.studio.face.matte import PersonMatte
 from sunriza_assets.studio.face.topology import MESH_POINTS
-from sunriza_assets.studio.media.grain import without_grain
+from sunriza_assets.studio.media.grain import denoise_picture
 from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["prepare_rig"]
@@ -45,7 +45,7 @@ def prepare_rig(
         landmarks[:, :2] += matrix[:, 2]
     person = matte.matte(image)
     return PortraitRig(
-        without_grain(image, parameters.denoise, where=person),  # what stands still costs nothing
+        denoise_picture(image, parameters.denoise, where=person),  # what stands still costs nothing
         landmarks,
         matte=person,
         stitched=parameters.flag_stitching,

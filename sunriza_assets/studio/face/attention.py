@@ -1,8 +1,8 @@
 """The attention face mesh: two graphs, and between them the sampling of feature patches.
 
-The published model computes the patches with custom operators no other runtime knows. Here the
-graph is cut on both sides of them (`models.toml` says where) and numpy does the sampling:
-first a coarse mesh and a feature map, then, from a turned 16x16 patch of that map around the lips
+The published model computes the patches with custom operators that no other runtime supports. Here
+the graph is cut on both sides of them (`models.toml` says where) and numpy does the sampling:
+first a coarse mesh and a feature map, then, from a rotated 16x16 patch of that map around the lips
 and around each eye, corrected points for these three regions and the irises.
 """
 
@@ -56,7 +56,7 @@ _LEFT_EYE: Final = _Region(362, 263, REFINED_LEFT_EYE)
 
 
 class AttentionMesh:
-    """478 points from one look at a crop of a picture."""
+    """478 points from one pass over a crop of a picture."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
         """Load both graphs.
@@ -73,7 +73,9 @@ class AttentionMesh:
         """The execution provider it runs on."""
         return self._coarse.provider
 
-    def look(self, image: NDArray[np.uint8], crop: FaceCrop) -> tuple[NDArray[np.float32], float]:
+    def predict(
+        self, image: NDArray[np.uint8], crop: FaceCrop
+    ) -> tuple[NDArray[np.float32], float]:
         """Landmarks of the face inside a crop of an RGB picture (H, W, 3).
 
         Returns:
@@ -86,14 +88,14 @@ class AttentionMesh:
         points[:MESH_POINTS] = outputs["mesh"].reshape(MESH_POINTS, 3)
         mesh, features = points[:MESH_POINTS, :2].copy(), outputs["features"][0]
         matrices = [_patch_matrix(mesh, region) for region in (_LIPS, _RIGHT_EYE, _LEFT_EYE)]
-        heads = self._heads.run(*(_sampled(features, matrix)[None] for matrix in matrices))
+        heads = self._heads.run(*(_sample_patch(features, matrix)[None] for matrix in matrices))
         lips, right, left = matrices
-        points[REFINED_LIPS, :2] = _placed(heads["lips"][0], lips)
-        points[REFINED_RIGHT_EYE, :2] = _placed(heads["eye_33"][0], right)
-        points[REFINED_LEFT_EYE, :2] = _placed(heads["eye_362"][0], left)
-        points[468:473, :2] = _placed(heads["iris_33"][0], right)
-        points[473:478, :2] = _placed(heads["iris_362"][0], left)
-        # The heads know no depth: an iris lies as deep as its lids do on average.
+        points[REFINED_LIPS, :2] = _to_crop_pixels(heads["lips"][0], lips)
+        points[REFINED_RIGHT_EYE, :2] = _to_crop_pixels(heads["eye_33"][0], right)
+        points[REFINED_LEFT_EYE, :2] = _to_crop_pixels(heads["eye_362"][0], left)
+        points[468:473, :2] = _to_crop_pixels(heads["iris_33"][0], right)
+        points[473:478, :2] = _to_crop_pixels(heads["iris_362"][0], left)
+        # The heads give no depth: an iris has the mean depth of its lids.
         points[468:473, 2] = points[RIGHT_EYE, 2].mean()
         points[473:478, 2] = points[LEFT_EYE, 2].mean()
         return crop.placed(points, CROP_SIZE), float(outputs["flag"].item())
@@ -121,22 +123,26 @@ _CELLS: Final = np.stack(np.meshgrid(_CELL, _CELL), axis=-1).reshape(-1, 2)
 """(256, 2) centres of a patch's pixels, row by row."""
 
 
-def _sampled(features: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sample_patch(
+    features: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(16, 16, 32) bilinear samples of the (48, 48, 32) feature map, zero outside it."""
-    places = _CELLS @ matrix[:, :2].T + matrix[:, 2] - 0.5
-    base = np.floor(places)
-    share = places - base
+    positions = _CELLS @ matrix[:, :2].T + matrix[:, 2] - 0.5
+    base = np.floor(positions)
+    fraction = positions - base
     column, row = base.astype(np.int32).T
-    patch = np.zeros((len(places), features.shape[-1]), np.float32)
+    patch = np.zeros((len(positions), features.shape[-1]), np.float32)
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         x, y = column + dx, row + dy
-        weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
+        weight = np.abs(1 - dx - fraction[:, 0]) * np.abs(1 - dy - fraction[:, 1])
         weight *= (x >= 0) & (x < _MAP_SIZE) & (y >= 0) & (y < _MAP_SIZE)
         inside = features[y.clip(0, _MAP_SIZE - 1), x.clip(0, _MAP_SIZE - 1)]
         patch += inside * weight[:, None]
     return patch.reshape(_PATCH, _PATCH, -1)
 
 
-def _placed(points: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_crop_pixels(
+    points: NDArray[np.float32], matrix: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(N, 2) points of a head, in quarter patch pixels, to pixels of the 192-pixel crop."""
     return points @ matrix[:, :2].T + matrix[:, 2] / _MAP_SCALE

@@ -22,7 +22,7 @@ class WheelSpec:
     licence: str
     """SPDX identifier; holds for the models in it, too."""
     attribution: str
-    """Whose work it is and what was done to it."""
+    """Authors and modifications."""
 
 
 @dataclass(frozen=True, slots=True)

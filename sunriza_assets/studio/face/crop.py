@@ -1,4 +1,4 @@
-"""The square, turned piece of a picture that a landmark model looks at.
+"""The rotated square crop of a picture that is a landmark model's input.
 
 Coordinates are continuous pixels: pixel i covers [i, i+1), so its centre is i + 0.5.
 """
@@ -55,7 +55,7 @@ class FaceCrop:
 
     @classmethod
     def around_points(cls, points: NDArray[np.floating]) -> "FaceCrop":
-        """Crop for the next look at a face whose landmarks, (>=468, >=2), are known."""
+        """Crop for the next pass over a face whose landmarks, (>=468, >=2), are known."""
         right, left = (points[index, :2] for index in OUTER_EYE_CORNERS)
         angle = math.atan2(float(left[1] - right[1]), float(left[0] - right[0]))
         axes = _rotation(angle)

@@ -1,7 +1,7 @@
 """Find faces in a picture, large and small: boxes, key points and scores.
 
-Whether a picture shows one face or several is decided in `landmarks`, where each find is looked at
-again by the mesh.
+Whether a picture shows one face or several is decided in `landmarks`, where the mesh verifies
+each detection.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,24 +24,24 @@ SIZE: Final = 128
 """Side of the model's input, pixels."""
 SCORE: Final = 0.5
 """Lowest score on the whole picture, as the model's authors use it."""
-SURE_SCORE: Final = 0.7
-"""Lowest score of a closer look. Faces reach 0.83 and more when they fill a good part of the
+CONFIDENT_SCORE: Final = 0.7
+"""Lowest score in a close-up. Faces reach 0.83 and more when they fill a good part of the
 input; colour wheels and noise that got 0.58 at first stay below 0.62."""
-CLOSE_LOOK: Final = 3.5
-"""Side of the closer look at a doubtful find, over the find's side."""
+CLOSE_UP_SIZE: Final = 3.5
+"""Side of the close-up of a doubtful detection, over the detection's side."""
 OVERLAP: Final = 0.3
-"""Boxes that share more than this (intersection over union) are looks at the same face."""
+"""Boxes with a larger intersection over union are the same face."""
 SMALL: Final = 0.2
-"""Share of the side of what is looked at from which a face is seen well; 0.08 is the limit."""
+"""Share of the tile's side from which a face is detected well; 0.08 is the limit."""
 ZOOMS: Final = (2, 4, 8)
-"""How many times closer the tiles look, one after the other."""
-LEAST_TILE: Final = SIZE
-"""Smallest side of a tile, pixels: the model would see no more in a smaller one."""
+"""Magnifications of the tiles, in order."""
+MIN_TILE: Final = SIZE
+"""Smallest side of a tile, pixels: the model's input size."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One find."""
+    """One detected face."""
 
     box: NDArray[np.float32]
     """(4,) x0, y0, x1, y1 in pixels: brows to chin, ear to ear."""
@@ -62,12 +62,12 @@ class Detection:
 
     @property
     def crop(self) -> FaceCrop:
-        """What the landmark model shall look at."""
+        """Crop for the landmark model."""
         return FaceCrop.around_box(self.box, self.keypoints[0], self.keypoints[1])
 
 
 class FaceDetector:
-    """MediaPipe's short-range detector with a second, closer look for small faces."""
+    """MediaPipe's short-range detector with additional magnified tiles for small faces."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
         """Load the model.
@@ -82,53 +82,60 @@ class FaceDetector:
         """The execution provider it runs on."""
         return self._graph.provider
 
-    def detect(self, image: NDArray[np.uint8], *, closest: int = ZOOMS[-1]) -> list[Detection]:
+    def detect(self, image: NDArray[np.uint8], *, max_zoom: int = ZOOMS[-1]) -> list[Detection]:
         """All faces in an RGB picture (H, W, 3), best score first.
 
-        The whole picture is looked at once; then, as long as no find reaches `SMALL` of the side
-        of what was looked at, overlapping tiles of it: twice, four and eight times as close.
+        Detects in the whole picture first; then, as long as no face reaches `SMALL` of the side of
+        the tile, in overlapping tiles at two, four and eight times the magnification.
 
         Args:
             image: the picture.
-            closest: the closest look to take, one of `ZOOMS`. A picture without a face costs
+            max_zoom: largest magnification, one of `ZOOMS`. A picture without a face costs
                 about 0.3 s at 8, 15 ms at 2.
         """
         height, width = image.shape[:2]
-        faces = self._sure(image, [(0, 0, width, height)])
-        for zoom in (zoom for zoom in ZOOMS if zoom <= closest):
+        faces = self._confident_detections(image, [(0, 0, width, height)])
+        for zoom in (zoom for zoom in ZOOMS if zoom <= max_zoom):
             side = round(max(height, width) / zoom)
-            if side < LEAST_TILE or any(face.side >= 2 * SMALL * side for face in faces):
+            if side < MIN_TILE or any(face.side >= 2 * SMALL * side for face in faces):
                 break
-            faces = _best_of_each(faces + self._sure(image, _tiles(width, height, side)))
+            faces = _best_per_face(
+                faces + self._confident_detections(image, _tiles(width, height, side))
+            )
         return sorted(faces, key=lambda face: -face.score)
 
-    def _sure(
+    def _confident_detections(
         self, image: NDArray[np.uint8], tiles: Iterable[tuple[int, int, int, int]]
     ) -> list[Detection]:
-        """The faces in some tiles, each seen with certainty once."""
-        finds = [face for tile in tiles for face in self._look(image, tile, SCORE)]
-        seen = [face if face.score >= SURE_SCORE else self._closer(image, face) for face in finds]
-        return _best_of_each([face for face in seen if face is not None])
+        """Faces in the tiles; doubtful ones are confirmed in a close-up or dropped."""
+        detections = [face for tile in tiles for face in self._detect_in_tile(image, tile, SCORE)]
+        confirmed = [
+            face if face.score >= CONFIDENT_SCORE else self._redetect_close_up(image, face)
+            for face in detections
+        ]
+        return _best_per_face([face for face in confirmed if face is not None])
 
-    def _closer(self, image: NDArray[np.uint8], face: Detection) -> Detection | None:
-        """A doubtful find looked at alone and closely: the better find, or None."""
+    def _redetect_close_up(self, image: NDArray[np.uint8], face: Detection) -> Detection | None:
+        """Detect a doubtful face again in a close-up; None if it is not confirmed."""
         x, y = (round(float(value)) for value in face.centre)
-        reach = round(face.side * CLOSE_LOOK / 2)
-        close = self._look(image, (x - reach, y - reach, x + reach, y + reach), SURE_SCORE)
-        near = [f for f in close if np.abs(f.centre - face.centre).max() < face.side / 2]
+        reach = round(face.side * CLOSE_UP_SIZE / 2)
+        candidates = self._detect_in_tile(
+            image, (x - reach, y - reach, x + reach, y + reach), CONFIDENT_SCORE
+        )
+        near = [f for f in candidates if np.abs(f.centre - face.centre).max() < face.side / 2]
         return max(near, key=lambda f: f.score, default=None)
 
-    def _look(
-        self, image: NDArray[np.uint8], tile: tuple[int, int, int, int], least: float
+    def _detect_in_tile(
+        self, image: NDArray[np.uint8], tile: tuple[int, int, int, int], min_score: float
     ) -> list[Detection]:
         """Faces inside one tile (x0, y0, x1, y1), in coordinates of the whole picture.
 
         A tile may reach beyond the picture; there it is black.
         """
-        canvas, scale, shift = _letterboxed(_cut(image, tile))
+        canvas, scale, shift = _letterboxed(_crop_tile(image, tile))
         outputs = self._graph.run(canvas[None])
         scores = expit(outputs["classificators"][0, :, 0])
-        chosen = scores >= least
+        chosen = scores >= min_score
         if not chosen.any():
             return []
         shapes = _decoded(outputs["regressors"][0, chosen], _ANCHORS[chosen])
@@ -152,7 +159,7 @@ def _anchors() -> NDArray[np.float32]:
 _ANCHORS: Final = _anchors()
 
 
-def _cut(image: NDArray[np.uint8], tile: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _crop_tile(image: NDArray[np.uint8], tile: tuple[int, int, int, int]) -> NDArray[np.uint8]:
     """The tile, black where it reaches beyond the picture."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = tile
@@ -226,7 +233,7 @@ def _tiles(width: int, height: int, side: int) -> Iterator[tuple[int, int, int, 
             yield x, y, min(x + side, width), min(y + side, height)
 
 
-def _best_of_each(faces: list[Detection]) -> list[Detection]:
+def _best_per_face(faces: list[Detection]) -> list[Detection]:
     """One find a face, the best: averaging would mix in faces seen at a poorer resolution."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):

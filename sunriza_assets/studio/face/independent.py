@@ -1,7 +1,7 @@
-"""A second opinion on landmarks, from models that share no weights with the attention mesh.
+"""Independent landmarks, from models that share no weights with the attention mesh.
 
-Whoever measures how well a rendered face follows its clip must not ask the very model that drove
-it. So quality checks and tests look with the basic face mesh and the iris model; nothing else does.
+How well a rendered face follows its clip must not be measured with the model that drove it. So
+quality checks and tests use the basic face mesh and the iris model; nothing else does.
 """
 
 from typing import Final
@@ -37,7 +37,7 @@ _IRIS_MARGIN: Final = 2.3
 
 
 class IndependentFaceMesh(FaceMesh):
-    """`FaceMesh` with other eyes: the same questions, answered by the basic mesh and iris model."""
+    """`FaceMesh` on the basic mesh and the iris model."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
         """Load the models.
@@ -56,7 +56,9 @@ class _BasicMesh:
         self._iris = Graph(models.path(_IRIS), threads=threads)
         self.provider = self._mesh.provider
 
-    def look(self, image: NDArray[np.uint8], crop: FaceCrop) -> tuple[NDArray[np.float32], float]:
+    def predict(
+        self, image: NDArray[np.uint8], crop: FaceCrop
+    ) -> tuple[NDArray[np.float32], float]:
         outputs = self._mesh.run(_unit(crop.sample(image, _MESH_SIZE)))
         mesh = outputs["mesh"].reshape(MESH_POINTS, 3)
         points = np.empty((POINTS, 3), np.float32)
@@ -68,7 +70,7 @@ class _BasicMesh:
     def _refine(
         self, image: NDArray[np.uint8], points: NDArray[np.float32], angle: float, *, mirrored: bool
     ) -> None:
-        """Look closely at one eye; the model knows right eyes, a left one is shown mirrored."""
+        """Refine one eye; the model is trained on right eyes, so a left one is mirrored."""
         corners = LEFT_EYE_CORNERS if mirrored else RIGHT_EYE_CORNERS
         outer, inner = points[corners[0], :2], points[corners[1], :2]
         x, y = (float(value) for value in (outer + inner) / 2)

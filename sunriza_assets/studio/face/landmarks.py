@@ -2,13 +2,13 @@
 
 What counts as a face, and when a portrait shows several, is decided here and nowhere else:
 
-* A find of the detector is a face when the mesh, looking at it, agrees: `PRESENT` or more. (Faces
-  from the front reach 0.99; a profile, which the mesh cannot fit, stays below.)
+* A detection is a face when the mesh gives it a score of `PRESENT` or more. (Faces from the front
+  reach 0.99; a profile, which the mesh cannot fit, stays below.)
 * The main face is the largest of these, weighed by the detector's score.
-* A further face makes a portrait ambiguous only when the detector is as sure (`CLEAR` or more) and
+* A further face makes a portrait ambiguous only when the detector's score is `CLEAR` or more and
   it has at least `COMPARABLE` of the main face's size. People in the background and patterns that
   look a little like a face do not spoil a portrait.
-* A face that is followed is there as long as the mesh says `STILL_PRESENT` or more.
+* A tracked face is present as long as the mesh's score is `STILL_PRESENT` or more.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ __all__ = ["MESH_MODELS", "FaceLandmarks", "FaceMesh"]
 MESH_MODELS: Final = (DETECTOR_MODEL, *ATTENTION_MODELS)
 """Models whose identity belongs into the key of whatever is made from these landmarks."""
 PRESENT: Final = 0.75
-"""The mesh's score from which a find is a face."""
+"""The mesh's score from which a detection is a face."""
 STILL_PRESENT: Final = 0.5
 """The mesh's score down to which a followed face is still there."""
 CLEAR: Final = 0.75
@@ -40,9 +40,9 @@ CLEAR: Final = 0.75
 COMPARABLE: Final = 0.4
 """Share of the main face's size from which a second face is one of the portrait's subjects."""
 PASSES: Final = 4
-"""Looks at a still face; each crop comes from the landmarks of the look before."""
+"""Passes of the mesh over a still face; each crop comes from the landmarks of the last pass."""
 PORTRAIT_ZOOM: Final = 8
-"""Closest look for a face in a portrait, which may be a full-body photograph."""
+"""Largest magnification in a portrait, which may be a full-body photograph."""
 CLIP_ZOOM: Final = 2
 """The same in a clip, where each frame without a face is searched anew."""
 _CANDIDATES: Final = 8
@@ -84,7 +84,7 @@ class FaceLandmarks:
 
     @property
     def crop(self) -> FaceCrop:
-        """Where to look for this face next."""
+        """Crop for the next pass over this face."""
         return FaceCrop.around_points(self.points)
 
 
@@ -96,19 +96,21 @@ class Mesh(Protocol):
         """The execution provider that it runs on."""
         ...
 
-    def look(self, image: NDArray[np.uint8], crop: FaceCrop) -> tuple[NDArray[np.float32], float]:
+    def predict(
+        self, image: NDArray[np.uint8], crop: FaceCrop
+    ) -> tuple[NDArray[np.float32], float]:
         """(478, 3) points in pixels of the picture and the logit of a face being there."""
         ...
 
 
 class FaceMesh:
-    """Detector and mesh together. Holds nothing of the pictures it has seen."""
+    """Detector and mesh together. Stateless: keeps nothing of the pictures."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1, mesh: Mesh | None = None) -> None:
         """Load the models.
 
         Args:
-            models: where they lie.
+            models: the store of the face models.
             threads: CPU threads of one inference.
             mesh: what finds the landmarks; the attention mesh when None.
 
@@ -131,11 +133,11 @@ class FaceMesh:
         Args:
             image: the picture.
             crop: where the face is, from `Detection.crop` or `FaceLandmarks.crop`.
-            passes: looks to take, each at the place that the one before found.
+            passes: passes of the mesh, each on the crop from the one before.
         """
-        face = self._look(image, crop)
+        face = self._predict(image, crop)
         for _ in range(passes - 1):
-            face = self._look(image, face.crop)
+            face = self._predict(image, face.crop)
         return face
 
     def portrait(self, image: NDArray[np.uint8]) -> FaceLandmarks:
@@ -168,10 +170,10 @@ class FaceMesh:
     def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceLandmarks | None]:
         """Follow one face through the frames (H, W, 3) RGB of a clip, one at a time.
 
-        The largest face of the first frame that shows any is followed. Each frame is looked at
-        where the frame before showed the face; when it is not there any more, the detector looks
-        for it near its last place, further away the longer it has been lost, so that another
-        person in the clip is not taken for it.
+        The largest face of the first frame with any is tracked. The mesh runs on the crop of the
+        previous frame's face; when the face is lost, the detector searches near its last position,
+        in a radius that grows with the frames since, so that another person in the clip is not
+        mistaken for it.
 
         Yields:
             For each frame its landmarks, or None where the face is not seen.
@@ -181,37 +183,37 @@ class FaceMesh:
         for frame in frames:
             face = None
             if last is not None and lost == 0:
-                face = self._look(frame, last.crop)
+                face = self._predict(frame, last.crop)
             if face is None or face.score < STILL_PRESENT:
-                face = self._found_again(frame, last, lost)
+                face = self._redetect(frame, last, lost)
             if face is None:
                 lost += 1
             else:
                 last, lost = face, 0
             yield face
 
-    def _look(self, image: NDArray[np.uint8], crop: FaceCrop) -> FaceLandmarks:
-        points, logit = self._mesh.look(image, crop)
+    def _predict(self, image: NDArray[np.uint8], crop: FaceCrop) -> FaceLandmarks:
+        points, logit = self._mesh.predict(image, crop)
         return FaceLandmarks(points, float(expit(logit)))
 
     def _faces(
-        self, image: NDArray[np.uint8], closest: int
+        self, image: NDArray[np.uint8], max_zoom: int
     ) -> list[tuple[Detection, FaceLandmarks]]:
         """Finds that the mesh agrees with, the main one first; each face once."""
-        finds = self._detector.detect(image, closest=closest)
-        finds.sort(key=lambda find: -find.side * find.score)
+        detections = self._detector.detect(image, max_zoom=max_zoom)
+        detections.sort(key=lambda detection: -detection.side * detection.score)
         faces: list[tuple[Detection, FaceLandmarks]] = []
-        for find in finds[:_CANDIDATES]:
-            face = self.landmarks(image, find.crop, passes=2)
+        for detection in detections[:_CANDIDATES]:
+            face = self.landmarks(image, detection.crop, passes=2)
             # From a box that is far off, the mesh may well slide onto a face already listed.
             if face.score >= PRESENT and not any(_is_same(face, other) for _, other in faces):
-                faces.append((find, face))
+                faces.append((detection, face))
         return faces
 
-    def _found_again(
+    def _redetect(
         self, image: NDArray[np.uint8], last: FaceLandmarks | None, lost: int
     ) -> FaceLandmarks | None:
-        """A face that the frame before did not show: where the detector sees it, settled."""
+        """Find a lost face again with the detector, with landmarks refined by several passes."""
         faces = [face for _, face in self._faces(image, CLIP_ZOOM)]
         if not faces:
             return None
@@ -220,7 +222,7 @@ class FaceMesh:
             found = min(faces, key=lambda face: _distance(face, last))
             if _distance(found, last) > last.crop.side * (1 + _LOST_GROWTH * lost):
                 return None
-        # All later frames are looked at where the mesh itself saw the face; from the detector's
+        # In later frames the crop comes from the mesh's own landmarks; from the detector's
         # box, which is coarser, the first would differ from them by more than a lid's motion.
         return self.landmarks(image, found.crop, passes=PASSES)
 
@@ -231,5 +233,5 @@ def _distance(face: FaceLandmarks, other: FaceLandmarks) -> float:
 
 
 def _is_same(face: FaceLandmarks, other: FaceLandmarks) -> bool:
-    """Whether two looks show one face: their middles lie within one IOD."""
+    """Whether two results are the same face: their centres are within one IOD."""
     return _distance(face, other) < max(face.iod, other.iod)

@@ -1,4 +1,4 @@
-"""Tell the person in a picture from the background."""
+"""Segmentation of the person in a picture from the background."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ SIZE: Final = 256
 
 
 class PersonMatte:
-    """MediaPipe's selfie segmentation. Holds nothing of the pictures it has seen."""
+    """MediaPipe's selfie segmentation. Stateless: keeps nothing of the pictures."""
 
     def __init__(self, models: ModelStore, *, threads: int = 1) -> None:
         """Load the model.

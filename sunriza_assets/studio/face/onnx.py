@@ -1,8 +1,8 @@
-"""The one way in which onnxruntime comes into a process: told to send nothing.
+"""The only import of onnxruntime, with its telemetry disabled.
 
 From 1.29 on, its packages for Linux and macOS report to their maker by default: the process, each
 session, its model and its errors. The variable below turns all of it off, but only before the
-import, and only for a process in which nobody has imported it already.
+import, and only for a process that has not imported it yet.
 """
 
 import os

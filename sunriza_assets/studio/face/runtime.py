@@ -35,7 +35,7 @@ class Graph:
             path: the ONNX file.
             threads: CPU threads for one call; these graphs are too small to gain from more.
             provider: onnxruntime's name of an execution provider; None takes CUDA where an NVIDIA
-                GPU is there and its libraries really load, else the CPU.
+                GPU is present and its libraries load, else the CPU.
 
         Raises:
             ModelError: the file cannot be loaded.
@@ -69,9 +69,9 @@ def has_nvidia_gpu() -> bool:
 
 @cache
 def usable_provider() -> tuple[str, str | None]:
-    """The provider that graphs run on here, and what keeps them from a GPU that is there.
+    """The provider that graphs use here, and why an existing GPU cannot be used, if so.
 
-    CUDA's libraries are tried before onnxruntime tries them: it would print its own words about a
+    CUDA's libraries are loaded before onnxruntime loads them: it would print a message about a
     missing one at every session.
     """
     if not has_nvidia_gpu():
@@ -81,10 +81,10 @@ def usable_provider() -> tuple[str, str | None]:
 
 
 def _cuda_fault() -> str | None:
-    """What keeps CUDA from loading, in the loader's own words."""
+    """Why CUDA cannot be loaded: the loader's message, or None."""
     if CUDA not in onnxruntime.get_available_providers():
         return "this onnxruntime is built without CUDA"
-    with contextlib.redirect_stdout(io.StringIO()):  # stdout belongs to whoever asked for JSON
+    with contextlib.redirect_stdout(io.StringIO()):  # stdout is reserved for JSON output
         onnxruntime.preload_dlls()  # finds the CUDA libraries that come as Python packages
     folder = Path(onnxruntime.__file__).parent / "capi"
     for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"):

@@ -35,7 +35,7 @@ def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> P
 
     Args:
         wheel: which one.
-        folder: where it shall lie.
+        folder: destination folder.
         source: a folder to take it from instead of a package index.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Look at a portrait and a clip, and say everything that is worth saying about them.
+"""Inspects a portrait and a clip and returns the findings.
 
-Files are decoded in a child process, a clip only as far as it would be used and small. What cannot
-be read is a finding like any other, so that both inputs are always spoken of at once.
+Files are decoded in a child process, a clip only as far as it would be used and at a small size. An
+unreadable file is a finding, too, so that both inputs are always covered by one report.
 """
 
 import tempfile
@@ -29,20 +29,20 @@ from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.media.probe import probe
 from sunriza_assets.studio.media.trim import trim
-from sunriza_assets.studio.motion.continuity import steady_part
+from sunriza_assets.studio.motion.continuity import longest_tracked_segment
 
 __all__ = ["inspect_clip", "inspect_inputs", "inspect_portrait"]
 
 Image = NDArray[np.uint8]
 
 PORTRAIT_SIDE: Final = 1600
-"""Longest side at which a portrait is looked at: the default of `source_max_dim`."""
+"""Longest side at which a portrait is inspected: the default of `source_max_dim`."""
 CLIP_SIDE: Final = 640
-"""Longest side at which a clip is looked at; sizes are told as they are in the clip itself."""
-LOOKS_PER_SECOND: Final = 6
-"""How often the face is looked for."""
-_CROWD_LOOKS: Final = 6
-"""How often, in all, further faces are looked for."""
+"""Longest side at which a clip is inspected; findings give sizes in the original clip."""
+SAMPLES_PER_SECOND: Final = 6
+"""Frames per second in which the face is tracked."""
+_CROWD_SAMPLES: Final = 6
+"""Number of frames in which further faces are searched."""
 
 
 def inspect_inputs(
@@ -52,7 +52,7 @@ def inspect_inputs(
     clip: Path | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[Finding]:
-    """Look at one or both inputs of an avatar.
+    """Inspect one or both inputs of an avatar.
 
     Args:
         mesh: finds the faces.
@@ -82,7 +82,7 @@ def inspect_inputs(
 
 
 def inspect_portrait(image: Image, mesh: FaceMesh) -> list[Finding]:
-    """Look at a portrait, (H, W, 3) RGB."""
+    """Inspect a portrait, (H, W, 3) RGB."""
     try:
         face = mesh.portrait(image)
     except FaceError as error:
@@ -92,7 +92,7 @@ def inspect_portrait(image: Image, mesh: FaceMesh) -> list[Finding]:
 
 
 def inspect_clip(clip: Path, mesh: FaceMesh, *, limits: Limits = DEFAULT_LIMITS) -> list[Finding]:
-    """Look at the part of a clip that would be used.
+    """Inspect the part of a clip that would be used.
 
     Raises:
         MediaError: it cannot be read.
@@ -103,15 +103,15 @@ def inspect_clip(clip: Path, mesh: FaceMesh, *, limits: Limits = DEFAULT_LIMITS)
         raise MediaError("A picture has no motion", where=clip, remedy="Use a clip.")
     with tempfile.TemporaryDirectory(prefix="sunriza-") as folder:
         small = Path(folder) / "clip.mp4"
-        seen = trim(clip, small, keep_audio=False, max_side=CLIP_SIDE, limits=limits)
-        step = max(1, ceil(seen.rate / LOOKS_PER_SECOND))
+        trimmed = trim(clip, small, keep_audio=False, max_side=CLIP_SIDE, limits=limits)
+        step = max(1, ceil(trimmed.rate / SAMPLES_PER_SECOND))
         frames = [frame for index, frame in enumerate(read_frames(small)) if index % step == 0]
     return clip_findings(
         _clip_figures(
             frames,
             mesh,
-            rate=seen.rate / step,
-            scale=max(info.size) / max(seen.size),
+            rate=trimmed.rate / step,
+            scale=max(info.size) / max(trimmed.size),
             seconds=float(info.duration),
             used_seconds=limits.clip_seconds,
         )
@@ -127,22 +127,22 @@ def _clip_figures(
     seconds: float,
     used_seconds: float,
 ) -> ClipFigures:
-    """What a few frames of a clip show, `rate` a second and smaller than they are by `scale`."""
+    """Figures of sampled frames, `rate` a second, reduced in size by `scale`."""
     faces = list(mesh.track(frames))
     present = [face is not None for face in faces]
     lost = None
     try:
-        steady_part(present, rate)
+        longest_tracked_segment(present, rate)
     except FaceError as error:
         lost = error.public
-    crowds = frames[:: max(1, len(frames) // _CROWD_LOOKS)]
+    samples = frames[:: max(1, len(frames) // _CROWD_SAMPLES)]
     return ClipFigures(
         seconds=seconds,
         used_seconds=used_seconds,
         present=float(np.mean(present)),
         lost=lost,
-        several=float(np.mean([_shows_several(frame, mesh) for frame in crowds])),
-        face=_middle_face(frames, faces, scale),
+        several=float(np.mean([_shows_several(frame, mesh) for frame in samples])),
+        face=_median_figures(frames, faces, scale),
     )
 
 
@@ -154,17 +154,17 @@ def _shows_several(frame: Image, mesh: FaceMesh) -> bool:
     return False
 
 
-def _middle_face(
+def _median_figures(
     frames: list[Image], faces: list[FaceLandmarks | None], scale: float
 ) -> FaceFigures | None:
-    """The middle of all figures of a clip's face, its size as in the clip itself."""
+    """Median of each figure of a clip's face; sizes as in the original clip."""
     measured = list(_measured(frames, faces))
     if not measured:
         return None
     names = FaceFigures.__slots__
-    middle = {name: float(np.median([getattr(one, name) for one in measured])) for name in names}
-    middle["iod"] *= scale
-    return FaceFigures(**middle)
+    medians = {name: float(np.median([getattr(one, name) for one in measured])) for name in names}
+    medians["iod"] *= scale
+    return FaceFigures(**medians)
 
 
 def _measured(frames: list[Image], faces: list[FaceLandmarks | None]) -> Iterator[FaceFigures]:

@@ -1,4 +1,4 @@
-"""What the coach measures on a face: figures only, no judgement."""
+"""Measures of a face for the input coach; the bounds are in `verdicts`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ __all__ = ["FaceFigures", "measure"]
 _BLUR_IOD: Final = 60.0
 """Pixels between the outer eye corners at which blur is judged; finer detail is grain and pores."""
 _BLUR_SIGMA: Final = 1.5
-"""Pixels of the blur that is added to see what it takes away."""
+"""Standard deviation of the additional blur, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +66,19 @@ def _brightness(luma: NDArray[np.uint8], face: FaceLandmarks) -> float:
     inside = np.zeros(luma.shape, np.uint8)
     hull = cv2.convexHull(face.xy[:MESH_POINTS].astype(np.float32))
     cv2.fillConvexPoly(inside, np.rint(hull).astype(np.int32), 1)
-    seen = luma[inside > 0]
-    return float(np.percentile(seen, 95)) if seen.size else 0.0
+    pixels = luma[inside > 0]
+    return float(np.percentile(pixels, 95)) if pixels.size else 0.0
 
 
 def _blur(luma: NDArray[np.uint8], face: FaceLandmarks) -> float:
     x0, y0, x1, y1 = _visible_box(luma, face)
-    shown = luma[y0:y1, x0:x1].astype(np.float32)
+    region = luma[y0:y1, x0:x1].astype(np.float32)
     scale = _BLUR_IOD / max(face.iod, 1.0)
     if scale < 1.0:  # a smaller face is judged as it is: enlarging it would blur it
-        smaller = cv2.resize(shown, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        shown = np.asarray(smaller, np.float32)
-    before = _gradients(shown)
-    after = _gradients(np.asarray(cv2.GaussianBlur(shown, (0, 0), _BLUR_SIGMA), np.float32))
+        smaller = cv2.resize(region, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        region = np.asarray(smaller, np.float32)
+    before = _gradients(region)
+    after = _gradients(np.asarray(cv2.GaussianBlur(region, (0, 0), _BLUR_SIGMA), np.float32))
     return after / before if before > 0 else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What the coach says: one finding a thing found, with the figure and the bound that it breaks."""
+"""Findings of the input coach: each with its figure and the bound that it violates."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ class Finding:
 
 
 def refusal(findings: Iterable[Finding], *, remedy: str | None = None) -> MediaError | None:
-    """The error that says all refusals among some findings; None without any.
+    """One error for all refusals among the findings; None without any.
 
     Args:
         findings: of one avatar's inputs.

@@ -1,5 +1,5 @@
 """Media in and out: probe, trim, encode, conform; pictures, previews and what is published beside.
 
-Files from outside are hostile and files that go out are conservative. Nothing here knows of faces
-or avatars.
+Files from outside are untrusted; published files use only what every player supports. Nothing here
+depends on faces or avatars.
 """

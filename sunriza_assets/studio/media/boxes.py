@@ -16,7 +16,7 @@ _MAX_BOXES: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where one box lies in the file."""
+    """Position of one box in the file."""
 
     kind: bytes
     """Four-letter type."""
@@ -25,7 +25,7 @@ class Box:
     body: int
     """Offset of its payload."""
     end: int
-    """Offset behind it, as its header claims: may lie behind the end of the file."""
+    """Offset of its end according to its header: may be beyond the end of the file."""
 
 
 def top_boxes(path: Path) -> list[Box]:
@@ -76,7 +76,7 @@ class Layout:
     compressed: bool = False
     """Whether the index is packed (`cmov`), so that nothing of it can be seen here."""
     overrun: int = 0
-    """Bytes by which the last box claims to reach behind the end of the file."""
+    """Bytes by which the last box claims to reach beyond the end of the file."""
 
 
 def read_layout(path: Path) -> Layout:

@@ -1,4 +1,4 @@
-"""What a published clip may cost and how good it must be: the two numbers of the gate."""
+"""The byte budget and the minimum SSIM of a published clip."""
 
 from fractions import Fraction
 from typing import Final

@@ -1,7 +1,7 @@
-"""The idle in pieces for a quick start: where it is cut, and cutting it without encoding anew.
+"""Chunks of the idle for a quick start: their boundaries, and remuxing them without re-encoding.
 
-An app plays chunk 1, 2 and 3 and then the idle over and over. A piece that begins with a key frame
-is a clip of its own: its packets are those of the idle, so its pictures are, too.
+An app plays chunks 1, 2 and 3 and then loops the idle. A chunk that begins with a key frame can be
+remuxed from the idle's packets, so its pictures equal those of the idle.
 """
 
 import math
@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.media.files import part_path, sync_and_rename, writing
-from sunriza_assets.studio.media.source import reading
+from sunriza_assets.studio.media.files import part_path, sync_and_rename, write_errors
+from sunriza_assets.studio.media.source import read_errors
 
 __all__ = ["CHUNK_STARTS_S", "chunk_bounds", "chunk_starts", "cut_chunks"]
 
@@ -52,7 +52,7 @@ def cut_chunks(idle: Path, cuts: Sequence[tuple[int, int, Path]]) -> list[Path]:
     written = []
     with av.open(str(idle)) as source:
         stream = source.streams.video[0]
-        with reading(idle, code="damaged"):
+        with read_errors(idle, code="damaged"):
             packets = [packet for packet in source.demux(stream) if packet.size]
         if len(packets) < max((end for _, end, _ in cuts), default=0):
             raise MediaError("The idle ends early", where=idle, code="truncated")
@@ -68,7 +68,7 @@ def _write(stream: VideoStream, packets: Sequence[Packet], path: Path) -> None:
     part = part_path(path)
     first = packets[0].pts or 0
     try:
-        with writing(path):
+        with write_errors(path):
             options = {"movflags": "+faststart"}
             with av.open(str(part), "w", format="mp4", options=options) as target:
                 copy = target.add_stream_from_template(stream)

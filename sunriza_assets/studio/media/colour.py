@@ -3,7 +3,7 @@
 Codes: ITU-T H.273. The way from HDR or from a wide gamut to SDR is one three-dimensional table from
 code values to code values, which an FFmpeg filter applies; here it is computed. It is the same
 conversion as FFmpeg's well-known chain `zscale=t=linear:npl=100, zscale=p=bt709,
-tonemap=hable:desat=0, zscale=t=bt709`, so that our clips look like everybody else's.
+tonemap=hable:desat=0, zscale=t=bt709`, so that results match those of common tools.
 """
 
 from dataclasses import dataclass

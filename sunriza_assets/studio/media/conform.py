@@ -24,7 +24,7 @@ from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.probe import examine
 from sunriza_assets.studio.media.sniff import sniff_file
-from sunriza_assets.studio.media.source import Source, open_source, reading
+from sunriza_assets.studio.media.source import Source, open_source, read_errors
 
 __all__ = [
     "MIN_SSIM",
@@ -32,20 +32,20 @@ __all__ = [
     "Finding",
     "byte_budget",
     "conform",
-    "judge",
+    "conform_in_process",
     "judge_own",
     "require_playable",
 ]
 
 _YUV420: Final = ("yuv420p", "yuvj420p")
-"""8 bits, 4:2:0; the second name is FFmpeg's for full range, which is looked at on its own."""
+"""8 bits, 4:2:0; the second name is FFmpeg's for full range, which is checked separately."""
 MAX_LEVEL: Final = 52
 """The highest H.264 level that the phones of the last years decode: 4096x2304 at 60."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     """What: codec, level, faststart..."""
@@ -66,11 +66,11 @@ class Conformance:
     info: VideoInfo
     """Its facts."""
     findings: tuple[Finding, ...]
-    """In the order they were looked at."""
+    """In the order of the checks."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """All that speaks against publishing, "name: detail"."""
+        """Failed checks, "name: detail"."""
         return tuple(f"{f.name}: {f.detail}" for f in self.findings if not f.ok)
 
     @property
@@ -137,7 +137,7 @@ def conform(
     reference: Iterable[NDArray[np.uint8]] | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Conformance:
-    """Look at everything that decides whether phones play a clip, in a child process.
+    """Check everything that decides whether phones play a clip, in a child process.
 
     Args:
         path: the file.
@@ -152,7 +152,7 @@ def conform(
         MediaError: it cannot be read at all.
     """
     sniff_file(path, limits)
-    reply = sandbox.call(
+    reply = sandbox.run_task(
         "conform",
         path,
         limits=limits,
@@ -167,7 +167,7 @@ def conform(
     return result if reference is None else result.with_finding(_likeness(path, reference))
 
 
-def judge(
+def conform_in_process(
     path: Path,
     *,
     frame_count: int | None,
@@ -178,14 +178,18 @@ def judge(
 ) -> Conformance:
     """`conform` in this process; the rate is a fraction as text."""
     with open_source(path, limits) as source:
-        stated = _stated_colour(source)  # decoding puts the codec's own in its place
+        container_colour = _container_colour(source)  # decoding puts the codec's own in its place
         info = examine(source, limits).info
         accept()
-        found = [*_container(source, info), *_picture(source, info, stated), *_size(info)]
+        found = [
+            *_container(source, info),
+            *_stream_findings(source, info, container_colour),
+            *_size(info),
+        ]
         found += _packets(source)
-        found += _promises(info, frame_count, Fraction(rate) if rate else None)
-        found += _beside(source, sound=sound)
-        found.append(_cold_open(source, info))
+        found += _expectations(info, frame_count, Fraction(rate) if rate else None)
+        found += _other_streams(source, sound=sound)
+        found.append(_full_decode(source, info))
     return Conformance(path, info, tuple(found))
 
 
@@ -197,7 +201,7 @@ def judge_own(path: Path, *, frame_count: int, rate: Fraction) -> Conformance:
         MediaError: it cannot be read at all.
     """
     sniff_file(path, DEFAULT_LIMITS)
-    return judge(
+    return conform_in_process(
         path, frame_count=frame_count, rate=str(rate), sound=False, limits=DEFAULT_LIMITS,
         accept=lambda: None,
     )  # fmt: skip
@@ -224,7 +228,7 @@ def _container(source: Source, info: VideoInfo) -> list[Finding]:
     ]
 
 
-def _stated_colour(source: Source) -> tuple[str, str, str]:
+def _container_colour(source: Source) -> tuple[str, str, str]:
     """Primaries, transfer and matrix as the container states them: some players look only there."""
     context = source.video.codec_context
     return (
@@ -234,12 +238,16 @@ def _stated_colour(source: Source) -> tuple[str, str, str]:
     )
 
 
-def _picture(source: Source, info: VideoInfo, stated: tuple[str, str, str]) -> list[Finding]:
-    """What decoded frames are like, where the container must not say otherwise."""
+def _stream_findings(
+    source: Source, info: VideoInfo, container_colour: tuple[str, str, str]
+) -> list[Finding]:
+    """Checks of the decoded video stream; the container must agree with it."""
     h264 = info.codec == "h264"
     plain = info.profile in ("High", "Main", "Baseline", "Constrained Baseline")
     colour = (info.colour_primaries, info.colour_transfer, info.colour_matrix)
-    agreed = all(said in (seen, UNKNOWN) for said, seen in zip(stated, colour, strict=True))
+    consistent = all(
+        claimed in (seen, UNKNOWN) for claimed, seen in zip(container_colour, colour, strict=True)
+    )
     aspects = {info.sample_aspect, source.video.codec_context.sample_aspect_ratio or Fraction(1)}
     width, height = info.coded_width, info.coded_height
     return [
@@ -254,8 +262,9 @@ def _picture(source: Source, info: VideoInfo, stated: tuple[str, str, str]) -> l
         ),
         Finding(
             "colour",
-            agreed and colour == ("bt709",) * 3,
-            "/".join(colour) + ("" if agreed else f", in the container {'/'.join(stated)}"),
+            consistent and colour == ("bt709",) * 3,
+            "/".join(colour)
+            + ("" if consistent else f", in the container {'/'.join(container_colour)}"),
         ),
         Finding("range", not info.full_range, "full" if info.full_range else "limited"),
         Finding("even_size", width % 2 == 0 and height % 2 == 0, f"{width}x{height}"),
@@ -292,7 +301,7 @@ def _size(info: VideoInfo) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Packet:
-    """What one packet of the video says."""
+    """Timing and key-frame flags of one video packet."""
 
     pts: int | None
     dts: int | None
@@ -302,7 +311,7 @@ class _Packet:
 
 
 def _packets(source: Source) -> list[Finding]:
-    """Time and key frames, as the packets tell."""
+    """Checks of timing and key frames, from the packets."""
     packets = _read_packets(source)
     h264 = source.video.codec_context.codec.canonical_name == "h264"
     shown = sorted(packet.pts for packet in packets if packet.pts is not None)
@@ -325,7 +334,7 @@ def _packets(source: Source) -> list[Finding]:
 def _read_packets(source: Source) -> list[_Packet]:
     source.rewind()
     h264 = source.video.codec_context.codec.canonical_name == "h264"
-    with reading(source.path):
+    with read_errors(source.path):
         return [
             _Packet(
                 packet.pts,
@@ -339,19 +348,19 @@ def _read_packets(source: Source) -> list[_Packet]:
         ]
 
 
-def _beside(source: Source, *, sound: bool) -> list[Finding]:
-    """What else is in the file: at most sound, of whatever codec; no second picture, no text."""
-    beside = [s for s in source.container.streams if s.index != source.video.index]
-    heard = [s.codec_context.name if s.codec_context else "unknown"
-             for s in beside if s.type == "audio"]  # fmt: skip
-    others = [s.type for s in beside if s.type != "audio"]
+def _other_streams(source: Source, *, sound: bool) -> list[Finding]:
+    """Checks of the other streams: at most audio, of any codec; no second video, no text."""
+    streams = [s for s in source.container.streams if s.index != source.video.index]
+    audio = [s.codec_context.name if s.codec_context else "unknown"
+             for s in streams if s.type == "audio"]  # fmt: skip
+    others = [s.type for s in streams if s.type != "audio"]
     return [
-        Finding("sound", sound or not heard, ", ".join(heard) or "none"),
+        Finding("sound", sound or not audio, ", ".join(audio) or "none"),
         Finding("tracks", not others, ", ".join(others) or "nothing but pictures and sound"),
     ]
 
 
-def _promises(info: VideoInfo, frame_count: int | None, rate: Fraction | None) -> list[Finding]:
+def _expectations(info: VideoInfo, frame_count: int | None, rate: Fraction | None) -> list[Finding]:
     found: list[Finding] = []
     if frame_count is not None:
         found.append(
@@ -366,18 +375,18 @@ def _promises(info: VideoInfo, frame_count: int | None, rate: Fraction | None) -
     return found
 
 
-def _cold_open(source: Source, info: VideoInfo) -> Finding:
+def _full_decode(source: Source, info: VideoInfo) -> Finding:
     """Decode everything from the start."""
     source.rewind()
     count = 0
-    trouble = ""
+    failure = ""
     try:
         for _ in source.frames():
             count += 1
     except MediaError as error:
-        trouble = f", then {error.what}"
-    ok = count == info.frame_count and not trouble
-    return Finding("decodes", ok, f"{count} of {info.frame_count} frames{trouble}", not ok)
+        failure = f", then {error.what}"
+    ok = count == info.frame_count and not failure
+    return Finding("decodes", ok, f"{count} of {info.frame_count} frames{failure}", not ok)
 
 
 def _likeness(path: Path, reference: Iterable[NDArray[np.uint8]]) -> Finding:

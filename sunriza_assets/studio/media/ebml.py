@@ -11,9 +11,9 @@ _HEAD_BYTES: Final = 4096
 
 
 def ebml_overrun(path: Path) -> int:
-    """Bytes by which the segment claims to reach behind the end of the file.
+    """Bytes by which the segment claims to reach beyond the end of the file.
 
-    0 also for a live recording, whose segment does not know its size.
+    0 also for a live recording, whose segment has no size.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -30,7 +30,7 @@ def ebml_overrun(path: Path) -> int:
 
 
 def _number(data: bytes, at: int, *, keep_marker: bool) -> tuple[int | None, int]:
-    """A variable-size integer and the offset behind it; None if it is unknown or cut off."""
+    """A variable-size integer and the offset after it; None if it is unknown or cut off."""
     if at >= len(data) or data[at] == 0:
         return None, at
     length = 9 - data[at].bit_length()

@@ -30,11 +30,11 @@ from sunriza_assets.studio.media.encoder import (
     Encoder,
     Settings,
     add_video,
-    encoding,
+    encoder_lock,
     pick_encoder,
     to_yuv,
 )
-from sunriza_assets.studio.media.files import part_path, sync_and_rename, writing
+from sunriza_assets.studio.media.files import part_path, sync_and_rename, write_errors
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.media.sound import SoundTrack
@@ -43,11 +43,11 @@ __all__ = ["Quality", "VideoWriter", "encode", "idle_writer"]
 
 _SOUND_BITS: Final = 128_000
 """Bits per second of AAC: nothing is heard of it, the sound is kept for people."""
-_ENDLESS_S: Final = 3600
+_SINGLE_GOP_S: Final = 3600
 _COMPARED_PER_S: Final = 3
 """Frames of a second that are compared with what was encoded of them. Neighbouring frames are about
 equally like (docs/media.md has the figures), and each comparison costs as much as encoding one."""
-_HOPELESS: Final = 0.005
+_GIVE_UP_MARGIN: Final = 0.005
 """After ten comparisons a mean that much too low is given up on: later frames have less of the rate
 left than the first."""
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def idle_writer(
     encoder: Encoder = "auto",
     key_frames: Iterable[int] = (),
 ) -> "VideoWriter":
-    """What `encode` writes with, for who wants to tell its `quality`, too.
+    """The writer that `encode` uses, for callers that also need its `quality`.
 
     There is one key frame, the first, beside those that are asked for: another draws grain and
     texture anew in the middle, and then the last frame differs from the first by all that has
@@ -98,7 +98,7 @@ def idle_writer(
     key frame every two seconds, none had with one.) `idle.write_idle` looks whether that shows.
     """
     return VideoWriter(
-        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_ENDLESS_S, published=True,
+        path, rate=rate, crf=crf, encoder=encoder, key_frame_s=_SINGLE_GOP_S, published=True,
         key_frames=key_frames,
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         threads = IDLE_THREADS if published else THREADS
         self._settings = Settings(rate, crf, key_frame_s, preset, capped=published, threads=threads)
         self._key_frames = frozenset(key_frames)
-        self._wanted: Encoder = encoder
+        self._requested_encoder: Encoder = encoder
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._count = 0
@@ -189,7 +189,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
 
     def write_frame(self, frame: VideoFrame) -> None:
         """Encode one more frame that is yuv420p bt709 already; its time is set here."""
-        with writing(self._path):
+        with write_errors(self._path):
             if self._stream is None:
                 self._open(frame.width, frame.height)
             self._encode(frame)
@@ -204,7 +204,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             if kind is not None:
                 self._abandon()
             else:
-                with writing(self._path):
+                with write_errors(self._path):
                     self._finish()
         finally:
             if self._grader is not None:
@@ -212,7 +212,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self._part.unlink(missing_ok=True)
 
     def _encode(self, frame: VideoFrame) -> None:
-        container, stream = self._opened()
+        container, stream = self._require_open()
         if (frame.width, frame.height) != (stream.width, stream.height):
             raise MediaError(
                 f"Frame {self._count} has {frame.width}x{frame.height} pixels, the first had "
@@ -224,37 +224,37 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         # Else the encoder's choice, not the source's.
         frame.pict_type = PictureType.I if self._count in self._key_frames else PictureType.NONE
         if self._grader is not None:
-            self._grader.given(self._count, frame)
-        self._mux(container, self._through(stream, frame))
+            self._grader.add_frame(self._count, frame)
+        self._mux(container, self._encode_packets(stream, frame))
         self._count += 1
         if self._sound is not None:
             self._sound.write(container, self._count / self._rate)
 
-    def _through(self, stream: VideoStream, frame: VideoFrame | None) -> list[Packet]:
-        """What the encoder has ready after one more frame; None ends the clip."""
-        with encoding(self._encoder):
+    def _encode_packets(self, stream: VideoStream, frame: VideoFrame | None) -> list[Packet]:
+        """Encode one frame and return the packets that are ready; None flushes the encoder."""
+        with encoder_lock(self._encoder):
             return stream.encode(frame)
 
-    def _opened(self) -> tuple[OutputContainer, VideoStream]:
+    def _require_open(self) -> tuple[OutputContainer, VideoStream]:
         if self._container is None or self._stream is None:
             raise MediaError("There are no frames to encode", where=self._path, code="no_frames")
         return self._container, self._stream
 
     def _finish(self) -> None:
-        container, stream = self._opened()
-        self._mux(container, self._through(stream, None))
+        container, stream = self._require_open()
+        self._mux(container, self._encode_packets(stream, None))
         if self._grader is not None:
             self._likeness = self._grader.finish()
-            self._give_up_early(self._grader)
+            self._check_given_up(self._grader)
         if self._sound is not None:
             self._sound.finish(container)
         container.close()
         self.info = describe_own(self._part)
-        self._judge()
+        self._check_quality()
         sync_and_rename(self._part, self._path)
 
     def _abandon(self) -> None:
-        """Close the file after an error, which counts more than what closing may have to say."""
+        """Close the file after an error; errors of closing are ignored."""
         if self._container is not None:
             with suppress(OSError, av.error.FFmpegError):
                 self._container.close()
@@ -262,16 +262,16 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     def _mux(self, container: OutputContainer, packets: list[Packet]) -> None:
         for packet in packets:
             if self._grader is not None:
-                self._grader.encoded(packet)
-                self._give_up_early(self._grader)
+                self._grader.add_packet(packet)
+                self._check_given_up(self._grader)
             container.mux(packet)
 
-    def _give_up_early(self, grader: "Grader") -> None:
+    def _check_given_up(self, grader: "Grader") -> None:
         if grader.given_up.is_set():
-            self._refuse([_unlike(grader.likeness, MIN_SSIM - _HOPELESS)])
+            self._refuse([_likeness_problem(grader.likeness, MIN_SSIM - _GIVE_UP_MARGIN)])
 
-    def _judge(self) -> None:
-        """Refuse to hand out what would not be published."""
+    def _check_quality(self) -> None:
+        """Set `quality`; raise for a clip that may not be published."""
         likeness, budget = self._likeness, byte_budget(self.info.size, self.info.duration)
         self.quality = Quality(
             encoder=self._encoder,
@@ -283,9 +283,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             compared_every=self._every if likeness is not None else 0,
         )
         if likeness is not None:
-            large = f"it has {self.info.size_bytes} bytes, more than {budget}"
+            size_problem = f"it has {self.info.size_bytes} bytes, more than {budget}"
             self._refuse(
-                [_unlike(likeness, MIN_SSIM), large if self.info.size_bytes > budget else None]
+                [
+                    _likeness_problem(likeness, MIN_SSIM),
+                    size_problem if self.info.size_bytes > budget else None,
+                ]
             )
 
     def _refuse(self, problems: list[str | None]) -> None:
@@ -305,7 +308,11 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
                 f"A clip's size is even, {width}x{height} is not", where=self._path,
                 code="unsupported",
             )  # fmt: skip
-        name = pick_encoder(width, height) if self._wanted == "auto" else self._wanted
+        name = (
+            pick_encoder(width, height)
+            if self._requested_encoder == "auto"
+            else self._requested_encoder
+        )
         self._encoder = name
         self._container = av.open(
             str(self._part), "w", format="mp4", options={"movflags": "+faststart"}
@@ -313,24 +320,24 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         self._stream = add_video(self._container, name, (width, height), self._settings)
         if self._sound is not None:
             self._sound.open(self._container)
-        with encoding(name):
+        with encoder_lock(name):
             self._container.start_encoding()  # opens the encoder, which then has its parameter sets
         if self._published:
             from sunriza_assets.studio.media.grading import Grader  # OpenCV: not for the child
 
             self._grader = Grader(
-                self._stream.codec_context.extradata, self._every, MIN_SSIM - _HOPELESS
+                self._stream.codec_context.extradata, self._every, MIN_SSIM - _GIVE_UP_MARGIN
             )
 
 
-def _unlike(likeness: "Likeness", least: float) -> str | None:
+def _likeness_problem(likeness: "Likeness", least: float) -> str | None:
     return (
         f"its likeness is {likeness.mean:.3f}, below {MIN_SSIM}" if likeness.mean < least else None
     )
 
 
 class _Sound:
-    """Encodes a track beside the pictures, never far ahead of them."""
+    """Encodes an audio track interleaved with the video."""
 
     def __init__(self, track: SoundTrack) -> None:
         self._track = track
@@ -339,7 +346,7 @@ class _Sound:
         self._until = Fraction(0)
 
     def open(self, container: OutputContainer) -> None:
-        """Announce the track; before the first packet of anything."""
+        """Add the audio stream; call it before the first packet is muxed."""
         stream = container.add_stream("aac", rate=self._track.rate)
         stream.layout = self._track.layout
         stream.bit_rate = _SOUND_BITS

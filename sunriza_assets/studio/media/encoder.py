@@ -1,4 +1,4 @@
-"""The H.264 encoders: which one works here, and how it is told what phones need.
+"""The H.264 encoders: choice between x264 and NVENC, and their settings for phones.
 
 x264 everywhere; NVENC where a test encode works. Both write High profile, yuv420p, bt709 tags,
 closed groups of pictures and no B-frames: frames are shown as they are decoded, so a file needs no
@@ -33,7 +33,7 @@ __all__ = [
     "Encoder",
     "Settings",
     "add_video",
-    "encoding",
+    "encoder_lock",
     "from_planes",
     "pick_encoder",
     "to_planes",
@@ -62,7 +62,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an encoder is told beside the frames' size."""
+    """Encoder settings, apart from the frame size."""
 
     rate: Fraction
     """Frames per second, exact."""
@@ -118,8 +118,8 @@ def add_video(
     return stream
 
 
-def encoding(encoder: str) -> AbstractContextManager[object]:
-    """To be held around every call of an encoder: NVENC's keep clear of CUDA graph captures."""
+def encoder_lock(encoder: str) -> AbstractContextManager[object]:
+    """Context for every call of an encoder: NVENC must not overlap a CUDA graph capture."""
     return GATE.using() if encoder == "h264_nvenc" else nullcontext()
 
 
@@ -194,7 +194,7 @@ def _nvenc_works(width: int, height: int) -> bool:
     settings = Settings(Fraction(25), capped=True)
     try:
         with (
-            encoding("h264_nvenc"),
+            encoder_lock("h264_nvenc"),
             av.open("null", "w", format="null") as container,
         ):
             stream = add_video(container, "h264_nvenc", (width, height), settings)

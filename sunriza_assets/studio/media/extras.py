@@ -1,8 +1,8 @@
-"""What is published beside idle.mp4: chunks, first frames, a poster and a thumbnail.
+"""The files that are published with idle.mp4: chunks, first frames, a poster and a thumbnail.
 
 Chunks are cut from the idle's packets; frames are encoded anew only where it has no key frame at a
-cut. One frame is held at a time. Nothing here knows where the files go: names are those under the
-avatar's folder that the app reads.
+cut. One frame is held at a time. File names are those that the app reads in the
+avatar's folder; where that folder is belongs to the stores.
 """
 
 import zipfile
@@ -47,13 +47,13 @@ class Extras:
     """Files by the name under which they are published."""
 
     files: dict[str, Path]
-    """idle_chunks/idle_chunk1.mp4 and so on -> where the file lies."""
+    """idle_chunks/idle_chunk1.mp4 and so on -> path of the file."""
     frame_counts: dict[str, int]
     """Frames of each chunk and of frames.zip."""
 
 
 def make_extras(idle: Path, folder: Path) -> Extras:
-    """Make everything that is published beside an idle.
+    """Make all files that are published with an idle.
 
     A chunk that would have no frames is not made: a clip without frames stops a player.
 
@@ -74,19 +74,19 @@ def make_extras(idle: Path, folder: Path) -> Extras:
     names = [*chunks, "idle_chunks/heroImage_chunk.jpg", "poster.jpg", "thumbnail.jpg"]
     files = {name: folder / name for name in (*names, "frames.zip")}
     (folder / "idle_chunks").mkdir(parents=True, exist_ok=True)
-    cut = cut_chunks(idle, [(*bounds, files[name]) for name, bounds in chunks.items()])
+    written_chunks = cut_chunks(idle, [(*bounds, files[name]) for name, bounds in chunks.items()])
     with replacing(files["frames.zip"]) as file:
-        zipped = _FramesZip(file, info.rate)
-        with closing(_noted(read_frames(idle), zipped, files)) as frames:
+        frames_zip = _FramesZip(file, info.rate)
+        with closing(_collect_pictures(read_frames(idle), frames_zip, files)) as frames:
             done = 0
             for name, (begin, end) in chunks.items():
-                if files[name] not in cut:
+                if files[name] not in written_chunks:
                     encode(islice(frames, begin - done, end - done), files[name], rate=info.rate)
                     done = end
             deque(islice(frames, max(0, max(zip_numbers(info.rate)) + 1 - done)), maxlen=0)
-        zipped.close()
+        frames_zip.close()
     counts = {name: end - begin for name, (begin, end) in chunks.items()}
-    return Extras(files, counts | {"frames.zip": zipped.count})
+    return Extras(files, counts | {"frames.zip": frames_zip.count})
 
 
 def zip_numbers(rate: Fraction) -> list[int]:
@@ -94,16 +94,16 @@ def zip_numbers(rate: Fraction) -> list[int]:
     return [nearest(k / ZIP_RATE * rate) for k in range(FRAMES_IN_ZIP)]
 
 
-def _noted(
-    frames: Iterator[Frame], zipped: "_FramesZip", files: dict[str, Path]
+def _collect_pictures(
+    frames: Iterator[Frame], frames_zip: "_FramesZip", files: dict[str, Path]
 ) -> Generator[Frame]:
-    """The same frames; on their way the pictures are made of them."""
+    """Pass the frames through, and write the pictures made from them."""
     for number, frame in enumerate(frames):
         if number == 0:
             write_picture(frame, files["idle_chunks/heroImage_chunk.jpg"])
             write_picture(frame, files["poster.jpg"])
             write_picture(_shrunk(frame, THUMBNAIL_SIDE), files["thumbnail.jpg"], quality=85)
-        zipped.add(number, frame)
+        frames_zip.add(number, frame)
         yield frame
 
 

@@ -16,7 +16,7 @@ __all__ = ["read_frames", "read_luma", "read_some"]
 
 
 def read_some(path: Path, numbers: Collection[int]) -> Iterator[NDArray[np.uint8]]:
-    """The frames with these numbers, in order; a clip that `trim` or `encode` wrote, as above.
+    """The frames with these numbers, in order; of a clip that `trim` or `encode` wrote.
 
     Raises:
         MediaError: it cannot be opened or is damaged.

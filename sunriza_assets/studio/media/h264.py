@@ -1,4 +1,4 @@
-"""What H.264 promises a decoder: levels and the units a packet is made of (ITU-T H.264)."""
+"""H.264 levels and NAL units of packets (ITU-T H.264)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

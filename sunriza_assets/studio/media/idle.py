@@ -1,4 +1,4 @@
-"""Writing an idle: to be cut into chunks where its loop allows it.
+"""Encoding of an idle, with key frames at its chunk boundaries if they do not spoil the loop.
 
 A key frame draws texture anew. Where an idle hardly moves, that is more than moves between two
 frames, and the step from its last frame to its first, which keeps the texture of the first, is seen
@@ -30,24 +30,24 @@ from sunriza_assets.studio.media.seam import seam_ratio
 
 __all__ = ["write_idle"]
 
-_UNSEEN: Final = 1.0
+_MAX_UNNOTICED_SEAM_RATIO: Final = 1.0
 """Seam ratio at which a loop cannot be told from ordinary motion."""
 _MOST_BYTES: Final = 1 << 30
 """Frames that are kept at most: ten seconds of 1080p30. Of more, none is."""
 
 
 def write_idle(
-    start: Callable[[], Iterable[NDArray[np.uint8]]],
+    open_frames: Callable[[], Iterable[NDArray[np.uint8]]],
     path: Path,
     *,
     rate: Fraction,
     loops: bool,
     encoder: Encoder = "auto",
 ) -> VideoWriter:
-    """Encode an idle; the writer tells of the finished file.
+    """Encode an idle; returns the finished writer with its `info` and `quality`.
 
     Args:
-        start: starts the frames, (H, W, 3) uint8 RGB; called a second time where the loop shows
+        open_frames: starts the frames, (H, W, 3) uint8 RGB; called a second time where the loop shows
             and the frames are more than can be kept.
         path: destination, .mp4.
         rate: frames per second, exact.
@@ -58,10 +58,10 @@ def write_idle(
         MediaError: see `encode`.
     """
     starts = chunk_starts(rate)
-    with _Frames(path.parent, start, kept=loops) as frames:
+    with _Frames(path.parent, open_frames, kept=loops) as frames:
         writer = _written(frames, path, rate, starts, encoder)
         is_cut = writer.info.frame_count > starts[1]  # else there is one key frame already
-        if loops and is_cut and seam_ratio(read_luma(path)) > _UNSEEN:
+        if loops and is_cut and seam_ratio(read_luma(path)) > _MAX_UNNOTICED_SEAM_RATIO:
             return _written(frames, path, rate, (), encoder)
     return writer
 

@@ -1,4 +1,4 @@
-"""What is known of a media file: plain facts, in the units a reader expects.
+"""Facts of a media file, in customary units.
 
 Facts only; what makes a file playable or acceptable is decided in `conform` and `limits`.
 """

@@ -1,9 +1,9 @@
-"""Taking a person's file in: a copy of a plain file of the right kind, or a named refusal.
+"""Safe copies of the portrait and clip that a user names, or a named refusal.
 
-What somebody names as a portrait becomes an object that others may read, so it must be what it says
-and nothing else on this machine: no link, which may point to a system's file, no pipe or device, no
-file that is larger than a limit. The file is opened once, without following links, and everything
-that is decided about it is decided about the open file; nobody can swap it in between.
+A portrait becomes an object that others may read, so it must be a regular picture file: no symbolic
+link (which may point to a system file), no pipe or device, no file over the size limit. The file is
+opened once, without following links, and all checks are made on the open descriptor, so that it
+cannot be replaced between check and copy (TOCTOU).
 """
 
 import os
@@ -17,13 +17,15 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.sniff import HEAD_BYTES, FileKind, Medium, sniff
 
-__all__ = ["take_in"]
+__all__ = ["copy_inputs"]
 
 _CHUNK: Final = 1 << 20
-_PASS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""How folders on the way are opened; Linux needs no right to list them."""
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""How the file is opened: a pipe without a writer must not be waited for."""
+_FOLDER_FLAGS: Final = (
+    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+)
+"""Flags for opening parent folders; on Linux O_PATH needs no permission to list them."""
+_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Flags for opening the file: O_NONBLOCK, so that a pipe without a writer does not block."""
 _SPECIAL: Final = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -37,7 +39,7 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 
 
-def take_in(
+def copy_inputs(
     portrait: Path, clip: Path | None, folder: Path, *, limits: Limits = DEFAULT_LIMITS
 ) -> tuple[Path, Path | None]:
     """Copy a portrait and a clip into a folder; their bytes say what they are, not their names.
@@ -46,7 +48,7 @@ def take_in(
         portrait: a picture.
         clip: a moving one; None where a built-in performance moves the portrait.
         folder: where the copies go, named `portrait` and `clip` with the suffix of their format.
-        limits: `file_bytes` is looked at.
+        limits: `file_bytes` applies.
 
     Returns:
         The copies of the portrait and the clip.
@@ -57,8 +59,8 @@ def take_in(
         StoreError: a copy cannot be written.
     """
     with ExitStack() as opened:
-        first = opened.enter_context(_Opened(portrait, limits))
-        second = None if clip is None else opened.enter_context(_Opened(clip, limits))
+        first = opened.enter_context(_InputFile(portrait, limits))
+        second = None if clip is None else opened.enter_context(_InputFile(clip, limits))
         _check_roles(first, second)
         return (
             first.copy_to(folder / "portrait"),
@@ -66,8 +68,8 @@ def take_in(
         )
 
 
-class _Opened:
-    """A plain file, open for reading, whose first bytes have been looked at.
+class _InputFile:
+    """A regular file, open for reading, with its format by its first bytes.
 
     Raises:
         MediaError: it is a link, no plain file, empty or too large, or cannot be read.
@@ -84,14 +86,14 @@ class _Opened:
             os.close(self._file)
             raise
 
-    def __enter__(self) -> "_Opened":
+    def __enter__(self) -> "_InputFile":
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
     def copy_to(self, place: Path) -> Path:
-        """Write the content beside, then under its name; what grows meanwhile is refused."""
+        """Copy the content atomically; a file that grows beyond the limit meanwhile is refused."""
         target = place.with_suffix(_SUFFIXES[self.kind.name])
         written = 0
         with replacing(target) as out:
@@ -138,21 +140,21 @@ def _open(path: Path) -> int:
     place = -1
     try:
         top = os.path.realpath(Path(root, folders.pop(0))) if folders else root
-        place = os.open(top, _PASS & ~os.O_NOFOLLOW)
+        place = os.open(top, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
         for folder in folders:
-            inner = os.open(folder, _PASS, dir_fd=place)
+            inner = os.open(folder, _FOLDER_FLAGS, dir_fd=place)
             os.close(place)
             place = inner
-        return os.open(name, _READ, dir_fd=place)
+        return os.open(name, _FILE_FLAGS, dir_fd=place)
     except (OSError, ValueError) as problem:  # ValueError: a path with a null byte
-        raise _named(path, problem) from problem
+        raise _open_error(path, problem) from problem
     finally:
         if place >= 0:
             os.close(place)
 
 
-def _named(path: Path, problem: OSError | ValueError) -> MediaError:
-    """Why a file was not opened."""
+def _open_error(path: Path, problem: OSError | ValueError) -> MediaError:
+    """The error for a file that could not be opened."""
     with suppress(OSError, ValueError):
         if any(part.is_symlink() for part in (path.absolute(), *path.absolute().parents[:-2])):
             return MediaError(
@@ -172,7 +174,7 @@ def _named(path: Path, problem: OSError | ValueError) -> MediaError:
     return MediaError(f"The file cannot be read: {reason}", where=path, code="unreadable")
 
 
-def _check_roles(portrait: _Opened, clip: _Opened | None) -> None:
+def _check_roles(portrait: _InputFile, clip: _InputFile | None) -> None:
     """Refuse what is not a picture and a clip, in this order."""
     is_clip = portrait.kind.medium is Medium.CLIP
     is_picture = clip is not None and clip.kind.medium is Medium.PICTURE

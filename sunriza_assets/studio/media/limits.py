@@ -1,4 +1,4 @@
-"""How much a stranger's file may ask of this machine, in one place, each with its reason.
+"""Limits on files from outside, each with its reason.
 
 What belongs here: numbers. What enforces them lives beside the work they limit.
 """

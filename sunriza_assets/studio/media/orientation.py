@@ -1,4 +1,4 @@
-"""Display matrices: which way up a camera was held.
+"""Display matrices: orientation of the stored frames.
 
 ISO/IEC 14496-12, 6.2.2: a point (x, y) of the stored frame is shown at (x, y, 1) M, with M in
 16.16 fixed point (its last column in 2.30).

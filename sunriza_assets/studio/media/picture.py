@@ -85,7 +85,7 @@ def read_picture(
         MediaError: `unreadable`, `empty`, `truncated`, `too_large`, `too_many_pixels`,
             `too_complex`, `unsupported` (a foreign format, which is named) or `memory`.
     """
-    reply = sandbox.call(
+    reply = sandbox.run_task(
         "read_picture",
         path,
         limits=limits,
@@ -96,7 +96,7 @@ def read_picture(
     return np.frombuffer(reply.payload, np.uint8).reshape(shape)
 
 
-def load(
+def read_picture_in_process(
     path: Path, *, max_side: int | None, limits: Limits, accept: Callable[[], None]
 ) -> NDArray[np.uint8]:
     """`read_picture` in this process; calls `accept` when only pixels are left to decode."""

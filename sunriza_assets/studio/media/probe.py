@@ -1,4 +1,4 @@
-"""What is this file? Facts of a clip or picture from outside, proved by its own timestamps.
+"""Facts of a clip or picture from outside, checked against its own timestamps.
 
 `probe` decides nothing but whether a file can be read at all and stays within the limits.
 """
@@ -22,31 +22,37 @@ from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits, check_siz
 from sunriza_assets.studio.media.orientation import Orientation, orientation_of
 from sunriza_assets.studio.media.picture import picture_info
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
-from sunriza_assets.studio.media.source import Source, codec_name, open_source, reading, side_data
+from sunriza_assets.studio.media.source import (
+    Source,
+    codec_name,
+    open_source,
+    read_errors,
+    side_data,
+)
 from sunriza_assets.studio.media.timeline import Timeline, build_timeline
 
-__all__ = ["Examination", "describe", "describe_own", "examine", "probe"]
+__all__ = ["Examination", "describe_own", "examine", "probe", "probe_in_process"]
 
 _FULL_RANGE: Final = 2
 """AVCOL_RANGE_JPEG"""
 _FRAMES_WITHOUT_PICTURE: Final = 32
 """Packets a decoder may swallow before its first frame; open GOPs and reordering need a few."""
-_PATIENCE: Final = 10
-"""Wall seconds for each processor second of a probe: a busy machine refuses nothing for that."""
-_OWN: Final = Limits(file_bytes=2**40, side=2**15, pixels=2**30)
-"""What this system writes itself is not held to what strangers may send."""
+_WALL_SECONDS_PER_CPU_SECOND: Final = 10
+"""Wall seconds for each processor second of a probe: ample, so that load causes no refusal."""
+_OWN_FILE_LIMITS: Final = Limits(file_bytes=2**40, side=2**15, pixels=2**30)
+"""Limits for files that this system wrote itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """All that is known of a clip after one walk over its packets and one decoded frame."""
+    """Facts of a clip from one pass over its packets and one decoded frame."""
 
     info: VideoInfo
     """The facts."""
     timeline: Timeline
     """When each frame is shown."""
     orientation: Orientation
-    """How the stored frames lie."""
+    """Orientation of the stored frames."""
     trusted: bool
     """Whether frames carry their own times; if not, the n-th frame has the n-th time."""
 
@@ -58,12 +64,14 @@ def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> VideoInfo | Picture
         MediaError: it cannot be read, is neither, or breaks a limit; see docs/media.md.
     """
     sniff_file(path, limits)  # most of what is no medium at all is refused without a child
-    reply = sandbox.call("probe", path, limits=limits, seconds=_PATIENCE * limits.probe_seconds)
+    reply = sandbox.run_task(
+        "probe", path, limits=limits, seconds=_WALL_SECONDS_PER_CPU_SECOND * limits.probe_seconds
+    )
     kind = VideoInfo if reply.value["medium"] == "clip" else PictureInfo
     return kind.from_dict(reply.value["info"])
 
 
-def describe(path: Path, limits: Limits) -> VideoInfo | PictureInfo:
+def probe_in_process(path: Path, limits: Limits) -> VideoInfo | PictureInfo:
     """`probe` in this process."""
     if sniff_file(path, limits).medium is Medium.PICTURE:
         return picture_info(path, limits=limits)
@@ -73,8 +81,8 @@ def describe(path: Path, limits: Limits) -> VideoInfo | PictureInfo:
 
 def describe_own(path: Path) -> VideoInfo:
     """Describe a clip this system has just written itself, without limits on its size."""
-    with open_source(path, _OWN) as source:
-        return examine(source, _OWN).info
+    with open_source(path, _OWN_FILE_LIMITS) as source:
+        return examine(source, _OWN_FILE_LIMITS).info
 
 
 def examine(source: Source, limits: Limits) -> Examination:
@@ -100,9 +108,9 @@ def _check_claims(source: Source, limits: Limits) -> None:
     check_size(source.path, source.video.codec_context.width, source.video.codec_context.height,
                limits)  # fmt: skip
     stream = source.video
-    claims = [Fraction(stream.duration or 0) * source.tick]
-    claims.append(Fraction(source.container.duration or 0, 1_000_000))
-    _check_duration(source.path, max(claims), limits)
+    durations = [Fraction(stream.duration or 0) * source.tick]
+    durations.append(Fraction(source.container.duration or 0, 1_000_000))
+    _check_duration(source.path, max(durations), limits)
     if stream.frames > limits.frames:
         raise _too_many_frames(source.path, stream.frames)
 
@@ -130,7 +138,7 @@ def _too_many_frames(path: Path, count: int) -> MediaError:
 def _first_frame(source: Source) -> VideoFrame:
     """The first frame that can be decoded."""
     packets = 0
-    with reading(source.path):
+    with read_errors(source.path):
         for packet in source.container.demux(source.video):
             if packet.has_sidedata("encryption_info"):
                 raise MediaError(
@@ -187,7 +195,7 @@ def _timeline(source: Source, limits: Limits) -> tuple[Timeline, bool]:
 
 def _shown(packets: Iterable[Packet], path: Path) -> Iterable[Packet]:
     """Packets with data that no edit list hides."""
-    with reading(path):
+    with read_errors(path):
         for packet in packets:
             if packet.size and not packet.is_discard:
                 yield packet

@@ -1,4 +1,4 @@
-"""How close two pictures are: structural similarity.
+"""Structural similarity (SSIM) of pictures and clips.
 
 Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
 similarity", IEEE TIP 13(4), 2004: Gaussian window of 11 pixels with sigma 1.5, K1 0.01, K2 0.03.
@@ -29,10 +29,10 @@ _BT709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 class Likeness:
-    """Decodes what an encoder writes while it does, and compares some frames with their source.
+    """SSIM of encoded frames to their sources, decoded while the encoder still runs.
 
-    Keeps those frames only that are still inside the encoder. `given` and `encoded` may be called
-    by different threads.
+    Keeps only source frames that the encoder has not returned yet. `add_frame` and `add_packet` may
+    be called by different threads.
 
     Args:
         extradata: the encoder's parameter sets.
@@ -45,23 +45,23 @@ class Likeness:
         self._decoder.thread_type = "FRAME"
         self._decoder.thread_count = min(_DECODERS, core_count())
         self._every = every
-        self._waiting: dict[int, VideoFrame] = {}
+        self._pending: dict[int, VideoFrame] = {}
         self._scores: list[float] = []
 
-    def given(self, number: int, frame: VideoFrame) -> None:
-        """A frame goes into the encoder."""
+    def add_frame(self, number: int, frame: VideoFrame) -> None:
+        """Register a source frame before it is encoded."""
         if number % self._every == 0:
-            self._waiting[number] = frame
+            self._pending[number] = frame
 
-    def encoded(self, packet: Packet | None) -> Iterator[int]:
-        """Decode a packet that came out, None at the end; after each comparison, how many so far.
+    def add_packet(self, packet: Packet | None) -> Iterator[int]:
+        """Decode a packet, None at the end; yields the number of comparisons after each.
 
-        To be called before the packet is written, which changes it.
+        Call it before the packet is muxed, which changes the packet.
         """
         for frame in self._decoder.decode(packet):
-            wanted = self._waiting.pop(frame.pts, None) if frame.pts is not None else None
-            if wanted is not None:
-                self._scores.append(ssim(_stored_luma(wanted), _stored_luma(frame)))
+            source_frame = self._pending.pop(frame.pts, None) if frame.pts is not None else None
+            if source_frame is not None:
+                self._scores.append(ssim(_stored_luma(source_frame), _stored_luma(frame)))
                 yield len(self._scores)
 
     @property
@@ -87,11 +87,11 @@ def likeness(path: Path, reference: Iterable[NDArray[np.uint8]]) -> tuple[float,
         Mean SSIM of the luma, frames compared, and whether both have as many frames.
     """
     total, count, complete = 0.0, 0, True
-    for wanted, found in zip_longest(reference, read_frames(path)):
-        if wanted is None or found is None:
+    for source_frame, found in zip_longest(reference, read_frames(path)):
+        if source_frame is None or found is None:
             complete = False
             break
-        total += ssim(luma(wanted), luma(found))
+        total += ssim(luma(source_frame), luma(found))
         count += 1
     return total / max(1, count), count, complete
 

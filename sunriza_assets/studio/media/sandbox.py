@@ -1,4 +1,4 @@
-"""Work on files from outside in a child process, so that no file can hurt the one that asked.
+"""Untrusted media files are processed in a child process with resource limits.
 
 The child (`worker`) has a ceiling on memory, processor time and open files, its own process group,
 and nothing of Dagster or torch to load: it starts in about 0.2 s. A codec that crashes, hangs or
@@ -31,29 +31,29 @@ from sunriza_assets.errors import MediaError, StoreError, SunrizaError
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
 
-__all__ = ["Progress", "Reply", "call"]
+__all__ = ["Progress", "Reply", "run_task"]
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
 
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[3]
 _STDERR_BYTES: Final = 8192
-"""What is kept of the child's last words."""
+"""Kept tail of the child's standard error."""
 _CHUNK: Final = 1 << 20
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a task gives back."""
+    """Result of a task."""
 
     value: dict[str, Any]
     """JSON values."""
     payload: bytearray
-    """Raw bytes behind it, mostly none."""
+    """Raw bytes that follow it, usually none."""
 
 
-def call(
+def run_task(
     task: str,
     path: Path,
     *,
@@ -72,7 +72,7 @@ def call(
         seconds: wall time it may take.
         arguments: further JSON values for the task.
         destination: the file it writes, if any; what is left of it is removed if it fails.
-        progress: told how far it is.
+        progress: called with steps done and total steps.
 
     Raises:
         MediaError: what the task raised, or `timeout`, `memory`, `crashed`.
@@ -96,19 +96,19 @@ def call(
             env=_environment(),
             start_new_session=True,
         )
-        talk = _Conversation(child, path, time.monotonic() + seconds)
+        pipes = _ChildPipes(child, path, time.monotonic() + seconds)
         try:
-            talk.send(request)
-            return talk.listen(progress)
+            pipes.send(request)
+            return pipes.receive(progress)
         finally:
-            _end(child)
+            _kill(child)
             if destination is not None:
                 part_path(destination, child.pid).unlink(missing_ok=True)
 
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder that goes with the child, however the child ends."""
+    """A temporary folder, removed when the child has ended for whatever reason."""
     with store_errors("write", tempfile.gettempdir()):
         folder = Path(tempfile.mkdtemp(prefix="sunriza-"))
     try:
@@ -118,9 +118,9 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _environment() -> dict[str, str]:
-    """Little is passed on: no secrets, and libraries that start no threads of their own."""
-    kept = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
-    passed = {name: os.environ[name] for name in kept if name in os.environ}
+    """The child's environment: no secrets, and single-threaded numeric libraries."""
+    inherited = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
+    passed = {name: os.environ[name] for name in inherited if name in os.environ}
     return passed | {
         "PYTHONPATH": str(_PACKAGE_ROOT),
         "PYTHONUTF8": "1",
@@ -130,8 +130,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Make sure that nothing of the child is left."""
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    """Kill the child's process group and close its pipes."""
     if child.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -142,15 +142,15 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
                 stream.close()
 
 
-class _Conversation:
-    """The pipes to one child, and the time it has."""
+class _ChildPipes:
+    """The pipes to a child process, with a deadline."""
 
     def __init__(self, child: "subprocess.Popen[bytes]", path: Path, deadline: float) -> None:
         self._child = child
         self._path = path
         self._deadline = deadline
         self._buffer = bytearray()
-        self._last_words = bytearray()
+        self._stderr_tail = bytearray()
         self._selector = selectors.DefaultSelector()
         for stream, name in ((child.stdout, "out"), (child.stderr, "err")):
             if stream is not None:
@@ -158,39 +158,39 @@ class _Conversation:
                 self._selector.register(stream.fileno(), selectors.EVENT_READ, name)
 
     def send(self, request: Mapping[str, Any]) -> None:
-        """Hand over the task; standard input stays open as the sign that we live."""
+        """Send the task; standard input stays open so that the child notices our end."""
         stdin = self._child.stdin
-        with suppress(BrokenPipeError):  # it died at once: listening tells how
+        with suppress(BrokenPipeError):  # the child ended at once: `receive` reports how
             if stdin is not None:
                 stdin.write(json.dumps(request).encode() + b"\n")
                 stdin.flush()
 
-    def listen(self, progress: Progress | None) -> Reply:
-        """Wait for the answer."""
+    def receive(self, progress: Progress | None) -> Reply:
+        """Wait for the answer and pass on progress."""
         try:
             while True:
-                message = json.loads(self._line())
+                message = json.loads(self._read_line())
                 if "progress" in message:
                     if progress is not None:
                         progress(*message["progress"])
                 elif "error" in message:
-                    raise _as_error(message["error"])
+                    raise _error_from_dict(message["error"])
                 else:
-                    return Reply(message["value"], self._take(message.get("payload", 0)))
+                    return Reply(message["value"], self._read_bytes(message.get("payload", 0)))
         finally:
             self._selector.close()
 
-    def _line(self) -> bytearray:
+    def _read_line(self) -> bytearray:
         while (end := self._buffer.find(b"\n")) < 0:
-            self._fill()
-        return self._cut(end + 1)
+            self._read_more()
+        return self._consume(end + 1)
 
-    def _take(self, count: int) -> bytearray:
+    def _read_bytes(self, count: int) -> bytearray:
         while len(self._buffer) < count:
-            self._fill()
-        return self._cut(count)
+            self._read_more()
+        return self._consume(count)
 
-    def _cut(self, count: int) -> bytearray:
+    def _consume(self, count: int) -> bytearray:
         if count == len(self._buffer):  # a large payload is handed on without a copy
             taken, self._buffer = self._buffer, bytearray()
             return taken
@@ -198,11 +198,11 @@ class _Conversation:
         del self._buffer[:count]
         return taken
 
-    def _fill(self) -> None:
-        """Read what the child says next.
+    def _read_more(self) -> None:
+        """Read the next data from the child.
 
         Raises:
-            MediaError: it has nothing more to say, or its time is up.
+            MediaError: the child has ended, or the deadline has passed.
         """
         left = self._deadline - time.monotonic()
         ready = self._selector.select(left) if left > 0 else []
@@ -216,20 +216,20 @@ class _Conversation:
         for key, _ in ready:
             data = os.read(key.fd, _CHUNK)
             if key.data == "err":
-                self._last_words = (self._last_words + data)[-_STDERR_BYTES:]
+                self._stderr_tail = (self._stderr_tail + data)[-_STDERR_BYTES:]
             else:
                 self._buffer += data
             if not data:
                 self._selector.unregister(key.fd)
                 if key.data == "out":
-                    raise self._died()
+                    raise self._exit_error()
 
-    def _died(self) -> MediaError:
-        """The child ended without an answer: say how."""
+    def _exit_error(self) -> MediaError:
+        """The error for a child that ended without an answer."""
         code = self._child.wait()
         _log.warning(
             "The decoder of %s ended with %s: %s",
-            self._path, code, self._last_words.decode("utf-8", "replace").strip(),
+            self._path, code, self._stderr_tail.decode("utf-8", "replace").strip(),
         )  # fmt: skip
         if code == -signal.SIGXCPU:
             what, name = "Decoding takes longer than is allowed", "timeout"
@@ -244,6 +244,6 @@ class _Conversation:
         )
 
 
-def _as_error(said: Mapping[str, Any]) -> SunrizaError:
-    kind = StoreError if said["family"] == StoreError.family else MediaError
-    return kind(said["what"], where=said["where"], remedy=said["remedy"], code=said["code"])
+def _error_from_dict(fields: Mapping[str, Any]) -> SunrizaError:
+    kind = StoreError if fields["family"] == StoreError.family else MediaError
+    return kind(fields["what"], where=fields["where"], remedy=fields["remedy"], code=fields["code"])

@@ -1,4 +1,4 @@
-"""Where a video loops: is the step from its last frame to its first an ordinary one?"""
+"""Measures the seam of a looped video: the step from its last frame to its first."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -15,7 +15,7 @@ _SIDE: Final = 256
 """Frames are compared at this longest side, so that coding noise does not hide motion."""
 _FULL_RANGE: Final = np.float32(255 / 219)
 _FLOOR: Final = 0.25
-"""Grey levels below which a step is noise: nobody sees a still picture jump."""
+"""Grey levels below which a step is invisible noise."""
 
 
 def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
@@ -26,7 +26,7 @@ def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
             ones are kept at a time.
 
     Returns:
-        At most 1 where the loop cannot be told from ordinary motion; 0 for fewer than two frames.
+        At most 1 where the seam looks like ordinary motion; 0 for fewer than two frames.
     """
     steps: list[float] = []
     first: NDArray[np.float32] | None = None

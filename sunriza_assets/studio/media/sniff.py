@@ -1,7 +1,7 @@
-"""What a file claims to be, from its first bytes alone.
+"""Detects the format of a file by its first bytes.
 
-Nothing is decoded here. The answer picks the one demuxer or decoder that may look at the file, so
-that no playlist, subtitle or scene description is ever handed to a parser that would follow it.
+Nothing is decoded here. The format selects the only demuxer or decoder that may open the file, so
+that no playlist, subtitle or scene description reaches a parser that would follow it.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sunriza_assets.studio.media.limits import Limits
 __all__ = ["HEAD_BYTES", "FileKind", "Medium", "sniff", "sniff_file"]
 
 HEAD_BYTES: Final = 4096
-"""Bytes that are looked at; every signature below stands at the very beginning."""
+"""Bytes that are read; every signature below is at the very beginning."""
 
 
 class Medium(Enum):

@@ -1,8 +1,8 @@
-"""Sound of a trimmed clip: cut to the sample, and in step with the pictures however long it runs.
+"""Sound of a trimmed clip: cut to the sample, and in sync with the pictures at any length.
 
-Sound is placed by its timestamps. Where they leave a gap there is silence, where they overlap the
-later samples yield; what is contiguous to ten milliseconds is joined as it is, so that the rounding
-of timestamps makes no clicks.
+Sound is placed by its timestamps. Gaps are filled with silence, and of overlapping samples the
+later ones are dropped. Pieces that are contiguous within ten milliseconds are joined directly, so
+that rounded timestamps cause no clicks.
 """
 
 import logging
@@ -25,11 +25,11 @@ __all__ = ["SoundTrack"]
 _AAC_RATES: Final = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 """Sample rates kept as they are; any other becomes the first."""
 _TOLERANCE: Final = Fraction(1, 100)
-"""Seconds of disagreement between timestamps and sample counts that are let pass."""
+"""Tolerated difference between timestamps and sample counts, seconds."""
 _PREROLL: Final = 1
 """Seconds decoded before the first sample: codecs overlap their frames."""
 _BLOCK: Final = 4096
-"""Samples handed on at a time."""
+"""Samples per output frame."""
 _log = logging.getLogger(__name__)
 
 Samples = NDArray[np.float32]
@@ -71,7 +71,7 @@ class SoundTrack:
 
     def _placed(self, start: int, samples: Samples) -> tuple[int, Samples]:
         """Where a piece begins, and what is left of it after what is there already."""
-        # Not the first piece: it decides how all that follows lies to the pictures.
+        # Not the first piece: it determines the sync of all that follows.
         if self._done and abs(start - self._done) <= _TOLERANCE * self.rate:
             start = self._done
         if start < self._done:

@@ -1,7 +1,7 @@
 """Opening a clip so that nothing but that one file can be read, and walking its streams.
 
 The container is chosen by `sniff` and forced on FFmpeg, the bytes come through a Python file
-object, and every wish for another file or address is refused. FFmpeg's errors become named ones.
+object, and every request for another file or address is refused. FFmpeg's errors become named ones.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from sunriza_assets.studio.media.ebml import ebml_overrun
 from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
 
-__all__ = ["Source", "codec_name", "open_source", "reading", "side_data"]
+__all__ = ["Source", "codec_name", "open_source", "read_errors", "side_data"]
 
 VIDEO_CODECS: Final = frozenset(
     ("av1", "h263", "h264", "hevc", "mjpeg", "mpeg4", "prores", "vp8", "vp9")
@@ -46,7 +46,7 @@ class Source:
     """An open clip with the streams that are used of it."""
 
     path: Path
-    """Where it lies."""
+    """Its path."""
     container: InputContainer
     """PyAV's container, open for reading."""
     container_name: str
@@ -63,7 +63,7 @@ class Source:
 
     def rewind(self) -> None:
         """Go back to the beginning and forget all decoder state."""
-        with reading(self.path):
+        with read_errors(self.path):
             self.container.seek(0, stream=self.video, backward=True)
 
     def seek(self, stamp: int, stream: VideoStream | AudioStream) -> None:
@@ -79,7 +79,7 @@ class Source:
         Raises:
             MediaError: `damaged`, where a decoder would only cover up what it cannot read.
         """
-        with reading(self.path, code="damaged"):
+        with read_errors(self.path, code="damaged"):
             for packet in self.container.demux(self.video):
                 for frame in packet.decode():
                     if frame.is_corrupt:
@@ -109,7 +109,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
         )
     _check_complete(path, kind.name)
     with path.open("rb") as file:
-        with reading(path):
+        with read_errors(path):
             container = av.open(
                 file,
                 mode="r",
@@ -124,8 +124,8 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
 
 
 @contextmanager
-def reading(path: Path, *, code: str = "unreadable") -> Iterator[None]:
-    """Turn what FFmpeg says while it reads `path` into named errors.
+def read_errors(path: Path, *, code: str = "unreadable") -> Iterator[None]:
+    """Convert FFmpeg's errors while it reads `path` into named errors.
 
     Raises:
         MediaError: `code`, or `memory` or `unsupported`.
@@ -156,7 +156,7 @@ def reading(path: Path, *, code: str = "unreadable") -> Iterator[None]:
 
 
 def _check_complete(path: Path, container_name: str) -> None:
-    """Refuse a file whose end is missing: FFmpeg would read what is left without a word."""
+    """Refuse a file whose end is missing: FFmpeg would read the rest without an error."""
     if _DEMUXERS[container_name] == "mov":
         layout = read_layout(path)
         if layout.external:

@@ -1,8 +1,8 @@
-"""How a picture is put together, looked at before it is decoded, so that cost follows size.
+"""Checks of a picture's structure before decoding, so that decoding cost is bounded by its size.
 
 A progressive JPEG is stored in scans, and each is a pass over all pixels, however few bytes it has;
-a PNG may hold any number of chunks that decompress to a megabyte each. A few hundred kilobytes so
-keep a decoder busy for minutes. Nothing here decodes: markers and chunk headers are counted.
+a PNG may hold any number of chunks that decompress to a megabyte each. So a few
+hundred kilobytes can keep a decoder busy for minutes. Only markers and chunk headers are read here.
 """
 
 import mmap
@@ -37,7 +37,7 @@ def check_structure(path: Path, kind: str, limits: Limits) -> None:
     Args:
         path: the picture.
         kind: its format, as `sniff` names it; only JPEG and PNG can be refused here.
-        limits: `scans`, `scan_pixels`, `segments` and `chunks` are looked at.
+        limits: `scans`, `scan_pixels`, `segments` and `chunks` apply.
 
     Raises:
         MediaError: `too_complex`.

@@ -1,4 +1,4 @@
-"""Time of frames: from the timestamps a file carries to an exact constant rate.
+"""Timing of frames: from timestamps of a file to an exact constant rate.
 
 Pure arithmetic on integers and fractions; nothing is read or decoded here. Timestamps are integers
 in ticks, times are seconds on the clip's own clock, zero at its first frame.
@@ -28,7 +28,7 @@ STANDARD_RATES: Final = tuple(
 MAX_RATE: Final = Fraction(60)
 """A trimmed clip's highest rate; a faster one keeps every second, third or fourth frame."""
 GRID_TOLERANCE: Final = Fraction(1, 1000)
-"""Timestamps that stand this close to a grid are rounded ones: Matroska counts milliseconds."""
+"""Timestamps this close to a grid count as rounded, as in Matroska with its milliseconds."""
 _LOST_SHARE: Final = 0.01
 """Share of a variable clip's frames that may fall together when a constant rate is chosen."""
 
@@ -65,10 +65,10 @@ def build_timeline(
     last_duration: int | None = None,
     hint: Fraction | None = None,
 ) -> Timeline:
-    """Understand the timestamps of a clip's frames.
+    """The timeline of a clip, from the timestamps of its frames.
 
     Args:
-        timestamps: one per frame in ticks, any order; twins count once.
+        timestamps: one per frame in ticks, any order; duplicates count once.
         tick: seconds of a tick.
         last_duration: ticks the last frame lasts, if the file says so.
         hint: frames per second the file claims: decides for a single frame, and between rates
@@ -80,15 +80,15 @@ def build_timeline(
     stamps = tuple(sorted(set(timestamps)))
     if not stamps:
         raise ValueError("no timestamps")
-    said = last_duration * tick if last_duration and last_duration > 0 else None
+    last_shown = last_duration * tick if last_duration and last_duration > 0 else None
     if len(stamps) == 1:
-        rate = 1 / said if said else (hint if hint and hint > 0 else Fraction(25))
+        rate = 1 / last_shown if last_shown else (hint if hint and hint > 0 else Fraction(25))
         return Timeline(stamps, tick, 1 / rate, rate, constant=True)
     rate, constant = _rate_of(stamps, tick, hint)
     if constant:
         return Timeline(stamps, tick, len(stamps) / rate, rate, constant=True)
-    usual = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
-    last = said if said and said < 10 * usual else usual
+    median_step = Fraction(median(b - a for a, b in pairwise(stamps))) * tick
+    last = last_shown if last_shown and last_shown < 10 * median_step else median_step
     return Timeline(stamps, tick, (stamps[-1] - stamps[0]) * tick + last, rate, constant=False)
 
 
@@ -115,7 +115,7 @@ def _rate_of(stamps: Sequence[int], tick: Fraction, hint: Fraction | None) -> tu
             return rate, True
     if even:
         return 1 / mean, True
-    return _keeping_rate(stamps, tick), False
+    return _rate_without_collisions(stamps, tick), False
 
 
 def _on_grid(stamps: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
@@ -131,7 +131,7 @@ def _on_grid(stamps: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
     )
 
 
-def _keeping_rate(stamps: Sequence[int], tick: Fraction) -> Fraction:
+def _rate_without_collisions(stamps: Sequence[int], tick: Fraction) -> Fraction:
     """The slowest standard rate, or a better fitting one near it, at which frames stay apart."""
     seconds = np.array([stamp - stamps[0] for stamp in stamps], np.float64) * float(tick)
     mean_rate = (len(stamps) - 1) / seconds[-1]

@@ -1,4 +1,4 @@
-"""The first seconds of any clip as a clean one: exact frames, constant rate, upright, SDR."""
+"""Trims a clip and normalises it: exact frames, constant rate, upright, SDR."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ from sunriza_assets.studio.media.source import Source, open_source
 from sunriza_assets.studio.media.timeline import Timeline, nearest, usable_rate
 from sunriza_assets.studio.media.upright import Upright, even
 
-__all__ = ["MAX_SIDE", "cut", "trim"]
+__all__ = ["MAX_SIDE", "trim", "trim_in_process"]
 
 MAX_SIDE: Final = 1920
 """Longest side of a trimmed clip: motion is read from a face, and no more of it is ever used."""
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is taken of a clip."""
+    """The part of a clip that is trimmed out."""
 
     begin: Fraction
     """Seconds after the first frame; that of a frame, so that sound stays with its picture."""
@@ -80,9 +80,9 @@ def trim(
         ParameterError: a time that is no time.
     """
     most = limits.clip_seconds if max_seconds is None else max_seconds
-    times = {"start": _as_text(start), "max_seconds": _as_text(most)}
+    times = {"start": _seconds_as_text(start), "max_seconds": _seconds_as_text(most)}
     sniff_file(source, limits)
-    reply = sandbox.call(
+    reply = sandbox.run_task(
         "trim",
         source,
         destination=destination,
@@ -94,7 +94,7 @@ def trim(
     return VideoInfo.from_dict(reply.value)
 
 
-def cut(
+def trim_in_process(
     source: Path,
     destination: Path,
     *,
@@ -125,13 +125,15 @@ def cut(
             destination, rate=plan.rate, crf=_CRF, encoder="libx264", preset=_PRESET, sound=track
         )
         with writer:
-            for done, frame in enumerate(_regular(_upright(opened, examined, plan, size), plan), 1):
+            for done, frame in enumerate(
+                _constant_rate_frames(_upright_frames(opened, examined, plan, size), plan), 1
+            ):
                 writer.write_frame(frame)
                 progress(done, plan.frame_count)
     return writer.info
 
 
-def _as_text(seconds: Fraction | float) -> str:
+def _seconds_as_text(seconds: Fraction | float) -> str:
     if not 0 <= seconds < math.inf:  # NaN compares false
         raise ParameterError(
             f"A clip cannot be cut at {seconds} s", remedy="Give seconds from 0 on.",
@@ -162,7 +164,7 @@ def _frame_near(timeline: Timeline, time: Fraction, reach: Fraction) -> Fraction
     return found if abs(found - time) <= reach else time
 
 
-def _upright(
+def _upright_frames(
     source: Source, examined: Examination, plan: _Plan, size: tuple[int, int]
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Upright frames up to the end of the cut, each with its place among the output frames."""
@@ -174,7 +176,7 @@ def _upright(
         pixel_format="yuv420p",
     )
     places: deque[Fraction] = deque()  # of the frames that are still inside the filters
-    for stamp, decoded in _stamped(source, examined, plan):
+    for stamp, decoded in _timestamped_frames(source, examined, plan):
         place = (examined.timeline.time_of(stamp) - plan.begin) * plan.rate
         if nearest(place) >= plan.frame_count:
             break
@@ -185,7 +187,7 @@ def _upright(
         yield places.popleft(), frame
 
 
-def _stamped(
+def _timestamped_frames(
     source: Source, examined: Examination, plan: _Plan
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Decoded frames with their timestamps, from a key frame at or before the cut on.
@@ -195,49 +197,51 @@ def _stamped(
     """
     timeline = examined.timeline
     if not examined.trusted:
-        yield from _in_order(source, timeline)
+        yield from _frames_by_index(source, timeline)
         return
     expected: int | None = None
-    for index, frame in _from(source, timeline.stamps, timeline.stamp_at(plan.begin)):
+    for index, frame in _frames_from_seek(source, timeline.stamps, timeline.stamp_at(plan.begin)):
         stamp = timeline.stamps[index]
         if expected is None and index > 0 and stamp > timeline.stamp_at(plan.begin):
-            _check_lead(source.path, timeline.time_of(stamp))
+            _check_undecodable_start(source.path, timeline.time_of(stamp))
         elif expected is not None and index > expected:
-            raise _missing(source.path, timeline.time_of(timeline.stamps[expected]))
+            raise _missing_frame(source.path, timeline.time_of(timeline.stamps[expected]))
         expected = index + 1
         yield stamp, frame
     if expected is None or expected < len(timeline.stamps):
-        raise _missing(source.path, timeline.time_of(timeline.stamps[expected or 0]))
+        raise _missing_frame(source.path, timeline.time_of(timeline.stamps[expected or 0]))
 
 
-def _in_order(source: Source, timeline: Timeline) -> Iterator[tuple[int, VideoFrame]]:
+def _frames_by_index(source: Source, timeline: Timeline) -> Iterator[tuple[int, VideoFrame]]:
     """The n-th decoded frame with the n-th timestamp."""
     source.rewind()
     frames = source.frames()
     for stamp in timeline.stamps:
         frame = next(frames, None)
         if frame is None:
-            raise _missing(source.path, timeline.time_of(stamp))
+            raise _missing_frame(source.path, timeline.time_of(stamp))
         yield stamp, frame
 
 
-def _from(source: Source, stamps: Sequence[int], first: int) -> Iterator[tuple[int, VideoFrame]]:
+def _frames_from_seek(
+    source: Source, stamps: Sequence[int], first: int
+) -> Iterator[tuple[int, VideoFrame]]:
     """(index of its timestamp, frame) from a key frame at or before a timestamp on, each once."""
     source.seek(first, source.video)
-    frames = _indexed(source.frames(), stamps)
+    frames = _index_frames(source.frames(), stamps)
     head = next(frames, None)
     if head is None or stamps[head[0]] > first:  # the file's index of key frames is wrong
         source.rewind()
-        yield from _indexed(source.frames(), stamps)
+        yield from _index_frames(source.frames(), stamps)
     else:
         yield head
         yield from frames
 
 
-def _indexed(
+def _index_frames(
     frames: Iterable[VideoFrame], stamps: Sequence[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Frames whose timestamp is known; twins and those an edit list hides are left out."""
+    """Frames with a known timestamp; duplicates and those an edit list hides are skipped."""
     last = -1
     for frame in frames:
         stamp = frame.pts if frame.pts is not None else frame.dts
@@ -247,16 +251,16 @@ def _indexed(
             yield index, frame
 
 
-def _check_lead(path: Path, time: Fraction) -> None:
-    """A clip cut from another may begin with frames that need earlier ones: a few may pass."""
+def _check_undecodable_start(path: Path, time: Fraction) -> None:
+    """Accept a short undecodable start, as of a clip cut from another without its key frame."""
     if time > _LONGEST_LEAD:
-        raise _missing(path, Fraction(0))
+        raise _missing_frame(path, Fraction(0))
     _log.warning(
         "%s: the first %.2f s cannot be decoded and show the first frame that can", path, time
     )
 
 
-def _missing(path: Path, time: Fraction) -> MediaError:
+def _missing_frame(path: Path, time: Fraction) -> MediaError:
     return MediaError(
         f"The clip is damaged: the frame at {float(time):.2f} s cannot be decoded",
         where=path,
@@ -265,8 +269,10 @@ def _missing(path: Path, time: Fraction) -> MediaError:
     )
 
 
-def _regular(frames: Iterable[tuple[Fraction, VideoFrame]], plan: _Plan) -> Iterator[VideoFrame]:
-    """One frame for each output frame: the nearest, or the last before it where there is none."""
+def _constant_rate_frames(
+    frames: Iterable[tuple[Fraction, VideoFrame]], plan: _Plan
+) -> Iterator[VideoFrame]:
+    """One frame per output frame: the nearest, or the last before it where there is none."""
     shown: VideoFrame | None = None  # in the output frame `slot`
     latest: VideoFrame | None = None  # in the output frames after it
     slot, distance, done = 0, Fraction(0), 0

@@ -1,4 +1,4 @@
-"""From decoded frames to what a viewer sees: upright, square pixels, progressive, SDR bt709.
+"""Converts decoded frames to what a viewer sees: upright, square pixels, progressive, SDR bt709.
 
 One FFmpeg filter graph per frame format; it is built anew when a stream changes size or format
 midway, or shows its first frame of two fields. Frames come out one for one and in order.
@@ -26,7 +26,7 @@ from sunriza_assets.studio.media.colour import (
     matrix_for,
 )
 from sunriza_assets.studio.media.orientation import Orientation
-from sunriza_assets.studio.media.source import reading
+from sunriza_assets.studio.media.source import read_errors
 
 __all__ = ["Upright", "even"]
 
@@ -51,7 +51,7 @@ class Upright:
     Args:
         path: the clip, for error messages.
         size: (width, height) of the frames that come out.
-        orientation: how the stored frames lie.
+        orientation: orientation of the stored frames.
         deinterlace: whether the first of them consists of two fields; later ones say so themselves.
         pixel_format: rgb24, or yuv420p with bt709 in limited range.
     """
@@ -80,26 +80,26 @@ class Upright:
         layout = (*_layout(frame), self._deinterlace)
         if layout != self._layout:
             yield from self.finish()
-            with reading(self._path):
+            with read_errors(self._path):
                 self._graph, self._layout = self._build(frame), layout
         frame.pts, frame.time_base = self._pushed, Fraction(1, 25)  # only their order matters
         self._pushed += 1
         if self._graph is not None:
-            with reading(self._path):
+            with read_errors(self._path):
                 self._graph.vpush(frame)
             yield from self._pull(self._graph)
 
     def finish(self) -> Iterator[VideoFrame]:
         """Yield what is still held back."""
         if self._graph is not None:
-            with reading(self._path):
+            with read_errors(self._path):
                 self._graph.vpush(None)
             yield from self._pull(self._graph)
         self._graph, self._layout, self._pushed = None, (), 0
 
     def _pull(self, graph: Graph) -> Iterator[VideoFrame]:
         while True:
-            with reading(self._path):
+            with read_errors(self._path):
                 try:
                     frame = graph.vpull()
                 except (FFmpegAgain, FFmpegEnd):

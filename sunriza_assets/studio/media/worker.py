@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 from sunriza_assets.errors import MediaError, SunrizaError
 from sunriza_assets.studio.media import picture, probe, trim
-from sunriza_assets.studio.media.conform import judge
+from sunriza_assets.studio.media.conform import conform_in_process
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
 
@@ -28,13 +28,13 @@ __all__ = ["TASKS", "Job", "main"]
 _OPEN_FILES: Final = 64
 _LARGEST_OUTPUT: Final = 2_000_000_000
 _PARENT_GONE: Final = 3
-_PROCESSORS: Final = 4
+_CPU_SECONDS_PER_SECOND: Final = 4
 """Processor seconds per wall second that decoding and encoding threads may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request."""
+    """One task as requested by the parent."""
 
     path: Path
     """The file from outside."""
@@ -43,25 +43,25 @@ class Job:
     limits: Limits
     """What is refused."""
     arguments: Mapping[str, Any]
-    """What else the task needs."""
+    """Further arguments of the task."""
     progress: Callable[[int, int], None]
-    """Tells the parent how far it is."""
+    """Reports progress to the parent: steps done, total steps."""
     accept: Callable[[], None]
     """To be called once the file has been examined: from now on time is spent on its pixels."""
 
 
-Answer = tuple[dict[str, Any], bytes | memoryview]
+Result = tuple[dict[str, Any], bytes | memoryview]
 
 
-def _probe(job: Job) -> Answer:
-    info = probe.describe(job.path, job.limits)
+def _probe(job: Job) -> Result:
+    info = probe.probe_in_process(job.path, job.limits)
     return {"medium": "clip" if hasattr(info, "rate") else "picture", "info": info.to_dict()}, b""
 
 
-def _trim(job: Job) -> Answer:
+def _trim(job: Job) -> Result:
     if job.destination is None:
         raise MediaError("Trimming needs a destination", where=job.path)
-    info = trim.cut(
+    info = trim.trim_in_process(
         job.path,
         job.destination,
         limits=job.limits,
@@ -72,16 +72,20 @@ def _trim(job: Job) -> Answer:
     return info.to_dict(), b""
 
 
-def _read_picture(job: Job) -> Answer:
-    pixels = picture.load(job.path, limits=job.limits, accept=job.accept, **job.arguments)
+def _read_picture(job: Job) -> Result:
+    pixels = picture.read_picture_in_process(
+        job.path, limits=job.limits, accept=job.accept, **job.arguments
+    )
     return {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels.data.cast("B")
 
 
-def _conform(job: Job) -> Answer:
-    return judge(job.path, limits=job.limits, accept=job.accept, **job.arguments).to_dict(), b""
+def _conform(job: Job) -> Result:
+    return conform_in_process(
+        job.path, limits=job.limits, accept=job.accept, **job.arguments
+    ).to_dict(), b""
 
 
-TASKS: Final[Mapping[str, Callable[[Job], Answer]]] = {
+TASKS: Final[Mapping[str, Callable[[Job], Result]]] = {
     "conform": _conform,
     "probe": _probe,
     "read_picture": _read_picture,
@@ -91,15 +95,15 @@ TASKS: Final[Mapping[str, Callable[[Job], Answer]]] = {
 
 def main() -> None:
     """Do the one task that standard input asks for."""
-    out = _take_stdout()
+    out = _redirect_stdout()
     request = json.loads(sys.stdin.buffer.readline())
     limits = Limits(**request["limits"])
     destination = Path(request["destination"]) if request["destination"] else None
     tempfile.tempdir = request["temporary"]
     threading.Thread(
-        target=_end_with_parent, args=[destination, Path(request["temporary"])], daemon=True
+        target=_exit_with_parent, args=[destination, Path(request["temporary"])], daemon=True
     ).start()
-    _confine(limits, request["seconds"])
+    _set_resource_limits(limits, request["seconds"])
 
     def progress(done: int, total: int) -> None:
         _send(out, {"progress": [done, total]})
@@ -112,16 +116,16 @@ def main() -> None:
     try:
         value, payload = TASKS[request["task"]](job)
     except SunrizaError as error:
-        _send(out, {"error": _described(error)})
+        _send(out, {"error": _error_to_dict(error)})
     except MemoryError:
-        _send(out, {"error": _described(_out_of_memory(job.path))})
+        _send(out, {"error": _error_to_dict(_out_of_memory(job.path))})
     else:
         _send(out, {"value": value, "payload": len(payload)}, payload)
-    _leave(0)
+    _exit_now(0)
 
 
-def _take_stdout() -> BinaryIO:
-    """Keep standard output for answers alone: what a library prints goes to standard error."""
+def _redirect_stdout() -> BinaryIO:
+    """Reserve standard output for answers; what libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
@@ -133,8 +137,8 @@ def _send(out: BinaryIO, message: Mapping[str, Any], payload: bytes | memoryview
     out.flush()
 
 
-def _end_with_parent(destination: Path | None, temporary: Path) -> NoReturn:
-    """Wait for standard input to close, which only the parent's end does."""
+def _exit_with_parent(destination: Path | None, temporary: Path) -> NoReturn:
+    """Wait for standard input to close, which happens when the parent ends, then clean up."""
     while os.read(0, 4096):
         pass
     if destination is not None:
@@ -143,27 +147,27 @@ def _end_with_parent(destination: Path | None, temporary: Path) -> NoReturn:
     os._exit(_PARENT_GONE)
 
 
-def _confine(limits: Limits, seconds: float) -> None:
-    """Ceilings the kernel holds, whatever a codec does.
+def _set_resource_limits(limits: Limits, seconds: float) -> None:
+    """Set kernel resource limits of this process.
 
-    Until `accept` is called, the file has the processor time of a refusal: what a file claims must
-    not cost more, on a busy machine either.
+    Until `accept` is called, the CPU limit is that of a probe: a file that is going to be refused
+    must not cost more.
     """
-    wanted = {
+    ceilings = {
         resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_CPU: (ceil(limits.probe_seconds), ceil(seconds * _PROCESSORS)),
+        resource.RLIMIT_CPU: (ceil(limits.probe_seconds), ceil(seconds * _CPU_SECONDS_PER_SECOND)),
         resource.RLIMIT_FSIZE: (_LARGEST_OUTPUT, _LARGEST_OUTPUT),
         resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
     }
     if sys.platform == "linux":  # macOS counts shared caches of many gigabytes as address space
-        wanted[resource.RLIMIT_AS] = (limits.memory_bytes, limits.memory_bytes)
-    for name, (soft, hard) in wanted.items():
+        ceilings[resource.RLIMIT_AS] = (limits.memory_bytes, limits.memory_bytes)
+    for name, (soft, hard) in ceilings.items():
         _, most = resource.getrlimit(name)
         top = hard if most == resource.RLIM_INFINITY else min(hard, most)
         resource.setrlimit(name, (min(soft, top), top))
 
 
-def _described(error: SunrizaError) -> dict[str, Any]:
+def _error_to_dict(error: SunrizaError) -> dict[str, Any]:
     code = error.code.removeprefix(f"{error.family}.") if "." in error.code else None
     return {
         "family": error.family,
@@ -183,8 +187,8 @@ def _out_of_memory(path: Path) -> MediaError:
     )
 
 
-def _leave(status: int) -> NoReturn:
-    """End at once: tearing libraries down takes longer than the work of a probe."""
+def _exit_now(status: int) -> NoReturn:
+    """Exit without interpreter shutdown, which takes longer than a probe."""
     sys.stderr.flush()
     os._exit(status)
 
@@ -192,6 +196,6 @@ def _leave(status: int) -> NoReturn:
 if __name__ == "__main__":
     try:
         main()
-    except BaseException:  # noqa: BLE001 - the last frame of a process: say it and fail
+    except BaseException:  # noqa: BLE001 - top level of the process: print and fail
         traceback.print_exc()
-        _leave(1)
+        _exit_now(1)

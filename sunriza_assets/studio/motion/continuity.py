@@ -1,8 +1,8 @@
-"""Faces in time: which part of a clip shows one face without a break, and what is filled in it.
+"""Selects the segment of a clip that shows one face continuously, and fills short gaps in it.
 
-Pure decisions on what a tracker saw, frame by frame. A short gap (a hand passes, a blur) is filled
-from both sides. A long gap or a cut parts the clip, and the longest part is used if it is long
-enough; what was left out is always told. Finding faces is in `studio.face`.
+Input is the tracker's result per frame; finding faces is in `studio.face`. A short gap (occlusion,
+blur) is interpolated. A long gap or a cut splits the clip; the longest segment is used if it is
+long enough, and what was left out is reported in the metadata.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
 
-__all__ = ["LONGEST_GAP_S", "SHORTEST_PART_S", "Stretch", "fill_gaps", "find_cuts", "steady_part"]
+__all__ = [
+    "LONGEST_GAP_S",
+    "SHORTEST_PART_S",
+    "Segment",
+    "fill_gaps",
+    "find_cuts",
+    "longest_tracked_segment",
+]
 
 LONGEST_GAP_S: Final = Fraction(1, 2)
 """Longest gap that is filled, seconds: a hand that passes, a blur."""
@@ -30,8 +37,8 @@ Gap = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of a clip that shows one face throughout."""
+class Segment:
+    """A segment of a clip that shows one face throughout."""
 
     start: int
     """Its first frame in the clip."""
@@ -48,7 +55,7 @@ class Stretch:
         return self.start == 0 and self.stop == self.frame_count
 
     def facts(self, rate: Fraction) -> dict[str, Any]:
-        """What metadata has to tell about it: JSON values, seconds."""
+        """Metadata about the segment: JSON values, seconds."""
         facts: dict[str, Any] = {
             "face_gaps_filled": [
                 {"start_s": _seconds(a, rate), "seconds": _seconds(b - a, rate)}
@@ -64,15 +71,15 @@ class Stretch:
         return facts
 
 
-def steady_part(
+def longest_tracked_segment(
     present: Sequence[bool] | NDArray[np.bool_],
     rate: Fraction,
     *,
     cuts: Sequence[int] = (),
     longest_gap_s: Fraction = LONGEST_GAP_S,
     shortest_part_s: Fraction = SHORTEST_PART_S,
-) -> Stretch:
-    """The longest part of a clip in which the face is never lost for long; of equals the first.
+) -> Segment:
+    """The longest segment without a long gap or a cut; the first of equally long ones.
 
     A clip without a long gap or cut is used whole, however short it is; a short gap at either end
     belongs to it.
@@ -98,7 +105,7 @@ def steady_part(
     parts = [
         part
         for first, end in pairwise(bounds)
-        for part in _parts(seen, first, end, int(longest_gap_s * rate))
+        for part in _split_at_gaps(seen, first, end, int(longest_gap_s * rate))
     ]
     start, stop = max(parts, key=lambda part: part[1] - part[0])
     whole = (start, stop) == (0, len(seen))
@@ -110,11 +117,11 @@ def steady_part(
             f"never hidden for more than {float(longest_gap_s):g} s.",
             code="lost",
         )
-    return Stretch(start, stop, tuple(_gaps(seen, start, stop)), len(seen))
+    return Segment(start, stop, tuple(_gaps(seen, start, stop)), len(seen))
 
 
 def fill_gaps(values: NDArray[Any], present: Sequence[bool] | NDArray[np.bool_]) -> NDArray[Any]:
-    """Fill frames without a face linearly from both sides; at either end the nearest one holds.
+    """Interpolate frames without a face linearly; at either end the nearest value is repeated.
 
     Args:
         values: (T, ...) per-frame floats; those of absent frames are ignored, NaN too.
@@ -124,10 +131,10 @@ def fill_gaps(values: NDArray[Any], present: Sequence[bool] | NDArray[np.bool_])
         (T, ...) with the present frames unchanged.
     """
     seen = np.flatnonzero(np.asarray(present, bool))
-    place = np.interp(np.arange(len(values)), seen, np.arange(len(seen)))
-    low = np.floor(place).astype(np.intp)
+    position = np.interp(np.arange(len(values)), seen, np.arange(len(seen)))
+    low = np.floor(position).astype(np.intp)
     high = np.minimum(low + 1, len(seen) - 1)
-    share = (place - low).reshape(-1, *([1] * (values.ndim - 1))).astype(values.dtype)
+    share = (position - low).reshape(-1, *([1] * (values.ndim - 1))).astype(values.dtype)
     known = values[seen]
     return np.asarray(known[low] * (1 - share) + known[high] * share, values.dtype)
 
@@ -168,17 +175,17 @@ def find_cuts(
     def is_gap(start: int, stop: int) -> bool:
         if stop - start > int(longest_gap_s * rate) or seen[start:stop].any():
             return False
-        at_an_end = start == 0 or stop == len(small)
-        return at_an_end or change(start - 1, stop) <= _CUT_LEVELS
+        at_clip_end = start == 0 or stop == len(small)
+        return at_clip_end or change(start - 1, stop) <= _CUT_LEVELS
 
     bounds = [0, *changes, len(small)]
-    within = {t for start, stop in combinations(bounds, 2) if is_gap(start, stop)
+    inside_gaps = {t for start, stop in combinations(bounds, 2) if is_gap(start, stop)
               for t in (start, *(c for c in changes if start < c < stop), stop)}  # fmt: skip
-    return [t for t in changes if t not in within]
+    return [t for t in changes if t not in inside_gaps]
 
 
-def _parts(seen: NDArray[np.bool_], first: int, end: int, longest_gap: int) -> list[Gap]:
-    """The parts of one shot that long gaps leave; short gaps at its ends belong to them."""
+def _split_at_gaps(seen: NDArray[np.bool_], first: int, end: int, longest_gap: int) -> list[Gap]:
+    """Split one shot at long gaps; short gaps at its ends are included."""
     at = first + np.flatnonzero(seen[first:end])
     if len(at) == 0:
         return []

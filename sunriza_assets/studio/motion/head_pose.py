@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeadMotion:
-    """Where a head has gone from its place at rest: x -> scale R (x - c) + c + shift."""
+    """Motion of a head relative to rest: x -> scale R (x - c) + c + shift."""
 
     rotation: Array
     """(3, 3) rotation R about the skull's centre c."""

@@ -1,4 +1,4 @@
-"""The name of a template in a content-addressed cache: a hash of all that decides what is in it."""
+"""Key of a template in the content-addressed cache: a hash of everything that determines it."""
 
 import hashlib
 import json
@@ -26,22 +26,22 @@ def template_key(
     Args:
         clip_sha256: hash of the trimmed clip's bytes.
         identity: the engine's `extraction_identity()`: extractor, version, model hashes.
-        parameters: what extraction itself was told, if anything. 1 and 1.0 are one value.
+        parameters: parameters of the extraction, if it has any. 1 and 1.0 are one value.
 
     Raises:
         ValueError: a parameter is not a finite number.
     """
-    said = {
+    payload = {
         "schema": SCHEMA_VERSION,
         "clip": clip_sha256,
         "identity": dict(identity),
-        "parameters": {name: _plain(value) for name, value in parameters.items()},
+        "parameters": {name: _canonical_number(value) for name, value in parameters.items()},
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Value) -> Value:
+def _canonical_number(value: Value) -> Value:
     """1.0 as 1, so that a number keeps its key however it was written."""
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return int(value)

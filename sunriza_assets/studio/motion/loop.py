@@ -1,10 +1,10 @@
-"""Closing a clip's motion into a loop that has no seam.
+"""Closes a clip's motion into a seamless loop.
 
-The cut is made in the space of motion, never in pixels: two moments i < j of the clip are sought
-that look and move alike, the frames from i up to j become the loop, and while it nears its end its
-parameters glide from the frames before j over to the frames before i. So the last frame shows what
-came right before i, the first shows i, and the step between them is a step that the clip itself
-took. Nothing is played backwards and no two pictures are ever blended.
+The loop is made of motion parameters, not of pixels: two frames i < j of the clip are found that
+are alike in pose and velocity. The frames from i up to j become the loop, and towards its end the
+parameters cross-fade (`glide`) from the frames before j to the frames before i. So the last frame
+shows what came right before i, the first shows i, and the step between them occurred in the clip.
+Nothing is played backwards and no pictures are blended.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,19 +30,19 @@ PREFERRED_S: Final = 5.0
 _SHORT_CLIP_SHARE: Final = 0.55
 """A clip too short for three seconds still gives at least this share of itself."""
 _GLIDES_S: Final = (0.4, 0.6, 0.9, 1.3, 1.8, 2.4)
-"""Lengths of the cross-fade that are tried, shortest first: it blurs what happens meanwhile."""
+"""Lengths of the cross-fade that are tried, shortest first, since it blurs the motion."""
 _VELOCITY_WEIGHT: Final = 4.0
-"""How much moving alike counts against looking alike, per frame at 30 fps."""
+"""Weight of velocity differences relative to pose differences, per frame at 30 fps."""
 _LENGTH_WEIGHT: Final = 0.1
 """Cost of a loop twice or half as long as preferred, in the features' standard deviations."""
-_ORDINARY: Final = 0.7
-"""Share of the 95th percentile of steps that the step over the seam may have: well inside it."""
-_TRIED: Final = 2000
-"""Candidates, cheapest first, among which an ordinary step is looked for."""
-_LOOPED: Final = 40
-"""Of these, how many are looped for a closer look before the calmest of them is taken."""
-_TINY: Final = 1e-9
-_NONE: Final[Mapping[str, NDArray[Any]]] = MappingProxyType({})
+_MAX_FIRST_STEP_RATIO: Final = 0.7
+"""Largest step over the seam, as a share of the 95th percentile of all steps."""
+_MAX_CANDIDATES: Final = 2000
+"""Candidates, cheapest first, that are tested for an ordinary step at the seam."""
+_MAX_LOOPED_CANDIDATES: Final = 40
+"""Of these, how many are looped to measure their seam before the best of them is taken."""
+_EPSILON: Final = 1e-9
+_NO_ARRAYS: Final[Mapping[str, NDArray[Any]]] = MappingProxyType({})
 _SMOOTHSTEP_PEAK: Final = 1.5
 """Steepest slope of 3x^2 - 2x^3."""
 
@@ -62,12 +62,14 @@ class LoopPlan:
     distance: float
     """How unlike the two ends of the glide are, in standard deviations of the features."""
     glide_speed: float
-    """Fastest motion that the glide adds, over the clip's own 95th percentile; <= 1 goes unseen."""
-    asked_s: float | None
-    """Length asked for, seconds; None where the best was wanted."""
+    """Fastest motion that the glide adds, over the clip's 95th percentile; <= 1 is not visible."""
+    requested_s: float | None
+    """Requested length, seconds; None for the best one."""
 
-    def facts(self, rate: Fraction, steady: Mapping[str, NDArray[Any]] = _NONE) -> dict[str, Any]:
-        """What is worth telling about it, and about its seam in these arrays: JSON values."""
+    def facts(
+        self, rate: Fraction, steady: Mapping[str, NDArray[Any]] = _NO_ARRAYS
+    ) -> dict[str, Any]:
+        """Metadata about the loop and about its seam in these arrays: JSON values."""
         return {
             "start_s": round(float(self.start / rate), 4),
             "seconds": round(float(self.frame_count / rate), 4),
@@ -75,7 +77,7 @@ class LoopPlan:
             "glide_frames": self.glide,
             "distance": round(self.distance, 4),
             "glide_speed": round(self.glide_speed, 4),
-            "asked_seconds": self.asked_s,
+            "asked_seconds": self.requested_s,
             "seam": {name: round(ratio, 4) for name, ratio in self.seam_ratios(steady).items()},
         }
 
@@ -89,13 +91,13 @@ def plan_loop(
     rate: Fraction,
     *,
     loop_seconds: float | None = None,
-    steady: Mapping[str, NDArray[Any]] = _NONE,
+    steady: Mapping[str, NDArray[Any]] = _NO_ARRAYS,
 ) -> LoopPlan:
     """Find the best loop in a clip.
 
     Args:
-        features: (T, F) what must match at the seam, each column scaled to what it is worth: the
-            columns' common unit is whatever a viewer notices equally.
+        features: (T, F) what must match at the seam, each column scaled by its visibility, so
+            that equal differences are equally noticeable.
         rate: frames per second of these frames.
         loop_seconds: wanted length; None takes the best between three and ten seconds. A clip
             that is too short for it gives the longest loop it has.
@@ -109,9 +111,9 @@ def plan_loop(
     best: tuple[bool, float, LoopPlan] | None = None
     for glide in _glides(len(curves), rate, loop_seconds):
         plan = _best_with_glide(arrays, rate, glide, loop_seconds)
-        jumps = _worst_seam(arrays, plan.mixture) > 1.0
-        if best is None or (jumps, plan.glide_speed) < best[:2]:
-            best = (jumps, plan.glide_speed, plan)
+        seam_shows = _worst_seam(arrays, plan.mixture) > 1.0
+        if best is None or (seam_shows, plan.glide_speed) < best[:2]:
+            best = (seam_shows, plan.glide_speed, plan)
         if not best[0] and best[1] <= 1.0:
             break
     if best is None:  # _glides always yields one
@@ -163,55 +165,59 @@ def _best_with_glide(
         loop_seconds: wanted length.
     """
     curves = arrays[0]
-    unlike = _window_distance(curves, rate, glide)
+    distances = _window_distance(curves, rate, glide)
     preferred = float((PREFERRED_S if loop_seconds is None else loop_seconds) * rate)
     found = []
     for length in _lengths(len(curves), rate, glide, loop_seconds):
         starts = np.arange(glide, len(curves) - length + 1)
-        costs = unlike[starts, starts + length] + _LENGTH_WEIGHT * abs(np.log2(length / preferred))
+        costs = distances[starts, starts + length] + _LENGTH_WEIGHT * abs(
+            np.log2(length / preferred)
+        )
         found.append(np.stack([costs, starts, np.full(len(starts), length)], axis=1))
     candidates = np.concatenate(found)
-    cheapest = candidates[np.argsort(candidates[:, 0], kind="stable")][:_TRIED]
+    cheapest = candidates[np.argsort(candidates[:, 0], kind="stable")][:_MAX_CANDIDATES]
     pairs = [(int(start), int(length)) for _, start, length in cheapest]
-    start, length = _calmest(pairs, arrays, glide)
+    start, length = _pair_with_least_seam(pairs, arrays, glide)
     return LoopPlan(
         start=start,
         frame_count=length,
         glide=glide,
         mixture=_mixture(start, length, glide),
-        distance=float(unlike[start, start + length]),
+        distance=float(distances[start, start + length]),
         glide_speed=_glide_speed(curves, start, length, glide),
-        asked_s=loop_seconds,
+        requested_s=loop_seconds,
     )
 
 
-def _calmest(
+def _pair_with_least_seam(
     pairs: Sequence[tuple[int, int]], arrays: Sequence[Array], glide: int
 ) -> tuple[int, int]:
-    """The first pair whose loop has an ordinary step at its seam, once looped; else the calmest.
+    """The first pair whose loop has an ordinary step at its seam; else the one with the least.
 
-    A look at the clip's own steps says which pairs are promising, not which are good: gliding may
-    pass by the very moments, a blink say, against which the step at the seam looked ordinary.
+    The clip's own steps only rank the pairs: the glide may remove the fast moments, a blink say,
+    relative to which the step at the seam was ordinary. So the seam is measured on the loop.
 
     Args:
         pairs: (start, length), cheapest first.
         arrays: (T, ...) each, what shall have an ordinary step.
         glide: frames.
     """
-    calmest, least = pairs[0], float("inf")
-    for pair in islice(_promising(pairs, [_steps(array) for array in arrays]), _LOOPED):
+    best, least = pairs[0], float("inf")
+    for pair in islice(
+        _by_first_step(pairs, [_steps(array) for array in arrays]), _MAX_LOOPED_CANDIDATES
+    ):
         worst = _worst_seam(arrays, _mixture(*pair, glide))
         if worst <= 1.0:
             return pair
         if worst < least:
-            calmest, least = pair, worst
-    return calmest
+            best, least = pair, worst
+    return best
 
 
-def _promising(
+def _by_first_step(
     pairs: Sequence[tuple[int, int]], steps: Sequence[Array]
 ) -> Iterator[tuple[int, int]]:
-    """First those that begin with an ordinary step, then with a fast one, then all, calm to wild.
+    """Pairs by their first step: ordinary ones, then fast ones, then the rest by ascending ratio.
 
     Args:
         pairs: (start, length), cheapest first.
@@ -220,12 +226,14 @@ def _promising(
     ratios = []
     for start, length in pairs:
         ratios.append(max(_step_ratio(step[start : start + length]) for step in steps))
-        if ratios[-1] <= _ORDINARY:
+        if ratios[-1] <= _MAX_FIRST_STEP_RATIO:
             yield start, length
-    fast = [ratio for ratio in ratios if ratio > _ORDINARY]
-    others = [pair for pair, ratio in zip(pairs, ratios, strict=True) if ratio > _ORDINARY]
-    yield from (pair for pair, ratio in zip(others, fast, strict=True) if ratio <= 1.0 + _TINY)
-    yield from (others[k] for k in np.argsort(fast, kind="stable") if fast[k] > 1.0 + _TINY)
+    fast = [ratio for ratio in ratios if ratio > _MAX_FIRST_STEP_RATIO]
+    others = [
+        pair for pair, ratio in zip(pairs, ratios, strict=True) if ratio > _MAX_FIRST_STEP_RATIO
+    ]
+    yield from (pair for pair, ratio in zip(others, fast, strict=True) if ratio <= 1.0 + _EPSILON)
+    yield from (others[k] for k in np.argsort(fast, kind="stable") if fast[k] > 1.0 + _EPSILON)
 
 
 def _worst_seam(arrays: Sequence[Array], mixture: Mixture) -> float:
@@ -236,7 +244,7 @@ def _step_ratio(steps: Array) -> float:
     """The first step over the 95th percentile of the others; 0 where nothing moves."""
     if len(steps) < 2 or steps[0] == 0:
         return 0.0
-    return float(steps[0]) / max(float(np.percentile(steps[1:], 95)), _TINY)
+    return float(steps[0]) / max(float(np.percentile(steps[1:], 95)), _EPSILON)
 
 
 def _steps(values: NDArray[Any]) -> Array:
@@ -265,8 +273,8 @@ def _window_distance(curves: Array, rate: Fraction, glide: int) -> Array:
     """
     velocity = np.gradient(curves, axis=0) if len(curves) > 1 else np.zeros_like(curves)
     weight = _VELOCITY_WEIGHT * float(rate / 30)
-    described = np.concatenate([curves, weight * velocity], axis=1)
-    squared = cdist(described, described, "sqeuclidean") / curves.shape[1]
+    descriptors = np.concatenate([curves, weight * velocity], axis=1)
+    squared = cdist(descriptors, descriptors, "sqeuclidean") / curves.shape[1]
     result = np.full((len(curves) + 1, len(curves) + 1), np.inf)
     if glide == 0:
         result[:-1, :-1] = squared
@@ -282,14 +290,14 @@ def _window_distance(curves: Array, rate: Fraction, glide: int) -> Array:
 
 def _mixture(start: int, length: int, glide: int) -> Mixture:
     """Loop frame k is clip frame start + k, passing over to start + k - length at the end."""
-    here = start + np.arange(length)
+    current = start + np.arange(length)
     x = np.clip((np.arange(length) - (length - glide) + 1) / max(glide, 1), 0.0, 1.0)
     share = x * x * (3.0 - 2.0 * x)
     if glide == 0:
         share = np.zeros(length)
-    there = np.maximum(here - length, 0)
+    earlier = np.maximum(current - length, 0)
     return Mixture(
-        np.stack([here, there], axis=1).astype(np.intp), np.stack([1.0 - share, share], axis=1)
+        np.stack([current, earlier], axis=1).astype(np.intp), np.stack([1.0 - share, share], axis=1)
     )
 
 
@@ -297,9 +305,12 @@ def _glide_speed(curves: Array, start: int, length: int, glide: int) -> float:
     """Fastest step that passing over adds, over the 95th percentile of the clip's own steps."""
     if glide == 0 or len(curves) < 2:
         return 0.0
-    tail, lead = curves[start + length - glide : start + length], curves[start - glide : start]
-    apart = float(np.linalg.norm(tail - lead, axis=1).max())
+    end_frames, lead_in = (
+        curves[start + length - glide : start + length],
+        curves[start - glide : start],
+    )
+    gap = float(np.linalg.norm(end_frames - lead_in, axis=1).max())
     usual = float(np.percentile(_steps(curves)[1:], 95))
-    if apart == 0:
+    if gap == 0:
         return 0.0
-    return _SMOOTHSTEP_PEAK * apart / glide / max(usual, 1e-12)
+    return _SMOOTHSTEP_PEAK * gap / glide / max(usual, 1e-12)

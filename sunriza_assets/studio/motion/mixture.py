@@ -1,7 +1,7 @@
 """Output frames as weighted sums of clip frames: the one operation that timing is made of.
 
-Resampling to another rate and closing a loop both say, for every output frame, which clip frames
-it is made of and how much of each. Saying it as data keeps it apart from what is mixed: the same
+Resampling and closing a loop both define, for every output frame, the clip frames it is made of and
+their weights. As data this is independent of what is mixed: the same
 mixture serves poses, expressions and mouth textures, and two mixtures chain into one.
 """
 

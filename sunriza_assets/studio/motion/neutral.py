@@ -1,8 +1,8 @@
-"""Which moment of a clip counts as "at rest": what all relative motion is measured from.
+"""Finds the neutral reference of a clip, relative to which all motion is measured.
 
-Nothing obliges a clip to begin at rest. One that starts in the middle of a word or with a turned
-head would, if its first frame were the reference, keep every other frame open-mouthed or askew; so
-the calmest, most closed, most frontal moment is looked for and averaged over its likes.
+A clip need not begin at rest. If it starts in the middle of a word or with a turned head, its first
+frame would be a wrong reference. So the frame with the least motion, the most closed mouth and the
+most frontal head is found, and averaged with the frames most like it.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ __all__ = ["Neutral", "find_neutral"]
 
 Array = NDArray[np.float64]
 
-FEWEST: Final = 3
-MOST: Final = 9
-_USUAL_PERCENTILE: Final = 65
-"""Of an eye's apertures, the one that counts as open; blinks pull means down."""
-_ALIKE: Final = 0.12
+MIN_FRAMES: Final = 3
+MAX_FRAMES: Final = 9
+_OPEN_EYE_PERCENTILE: Final = 65
+"""Percentile of an eye's apertures that counts as open; blinks would lower a mean."""
+_COST_TOLERANCE: Final = 0.12
 """Frames within this of the best cost are averaged with it; about a mouth .03 IOD wider open."""
 
 _MOUTH_CORNERS: Final = (61, 291)
@@ -82,7 +82,7 @@ def find_neutral(
         raise FaceError("No frame of the clip shows the face clearly enough to start from")
     cost = np.where(usable, _cost(points, rate), np.inf)
     best = int(np.argmin(cost))
-    frames = _alike(cost)
+    frames = _frames_near_rest(cost)
     skull = list(_SKULL)
     to_best = fit_similarity(points[best, skull], points[frames][:, skull]).inverse()
     return Neutral(
@@ -93,12 +93,12 @@ def find_neutral(
     )
 
 
-def _alike(cost: Array) -> NDArray[np.intp]:
-    """The frames to average: as good as the best one, at least three where there are three."""
-    order = np.argsort(cost, kind="stable")[:MOST]
-    good = cost[order] <= cost[order[0]] + _ALIKE
-    good[:FEWEST] = np.isfinite(cost[order[:FEWEST]])
-    return np.sort(order[good])
+def _frames_near_rest(cost: Array) -> NDArray[np.intp]:
+    """Indices of the frames to average: within `_COST_TOLERANCE` of the best, at least three."""
+    order = np.argsort(cost, kind="stable")[:MAX_FRAMES]
+    near = cost[order] <= cost[order[0]] + _COST_TOLERANCE
+    near[:MIN_FRAMES] = np.isfinite(cost[order[:MIN_FRAMES]])
+    return np.sort(order[near])
 
 
 def _cost(points: Array, rate: Fraction) -> Array:
@@ -107,8 +107,8 @@ def _cost(points: Array, rate: Fraction) -> Array:
     left_end, right_end = _MOUTH_CORNERS
     width = np.linalg.norm(points[:, left_end] - points[:, right_end], axis=1) / iod
     eyes = eye_apertures(points)
-    usual = np.maximum(np.percentile(eyes, _USUAL_PERCENTILE, axis=0), 1e-6)
-    blink = np.abs(eyes / usual - 1.0).mean(axis=1)
+    open_aperture = np.maximum(np.percentile(eyes, _OPEN_EYE_PERCENTILE, axis=0), 1e-6)
+    blink = np.abs(eyes / open_aperture - 1.0).mean(axis=1)
     angles = head_angles(points)
     rotations = Rotation.from_euler("YXZ", angles * (-1.0, 1.0, 1.0)).as_matrix()
     return np.asarray(

@@ -1,6 +1,6 @@
-"""From the clip's frame rate to the idle's.
+"""Resampling of motion from the clip's frame rate to the idle's.
 
-Frame k of a clip with rate r stands at time k / r, its presentation time; so the first frames of
+Frame k of a clip with rate r is presented at time k / r; so the first frames of
 clip and idle coincide, and sound laid under either keeps its place. Rates are exact fractions and
 so are positions: 60 to 30 takes every second frame and mixes nothing, even after ten seconds.
 """

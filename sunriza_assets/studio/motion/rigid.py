@@ -1,4 +1,4 @@
-"""Where a head is: least-squares similarities between point sets, and rotation vectors."""
+"""Rigid head pose: least-squares similarities between point sets, and rotation vectors."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,8 +1,8 @@
-"""The motion template: everything an engine needs to know of a clip, as named arrays in one .npz.
+"""The motion template: the motion of a clip, without its person, as named arrays in one .npz.
 
-The file is a plain zip of .npy members plus `header.json`; nothing in it is ever unpickled. What
-arrays an engine writes is the engine's own affair and stands in its package; this module only
-keeps the container: schema version, engine, exact rate, source hash, shapes.
+The file is a plain zip of .npy members plus `header.json`; nothing in it is ever unpickled. Each
+engine's package documents the arrays that it writes; this module only defines the container:
+schema version, engine, exact rate, source hash, shapes.
 """
 
 import io
@@ -28,7 +28,7 @@ __all__ = ["SCHEMA_VERSION", "MotionTemplate"]
 
 SCHEMA_VERSION: Final = 1
 MAX_BYTES: Final = 512 * 1024 * 1024
-"""No honest template of a 10 s clip comes near; a bomb does."""
+"""Far above a template of a 10 s clip; protects against zip bombs."""
 _EXTRACT_AGAIN: Final = "Render with --force to extract it again."
 _ALLOWED_KINDS: Final = frozenset("fiub")
 _UNREADABLE: Final = (
@@ -65,7 +65,7 @@ class MotionTemplate:
     arrays: Mapping[str, NDArray[Any]]
     """Named arrays of floats, integers or booleans; see the engine's package for each."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What else is worth telling (faces found, gaps filled, warnings): JSON values only."""
+    """Further metadata (faces found, gaps filled, warnings): JSON values only."""
 
     def __post_init__(self) -> None:
         if self.frame_count < 1:
@@ -84,7 +84,7 @@ class MotionTemplate:
 
     @property
     def performance(self) -> str | None:
-        """The performance it was written from, whose last frame leads over to its first."""
+        """The performance it was written from, which loops: its first frame follows its last."""
         name = self.facts.get("performance")
         return name if isinstance(name, str) else None
 
@@ -98,7 +98,7 @@ class MotionTemplate:
 
         Raises:
             StoreError: the folder cannot be written to, or the disk is full.
-            ValueError: `facts` holds what JSON has no word for.
+            ValueError: `facts` contains values that JSON cannot express.
         """
         header = {
             "schema": SCHEMA_VERSION,
@@ -119,11 +119,11 @@ class MotionTemplate:
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
         ):
             text = json.dumps(header, sort_keys=True, indent=1, allow_nan=False)
-            archive.writestr(_member("header.json"), text)
+            archive.writestr(_zip_member("header.json"), text)
             for name, array in sorted(self.arrays.items()):
                 buffer = io.BytesIO()
                 npy.write_array(buffer, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
-                archive.writestr(_member(f"{name}.npy"), buffer.getvalue())
+                archive.writestr(_zip_member(f"{name}.npy"), buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "MotionTemplate":
@@ -135,11 +135,11 @@ class MotionTemplate:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                _refuse_bomb(archive)
+                _check_unpacked_size(archive)
                 header = _read_header(archive)
                 arrays = {
-                    name: _read_array(archive, name, said)
-                    for name, said in dict(header["arrays"]).items()
+                    name: _read_array(archive, name, declared)
+                    for name, declared in dict(header["arrays"]).items()
                 }
             return cls(
                 engine=str(header["engine"]),
@@ -164,7 +164,7 @@ class MotionTemplate:
             ) from error
 
 
-def _refuse_bomb(archive: zipfile.ZipFile) -> None:
+def _check_unpacked_size(archive: zipfile.ZipFile) -> None:
     size = sum(info.file_size for info in archive.infolist())
     if size > MAX_BYTES:
         raise MediaError(f"Motion template unpacks to {size} bytes, more than {MAX_BYTES}")
@@ -173,12 +173,12 @@ def _refuse_bomb(archive: zipfile.ZipFile) -> None:
 def _read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
     header = json.loads(archive.read("header.json"))
     if not isinstance(header, dict) or header["schema"] != SCHEMA_VERSION:
-        said = header.get("schema") if isinstance(header, dict) else header
-        raise MediaError(f"Motion template has schema {said!r}, not {SCHEMA_VERSION}")
+        declared = header.get("schema") if isinstance(header, dict) else header
+        raise MediaError(f"Motion template has schema {declared!r}, not {SCHEMA_VERSION}")
     return header
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, said: Mapping[str, Any]) -> NDArray[Any]:
+def _read_array(archive: zipfile.ZipFile, name: str, declared: Mapping[str, Any]) -> NDArray[Any]:
     """One array, if the .npy member, its own header and the template's header all agree.
 
     The size is compared before anything of that size is allocated.
@@ -188,16 +188,18 @@ def _read_array(archive: zipfile.ZipFile, name: str, said: Mapping[str, Any]) ->
     if npy.read_magic(member) != (1, 0):
         raise MediaError(f"Array {name!r} of a motion template is of another .npy version")
     shape, _, dtype = npy.read_array_header_1_0(member)
-    told = (list(shape), dtype.name)
-    if told != (said["shape"], said["dtype"]) or dtype.kind not in _ALLOWED_KINDS:
-        raise MediaError(f"Array {name!r} is {told[1]} {told[0]}, its header says {dict(said)}")
+    actual = (list(shape), dtype.name)
+    if actual != (declared["shape"], declared["dtype"]) or dtype.kind not in _ALLOWED_KINDS:
+        raise MediaError(
+            f"Array {name!r} is {actual[1]} {actual[0]}, its header says {dict(declared)}"
+        )
     if len(raw) - member.tell() != math.prod(shape) * dtype.itemsize:
         raise MediaError(f"Array {name!r} of a motion template is cut short")
     member.seek(0)
     return npy.read_array(member, allow_pickle=False)
 
 
-def _member(name: str) -> zipfile.ZipInfo:
+def _zip_member(name: str) -> zipfile.ZipInfo:
     """A zip member without the time of day, so that equal templates are equal files."""
     info = zipfile.ZipInfo(name, date_time=_EPOCH)
     info.compress_type = zipfile.ZIP_DEFLATED

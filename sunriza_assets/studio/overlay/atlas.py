@@ -1,4 +1,4 @@
-"""The atlas: all viseme cells in one picture, and the index that says which lies where."""
+"""The atlas: all viseme cells in one picture, and the index of their positions."""
 
 import io
 import json
@@ -38,8 +38,8 @@ _COLUMNS: Final = 4
 _BLOCK: Final = 8
 """JPEG compresses blocks of this many pixels; a cell that shared one would bleed into the next."""
 _QUALITY: Final = 93
-_ALIKE: Final = 0.5
-"""Two cells nearer to each other than this, grey levels on average, are one and the same."""
+_MAX_DUPLICATE_DIFFERENCE: Final = 0.5
+"""Mean difference, grey levels, below which two cells count as equal."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Atlas:
     cells: Mapping[str, Image]
     """Viseme name -> (h, w, 3) picture, in the index's order."""
     roi: Roi
-    """Where every cell lies in the idle at rest."""
+    """Position of every cell in the idle at rest."""
     document: Mapping[str, Any]
     """The whole index."""
 
@@ -123,7 +123,7 @@ def read_atlas(folder: Path) -> Atlas:
         with Pillow.open(folder / PICTURE_NAME) as file:
             picture = np.asarray(file.convert("RGB"))
         roi = Roi(**document["roi"])
-        cells = {name: _cut(picture, box) for name, box in document["cells"].items()}
+        cells = {name: _crop_cell(picture, box) for name, box in document["cells"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise MediaError(f"Atlas cannot be read: {error}", where=folder) from error
     return Atlas(cells, roi, document)
@@ -158,22 +158,22 @@ def atlas_problems(folder: Path, size: tuple[int, int]) -> list[str]:
         for name, cell in atlas.cells.items()
         if cell.shape != expected
     ]
-    return problems or _twins(atlas.cells)
+    return problems or _duplicate_cells(atlas.cells)
 
 
-def _twins(cells: Mapping[str, Image]) -> list[str]:
-    """Cells that are copies of one another: a viseme that was never rendered."""
+def _duplicate_cells(cells: Mapping[str, Image]) -> list[str]:
+    """Problems of equal cells: a viseme that was not rendered."""
     names = list(cells)
     pixels = {name: cell.astype(np.float32) for name, cell in cells.items()}
     return [
         f"cells {first} and {second} are the same picture"
         for k, first in enumerate(names)
         for second in names[k + 1 :]
-        if float(np.abs(pixels[first] - pixels[second]).mean()) < _ALIKE
+        if float(np.abs(pixels[first] - pixels[second]).mean()) < _MAX_DUPLICATE_DIFFERENCE
     ]
 
 
-def _cut(picture: NDArray[np.uint8], box: Mapping[str, int]) -> Image:
+def _crop_cell(picture: NDArray[np.uint8], box: Mapping[str, int]) -> Image:
     x, y, w, h = box["x"], box["y"], box["w"], box["h"]
     height, width, _ = picture.shape
     if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:

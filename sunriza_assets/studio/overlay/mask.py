@@ -1,4 +1,4 @@
-"""The mask: how much of a viseme cell is seen at each of its pixels."""
+"""The mask: opacity of a viseme cell at each of its pixels."""
 
 import io
 from pathlib import Path
@@ -46,13 +46,13 @@ def draw_mask(lips: NDArray[Any], size: tuple[int, int], iod: float) -> Mask:
         hull = cv2.convexHull(contour)[:, 0]
         corners = np.round((hull - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
         cv2.fillConvexPoly(mask, corners, 255, cv2.LINE_AA, _FRACTION_BITS)
-    reach = max(1, round(_DILATION * iod))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    wide = cv2.dilate(mask, disc)
-    soft = cv2.GaussianBlur(
-        wide.astype(np.float32), (0, 0), max(_FEATHER * iod, 0.5), borderType=cv2.BORDER_CONSTANT
+    radius = max(1, round(_DILATION * iod))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    dilated = cv2.dilate(mask, kernel)
+    blurred = cv2.GaussianBlur(
+        dilated.astype(np.float32), (0, 0), max(_FEATHER * iod, 0.5), borderType=cv2.BORDER_CONSTANT
     )
-    return np.asarray(np.rint(soft * _to_the_rim(size, iod)), dtype=np.uint8)
+    return np.asarray(np.rint(blurred * _rim_falloff(size, iod)), dtype=np.uint8)
 
 
 def write_mask(visemes: VisemeCells, file: Path) -> Mask:
@@ -90,7 +90,7 @@ def mask_problems(file: Path, size: tuple[int, int]) -> list[str]:
     return problems
 
 
-def _to_the_rim(size: tuple[int, int], iod: float) -> NDArray[np.float32]:
+def _rim_falloff(size: tuple[int, int], iod: float) -> NDArray[np.float32]:
     """(h, w) zero on the rim, rising linearly to one over a feather's length."""
     width, height = size
     margin = max(1.0, _RIM * min(size))

@@ -1,10 +1,9 @@
-"""preview.html: an avatar in a page of its own, that opens from disk and asks no network.
+"""preview.html: a self-contained page of an avatar that opens from disk without a network.
 
-Pictures and videos that lie beside the page are linked to; a page that is to travel alone holds
-them itself.
+Pictures and videos are linked to, or embedded in a page that is to be passed on alone.
 
 The page plays the idle in a loop, lays viseme cells over it along the ROI's track, and speaks what
-is typed. It does with the published files exactly what the app does, so it is also their proof.
+is typed. It uses the published files exactly as the app does, so it also verifies them.
 """
 
 import base64
@@ -30,7 +29,7 @@ from sunriza_assets.studio.overlay.speech import inside_script, speech_script
 __all__ = ["CLIP_BYTES", "write_player"]
 
 CLIP_BYTES: Final = 1_500_000
-"""A larger clip goes into the page as a small copy."""
+"""Largest clip that is embedded as it is; a larger one is embedded as a small copy."""
 _CLIP_HEIGHT: Final = 360
 _CLIP_CRF: Final = 26
 
@@ -79,9 +78,11 @@ def write_player(
         "atlasImage": linked.get("atlas")
         or _data_uri((atlas / PICTURE_NAME).read_bytes(), "image/jpeg"),
         "mask": _data_uri(mask.read_bytes(), "image/png"),
-        "clip": (linked.get("clip") or _data_uri(_small(clip), "video/mp4")) if clip else None,
+        "clip": (linked.get("clip") or _data_uri(_embedded_clip(clip), "video/mp4"))
+        if clip
+        else None,
         "tables": {
-            heading: {name: _plain(value) for name, value in rows.items()}
+            heading: {name: _format_value(value) for name, value in rows.items()}
             for heading, rows in (tables or {}).items()
         },
     }
@@ -102,7 +103,7 @@ def _data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -110,7 +111,7 @@ def _plain(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _small(clip: Path) -> bytes:
+def _embedded_clip(clip: Path) -> bytes:
     """The clip's bytes, or those of a silent copy of few pixels where it is large."""
     if clip.stat().st_size <= CLIP_BYTES:
         return clip.read_bytes()

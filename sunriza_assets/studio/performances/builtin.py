@@ -1,7 +1,7 @@
-"""The three performances there are, and the motion script of each.
+"""The three built-in performances and their motion scripts.
 
-`plans` says what happens; here it becomes curves, and a body comes to it: a neck to turn on,
-breath, and eyes that hold on to the viewer.
+`plans` defines the events of each; this module turns them into curves and adds the motion of the
+body: rotation about the neck, breath, and eyes that compensate for head turns.
 """
 
 from collections.abc import Mapping
@@ -34,29 +34,29 @@ __all__ = [
 
 RATE: Final = Fraction(25)
 """Frames per second of all of them; live lip-sync runs at 25, too."""
-_NECK_BEHIND: Final = 0.75
-"""How far the axis that a head turns and nods about lies behind the face, IOD."""
-_NECK_BELOW: Final = 1.3
-"""How far the point that it tilts about lies below the middle of the skull's landmarks, IOD."""
-_EYE_LEVER: Final = 0.42
-"""How far an iris goes for each radian that its eye turns, eye widths."""
+_NECK_AXIS_DEPTH: Final = 0.75
+"""Distance of the axis of yaw and pitch behind the face, IOD."""
+_NECK_AXIS_DROP: Final = 1.3
+"""Distance of the centre of roll below the middle of the skull's landmarks, IOD."""
+_IRIS_SHIFT_PER_RADIAN: Final = 0.42
+"""Shift of an iris per radian that its eye turns, eye widths."""
 _BREATH_RISE: Final = 0.010
 _BREATH_GROWTH: Final = 0.004
 _BREATH_LEAN: Final = 0.0035
-"""What a breath does to the head: IOD up, growth (it comes nearer), radians back."""
+"""Effect of a breath on the head: shift up (IOD), growth in scale, pitch back (radians)."""
 _GLANCE_S: Final = 0.06
 """Duration of a small saccade."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What is known of a performance beside its plan."""
+    """Description and default parameters of a performance; its events are in `plans`."""
 
     description: str
-    """What it is like, in half a sentence."""
+    """Half a sentence for users."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters that belong to it, unless the document or the launchpad says others: what a face
-    wears all along is an emotion, for viseme cells wear that, too."""
+    """Default render parameters, which the document or the launchpad may override. A constant
+    expression is an emotion parameter, because it applies to viseme cells, too."""
 
 
 PERFORMANCES: Final[Mapping[str, Performance]] = MappingProxyType(
@@ -71,24 +71,24 @@ PERFORMANCES: Final[Mapping[str, Performance]] = MappingProxyType(
 )
 """By name."""
 DEFAULT_PERFORMANCE: Final = "calm"
-"""What the command line takes where it is given neither a clip nor a name."""
+"""Default of the command line where neither a clip nor a name is given."""
 
 
-def with_manner(name: str | None, wishes: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that a performance brings along, under a document's wishes.
+def with_manner(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """The default parameters of a performance, overridden by requested ones.
 
     Args:
-        name: the performance; None, or one that is not known here, brings none.
-        wishes: raw parameters; who wants an emotion, or its strength, wants all of it.
+        name: the performance; None or an unknown name has no defaults.
+        wishes: raw parameters; with an emotion or its strength, no default applies.
 
     Raises:
-        ParameterError: a wish that is no parameter.
+        ParameterError: an unknown parameter.
     """
-    asked = canonical(wishes)
+    canonical_requested = canonical(requested)
     performance = PERFORMANCES.get(name or "")
-    if performance is None or not asked.keys().isdisjoint(performance.parameters):
-        return asked
-    return {**performance.parameters, **asked}
+    if performance is None or not canonical_requested.keys().isdisjoint(performance.parameters):
+        return canonical_requested
+    return {**performance.parameters, **canonical_requested}
 
 
 def motion_script(name: str) -> MotionScript:
@@ -116,19 +116,19 @@ def motion_script(name: str) -> MotionScript:
 
     yaw, roll, smile = curve("yaw"), curve("roll"), curve("smile")
     pitch = curve("pitch") - _BREATH_LEAN * chest
-    carried_x = _NECK_BEHIND * np.sin(yaw) + _NECK_BELOW * np.sin(roll)
-    carried_y = _NECK_BEHIND * np.sin(pitch) - _BREATH_RISE * chest
-    lids, shut = curve("closure") + plan.squint * smile, blinks(times, plan.blinks)
+    shift_x = _NECK_AXIS_DEPTH * np.sin(yaw) + _NECK_AXIS_DROP * np.sin(roll)
+    shift_y = _NECK_AXIS_DEPTH * np.sin(pitch) - _BREATH_RISE * chest
+    lids, blink_closure = curve("closure") + plan.squint * smile, blinks(times, plan.blinks)
     return MotionScript(
         name=name,
         rate=RATE,
         yaw=yaw,
         pitch=pitch,
         roll=roll,
-        shift=np.stack([curve("x") + carried_x, curve("y") + carried_y], axis=1),
+        shift=np.stack([curve("x") + shift_x, curve("y") + shift_y], axis=1),
         log_scale=curve("log_scale") + _BREATH_GROWTH * chest,
-        closure=lids + (1.0 - lids) * shut,
-        gaze=_glances(plan, times) - _EYE_LEVER * np.stack([yaw, pitch], axis=1),
+        closure=lids + (1.0 - lids) * blink_closure,
+        gaze=_glances(plan, times) - _IRIS_SHIFT_PER_RADIAN * np.stack([yaw, pitch], axis=1),
         smile=smile,
         brows=curve("brows"),
         opening=curve("opening"),

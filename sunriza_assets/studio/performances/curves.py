@@ -1,7 +1,7 @@
-"""Curves that motion scripts are made of. All are periodic: what leaves at the end comes in again.
+"""Periodic curves that motion scripts are made of.
 
-Varied by names and not by a random generator: a phase is taken from the SHA-256 of a name, so that
-every machine and every version of NumPy makes the same curve.
+Their phases come from the SHA-256 of a name instead of a random generator, so that every machine
+and every version of NumPy makes the same curve.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ _OPENING_S: Final = 0.24
 
 
 def drift(name: str, times: Curve, period: float, size: float) -> Curve:
-    """Slow aimless motion: harmonics of the period with phases that belong to the name.
+    """Slow random-looking motion: harmonics of the period with phases from the name's hash.
 
     Args:
-        name: whatever tells it from other drifts.
+        name: seed of the phases.
         times: (T,) seconds.
         period: seconds after which it repeats.
         size: root mean square.
     """
     orders = np.arange(1, _HARMONICS + 1)
     amplitudes = orders**-_FALL
-    phases = 2.0 * np.pi * np.array([_share(f"{name}/{order}") for order in orders])
+    phases = 2.0 * np.pi * np.array([_unit_hash(f"{name}/{order}") for order in orders])
     waves = np.cos(2.0 * np.pi * np.outer(times, orders) / period + phases)
     unit = np.sqrt(np.sum(amplitudes**2) / 2.0)
     return np.asarray(size * (waves @ amplitudes) / unit)
@@ -61,8 +61,8 @@ def moves(times: Curve, period: float, path: Sequence[Move]) -> Curve:
     value = np.full(len(times), before)
     for begin, seconds, target in [(t - period, d, x) for t, d, x in path] + list(path):
         x = np.clip((times - begin) / seconds, 0.0, 1.0)
-        way = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
-        value = np.where(times >= begin, before + (target - before) * way, value)
+        progress = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
+        value = np.where(times >= begin, before + (target - before) * progress, value)
         before = target
     return np.asarray(value)
 
@@ -72,11 +72,11 @@ def breath(times: Curve, period: float, starts: Sequence[float]) -> Curve:
     ends = [*starts[1:], starts[0] + period]
     chest = np.zeros(len(times))
     for start, end in zip(starts, ends, strict=True):
-        since = (times - start) % period
-        share = since / (end - start)
-        rising = _smooth(share / _INHALE)
-        falling = 1.0 - _smooth((share - _INHALE) / (1.0 - _INHALE))
-        chest += np.where(share < 1.0, np.where(share < _INHALE, rising, falling), 0.0)
+        elapsed = (times - start) % period
+        phase = elapsed / (end - start)
+        rising = _smooth(phase / _INHALE)
+        falling = 1.0 - _smooth((phase - _INHALE) / (1.0 - _INHALE))
+        chest += np.where(phase < 1.0, np.where(phase < _INHALE, rising, falling), 0.0)
     return chest
 
 
@@ -96,6 +96,6 @@ def _smooth(x: NDArray[Any]) -> Curve:
     return np.asarray(x * x * (3.0 - 2.0 * x))
 
 
-def _share(name: str) -> float:
-    """A number in [0, 1) that belongs to a name."""
+def _unit_hash(name: str) -> float:
+    """A number in [0, 1) from the hash of a name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2.0**32

@@ -1,4 +1,4 @@
-"""What happens in each built-in performance: few things, at moments that follow no beat.
+"""The events of each built-in performance: few, at irregular times.
 
 A path is a row of moves (when it begins, how long it takes, where it goes); between them every
 curve drifts. Amplitudes are made for the default driving multiplier, which enlarges all of them but

@@ -1,8 +1,7 @@
-"""Templates in the idle's time: a clip is resampled and has a loop sought in it, a performance
-repeats by itself.
+"""Templates at the idle's rate and length: clips are resampled and looped, performances repeated.
 
-A performance is a loop already, as long as it is. Only where another length is asked for is a loop
-sought in it as in a clip, in two rounds of it, so that any length has room.
+A performance is a loop already, of its own length. Only for another requested length is a loop
+searched in it as in a clip, in two rounds of it, so that every length fits.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ __all__ = ["output_frames", "template_loop"]
 def output_frames(
     template: MotionTemplate, rate: Fraction, parameters: RenderParameters
 ) -> Mixture:
-    """How the frames at the idle's rate are made of a template's, before any loop is closed."""
+    """Mixture of a template's frames for each frame at the idle's rate, before looping."""
     if template.performance is None:
         return resampling(template.frame_count, template.rate, rate)
     rounds = 2 if parameters.loop and parameters.loop_seconds is not None else 1
@@ -38,7 +37,7 @@ def template_loop(
     parameters: RenderParameters,
     steady: Mapping[str, NDArray[Any]],
 ) -> LoopPlan:
-    """The loop in what `output_frames` gave.
+    """The loop in the frames of `output_frames`.
 
     Args:
         features: (T, F) what must match at the seam; see `plan_loop`.
@@ -52,6 +51,6 @@ def template_loop(
             mixture=Mixture.of_frames(np.arange(len(features))),
             distance=0.0,
             glide_speed=0.0,
-            asked_s=None,
+            requested_s=None,
         )
     return plan_loop(features, rate, loop_seconds=parameters.loop_seconds, steady=steady)

@@ -1,7 +1,7 @@
-"""The motion script: what a head and a face do, as curves over time, and its file.
+"""The motion script: curves of a head and a face over time, and its file format.
 
-It says what happens and not how a face looks while it does. So one script moves every portrait, and
-every engine writes a motion template of its own from it.
+It describes motion, not the appearance of a face. So one script serves every portrait, and every
+engine derives its own motion template from it.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ _UNREADABLE: Final = (
     ArithmeticError,  # a rate over zero
     RecursionError,  # nested without end
 )
-_COLUMNS: Final = {"shift": 2, "gaze": 2}
-_MOST_FRAMES: Final = 1_000
+_VECTOR_SIZES: Final = {"shift": 2, "gaze": 2}
+_MAX_FRAMES: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,11 @@ def _rounded(values: NDArray[Any]) -> list[Any]:
 
 def _check(curves: dict[str, NDArray[np.float64]], rate: Fraction) -> None:
     count = len(curves["yaw"])
-    if not (1 <= count <= _MOST_FRAMES and 1 <= rate <= 60):
+    if not (1 <= count <= _MAX_FRAMES and 1 <= rate <= 60):
         raise ValueError(f"{count} frames at {rate} a second are none that could be rendered")
     for name, values in curves.items():
-        wanted = (count, _COLUMNS[name]) if name in _COLUMNS else (count,)
-        if values.shape != wanted or not np.isfinite(values).all():
-            raise ValueError(f"curve {name!r} is {values.shape}, not {wanted} finite numbers")
+        expected_shape = (count, _VECTOR_SIZES[name]) if name in _VECTOR_SIZES else (count,)
+        if values.shape != expected_shape or not np.isfinite(values).all():
+            raise ValueError(
+                f"curve {name!r} is {values.shape}, not {expected_shape} finite numbers"
+            )

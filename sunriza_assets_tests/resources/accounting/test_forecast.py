@@ -108,7 +108,7 @@ def test_it_learns_from_the_log_at_once(home: Home, instance: dg.DagsterInstance
     idle_took(instance, 100.0)
     assert expected(home, instance).expected.steps["idle_video"].seconds == pytest.approx(100.0)
     idle_took(instance, 100.0)
-    assert expected(home, instance).expected.steps["idle_video"].like == 2
+    assert expected(home, instance).expected.steps["idle_video"].similar_steps == 2
 
 
 def test_the_remote_device_is_that_of_the_last_remote_step(

@@ -27,29 +27,29 @@ from pathlib import Path
 begin = time.process_time()
 try:
     {work}
-    told = "done"
+    outcome = "done"
 except Exception as error:
-    told = getattr(error, "code", repr(error))
+    outcome = getattr(error, "code", repr(error))
 children = resource.getrusage(resource.RUSAGE_CHILDREN)
 # Not ru_maxrss of this process: over exec it keeps the memory of the one that started it.
 status = Path("/proc/self/status").read_text()
 own = int(status.partition("VmHWM:")[2].split()[0])
 peak = max(own, children.ru_maxrss)
 spent = time.process_time() - begin + children.ru_utime + children.ru_stime
-print(json.dumps([told, peak * 1024, spent]))
+print(json.dumps([outcome, peak * 1024, spent]))
 """
 
 
 def measured(work: str, *arguments: object) -> tuple[str, int, float]:
-    """Run a line in a fresh process: what it said, its or its child's peak memory, CPU seconds."""
+    """Run a line in a fresh process: its output, its or its child's peak memory, CPU seconds."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURED.format(work=work), *map(str, arguments)],
         capture_output=True,
         text=True,
         check=True,
     )
-    told, peak, spent = json.loads(done.stdout.splitlines()[-1])
-    return told, peak, spent
+    outcome, peak, spent = json.loads(done.stdout.splitlines()[-1])
+    return outcome, peak, spent
 
 
 TRIM = (
@@ -89,8 +89,8 @@ def test_memory_does_not_grow_with_length(
 ) -> None:
     peaks = {}
     for seconds, clip in clips.items():
-        told, peaks[seconds], _ = measured(work, clip, tmp_path / f"{seconds}.mp4")
-        assert told == "done"
+        outcome, peaks[seconds], _ = measured(work, clip, tmp_path / f"{seconds}.mp4")
+        assert outcome == "done"
     assert peaks[60] <= 1.1 * peaks[10]
     assert peaks[60] <= 1_000_000_000
 
@@ -156,9 +156,9 @@ def test_picture_bombs_cost_little(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     _BOMBS[name](path)
     work = _ONE_SHOT.format(module="picture", name="read_picture", more="")
-    told, peak, spent = measured(work, path)
+    outcome, peak, spent = measured(work, path)
     expected = {"deflated.png": "done", "scans.jpg": "media.too_complex"}
-    assert told == expected.get(name, "media.too_many_pixels")
+    assert outcome == expected.get(name, "media.too_many_pixels")
     assert peak <= 1_500_000_000
     assert spent <= 5
 
@@ -168,8 +168,8 @@ def test_a_clip_of_a_million_tiny_packets_is_given_up(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", Film(count=30))
     _inflate_sample_table(path, 1_500_000)
     work = _ONE_SHOT.format(module="probe", name="probe", more="")
-    told, peak, spent = measured(work, path)
-    assert told in ("media.too_long", "media.timeout", "media.unreadable", "media.memory",
+    outcome, peak, spent = measured(work, path)
+    assert outcome in ("media.too_long", "media.timeout", "media.unreadable", "media.memory",
                     "media.truncated", "media.damaged")  # fmt: skip
     assert peak <= 1_500_000_000
     assert spent <= 6  # four for the child, and two starts of Python
@@ -189,8 +189,8 @@ def _inflate_sample_table(path: Path, count: int) -> None:
 def test_a_huge_frame_in_a_small_clip_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     ffmpeg("-f", "lavfi", "-i", "color=black:s=8208x64:r=25:d=0.1", "-preset", "ultrafast", path)
-    told, _, spent = measured(_ONE_SHOT.format(module="probe", name="probe", more=""), path)
-    assert told == "media.too_many_pixels"
+    outcome, _, spent = measured(_ONE_SHOT.format(module="probe", name="probe", more=""), path)
+    assert outcome == "media.too_many_pixels"
     assert spent <= 5
 
 

@@ -9,7 +9,7 @@ import pytest
 from sunriza_assets.studio.media.colour import Conversion, convert, matrix_for
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
-from sunriza_assets.studio.media.probe import describe
+from sunriza_assets.studio.media.probe import probe_in_process
 from sunriza_assets.studio.media.trim import trim
 from sunriza_assets_tests.studio.media.films import Film, ffmpeg, write
 
@@ -55,7 +55,7 @@ def test_mean_luma_of_hdr_is_the_references(
     )  # fmt: skip
     ffmpeg("-i", source, "-vf", _REFERENCE, "-crf", "2", "-preset", "ultrafast", "-colorspace",
            "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", reference)  # fmt: skip
-    info = describe(source, DEFAULT_LIMITS)
+    info = probe_in_process(source, DEFAULT_LIMITS)
     assert getattr(info, "is_hdr", False)
     trimmed = trim(source, tmp_path / "sdr.mp4")
     assert (trimmed.colour_transfer, trimmed.is_hdr, trimmed.bit_depth) == ("bt709", False, 8)

@@ -209,7 +209,7 @@ def test_units_of_a_damaged_packet_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "playable", "said"),
+    ("build", "playable", "reason"),
     [
         (lambda path: write(path / "a.mp4", FINE), True, ""),
         (lambda path: write(path / "a.mp4", film(codec="libx265", options={})), False, "hevc"),
@@ -217,18 +217,18 @@ def test_units_of_a_damaged_packet_end() -> None:
     ],
 )
 def test_inspect_says_what_it_is_and_why(
-    tmp_path: Path, build: Callable[[Path], Path], playable: bool, said: str
+    tmp_path: Path, build: Callable[[Path], Path], playable: bool, reason: str
 ) -> None:
     path = build(tmp_path)
-    told = inspect(path)
-    assert (told["file"], told["kind"], told["playable"]) == (str(path), "clip", playable)
-    assert said in " ".join(told["reasons"])
-    assert told["info"]["frame_count"] == 12
+    result = inspect(path)
+    assert (result["file"], result["kind"], result["playable"]) == (str(path), "clip", playable)
+    assert reason in " ".join(result["reasons"])
+    assert result["info"]["frame_count"] == 12
 
 
 def test_inspect_of_a_picture(tmp_path: Path) -> None:
     from sunriza_assets.studio.media.picture import write_picture
 
     write_picture(picture(1), tmp_path / "a.jpg")
-    told = inspect(tmp_path / "a.jpg")
-    assert (told["kind"], told["playable"], told["info"]["width"]) == ("picture", True, 96)
+    result = inspect(tmp_path / "a.jpg")
+    assert (result["kind"], result["playable"], result["info"]["width"]) == ("picture", True, 96)

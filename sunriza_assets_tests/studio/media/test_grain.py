@@ -7,7 +7,11 @@ import pytest
 import skimage.data
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.media.grain import STRENGTHS, render_with_least_denoising, without_grain
+from sunriza_assets.studio.media.grain import (
+    STRENGTHS,
+    denoise_picture,
+    render_with_least_denoising,
+)
 from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
 
 FACE: Final = skimage.data.astronaut()[0:200, 130:330]
@@ -21,7 +25,7 @@ def noisy(deviation: float) -> np.ndarray:
 @pytest.mark.parametrize(("deviation", "strength"), [(5.0, 6.0), (10.0, 12.0)])
 def test_grain_goes_and_the_face_stays(deviation: float, strength: float) -> None:
     grainy = noisy(deviation)
-    smooth = without_grain(grainy, strength)
+    smooth = denoise_picture(grainy, strength)
     before, after = (np.abs(picture.astype(float) - FACE).mean() for picture in (grainy, smooth))
     assert after < 0.9 * before
     edges = [np.abs(np.diff(p.mean(axis=2), axis=1)).max(axis=1).mean() for p in (FACE, smooth)]
@@ -29,15 +33,15 @@ def test_grain_goes_and_the_face_stays(deviation: float, strength: float) -> Non
 
 
 def test_none_is_none() -> None:
-    assert without_grain(FACE, 0.0) is FACE
+    assert denoise_picture(FACE, 0.0) is FACE
 
 
 def test_only_where_it_is_asked_for() -> None:
     grainy, where = noisy(5.0), np.zeros(FACE.shape[:2])
     where[:, 100:] = 1.0
-    smooth = without_grain(grainy, 6.0, where=where)
+    smooth = denoise_picture(grainy, 6.0, where=where)
     np.testing.assert_array_equal(smooth[:, :100], grainy[:, :100])
-    np.testing.assert_array_equal(smooth[:, 100:], without_grain(grainy, 6.0)[:, 100:])
+    np.testing.assert_array_equal(smooth[:, 100:], denoise_picture(grainy, 6.0)[:, 100:])
 
 
 class Maker:
@@ -65,13 +69,13 @@ class Maker:
     ],
 )
 def test_as_little_as_will_do(wanted: float, needs: float, tried: list[float]) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     maker = Maker(needs)
-    made, used = render_with_least_denoising(DEFAULTS | {"denoise": wanted}, maker, told.append)
+    made, used = render_with_least_denoising(DEFAULTS | {"denoise": wanted}, maker, reports.append)
     assert maker.tried == tried
     assert made == f"made at {tried[-1]:g}"
     assert used == DEFAULTS | {"denoise": tried[-1]}
-    assert len(told) == len(tried) - 1
+    assert len(reports) == len(tried) - 1
 
 
 def test_when_nothing_will_do_that_is_said() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sunriza_assets.errors import MediaError
-from sunriza_assets.studio.media.intake import take_in
+from sunriza_assets.studio.media.intake import copy_inputs
 from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets_tests.studio.media.films import Film, write
 from sunriza_assets_tests.studio.media.picture_corpus import TEST
@@ -26,14 +26,14 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def refused(portrait: Path, clip: Path, out: Path, limits: Limits | None = None) -> MediaError:
     with pytest.raises(MediaError) as caught:
-        take_in(portrait, clip, out, limits=limits or Limits())
+        copy_inputs(portrait, clip, out, limits=limits or Limits())
     assert list(out.iterdir()) == [], "nothing is copied"
     return caught.value
 
 
 def test_copies_are_equal_and_named_by_what_they_are(files: tuple[Path, Path, Path]) -> None:
     portrait, clip, out = files
-    copies = take_in(portrait, clip, out)
+    copies = copy_inputs(portrait, clip, out)
     assert [copy.name for copy in copies] == ["portrait.png", "clip.mp4"]
     assert [copy.read_bytes() for copy in copies] == [portrait.read_bytes(), clip.read_bytes()]
     assert sorted(out.iterdir()) == sorted(copies)
@@ -44,7 +44,7 @@ def test_a_relative_path_is_taken(
 ) -> None:
     portrait, _, out = files
     monkeypatch.chdir(portrait.parent)
-    take_in(Path("me.jpeg"), Path("..", "given", "me.mp4"), out)
+    copy_inputs(Path("me.jpeg"), Path("..", "given", "me.mp4"), out)
 
 
 def test_swapped_files_are_named_as_such(files: tuple[Path, Path, Path]) -> None:

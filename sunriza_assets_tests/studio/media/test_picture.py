@@ -13,9 +13,9 @@ from sunriza_assets.studio.media.info import PictureInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
 from sunriza_assets.studio.media.picture import (
     contact_sheet,
-    load,
     picture_info,
     read_picture,
+    read_picture_in_process,
     webp_data_uri,
     write_picture,
 )
@@ -32,10 +32,12 @@ def test_outcome(case: PictureCase, tmp_path: Path) -> None:
     case.build(path)
     if isinstance(case.outcome, Refused):
         with pytest.raises(MediaError) as refusal:
-            load(path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None)
+            read_picture_in_process(path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None)
         assert refusal.value.code == f"media.{case.outcome.code}", refusal.value
         return
-    pixels = load(path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None)
+    pixels = read_picture_in_process(
+        path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None
+    )
     assert (pixels.dtype, pixels.shape) == (np.uint8, (*case.outcome.size[::-1], 3))
     assert corner_error(pixels) <= case.outcome.colour
     info = picture_info(path)

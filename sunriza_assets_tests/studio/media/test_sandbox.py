@@ -46,12 +46,12 @@ def code_of(error: pytest.ExceptionInfo[MediaError]) -> str:
 
 def test_a_clip_is_trimmed_in_the_child_and_progress_is_told(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", Film(sound=Sound()))
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     info = trim(
-        tmp_path / "a.mp4", tmp_path / "b.mp4", progress=lambda done, of: told.append((done, of))
+        tmp_path / "a.mp4", tmp_path / "b.mp4", progress=lambda done, of: steps.append((done, of))
     )
     assert (info.frame_count, info.audio_codec) == (12, "aac")
-    assert told == [(i, 12) for i in range(1, 13)]
+    assert steps == [(i, 12) for i in range(1, 13)]
     assert probe(tmp_path / "b.mp4") == info
     assert trim(tmp_path / "a.mp4", tmp_path / "c.mp4", keep_audio=False).audio_codec is None
 
@@ -111,7 +111,7 @@ def test_processor_time_of_a_refusal_is_bounded(
     write(path, Film(count=2))
     stand_in(monkeypatch, tmp_path, "while True: pass")
     with pytest.raises(MediaError) as refusal:
-        sandbox.call("probe", path, limits=Limits(probe_seconds=1), seconds=60)
+        sandbox.run_task("probe", path, limits=Limits(probe_seconds=1), seconds=60)
     assert code_of(refusal) == "timeout"
 
 
@@ -133,7 +133,7 @@ def test_a_crash_is_a_named_error(
     path = write(tmp_path / "a.mp4", Film(count=2))
     stand_in(monkeypatch, tmp_path, what)
     with pytest.raises(MediaError, match=shown) as refusal:
-        sandbox.call("probe", path, limits=DEFAULT_LIMITS, seconds=30)
+        sandbox.run_task("probe", path, limits=DEFAULT_LIMITS, seconds=30)
     assert code_of(refusal) == code
 
 
@@ -146,9 +146,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
         import os, signal, sys
         sys.path.append({str(Path(__file__).parents[3])!r})
         from sunriza_assets.studio.media import probe
-        def describe(path, limits):
+        def probe_in_process(path, limits):
             {body}
-        probe.describe = describe
+        probe.probe_in_process = probe_in_process
         """)
     )
     monkeypatch.setattr(sandbox, "_PACKAGE_ROOT", folder)
@@ -284,7 +284,7 @@ from pathlib import Path
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
 from sunriza_assets.studio.media import sandbox
 sandbox._PACKAGE_ROOT = Path(sys.argv[1])
-sandbox.call("probe", Path(sys.argv[2]), limits=DEFAULT_LIMITS, seconds=60,
+sandbox.run_task("probe", Path(sys.argv[2]), limits=DEFAULT_LIMITS, seconds=60,
              destination=Path(sys.argv[2]).with_name("b.mp4"))
 """
 _AT_WORK = """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import FaceError
-from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
+from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, longest_tracked_segment
 
 Thumbnail = NDArray[np.uint8]
 RATE = Fraction(10)
@@ -22,56 +22,56 @@ def seen(*runs: int) -> list[bool]:
 
 
 def test_a_face_throughout_is_the_whole_clip() -> None:
-    part = steady_part(seen(20), RATE)
+    part = longest_tracked_segment(seen(20), RATE)
     assert (part.start, part.stop, part.gaps, part.is_whole) == (0, 20, (), True)
     assert part.facts(RATE) == {"face_gaps_filled": []}
 
 
 def test_half_a_second_is_filled_and_told() -> None:
-    part = steady_part(seen(10, 5, 10), RATE)
+    part = longest_tracked_segment(seen(10, 5, 10), RATE)
     assert part.is_whole
     assert part.facts(RATE)["face_gaps_filled"] == [{"start_s": 1.0, "seconds": 0.5}]
 
 
 def test_a_longer_gap_leaves_the_longest_part_and_says_so() -> None:
-    part = steady_part(seen(20, 6, 35, 7, 31), RATE)
+    part = longest_tracked_segment(seen(20, 6, 35, 7, 31), RATE)
     assert (part.start, part.stop) == (26, 61)
     assert part.facts(RATE)["shortened_to"] == {"start_s": 2.6, "seconds": 3.5, "of_s": 9.9}
 
 
 def test_first_second_without_a_face_is_left_out() -> None:
-    part = steady_part(seen(0, 10, 40), RATE)
+    part = longest_tracked_segment(seen(0, 10, 40), RATE)
     assert (part.start, part.stop) == (10, 50)
 
 
 def test_first_half_second_is_filled() -> None:
-    assert steady_part(seen(0, 5, 10), RATE).gaps == ((0, 5),)
+    assert longest_tracked_segment(seen(0, 5, 10), RATE).gaps == ((0, 5),)
 
 
 def test_last_second_without_a_face_is_left_out() -> None:
-    part = steady_part(seen(40, 10), RATE)
+    part = longest_tracked_segment(seen(40, 10), RATE)
     assert (part.start, part.stop) == (0, 40)
 
 
 def test_parts_shorter_than_three_seconds_are_refused_with_their_length() -> None:
     with pytest.raises(FaceError, match=r"2\.9 s at most, from 0 s") as refusal:
-        steady_part(seen(29, 6, 20), RATE)
+        longest_tracked_segment(seen(29, 6, 20), RATE)
     assert refusal.value.code == "face.lost"
 
 
 def test_no_face_at_all() -> None:
     with pytest.raises(FaceError) as refusal:
-        steady_part(seen(0, 40), RATE)
+        longest_tracked_segment(seen(0, 40), RATE)
     assert refusal.value.code == "face.none"
 
 
 def test_a_cut_parts_the_clip_although_a_face_is_always_seen() -> None:
-    part = steady_part(seen(70), RATE, cuts=[32])
+    part = longest_tracked_segment(seen(70), RATE, cuts=[32])
     assert (part.start, part.stop) == (32, 70)
 
 
 def test_no_gap_is_filled_across_a_cut() -> None:
-    part = steady_part(seen(40, 4, 36), RATE, cuts=[42])
+    part = longest_tracked_segment(seen(40, 4, 36), RATE, cuts=[42])
     assert (part.start, part.stop, part.gaps) == (0, 42, ((40, 42),))
 
 
@@ -80,7 +80,7 @@ def test_no_gap_is_filled_across_a_cut() -> None:
 )
 def test_laws(present: list[bool], cuts: list[int]) -> None:
     try:
-        part = steady_part(present, RATE, cuts=cuts)
+        part = longest_tracked_segment(present, RATE, cuts=cuts)
     except FaceError as error:
         assert error.code in {"face.none", "face.lost"}
         assert error.code == "face.lost" or not any(present)

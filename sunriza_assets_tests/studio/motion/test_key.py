@@ -33,11 +33,11 @@ def test_spelling_does_not_count() -> None:
     assert template_key(CLIP, IDENTITY, {"s": 9}) == template_key(CLIP, IDENTITY, {"s": 9.0})
 
 
-@given(one=maps, other=maps, said=st.dictionaries(words, values, max_size=3))
+@given(one=maps, other=maps, parameters=st.dictionaries(words, values, max_size=3))
 def test_equal_keys_mean_equal_inputs(
-    one: dict[str, str], other: dict[str, str], said: dict[str, object]
+    one: dict[str, str], other: dict[str, str], parameters: dict[str, object]
 ) -> None:
-    same = template_key(CLIP, one, said) == template_key(CLIP, other, said)  # type: ignore[arg-type]
+    same = template_key(CLIP, one, parameters) == template_key(CLIP, other, parameters)  # type: ignore[arg-type]
     assert same == (one == other)
 
 

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.errors import FaceError
-from sunriza_assets.studio.motion.neutral import FEWEST, MOST, find_neutral
+from sunriza_assets.studio.motion.neutral import MAX_FRAMES, MIN_FRAMES, find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 
 RATE = Fraction(25)
@@ -101,7 +101,7 @@ def test_the_average_is_taken_in_one_pose_and_calms_noise() -> None:
     yaw = 0.1 * np.sin(np.arange(60) / 9)
     clean = clip(np.ones(60), yaw, still)
     found = find_neutral(clean + rng.normal(scale=0.8, size=clean.shape), RATE)
-    assert FEWEST <= len(found.frames) <= MOST
+    assert MIN_FRAMES <= len(found.frames) <= MAX_FRAMES
     truth = clip(np.ones(1), yaw[[found.frame]], still[:1])[0]
     fitted = fit_similarity(truth, found.points)
     error = np.linalg.norm(fitted.inverse().apply(found.points) - truth, axis=1).mean()

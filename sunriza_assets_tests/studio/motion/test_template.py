@@ -20,7 +20,7 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 
 
 def make_template(**changes: Any) -> MotionTemplate:
-    said: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "engine": "mesh",
         "engine_version": "1",
         "rate": Fraction(30000, 1001),
@@ -35,7 +35,7 @@ def make_template(**changes: Any) -> MotionTemplate:
         },
         "facts": {"gaps_filled": 1, "note": "größer"},
     }
-    return MotionTemplate(**(said | changes))
+    return MotionTemplate(**(defaults | changes))
 
 
 def rewritten(path: Path, **members: bytes | None) -> Path:

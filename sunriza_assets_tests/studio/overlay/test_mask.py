@@ -55,7 +55,7 @@ def test_it_grows_with_the_face() -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "told"),
+    ("picture", "expected"),
     [
         (Image.new("RGB", (20, 20)), "not 8-bit grey"),
         (Image.new("L", (20, 20)), "nowhere does it show"),
@@ -63,9 +63,9 @@ def test_it_grows_with_the_face() -> None:
         (Image.new("L", (400, 20)), "do not fit"),
     ],
 )
-def test_a_bad_mask_is_told(tmp_path: Path, picture: Image.Image, told: str) -> None:
+def test_a_bad_mask_is_reported(tmp_path: Path, picture: Image.Image, expected: str) -> None:
     picture.save(tmp_path / "mask.png")
-    assert any(told in problem for problem in mask_problems(tmp_path / "mask.png", SIZE))
+    assert any(expected in problem for problem in mask_problems(tmp_path / "mask.png", SIZE))
 
 
 def test_a_file_that_is_no_picture_is_told(tmp_path: Path) -> None:

@@ -392,8 +392,10 @@ def test_a_large_clip_goes_in_as_a_small_copy(folder: Path, tmp_path: Path) -> N
     clip = tmp_path / "clip.mp4"
     with clip.open("ab") as file:  # a clip as large as a phone's, without encoding one
         file.truncate(8_000_000)
-    said = {"idle": folder / "idle.mp4", "atlas": folder, "mask": folder / "mask.png"}
-    size = write_player(tmp_path / "a.html", title="A", roi=folder / "roi.json", clip=clip, **said)
+    published = {"idle": folder / "idle.mp4", "atlas": folder, "mask": folder / "mask.png"}
+    size = write_player(
+        tmp_path / "a.html", title="A", roi=folder / "roi.json", clip=clip, **published
+    )
     assert size == (tmp_path / "a.html").stat().st_size < 3_000_000
 
 

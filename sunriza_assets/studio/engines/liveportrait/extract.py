@@ -23,7 +23,7 @@ from sunriza_assets.studio.engines.liveportrait.weights import sha256_of
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
-from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
+from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, longest_tracked_segment
 from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.template import MotionTemplate
 
@@ -85,7 +85,7 @@ def extract_motion(
     total = info.frame_count
     followed = _follow(clip, faces, lambda done: progress(done // 2, total))
     cuts = find_cuts(followed.thumbnails, followed.present, info.rate)
-    part = steady_part(followed.present, info.rate, cuts=cuts)
+    part = longest_tracked_segment(followed.present, info.rate, cuts=cuts)
     frames = slice(part.start, part.stop)
     known = followed.present[frames]
     used = followed.filled(frames)

@@ -19,7 +19,7 @@ from sunriza_assets.studio.engines.liveportrait.painter import PAINTED_SIZE, Pai
 from sunriza_assets.studio.engines.liveportrait.paste import PasteBack
 from sunriza_assets.studio.engines.liveportrait.reader import Reader, shrunk
 from sunriza_assets.studio.face.topology import OUTER_EYE_CORNERS
-from sunriza_assets.studio.media.grain import without_grain
+from sunriza_assets.studio.media.grain import denoise_picture
 from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["Portrait", "fitted", "prepare_portrait"]
@@ -75,7 +75,7 @@ def prepare_portrait(
     Raises:
         FaceError: the picture shows no face or several.
     """
-    image = without_grain(fitted(picture, parameters.source_max_dim), parameters.denoise)
+    image = denoise_picture(fitted(picture, parameters.source_max_dim), parameters.denoise)
     if parameters.flag_do_crop:
         face = faces.portrait(image)
         square = face.square(crop.SOURCE)

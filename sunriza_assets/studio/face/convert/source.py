@@ -1,6 +1,6 @@
 """Read a TFLite flatbuffer as a list of plain operators; constants become float32 arrays.
 
-Knows the format only. What an operator means in ONNX stands in `translate`.
+Handles the file format only. Conversion of operators to ONNX is in `translate`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -78,7 +78,7 @@ def _value_info(name: str, tensor: Tensor) -> Any:
 
 
 class _Writer:
-    """Collects nodes and initializers; knows under which name each source tensor is found."""
+    """Collects nodes and initializers; maps source tensors to their names."""
 
     def __init__(self, source: SourceGraph) -> None:
         self.source = source

@@ -21,7 +21,7 @@ from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS, POINT
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
-from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, steady_part
+from sunriza_assets.studio.motion.continuity import fill_gaps, find_cuts, longest_tracked_segment
 from sunriza_assets.studio.motion.head_pose import eye_distance, split
 from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
@@ -65,7 +65,7 @@ def extract_motion(
         progress(len(faces), info.frame_count)
     present = np.array([points is not None for points in faces])
     cuts = find_cuts(np.stack(thumbnails), present, info.rate)
-    part = steady_part(present, info.rate, cuts=cuts)
+    part = longest_tracked_segment(present, info.rate, cuts=cuts)
     frames = slice(part.start, part.stop)
     blank = np.full((POINTS, 3), np.nan)
     landmarks = np.stack([blank if points is None else points for points in faces[frames]])
