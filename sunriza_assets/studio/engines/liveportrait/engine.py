@@ -32,6 +32,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     wider,
 )
 from sunriza_assets.studio.engines.liveportrait.emotions import emotion_keypoints
+from sunriza_assets.studio.engines.liveportrait.expressions import PreparedLivePortrait
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -205,9 +206,24 @@ class LivePortraitEngine:
             ready,
             retargeting,
             stitching=parameters.flag_stitching,
-            worn=emotion_keypoints(ready, parameters, retargeting, closed=False),
+            emotion=emotion_keypoints(ready, parameters, retargeting, closed=False),
         )
         return cells_of(ready, list(self._frames(ready, keypoints, {})), parameters)
+
+    def prepare(self, portrait: Image, parameters: RenderParameters) -> PreparedLivePortrait:
+        """Analyse a portrait once; `draw` of the result paints one frame.
+
+        On a GPU one frame takes as long as a whole batch, which is captured as one graph.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+        """
+        ready = self._portrait(portrait, parameters)
+
+        def paint(keypoints: Tensor) -> Image:
+            return list(self._painted(ready, keypoints, {}))[0]
+
+        return PreparedLivePortrait(ready, self._machine().retargeting, parameters, paint)
 
     def _machine(self) -> _Machine:
         with self._loading:

@@ -146,7 +146,7 @@ def test_a_wanted_opening_is_arrived_at_from_closed_lips_too(
 def test_visemes_wear_the_emotion(portrait: Portrait, modules: Modules) -> None:
     worn = _worn(portrait, modules, emotion="surprised")
     plain = viseme_keypoints(portrait, modules.retargeting, stitching=True)
-    felt = viseme_keypoints(portrait, modules.retargeting, stitching=True, worn=worn)
+    felt = viseme_keypoints(portrait, modules.retargeting, stitching=True, emotion=worn)
     added = felt - plain
     face = (worn.expression + worn.eyes)[0]
     rest = list(VISEMES).index("Rest")
