@@ -130,7 +130,7 @@ class Inside:
         """(h, w, 3) how much light falls in: little through a slit or between protruding lips."""
         open_ = 0.74 + 0.26 * rise(self.gap, 0.01, 0.10)
         near_lips = np.minimum(self.below_upper, self.above_lower) / 0.045
-        shade = (0.70 + 0.30 * smoothstep(near_lips)) * open_ * self.let_in
+        shade = (0.70 + 0.30 * smoothstep(near_lips)) * open_ * self.light_share
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     def shadow(self, palette: Palette) -> Plane:
@@ -145,7 +145,7 @@ class Inside:
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     @property
-    def let_in(self) -> float:
+    def light_share(self) -> float:
         """Share of the light that gets past protruding lips."""
         return 1.0 - 0.6 * self.pursed
 

@@ -24,7 +24,7 @@ from sunriza_assets.studio.drawing.cavity import (
     paint_tongue,
     paint_upper_teeth,
 )
-from sunriza_assets.studio.drawing.photo_mouth import FRINGE, PhotoMouth
+from sunriza_assets.studio.drawing.photo_mouth import TEETH_FRINGE, PhotoMouth
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.drawing.skin import (
     deepened,
@@ -38,7 +38,7 @@ from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance, skull_centre
 
-__all__ = ["OPEN_PHOTO", "Mouth", "MouthPainter"]
+__all__ = ["OPEN_PHOTO_GAP", "Mouth", "MouthPainter"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 UPPER_RIM: Final = UPPER_LIP[-1]
 LOWER_RIM: Final = LOWER_LIP[-1]
 
-OPEN_PHOTO: Final = 0.06
+OPEN_PHOTO_GAP: Final = 0.06
 """Inner-lip opening, IOD, from which on a photo counts as showing teeth."""
 _ONSET: Final = (0.006, 0.030)
 """Opening beyond the photo's own over which the interior appears, IOD."""
@@ -118,7 +118,7 @@ class MouthPainter:
         self.skin = skin_around_mouth(picture, points)
         self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
-        self._photo = PhotoMouth(points, picture) if self.opening > OPEN_PHOTO else None
+        self._photo = PhotoMouth(points, picture) if self.opening > OPEN_PHOTO_GAP else None
         self._palette = Palette.of(
             self.skin,
             lip_colour(picture, points),
@@ -140,7 +140,7 @@ class MouthPainter:
         offsets = np.zeros((MESH_POINTS, 3))
         growth = self._growth(head, points)
         apart = rise(-growth if self._photo else growth, *_ONSET)[:, None]
-        reach = FRINGE if self._photo else _SEAM_INSET
+        reach = TEETH_FRINGE if self._photo else _SEAM_INSET
         down = self._points[LOWER_LIP[0, 5], :2] - self._points[UPPER_LIP[0, 5], :2]
         inset = reach * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
         for row, share in ((-1, 1.0), (-2, 0.5)):
@@ -168,7 +168,7 @@ class MouthPainter:
         if self._photo:
             covered *= rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
             shut = rise(-gap.growth, *_ONSET)
-            canvas, covered = self._photo.close_over(
+            canvas, covered = self._photo.draw_closed_lips(
                 canvas, covered, inside, gap.place, self._palette, shut=shut
             )
         else:
@@ -191,7 +191,7 @@ class MouthPainter:
         if self._photo:
             canvas *= inside.light(self._palette)
             hidden = max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
-            canvas = self._photo.lay_over(
+            canvas = self._photo.draw_teeth(
                 canvas,
                 inside,
                 gap.place,

@@ -20,7 +20,7 @@ from sunriza_assets.studio.face.regions import FILLED_TRIANGLES, OVAL, rings_aro
 from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance, skull_centre
 
-__all__ = ["STILL", "BackwardMap", "Warp"]
+__all__ = ["MIN_DISPLACEMENT", "BackwardMap", "Warp"]
 
 Field = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ _FINEST_IOD: Final = 110.0
 _CELLS_PER_IOD: Final = 10.0
 _SLIVER: Final = 0.05
 """Square pixels that every triangle is thickened by, so that slivers do not throw pixels far."""
-STILL: Final = 0.02
+MIN_DISPLACEMENT: Final = 0.02
 """Pixels of displacement that are not worth moving anything for."""
 _SEAM: Final = 0.12
 """Width of the cross-fade inside the oval, IOD."""
@@ -146,7 +146,7 @@ class Warp:
     def _moving(self, around: Field, points: NDArray[Any]) -> tuple[slice, slice]:
         """Grid rows and columns that hold everything that moves."""
         pitch = self._step * self._cell
-        moving = np.abs(around).max(axis=2) > STILL
+        moving = np.abs(around).max(axis=2) > MIN_DISPLACEMENT
         moving_rows = np.flatnonzero(moving.any(axis=1))
         moving_columns = np.flatnonzero(moving.any(axis=0))
         low = np.array([self._grid[1], self._grid[0]])
@@ -155,7 +155,7 @@ class Warp:
             low = np.array([moving_columns[0], moving_rows[0]])
             high = np.array([moving_columns[-1] + 1, moving_rows[-1] + 1])
         shifts = np.abs(points[:MESH_POINTS, :2] - self._rest[:, :2]).max(axis=1)
-        if shifts.max(initial=0.0) > STILL:
+        if shifts.max(initial=0.0) > MIN_DISPLACEMENT:
             face = points[:MESH_POINTS, :2] / pitch
             low = np.minimum(low, np.floor(face.min(axis=0)))
             high = np.maximum(high, np.ceil(face.max(axis=0)))

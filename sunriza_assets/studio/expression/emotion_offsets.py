@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from sunriza_assets.studio.expression.emotions import Emotion, emotion_of
-from sunriza_assets.studio.expression.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.regions import (
     CHIN,
     EYE_CONTOURS,
@@ -81,7 +81,7 @@ class EmotionOffsets:
 
     def rest(self, mesh: Array) -> Array:
         """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips kept lips."""
-        return np.asarray(mesh + LipKeeper(mesh).kept(self.offsets))
+        return np.asarray(mesh + LipCorrector(mesh).corrected(self.offsets))
 
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:

@@ -14,7 +14,7 @@ from typing import Final
 
 __all__ = ["EMOTIONS", "Emotion", "emotion_of"]
 
-_LEAST_SMILE: Final = 0.35
+_MIN_SMILE_SHARE: Final = 0.35
 """Share of a smile that is added to a face that smiles already."""
 _SMILE_WIDENS: Final = 0.6
 """Mouth widths that a smile which is undone gives back, for each half width of its height."""
@@ -49,7 +49,7 @@ class Emotion:
     def corner_lift(self, smile: float) -> float:
         """How far the corners go up on a face whose own are up by `smile`; half mouth widths."""
         if self.corners > 0.0:
-            return max(self.corners - smile, _LEAST_SMILE * self.corners)
+            return max(self.corners - smile, _MIN_SMILE_SHARE * self.corners)
         return self.corners - smile
 
     def mouth_width(self, smile: float) -> float:

@@ -13,7 +13,7 @@ from sunriza_assets.studio.face.regions import LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
-__all__ = ["SEAM", "LipKeeper", "lip_gap"]
+__all__ = ["SEAM", "LipCorrector", "lip_gap"]
 
 Array = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ _ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
 """How much of its inner rim's correction each row of a lip takes, outermost first."""
 _CLOSING_REACH: Final = 0.35
 """Distance over which the skin around follows lips that are closed, IOD."""
-_LEAST_ROOM: Final = 0.55
+_MIN_CHIN_ROOM: Final = 0.55
 """Share of its distance below the lower lip that skin keeps, however far the lip falls."""
 _PHILTRUM_SHARE: Final = 0.6
 """Largest upward pull between nose and mouth, as a share of the distance between them."""
@@ -36,7 +36,7 @@ def lip_gap(points: NDArray[Any]) -> Array:
     return np.asarray(np.linalg.norm(apart, axis=-1))
 
 
-class LipKeeper:
+class LipCorrector:
     """Corrects mesh offsets of one portrait; all of it in the portrait's own pose.
 
     Args:
@@ -64,7 +64,7 @@ class LipKeeper:
         self._pulled = np.flatnonzero(between & near)
         self._chin = self._below_lip(heights, near)
 
-    def kept(self, offsets: Array) -> Array:
+    def corrected(self, offsets: Array) -> Array:
         """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch.
 
         The upper lip that may not rise as far as it should leaves the opening to the lower one:
@@ -117,7 +117,7 @@ class LipKeeper:
         at = self._across()[self._chin]
         apart = self._height(self._chin) - np.interp(at, places, rest)
         shift = offsets[self._chin, :2] @ self._down - np.interp(at, places, drop)
-        missing = np.maximum(_LEAST_ROOM * apart - (apart + shift), 0.0)
+        missing = np.maximum(_MIN_CHIN_ROOM * apart - (apart + shift), 0.0)
         offsets[self._chin, :2] += missing[:, None] * self._down
 
     def _height(self, vertices: NDArray[np.intp]) -> Array:

@@ -33,10 +33,10 @@ __all__ = ["SIDE", "Sample", "Stage", "sample_portrait", "write_sample"]
 
 SIDE: Final = 512
 """Width and height of portrait and clip, pixels."""
-_HEAD_AND_SHOULDERS: Final = (slice(0, 300), slice(72, 372))
+_CROP: Final = (slice(0, 300), slice(72, 372))
 """Rows and columns of NASA's picture; as it is, the face is small for a portrait."""
 _QUALITY: Final = 95
-_AT_REST: Final = LipShape(opening=0.0, width=0.95, puff=1.05)
+_RESTING_LIPS: Final = LipShape(opening=0.0, width=0.95, puff=1.05)
 """The performer's lips while she is silent."""
 
 
@@ -91,7 +91,7 @@ def write_sample(
 
 def sample_portrait() -> Image:
     """(512, 512, 3) head and shoulders of the astronaut."""
-    picture = skimage.data.astronaut()[_HEAD_AND_SHOULDERS]
+    picture = skimage.data.astronaut()[_CROP]
     enlarged = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
     return np.asarray(enlarged, dtype=np.uint8)
 
@@ -113,7 +113,9 @@ class Stage:
         matte = PersonMatte(models).matte(portrait)
         self._rig = PortraitRig(portrait, face.points, matte=matte)
         mesh = self._rig.mesh
-        self._shapes = np.stack([shape_lips(mesh, shape or _AT_REST) for shape in VISEMES.values()])
+        self._shapes = np.stack(
+            [shape_lips(mesh, shape or _RESTING_LIPS) for shape in VISEMES.values()]
+        )
         self._tongues = np.array(
             [
                 [float(shape.tongue == "up"), float(shape.tongue == "between"), shape.lower_teeth]

@@ -106,5 +106,5 @@ def test_a_mouth_is_as_colourful_as_its_face() -> None:
 
 
 def test_little_light_gets_past_pursed_lips(palette: Palette) -> None:
-    assert mouth(0.1).let_in == 1.0
+    assert mouth(0.1).light_share == 1.0
     assert luma(mouth(0.1, pursed=1.0).light(palette)).max() < 0.55

@@ -1,6 +1,6 @@
-"""Getting the published weight files: from the hub, or out of a folder that has them.
+"""Installs the published weight files, from the hub or from a folder that has them.
 
-Nothing foreign is put in place: every tensor is held to the manifest first.
+Every tensor is checked against the manifest before a file is put in place.
 """
 
 import shutil

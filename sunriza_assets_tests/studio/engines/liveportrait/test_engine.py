@@ -213,7 +213,7 @@ def test_running_out_of_memory_halves_the_batch(
 ) -> None:
     made = numbering(batch=8)
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.room = 3
     with caplog.at_level(logging.WARNING):
         numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
@@ -227,7 +227,7 @@ def test_the_rehearsal_halves_the_batch_that_a_graph_is_captured_with(
 ) -> None:
     """On a GPU one pose is painted with the whole batch: the first call is what fails."""
     made = numbering(batch=8)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.whole, painter.room = True, 2
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
     assert rendering.facts["batch"] == 2
@@ -238,7 +238,7 @@ def test_planning_that_runs_out_of_memory_is_done_again(
     numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
 ) -> None:
     made = numbering(batch=8)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.fails_preparing = 2
     assert made.render(portrait, template, FOLLOWED).facts["batch"] == 2
     painter.fails_preparing = 5
@@ -252,7 +252,7 @@ def test_no_memory_for_one_frame_is_a_named_error(
 ) -> None:
     made = numbering(batch=4)
     rendering = made.render(portrait, template, FOLLOWED)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.room = 0
     with pytest.raises(EngineError, match="single frame") as caught:
         list(rendering.frames())
@@ -291,7 +291,7 @@ def test_frames_that_overflow_are_painted_anew_in_a_wider_precision(
     monkeypatch.setattr(device_module, "computes_natively", lambda _device, _type: True)
     made = numbering(precision="float16", batch=3)
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.overflows_in, painter.overflows_from = torch.float16, 1 + 3
     numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
     assert numbers == [1, 2, 3, 0, 1, 2, 3, 4], "the new painter counts from nought"
@@ -355,7 +355,7 @@ def test_numbers_that_are_not_finite_are_an_error(
     numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
 ) -> None:
     made = numbering()
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.overflows_in = torch.float32
     with pytest.raises(EngineError) as caught:
         made.render(portrait, template, FOLLOWED)
@@ -369,7 +369,7 @@ def test_a_reader_may_stop_early(
     frames = made.render(portrait, template, FOLLOWED).frames()
     next(frames)
     frames.close()  # type: ignore[attr-defined]
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     assert painter.painted < FRAMES + 1  # the rehearsed one included
 
 

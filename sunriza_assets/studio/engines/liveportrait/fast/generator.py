@@ -25,7 +25,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     UpsampledConvolution,
     bias_of,
 )
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import unwatched
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_watch
 from sunriza_assets.studio.engines.liveportrait.networks.generator import (
     SPADE_EPSILON,
     SPADE_SLOPE,
@@ -61,7 +61,7 @@ class FastGenerator:
         self._paint = Convolution(painter.weight[order], bias_of(painter)[order], placement)
         self._colours = colours
 
-    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = unwatched) -> Tensor:
+    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = no_watch) -> Tensor:
         """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type.
 
         `watch` is shown the pixels before the sigmoid. What overflows anywhere on the way arrives

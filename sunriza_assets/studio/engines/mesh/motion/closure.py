@@ -5,11 +5,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHUT", "measured_closure", "true_closure"]
+__all__ = ["SHUT_CLOSURE", "measured_closure", "true_closure"]
 
 Array = NDArray[np.float64]
 
-SHUT: Final = 0.8
+SHUT_CLOSURE: Final = 0.8
 """What a shut eye is assumed to measure where no blink tells."""
 _MEASURED: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 _TRUE: Final = (0.0, 0.19, 0.44, 0.72, 0.94, 1.0)

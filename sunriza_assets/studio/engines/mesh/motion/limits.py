@@ -21,20 +21,20 @@ __all__ = ["EXAGGERATED", "Limit", "limited"]
 class Limit:
     """Knee and limit of one kind of motion at gain one, and at an exaggerated gain."""
 
-    free: float
+    knee_at_one: float
     """Size up to which motion at gain one passes unchanged."""
-    most: float
+    limit_at_one: float
     """Size that motion at gain one tends to."""
-    free_exaggerated: float
+    knee_exaggerated: float
     """The knee from `EXAGGERATED` on."""
-    most_exaggerated: float
+    limit_exaggerated: float
     """The limit from `EXAGGERATED` on."""
 
     def at(self, gain: float) -> tuple[float, float]:
         """Knee and limit at a gain."""
         share = float(np.clip((gain - 1.0) / (EXAGGERATED - 1.0), 0.0, 1.0))
-        free = self.free + share * (self.free_exaggerated - self.free)
-        return free, self.most + share * (self.most_exaggerated - self.most)
+        knee_at_one = self.knee_at_one + share * (self.knee_exaggerated - self.knee_at_one)
+        return knee_at_one, self.limit_at_one + share * (self.limit_exaggerated - self.limit_at_one)
 
 
 EXAGGERATED: Final = 1.7

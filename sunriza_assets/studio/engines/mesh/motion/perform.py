@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sunriza_assets.studio.engines.mesh.motion.closure import SHUT, measured_closure
+from sunriza_assets.studio.engines.mesh.motion.closure import SHUT_CLOSURE, measured_closure
 from sunriza_assets.studio.engines.mesh.motion.extract import TEXTURE_SHAPE
 from sunriza_assets.studio.expression.emotion_offsets import emotion_offsets
 from sunriza_assets.studio.expression.emotions import Emotion
@@ -36,13 +36,13 @@ __all__ = ["neutral_face", "perform_script"]
 
 Array = NDArray[np.float64]
 
-_SMILING: Final = Emotion(cheeks=0.035, corners=0.33, width=1.24)
+_SMILE: Final = Emotion(cheeks=0.035, corners=0.33, width=1.24)
 """As `happy` in `studio.emotions`, but for the eyes, which a script moves itself."""
 _BROWS_UP: Final = Emotion(inner_brow=0.08, outer_brow=0.08)
 """As `surprised`."""
 _WIDENED: Final = Emotion(width=1.1)
 """A mouth a tenth wider."""
-_ROUND: Final = 0.65
+_OPENING_EXPONENT: Final = 0.65
 """Exponent of the outline of parted lips: an ellipse has a half, a parabola one."""
 _UPPER_SHARE: Final = 0.12
 """Share of an opening by which the upper lip rises; the jaw has the rest."""
@@ -51,9 +51,9 @@ _JAW_SHARE: Final = 0.6
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _SHEPARD_POWER: Final = 3.0
-_STILL: Final = (*EYE_CONTOURS.ravel().tolist(), NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
+_FIXED_VERTICES: Final = (*EYE_CONTOURS.ravel().tolist(), NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
 """Lids, tip and bridge of the nose."""
-_SKIN: Final = (190.0, 150.0, 130.0)
+_NEUTRAL_SKIN: Final = (190.0, 150.0, 130.0)
 """Skin that the clip's mouth would be toned by; there is none to be toned."""
 
 
@@ -62,19 +62,19 @@ def perform_script(script: MotionScript, *, engine: str, version: str) -> Motion
     neutral = neutral_face()
     expression = _expression(script, neutral[:MESH_POINTS])
     turns = Rotation.from_euler("YXZ", np.stack([-script.yaw, script.pitch, script.roll], axis=1))
-    depthless = np.zeros(script.frame_count)
+    no_depth = np.zeros(script.frame_count)
     faces = neutral[:MESH_POINTS] + eye_distance(neutral) * expression
     arrays = {
         "neutral": neutral,
         "rotation": turns.as_rotvec(),
         "log_scale": script.log_scale,
-        "translation": np.column_stack([script.shift, depthless]),
+        "translation": np.column_stack([script.shift, no_depth]),
         "expression": expression.astype(np.float16),
-        "closure": np.repeat(measured_closure(script.closure, SHUT)[:, None], 2, axis=1),
+        "closure": np.repeat(measured_closure(script.closure, SHUT_CLOSURE)[:, None], 2, axis=1),
         "gaze": np.repeat(script.gaze[:, None], 2, axis=1),
         "mouth_opening": mouth_aperture(faces),
         "mouth_texture": np.zeros((0, *TEXTURE_SHAPE, 3), np.uint8),
-        "skin": np.array(_SKIN),
+        "skin": np.array(_NEUTRAL_SKIN),
     }
     return MotionTemplate(
         engine=engine,
@@ -104,7 +104,7 @@ def _expression(script: MotionScript, mesh: Array) -> Array:
     """(T, 468, 3) offsets in IOD: what each curve moves, times the curve."""
     iod = eye_distance(mesh)
     parts = (
-        (script.smile, emotion_offsets(mesh, _SMILING)),
+        (script.smile, emotion_offsets(mesh, _SMILE)),
         (script.brows, emotion_offsets(mesh, _BROWS_UP)),
         (script.width, emotion_offsets(mesh, _WIDENED) / (_WIDENED.width - 1.0)),
         (script.opening, iod * _jaw_drop(mesh)),
@@ -123,13 +123,13 @@ def _jaw_drop(mesh: Array) -> Array:
     across = mesh[MOUTH_CORNERS[1], 0] - mesh[MOUTH_CORNERS[0], 0]
     middle = mesh[list(MOUTH_CORNERS), 0].mean()
     drop = np.full(MESH_POINTS, np.nan)
-    drop[list(_STILL)] = 0.0
+    drop[list(_FIXED_VERTICES)] = 0.0
     chin = int(np.flatnonzero(OVAL == CHIN)[0])
     apart = np.clip(np.abs(np.arange(len(OVAL)) - chin) / _JAW_REACH, 0.0, 1.0)
     drop[OVAL] = (1.0 - _UPPER_SHARE) * _JAW_SHARE * np.cos(apart * np.pi / 2) ** 2
     for rows, share in ((UPPER_LIP, -_UPPER_SHARE), (LOWER_LIP, 1.0 - _UPPER_SHARE)):
         x = np.clip(np.abs(mesh[rows, 0] - middle) / (across / 2), 0.0, 1.0)
-        drop[rows] = share * (1.0 - x**2) ** _ROUND
+        drop[rows] = share * (1.0 - x**2) ** _OPENING_EXPONENT
     given = np.flatnonzero(np.isfinite(drop))
     skin = np.flatnonzero(np.isnan(drop))
     distances = np.linalg.norm(mesh[skin, None, :2] - mesh[given, :2], axis=2)

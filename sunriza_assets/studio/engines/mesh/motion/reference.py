@@ -25,7 +25,7 @@ __all__ = ["matching_frame", "relative_to"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
-SAME_MOMENT: Final = 0.01
+SAME_FRAME_DIFFERENCE: Final = 0.01
 """Root mean square difference of two shapes, IOD, up to which they are one face at one moment.
 
 Two looks at one frame, differently scaled, differ by 0.001 to 0.006; the nearest frames of

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from sunriza_assets.studio.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.motion.closure import SHUT
+from sunriza_assets.studio.engines.mesh.motion.closure import SHUT_CLOSURE
 from sunriza_assets.studio.engines.mesh.motion.reference import (
-    SAME_MOMENT,
+    SAME_FRAME_DIFFERENCE,
     matching_frame,
     relative_to,
 )
@@ -55,11 +55,11 @@ _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[
 _SHUT_RANGE: Final = (0.5, 0.9)
 """Least and most that a shut eye is taken to measure."""
 _BLINK_PROMINENCE: Final = 0.25
-_LONGEST_BLINK_S: Final = 0.4
+_MAX_BLINK_S: Final = 0.4
 """Width of its upper part up to which a peak is a blink, seconds."""
-_TOP: Final = 0.4
+_BLINK_WIDTH_HEIGHT: Final = 0.4
 """Share of a peak's prominence that is its upper part."""
-_OPEN: Final = 0.03
+_OPEN_MOUTH: Final = 0.03
 """Opening of the clip's mouth from which on it shows its inside, IOD."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
@@ -84,11 +84,11 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     """Lay a template's motion out in the idle's time."""
     arrays: Arrays = template.arrays
     facts: dict[str, Any] = {"neutral_frame": template.neutral_frame}
-    frame, unlike = matching_frame(arrays, rig.mesh)
-    if unlike < SAME_MOMENT and parameters.flag_relative:
+    frame, difference = matching_frame(arrays, rig.mesh)
+    if difference < SAME_FRAME_DIFFERENCE and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
-    arrays = dict(arrays) | {"mouth_texture": _mouths(arrays)}
+    arrays = dict(arrays) | {"mouth_texture": _mouth_textures(arrays)}
     if template.performance is None:  # what is written and not measured has no jitter
         arrays = _smoothed(arrays, template.rate)
     rate = parameters.output_rate(template.rate)
@@ -115,12 +115,12 @@ def _shut_closure(template: MotionTemplate) -> float:
     """
     eyes, rate = template.arrays["closure"].astype(np.float64), template.rate
     if template.performance is not None:
-        return SHUT
+        return SHUT_CLOSURE
     for curves in ([eyes.mean(axis=1)], [eyes[:, 0], eyes[:, 1]]):
         depths = np.concatenate([_brief_depths(curve, rate) for curve in curves])
         if len(depths):
             return float(np.clip(depths.max(), *_SHUT_RANGE))
-    return SHUT
+    return SHUT_CLOSURE
 
 
 def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:
@@ -129,13 +129,13 @@ def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.floa
         np.concatenate([[0.0], curve, [0.0]]),  # a blink at either end has one shoulder only
         height=_SHUT_RANGE[0],
         prominence=_BLINK_PROMINENCE,
-        width=(None, _LONGEST_BLINK_S * float(rate)),
-        rel_height=_TOP,
+        width=(None, _MAX_BLINK_S * float(rate)),
+        rel_height=_BLINK_WIDTH_HEIGHT,
     )
     return np.asarray(found["peak_heights"], dtype=np.float64)
 
 
-def _mouths(arrays: Arrays) -> NDArray[np.uint8]:
+def _mouth_textures(arrays: Arrays) -> NDArray[np.uint8]:
     """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it never opens.
 
     A mouth that is all but shut shows no inside that could be cut out, or mere lips. There the
@@ -143,7 +143,7 @@ def _mouths(arrays: Arrays) -> NDArray[np.uint8]:
     little early, would bare darkness for a frame.
     """
     textures, openings = arrays["mouth_texture"], arrays["mouth_opening"]
-    open_ = np.flatnonzero(openings >= _OPEN)
+    open_ = np.flatnonzero(openings >= _OPEN_MOUTH)
     if len(textures) == 0 or len(open_) == 0:
         return textures[:0]
     frames = np.arange(len(textures))
