@@ -50,7 +50,7 @@ def measure_clip(
         device: cpu or cuda; None takes a CUDA device where there is one.
         precision: of the painting networks.
         frames: frames of the clip, at 30 a second.
-        report: told what is being done.
+        report: called with a line for each stage.
 
     Returns:
         JSON values: `device`, `precision`, `precision_note` where it is not the one asked for,

@@ -16,7 +16,7 @@ from sunriza_assets.studio.files import write_json
 __all__ = ["Roi", "read_roi", "roi_problems", "write_roi"]
 
 _SCALE_RANGE: Final = (0.5, 2.0)
-"""No head of an idle comes twice as near, or goes twice as far."""
+"""Plausible scales of a track; others are reported as problems."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The picture in two layers: the person, who moves, over a plate of what stands behind.
+"""The picture in two layers: the person, which is warped, over a still background plate.
 
 With the matte a, the picture is I = F + (1 - a) B: a plate B with the person painted out, and F,
 the person's colour already weighted by a. F is *defined* as I - (1 - a) B, so the layers give the
@@ -24,14 +24,14 @@ Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 _PLATE_SIZE: Final = 384
-"""Longest side at which the person is painted out; what is behind is out of focus or guesswork."""
+"""Longest side at which the person is inpainted; the result is a guess and needs no detail."""
 _MATTE_RANGE: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
 _ROUGH_MATTE_RANGE: Final = (0.04, 0.25)
-"""The same for the unrefined matte: what it calls background, no refinement makes a person."""
+"""The same for the unrefined matte: refinement never turns its background into person."""
 _COLOUR_BLEED: Final = 0.005
-"""Rim around the person that has taken on its colour, share of the picture's longest side: it is
-no background to be left standing when the person moves."""
+"""Rim around the person that has taken on its colour, share of the picture's longest side: it must
+not stay in the plate when the person moves."""
 _BAND_ROWS: Final = 256
 """Rows that are mixed at a time."""
 _BLOCK: Final = 8
@@ -82,7 +82,7 @@ class Layers:
 
     @contextmanager
     def showing(self, parts: Iterable[tuple[tuple[slice, slice], Image]]) -> Iterator[None]:
-        """For a moment, parts of the picture look otherwise: (window, its content (h, w, 3))."""
+        """Replace parts of the picture within the context: (window, its content (h, w, 3))."""
         kept = []
         for window, content in parts:
             moving = self._moving[window]
@@ -98,7 +98,7 @@ class Layers:
                 self._moving[window] = moving
 
     def paint(self, frame: Image, moved: BackwardMap) -> None:
-        """Lay the person, gone where the map says, over the plate, in place.
+        """Lay the warped person over the plate, in place.
 
         Args:
             frame: (H, W, 3) the picture at rest; what does not change is left alone.
@@ -139,7 +139,7 @@ class Layers:
                 )
 
     def _holds_person(self, places: NDArray[Any]) -> NDArray[np.bool_]:
-        """(h, w) whether there is any of the person about places (h, w, 2)."""
+        """(h, w) whether the blocks at places (h, w, 2) hold anything of the person."""
         height, width = self._person_blocks.shape
         x = np.clip(places[..., 0] // _BLOCK, 0, width - 1).astype(np.intp)
         y = np.clip(places[..., 1] // _BLOCK, 0, height - 1).astype(np.intp)
@@ -167,7 +167,7 @@ def _block_centres(length: int) -> NDArray[np.intp]:
 
 
 def _visible_plate(plate: Image, alpha: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """(h, w, 3) what of the plate shows through."""
+    """(h, w, 3) the plate, weighted by 1 - alpha."""
     share = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.multiply(plate, share, scale=1.0 / 255.0, dtype=cv2.CV_16S))
 
@@ -200,7 +200,7 @@ def _refined_by_edges(matte: Plane, picture: Image) -> Plane:
 
 
 def _without_holes(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The matte with small holes filled: an earring hangs from the person and moves along."""
+    """The matte with small holes filled, so that earrings move with the person."""
     height, width = alpha.shape
     open_ = (alpha < 128).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(open_, connectivity=4)
@@ -237,9 +237,7 @@ def _inpainted(picture: Image, alpha: NDArray[np.uint8]) -> Image:
     share = cv2.dilate((alpha > 0).astype(np.float32), kernel)
     share = cv2.blur(share, (2 * rim + 1, 2 * rim + 1))
     plate = picture.copy()
-    for top in range(
-        0, height, _BAND_ROWS
-    ):  # a large picture in floating point is larger than memory
+    for top in range(0, height, _BAND_ROWS):  # bounds the memory of large pictures in float32
         band = slice(top, top + _BAND_ROWS)
         mixed = picture[band] + share[band, :, None] * (
             guess[band].astype(np.float32) - picture[band]

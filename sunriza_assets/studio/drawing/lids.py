@@ -172,8 +172,8 @@ class Eye:
         inset = _UPPER_INSET * np.clip(4.0 * fall, 0.0, self._opening)
         source += inset * np.exp(-np.abs(height) / (0.12 * self._opening))
         skin = self._read_shifted(0.0, self._upper - source - self._y)
-        # What little of a lid an open eye shows is drawn out over all of it: along the lid it is
-        # smoothed, or every speck would become a streak.
+        # The small part of a lid that an open eye shows is stretched over all of it; smoothing
+        # along the lid keeps specks from becoming streaks.
         smooth = cv2.GaussianBlur(skin, (0, 0), _LID_SMOOTHING * self._width, sigmaY=0.5)
         drawn_out = rise(fall / self._opening, 0.15, 0.7) * rise(height, strip, 2.0 * strip)
         drawn_out *= 1.0 - rise(height / (self._lid_height + fall), 0.7, 1.0)
@@ -229,7 +229,7 @@ class Eye:
 def _without_rims(
     picture: Image, rims: NDArray[np.uint8] | None, window: tuple[slice, slice]
 ) -> tuple[Image, Plane | None]:
-    """The picture as if no glasses were worn in a window of it, and the matte that puts them back
+    """The picture with the rims of glasses inpainted in a window, and the matte that restores them
     (h, w, 1); skin under a rim is a guess from around (Telea inpainting)."""
     if rims is None or not rims[window].any():
         return picture, None

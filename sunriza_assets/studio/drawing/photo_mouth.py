@@ -1,8 +1,8 @@
 """The mouth of a photo that shows teeth: what is between its lips, and lips that close over it.
 
-The upper teeth belong to the skull: a lip that comes down covers them, one that rises takes them
-along, for nobody has seen what is above. What is below their edge goes with the lower lip. Neither
-is stretched by lips that part, nor squeezed by lips that narrow.
+The upper teeth belong to the skull: a lip that comes down covers them, one that rises moves them
+along, because the photo shows nothing above them. What is below their edge moves with the lower
+lip. Neither is stretched by lips that part, nor squeezed by lips that narrow.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.drawing.cavity import Inside, Palette
+from sunriza_assets.studio.drawing.cavity import MouthInterior, Palette
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.expression.easing import rise
 from sunriza_assets.studio.expression.lips import lip_gap
@@ -25,7 +25,7 @@ Plane = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 TEETH_FRINGE: Final = 0.014
-"""How much of the photo's teeth has crept over the rim of its lips, IOD: closed lips show none."""
+"""How much of the photo's teeth overlaps the rim of its lips, IOD: closed lips show none."""
 _MIDDLE: Final = slice(3, 8)
 """Columns of the lips in which teeth are looked for."""
 _UPPER_TEETH: Final = (0.25, 0.84)
@@ -81,7 +81,7 @@ class PhotoMouth:
     def draw_teeth(
         self,
         canvas: Plane,
-        inside: Inside,
+        inside: MouthInterior,
         place: Plane,
         palette: Palette,
         *,
@@ -89,7 +89,7 @@ class PhotoMouth:
         most: Plane | float,
         below: float,
     ) -> Plane:
-        """Lay what the photo shows between its lips over what is behind it.
+        """Draw what the photo shows between its lips over a canvas.
 
         Args:
             canvas: (h, w, 3) RGB 0-255.
@@ -122,7 +122,7 @@ class PhotoMouth:
         self,
         canvas: Plane,
         covered: Plane,
-        inside: Inside,
+        inside: MouthInterior,
         place: Plane,
         palette: Palette,
         *,

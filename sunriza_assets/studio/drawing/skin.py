@@ -82,8 +82,8 @@ def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
 def deepened(mouth: Plane, skin: NDArray[Any], shade: NDArray[Any]) -> Plane:
     """A mouth (h, w, 3) with all that is darker than its teeth darker still, float32.
 
-    In the clip the inside of a mouth is told from its lips by their colour. Pale and painted lips
-    have none, and a tongue as bright as they are would be taken for more lip.
+    Viewers distinguish the inside of a mouth from its lips by colour. Against pale lips, a tongue
+    of the same brightness would look like more lip.
 
     Args:
         mouth: its colours in the portrait's light.

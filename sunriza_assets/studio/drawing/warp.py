@@ -30,7 +30,7 @@ _CELLS_PER_IOD: Final = 10.0
 _SLIVER: Final = 0.05
 """Square pixels that every triangle is thickened by, so that slivers do not throw pixels far."""
 MIN_DISPLACEMENT: Final = 0.02
-"""Pixels of displacement that are not worth moving anything for."""
+"""Displacement below which pixels are left as they are, pixels."""
 _SEAM: Final = 0.12
 """Width of the cross-fade inside the oval, IOD."""
 _EDGE_ON: Final = (0.15, 0.5)

@@ -42,7 +42,7 @@ _ROUND: Final = 0.65
 _UPPER_SHARES: Final = (0.28, 0.10)
 """Share that the upper lip has in closing and in opening the mouth; the jaw has the rest."""
 _JAW_SHARE: Final = 0.6
-"""How much of the lower lip's way the chin goes along."""
+"""Displacement of the chin over that of the lower lip."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _SMILE_LIFTS: Final = 0.25
@@ -86,10 +86,10 @@ class EmotionOffsets:
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
     """What an emotion of a strength 0-1 does to a portrait's mesh (468, 3); None if nothing."""
-    asked = emotion_of(name, strength)
-    if asked is None:
+    requested = emotion_of(name, strength)
+    if requested is None:
         return None
-    emotion, strength = asked
+    emotion, strength = requested
     offsets = strength * emotion_offsets(mesh, emotion)
     return EmotionOffsets(
         offsets=offsets,

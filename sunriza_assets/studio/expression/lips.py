@@ -1,4 +1,4 @@
-"""What keeps a portrait's lips lips while a clip's expression pulls at them.
+"""Correction of mesh offsets at the lips: no crossing, no crushing, optional closing.
 
 Offsets measured on another face can push one lip through the other or crush the upper lip against
 the nose. And when the portrait smiles with parted lips, a caller may want them closed first.
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 SEAM: Final = 0.72
 """Where lips that close meet, from the lower rim (0) to the upper (1): mostly the jaw rises. Where
-a photo shows teeth, their edge says more, see `PhotoMouth.seam`."""
+a photo shows teeth, their edge is used, see `PhotoMouth.seam`."""
 _ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
 """How much of its inner rim's correction each row of a lip takes, outermost first."""
 _CLOSING_REACH: Final = 0.35

@@ -1,4 +1,4 @@
-"""What the independent models see in a clip, as curves, and how well one clip follows another."""
+"""Curves that the independent models measure in a clip, and how well one clip follows another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Following:
     r: dict[str, float | None]
     """Correlation by curve (eye, mouth, yaw, lips); None where the driver hardly moves."""
     control: dict[str, float | None]
-    """The same against the driver a third out of step: must be low."""
+    """The same against the driver shifted by a third: must be low."""
     missed: tuple[int, ...]
     """Frames of the driver's blinks at which the output's eyes do not close."""
     invented: tuple[int, ...]
@@ -127,7 +127,7 @@ def compare(
 
     Blinks are compared one by one, and with two thresholds: what is beyond doubt on one side must
     at least be possible on the other. With one threshold, a blink that either eye sees half shut,
-    as behind glasses, would be held against the output whichever way it was drawn.
+    as behind glasses, would count against the output in either case.
 
     Args:
         driver: the clip.

@@ -1,8 +1,8 @@
-"""Trials: render an avatar, encode it, decode it, look at it with other eyes, take figures.
+"""Trials: render an avatar, encode and decode it, measure it with independent models.
 
 Four kinds. *Self*: a clip drives its own first frame, so that the clip is the right answer.
-*Cross*: a portrait is driven by a stranger's clip, one to one. *Loop*: the same at the parameters
-that every new avatar gets. *Overlay*: its visemes over its idle.
+*Cross*: a portrait is driven by another person's clip, one to one. *Loop*: the same at the default
+parameters. *Overlay*: its visemes over its idle.
 """
 
 import logging
@@ -43,7 +43,7 @@ __all__ = ["Bench", "Clip", "Trial"]
 Curves = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 _COMPARE_STEP: Final = 3
-"""Pictures of a self-reenactment that are compared: every third says the same as all."""
+"""Pictures of a self-reenactment that are compared: every third is enough."""
 _SHEET_FRAMES: Final = 8
 """Frames on a contact sheet."""
 _SHEET_CELL_WIDTH: Final = 180
@@ -60,7 +60,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Clip:
-    """A trimmed clip, read once: by the engine that drives and by the eyes that check."""
+    """A trimmed clip: its motion template and the signals that the independent models see in it."""
 
     name: str
     file: Path
@@ -84,7 +84,7 @@ class Trial:
 
     @classmethod
     def refusal(cls, name: str, error: SunrizaError) -> "Trial":
-        """A trial that never took place."""
+        """A trial whose portrait or clip could not be used."""
         return cls(name, {}, np.zeros((1, 1, 3), dtype=np.uint8), refused=error.message)
 
 
@@ -103,7 +103,7 @@ class Bench:
         self._matte = PersonMatte(models)
 
     def read_clip(self, name: str, file: Path) -> Clip:
-        """Extract a trimmed clip's motion, and look at it independently.
+        """Extract a trimmed clip's motion, and measure it with the independent models.
 
         Raises:
             FaceError: no face, or none that can be followed.
@@ -282,7 +282,7 @@ def _sheet(clip: Clip, idle: Path, seen: Signals) -> Image:
 def _face_window(seen: Signals) -> tuple[slice, slice]:
     """Rows and columns of a square around a face, as far as it moves; smaller at a picture's edge.
 
-    Whole pictures would show a sceptic nothing where the face is a small part of them.
+    In whole pictures the face could be too small to judge.
     """
     x, y = np.median(seen.points[:, :MESH_POINTS, :2].mean(axis=1), axis=0)
     half = 0.5 * _FACE_WINDOW * seen.iod

@@ -1,7 +1,7 @@
-"""The sample on disk: a portrait that anybody may use, and a clip in which it performs the script.
+"""The sample on disk: a public-domain portrait, and a clip in which it performs the script.
 
 The portrait is NASA's picture of Eileen Collins, which scikit-image carries; it is in the public
-domain. In the clip she rests with closed lips, as people do who are about to speak.
+domain. In the clip she rests with closed lips.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from sunriza_assets.studio.media.picture import write_picture
 from sunriza_assets.studio.motion.head_pose import HeadMotion
 from sunriza_assets.studio.sample.performance import Performance, perform
 
-__all__ = ["SIDE", "Sample", "Stage", "sample_portrait", "write_sample"]
+__all__ = ["SIDE", "PerformanceRenderer", "Sample", "sample_portrait", "write_sample"]
 
 SIDE: Final = 512
 """Width and height of portrait and clip, pixels."""
@@ -67,7 +67,7 @@ def write_sample(
         folder: where portrait.jpg and clip.mp4 go; made where missing.
         models_root: the models folder.
         performance: what to perform; None is the whole script at 25 frames per second.
-        progress: told after every frame.
+        progress: called after every frame.
 
     Raises:
         ModelError: the face models have not been pulled.
@@ -75,7 +75,7 @@ def write_sample(
     folder.mkdir(parents=True, exist_ok=True)
     performance = performance or perform()
     portrait = sample_portrait()
-    stage = Stage(portrait, ModelStore(models_root))
+    stage = PerformanceRenderer(portrait, ModelStore(models_root))
     write_picture(portrait, folder / "portrait.jpg", quality=_QUALITY)
     with VideoWriter(folder / "clip.mp4", rate=performance.rate, encoder="libx264") as writer:
         for done, frame in enumerate(stage.frames(performance), start=1):
@@ -96,8 +96,8 @@ def sample_portrait() -> Image:
     return np.asarray(enlarged, dtype=np.uint8)
 
 
-class Stage:
-    """A portrait that can perform.
+class PerformanceRenderer:
+    """Draws a portrait that performs a script.
 
     Args:
         portrait: (H, W, 3) RGB.

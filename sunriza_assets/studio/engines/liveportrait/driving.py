@@ -1,12 +1,12 @@
 """From the motion of a face to the keypoints that a portrait is moved to.
 
-This is LivePortrait's arithmetic, all frames at once. Three things are ours, and at their defaults
-change nothing: motion is relative to any `reference`, not only to the first frame; a share of the
-driver's growing and shrinking can be left out (`zoom`); the expression of chosen keypoints can be
-`held` as the portrait has it.
+This is LivePortrait's arithmetic, all frames at once, with three additions that are off by default:
+motion is relative to any `reference`, not only to the first frame; a share of the driver's growing
+and shrinking can be left out (`zoom`); the expression of chosen keypoints can be `held` as the
+portrait has it.
 
-Of the published options one is missing on purpose: "expression-friendly" driving scales the change
-since the first frame, which relative motion makes zero there, so its factor is always 1.
+Of the published options one is left out: "expression-friendly" driving scales the change since the
+first frame, which relative motion makes zero there, so its factor is always 1.
 """
 
 from collections.abc import Sequence
@@ -45,9 +45,9 @@ __all__ = [
 OPEN_LIPS: Final = 0.03
 """Lip opening ratio from which on a portrait's lips count as open."""
 _MIN_OPEN_RATIO: Final = 0.18
-"""Eye opening ratio of a source video's first frame below which it says nothing of open eyes."""
+"""Eye opening ratio of a source video's first frame below which its eyes do not count as open."""
 _DEFAULT_OPEN_RATIO: Final = 0.39
-"""The ratio taken in its place."""
+"""The ratio used instead."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +155,16 @@ def eye_offsets(
     source: Tensor, ratios: Ratios, wanted: Tensor, frames: int, retargeting: Retargeting
 ) -> Tensor:
     """(frames, 21, 3) what opens or shuts the eyes to a ratio, `wanted` (frames or 1, 1)."""
-    asked = torch.cat([_per_frame(ratios.eyes, frames), _per_frame(wanted, frames)], dim=1)
-    return retargeting.eye(_per_frame(source, frames), asked)
+    conditions = torch.cat([_per_frame(ratios.eyes, frames), _per_frame(wanted, frames)], dim=1)
+    return retargeting.eye(_per_frame(source, frames), conditions)
 
 
 def lip_offsets(
     source: Tensor, ratios: Ratios, wanted: Tensor, frames: int, retargeting: Retargeting
 ) -> Tensor:
     """(frames, 21, 3) what opens or shuts the lips to a ratio, `wanted` (frames or 1, 1)."""
-    asked = torch.cat([_per_frame(ratios.lip, frames), _per_frame(wanted, frames)], dim=1)
-    return retargeting.lip(_per_frame(source, frames), asked)
+    conditions = torch.cat([_per_frame(ratios.lip, frames), _per_frame(wanted, frames)], dim=1)
+    return retargeting.lip(_per_frame(source, frames), conditions)
 
 
 def amplified(source: Tensor, driving: Tensor, gain: float) -> Tensor:

@@ -79,7 +79,7 @@ class EmotionKeypoints:
     openness: float
     """Opening of the eyes over that in the portrait, > 0."""
     sets_lips: bool
-    """Whether `lips` says anything."""
+    """Whether the emotion sets the opening of the lips."""
 
     def eyes_at(self, driver: Ratios | None) -> Tensor:
         """(T or 1, 21, 3) `eyes` in every frame: the less the more the driver's lids close."""

@@ -21,7 +21,11 @@ from sunriza_assets.studio.contracts.engine import (
     VisemeCells,
     no_progress,
 )
-from sunriza_assets.studio.engines.liveportrait.cuda import Readback, current, in_turn
+from sunriza_assets.studio.engines.liveportrait.cuda import (
+    Readback,
+    current_device,
+    outside_capture,
+)
 from sunriza_assets.studio.engines.liveportrait.device import (
     BATCH,
     Precision,
@@ -156,7 +160,7 @@ class LivePortraitEngine:
         )
 
     def perform(self, script: MotionScript) -> MotionTemplate:
-        """The template of a motion script, as if a clip had shown what it says."""
+        """The motion template of a script, in place of one extracted from a clip."""
         return perform_script(script)
 
     def render(
@@ -247,7 +251,7 @@ class LivePortraitEngine:
 
     def _build(self, placement: Placement) -> _LoadedNetworks:
         modules = self._modules or Modules.load(self._root)
-        with current(placement.device), in_turn(placement.device):
+        with current_device(placement.device), outside_capture(placement.device):
             return _LoadedNetworks(
                 reader=Reader(modules, placement.device),
                 painter=Painter(modules, placement, self._batch),
@@ -309,7 +313,7 @@ class LivePortraitEngine:
         device = networks.placement.device
 
         def prepared() -> Portrait:
-            with self._painting, current(device):
+            with self._painting, current_device(device):
                 return prepare_portrait(
                     picture, parameters, self._faces, networks.reader, networks.painter, device
                 )
@@ -347,7 +351,7 @@ class LivePortraitEngine:
     def _iter_frames(
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
     ) -> Iterator[Image]:
-        """All frames, painted ahead of whoever takes them; `facts` are brought up to date."""
+        """All frames, painted ahead of the caller; `facts` are updated at the end."""
         return prefetch(self._paint_batches(portrait, keypoints, facts), self._batch, name="paint")
 
     def _paint_batches(
@@ -359,7 +363,7 @@ class LivePortraitEngine:
             networks = self._networks()
             with self._painting:
                 painted = networks.painter(portrait.source, keypoints[batch])
-                with current(device), in_turn(device):
+                with current_device(device), outside_capture(device):
                     pictures = painted.pictures
                     if portrait.paste is not None:
                         pictures = portrait.paste.regions(pictures)

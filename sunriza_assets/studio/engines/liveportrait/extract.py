@@ -18,7 +18,7 @@ from sunriza_assets.studio.engines.liveportrait.faces import Face, FaceReader
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.pipeline import batched, prefetch
 from sunriza_assets.studio.engines.liveportrait.reader import Reader, shrunk
-from sunriza_assets.studio.engines.liveportrait.template import arrays_of, made_template
+from sunriza_assets.studio.engines.liveportrait.template import arrays_of, build_template
 from sunriza_assets.studio.engines.liveportrait.weights import sha256_of
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
@@ -73,7 +73,7 @@ def extract_motion(
         faces: finds the face.
         reader: reads its motion.
         batch: crops read at a time.
-        progress: told of frames done; each frame counts a half in either pass.
+        progress: called with frames done; each frame counts a half in either pass.
 
     Raises:
         MediaError: the clip cannot be decoded.
@@ -103,7 +103,7 @@ def extract_motion(
     ratios = [face.ratios() for face in used]
     arrays["eyes"] = np.stack([eyes for eyes, _ in ratios])
     arrays["lip"] = np.stack([lip for _, lip in ratios])
-    return made_template(
+    return build_template(
         arrays,
         rate=info.rate,
         source_sha256=sha256_of(clip),

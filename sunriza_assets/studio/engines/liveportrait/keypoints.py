@@ -93,7 +93,7 @@ class Motion:
 
     @classmethod
     def joined(cls, parts: Sequence["Motion"]) -> "Motion":
-        """The faces of several, one behind the other."""
+        """The faces of several motions, concatenated."""
         return cls(
             *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls))
         )

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import torch
 
 from sunriza_assets.errors import EngineError
-from sunriza_assets.studio.engines.liveportrait.cuda import free_share, give_back
+from sunriza_assets.studio.engines.liveportrait.cuda import free_memory_share, give_back
 
 __all__ = ["is_out_of_memory", "shrinking_batches", "within_memory"]
 
@@ -54,7 +54,7 @@ def is_out_of_memory(error: BaseException, device: torch.device) -> bool:
     ambiguous = isinstance(error, RuntimeError) and any(
         part in text for part in _AMBIGUOUS_MESSAGES
     )
-    return ambiguous and free_share(device) < _NEARLY_FULL_SHARE
+    return ambiguous and free_memory_share(device) < _NEARLY_FULL_SHARE
 
 
 def within_memory(

@@ -21,7 +21,7 @@ from sunriza_assets.studio.engines.liveportrait.emotions import (
     Direction,
 )
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
-from sunriza_assets.studio.engines.liveportrait.template import made_template
+from sunriza_assets.studio.engines.liveportrait.template import build_template
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.performances.script import MotionScript
 
@@ -61,7 +61,7 @@ def perform_script(script: MotionScript) -> MotionTemplate:
         "eyes": np.repeat(OPEN_EYES * (1.0 - script.closure)[:, None], 2, axis=1),
         "lip": (script.opening / _MOUTH_WIDTH)[:, None],
     }
-    return made_template(
+    return build_template(
         {name: array.astype(np.float32) for name, array in arrays.items()},
         rate=script.rate,
         source_sha256=script.sha256,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.studio.contracts.engine import Image
-from sunriza_assets.studio.engines.liveportrait.cuda import current, in_turn
+from sunriza_assets.studio.engines.liveportrait.cuda import current_device, outside_capture
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, motion_of
 from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
@@ -78,8 +78,8 @@ def _exact_inference(device: torch.device) -> Iterator[None]:
     """No gradients, no rounding to ten bits in what is called float32 (TF32), no capture."""
     with (
         torch.inference_mode(),
-        current(device),
-        in_turn(device),
+        current_device(device),
+        outside_capture(device),
         torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=False, allow_tf32=False
         ),

@@ -1,4 +1,4 @@
-"""Stand-in weights that anyone can make from the tensors' names and shapes alone.
+"""Deterministic stand-in weights, generated from the tensors' names and shapes.
 
 They carry no trained knowledge and paint noise, yet every layer keeps its signal at a usable size.
 So equality with recorded outputs can be proven, and speed measured, without the published files.

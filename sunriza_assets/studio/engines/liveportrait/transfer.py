@@ -33,7 +33,7 @@ _SHIFT_LIMIT: Final = 0.4
 """Root mean square shift of the keypoints up to which a gain above one acts in full, and what an
 exaggerated shift tends to, in keypoint units (the crop is 2 wide)."""
 _NEIGHBOURS: Final = 6
-"""Keypoints around the lips that say, beside them, where the mouth region goes."""
+"""Keypoints around the lips that are used, with those of the lips, to track the mouth region."""
 
 
 class Transfer:

@@ -21,7 +21,7 @@ from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.template import (
-    made_template,
+    build_template,
     motion_in,
     ratios_in,
 )
@@ -74,7 +74,7 @@ def read_upstream(path: Path) -> MotionTemplate:
         KeyError, MemoryError, RecursionError, TypeError, ValueError, UnicodeError,
     ) as error:  # fmt: skip
         raise _template_error(f"cannot be read: {error}", path) from error
-    return made_template(
+    return build_template(
         arrays,
         rate=rate,
         source_sha256=sha256_of(path),
@@ -86,7 +86,7 @@ def read_upstream(path: Path) -> MotionTemplate:
 def write_upstream(template: MotionTemplate, path: Path) -> None:
     """Write a template as the published code reads it.
 
-    That code knows whole frame rates only, so 30000/1001 becomes 30.
+    That code supports whole frame rates only, so 30000/1001 becomes 30.
 
     Raises:
         EngineError: another engine's template.
@@ -125,7 +125,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles arrays of numpy 1 and 2, every protocol from 3 on, and nothing else."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """The stand-in for what numpy names; nothing else has a name here."""
+        """The stand-in for a name of `_ALLOWED_GLOBALS`; other names are an error."""
         known = _ALLOWED_GLOBALS.get((module_name, global_name))
         if known is None:
             raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")

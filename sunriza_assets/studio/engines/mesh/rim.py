@@ -1,9 +1,8 @@
-"""The skin around a mouth where viseme cell and idle are mixed, and how the two are kept together.
+"""The rim of a viseme cell, where cell and idle are blended, and how the two stay aligned.
 
-An app lays a cell over the idle by one affine map a frame. Skin does not move affinely: heads have
-depth, jaws drop, cheeks follow. So the map is fitted where the two are mixed and nowhere else, and
-there the idle's mesh is held on the map. What is taken from the skin's motion is less than a viewer
-notices, a seam that swims in a face is not.
+An app lays a cell over the idle by one affine map per frame. Skin does not move affinely: heads
+have depth, jaws drop, cheeks follow. So the map is fitted to the rim only, and at the rim the
+idle's mesh is held on the map. The loss of skin motion is less visible than a moving seam.
 """
 
 from typing import Final
@@ -23,7 +22,7 @@ __all__ = ["Rim"]
 Array = NDArray[np.float64]
 
 _MIN_WEIGHT: Final = 0.01
-"""Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
+"""Weight of a cell's vertices off its rim: small, but it keeps the affine fit determined."""
 _HOLD_RADIUS: Final = 0.1
 _HOLD_FALLOFF: Final = 0.2
 """Distance from the middle of the rim up to which the mesh is held, and over which the hold then
@@ -36,7 +35,7 @@ _MAX_HOLD_DISTANCE: Final = 0.6
 
 
 class Rim:
-    """Where cells and idle of one portrait meet.
+    """The rim of the viseme cells of one portrait.
 
     Args:
         rest: (468, 3) the portrait's mesh at rest, pixels.
@@ -49,7 +48,7 @@ class Rim:
         self._rest = rest[:, :2]
         places = self._rest - [roi.x, roi.y]
         self.weights = _weights(places, draw_mask(lips, (roi.w, roi.h), iod))
-        """(468,) how much each vertex lies where cell and idle are mixed, 0-1."""
+        """(468,) weight of each vertex in the affine fit, 0-1: highest where cell and idle mix."""
         self._hold = _hold(places, lips, (roi.w, roi.h), iod)[:, None]
         self._lip_distance = np.maximum(_distance_to_lips(self._rest), 1e-3 * iod)[:, None]
         self._used = np.flatnonzero(self.weights)
@@ -73,7 +72,7 @@ class Rim:
         Args:
             points: (468, 3) pixels.
             matrix: (2, 3) from `track`.
-            firmness: 0 lets the skin go where it goes, 1 holds it.
+            hold_share: 0 leaves the skin's own motion, 1 holds it on the track.
 
         Returns:
             (468, 3) a new mesh; depths as they were.
@@ -98,7 +97,7 @@ def _weights(places: Array, mask: NDArray[np.uint8]) -> Array:
 
 
 def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Array:
-    """(468,) how firmly each vertex is held, 0-1: entirely along the rim, lips not at all.
+    """(468,) how far each vertex is held on the track, 0-1: 1 along the rim, 0 on the lips.
 
     Args:
         places: (468, 2) vertices at rest, pixels of a cell.

@@ -20,7 +20,7 @@ from sunriza_assets.studio.engines.liveportrait.emotions import (
 )
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
-from sunriza_assets.studio.engines.liveportrait.template import made_template
+from sunriza_assets.studio.engines.liveportrait.template import build_template
 from sunriza_assets.studio.engines.liveportrait.timing import Timing, plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
@@ -51,7 +51,7 @@ def timing(portrait: Portrait) -> Timing:
         "eyes": np.where(np.abs(np.arange(FRAMES) - 20) < 3, 0.0, 0.3)[:, None].repeat(2, axis=1),
         "lip": np.full((FRAMES, 1), 0.1),
     }
-    template = made_template(
+    template = build_template(
         {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
         rate=Fraction(25),
         source_sha256="0" * 64,

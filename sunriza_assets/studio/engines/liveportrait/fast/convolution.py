@@ -1,4 +1,4 @@
-"""Convolutions made ready once: norms folded in, channels padded, upsampling absorbed."""
+"""Convolutions with norms folded in, channels padded and upsampling absorbed in advance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

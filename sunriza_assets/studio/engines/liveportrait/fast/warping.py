@@ -164,7 +164,7 @@ class FastWarping:
     def _hourglass(self, inputs: Tensor, watch: Callable[[Tensor], Tensor]) -> Tensor:
         """(B, 112, 16, 64, 64) -> (B, 144, 16, 64, 64), all channels last.
 
-        Each level is watched behind its rectifier: that keeps plus infinity and what is no number,
+        Each level is watched behind its rectifier: that keeps plus infinity and NaN,
         and 0 is right for minus infinity.
         """
         x, skips = inputs, []

@@ -37,7 +37,7 @@ _MIN_LIP_OPENING: Final = 0.012
 _OPEN_EYE_PERCENTILE: Final = 65
 """Of all openings of an eye in a clip, the one that counts as open; blinks pull means down."""
 _IRIS_HIDDEN_CLOSURE: Final = 0.35
-"""Closure from which on the iris is not seen well enough to say where it looks."""
+"""Closure from which on the iris is too hidden to measure the gaze."""
 
 
 def extract_motion(
@@ -163,7 +163,7 @@ def _cut_mouth(frame: Image, face: FaceLandmarks | None) -> Image:
     oversampling = 2  # read twice as fine and averaged, so that a near face does not alias
     across = (np.arange(columns * oversampling) + 0.5) / (columns * oversampling)
     down = ((np.arange(rows * oversampling) + 0.5) / (rows * oversampling))[:, None, None]
-    upper, lower = (_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
+    upper, lower = (_points_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
     places = upper * (1.0 - down) + lower * down - 0.5
     texture = read_linearly_at(frame, places.astype(np.float32))
     return np.asarray(
@@ -180,7 +180,7 @@ def _thumbnail(frame: Image) -> Image:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
+def _points_along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) points of a lip's rim and (M,) shares of the way along it -> (M, 2) points."""
     knots = np.linspace(0.0, 1.0, len(rim))
     return np.stack([np.interp(across, knots, rim[:, axis]) for axis in (0, 1)], axis=1)

@@ -1,9 +1,8 @@
-"""How far a photo can be bent before it shows: soft limits on pose and expression.
+"""Soft limits on pose and expression, which keep the warp of a photo free of visible artefacts.
 
-There is no cheek behind a cheek in a photo. Up to a knee every motion passes unchanged; beyond it
-motion is slowed down, ever more, towards a limit. A clip's own motion (gain one) is given all the
-room that a warp can take; the more it is exaggerated, the earlier it is slowed, so that a large
-gain makes small motion livelier without making large motion grotesque.
+Up to a knee motion passes unchanged; above it motion is compressed towards a limit. At gain one the
+limits are as wide as the warp allows; they narrow as the gain grows, so that a large gain amplifies
+small motion without distorting large motion.
 """
 
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ BROWS: Final = Limit(0.05, 0.09, 0.025, 0.05)
 
 
 def limited(values: NDArray[Any], limit: Limit, gain: float) -> tuple[NDArray[np.float64], float]:
-    """Multiply by the gain and bend what goes too far.
+    """Multiply by the gain and compress what exceeds the knee.
 
     Args:
         values: (T, ...) at gain one.

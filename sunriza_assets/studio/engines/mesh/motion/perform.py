@@ -1,8 +1,7 @@
-"""From a motion script to a mesh template: as if a face that nobody has had performed it.
+"""From a motion script to a mesh template, performed by a generic face.
 
-That face is in `neutral_face.json`: the landmarks of the sample's portrait, turned to the front,
-made symmetrical and brought to rest. It only lends its proportions; what a portrait looks like is
-the portrait's own affair.
+That face is `neutral_face.json`: the landmarks of the sample's portrait, turned to the front, made
+symmetrical and brought to rest. Only its proportions are used.
 """
 
 import json
@@ -47,14 +46,14 @@ _OPENING_EXPONENT: Final = 0.65
 _UPPER_SHARE: Final = 0.12
 """Share of an opening by which the upper lip rises; the jaw has the rest."""
 _JAW_SHARE: Final = 0.6
-"""How much of the lower lip's way the chin goes along."""
+"""Displacement of the chin over that of the lower lip."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _SHEPARD_POWER: Final = 3.0
 _FIXED_VERTICES: Final = (*EYE_CONTOURS.ravel().tolist(), NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
 """Lids, tip and bridge of the nose."""
 _NEUTRAL_SKIN: Final = (190.0, 150.0, 130.0)
-"""Skin that the clip's mouth would be toned by; there is none to be toned."""
+"""RGB of the template's `skin`; unused, as a script has no mouth texture."""
 
 
 def perform_script(script: MotionScript, *, engine: str, version: str) -> MotionTemplate:
@@ -116,8 +115,8 @@ def _expression(script: MotionScript, mesh: Array) -> Array:
 def _jaw_drop(mesh: Array) -> Array:
     """(468, 3) where the mesh goes for each unit that its closed lips part.
 
-    Lips and jaw are given, what does not move with them is still, and the skin between follows by
-    inverse distances (D. Shepard, ACM '68): lips that touch have nothing between them that a
+    Lips and jaw are given, `_FIXED_VERTICES` stay, and the skin between is interpolated by inverse
+    distances (D. Shepard, ACM '68): lips that touch have nothing between them that a
     smoother interpolation could pass through.
     """
     across = mesh[MOUTH_CORNERS[1], 0] - mesh[MOUTH_CORNERS[0], 0]

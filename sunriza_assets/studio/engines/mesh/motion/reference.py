@@ -1,4 +1,4 @@
-"""What a portrait's motion is relative to: the clip's neutral face, or the very moment it shows.
+"""The reference of relative motion: the clip's neutral face, or the frame that the portrait is.
 
 Motion measured from the clip's neutral face is added to the portrait's own pose and expression.
 That is right for a portrait taken elsewhere. But people also take a frame of the clip itself as the

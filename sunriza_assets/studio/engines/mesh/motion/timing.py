@@ -1,4 +1,4 @@
-"""A template's motion in the idle's time: reference, smoothing, rate, loop.
+"""A template's motion on the idle's time axis: reference, smoothing, rate, loop.
 
 The template holds what was measured, frame by frame; smoothing comes after the reference has been
 chosen, so that a portrait that is a frame of the clip is compared with that very frame.
@@ -39,7 +39,7 @@ _CURVES: Final = ("rotation", "log_scale", "translation", "expression", "closure
 """Arrays that a loop is planned by."""
 _PER_FRAME: Final = (*_CURVES, "mouth_opening", "mouth_texture")
 STEADY: Final = ("rotation", "translation", "expression", "closure")
-"""Arrays that shall each pass the loop's seam with an ordinary step."""
+"""Arrays that must each be continuous at the loop's seam."""
 _SMOOTHING: Final = {
     "rotation": POSE_FRAMES,
     "log_scale": POSE_FRAMES,
@@ -110,8 +110,8 @@ def _shut_closure(template: MotionTemplate) -> float:
     """What a shut eye measures in `closure` (T, 2): the depth of the clip's own deepest blink.
 
     Behind glasses, or with narrow eyes, landmarks see even a shut eye half open; on others they
-    reach almost one. Only what is brief counts: a squint is none that should close the eyes. Where
-    nobody blinks, a wink tells as much.
+    reach almost one. Only what is brief counts: a squint must not close the eyes. Where
+    both eyes never blink together, the wink of one eye counts.
     """
     eyes, rate = template.arrays["closure"].astype(np.float64), template.rate
     if template.performance is not None:
@@ -138,9 +138,8 @@ def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.floa
 def _mouth_textures(arrays: Arrays) -> NDArray[np.uint8]:
     """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it never opens.
 
-    A mouth that is all but shut shows no inside that could be cut out, or mere lips. There the
-    nearest moment at which it was open lends its own: lips that part, and smoothed ones part a
-    little early, would bare darkness for a frame.
+    A nearly closed mouth shows no inside, or only lips. Such frames take the texture of the nearest
+    frame with an open mouth: smoothed lips part a little early, and would show a dark frame.
     """
     textures, openings = arrays["mouth_texture"], arrays["mouth_opening"]
     open_ = np.flatnonzero(openings >= _OPEN_MOUTH)

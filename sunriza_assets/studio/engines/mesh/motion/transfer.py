@@ -1,4 +1,4 @@
-"""From a clip's motion to a portrait's: where head, mesh, lids and irises go in every frame."""
+"""Transfer of a clip's motion to a portrait: head, mesh, lids and irises of every frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,15 +49,15 @@ _OUTLINE_RING_SHARES: Final = (0.4, 0.6, 0.8)
 """How much of their expression the outline of the face and the two rings inside it keep above the
 mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
 _LID_GAIN_SHARE: Final = 0.25
-"""How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
+"""How much of a gain beyond one lids and irises take; a shut lid cannot close further."""
 _OPEN_PORTRAIT: Final = (0.06, 0.14)
-"""Opening of the portrait's lips, IOD, over which their motion is exaggerated less and at last not
-at all: of a smile an exaggerated word makes a laugh, and takes the lips further than any cell."""
+"""Opening of the portrait's lips, IOD, over which the exaggeration of their motion fades
+out: exaggerated speech would turn a smile into a laugh, and open the lips beyond any cell."""
 _HOLD_SHARES: Final = (0.5, 1.0)
-"""How firmly the skin around the mouth is held on its track at gain one, where the clip's own
-motion is wanted back, and where motion is exaggerated and takes the skin far off it."""
+"""How far the skin around the mouth is held on its track: at gain one, which keeps more of the
+clip's own motion, and from `limits.EXAGGERATED` on."""
 _FOLD_CHECK_STEP: Final = 10
-"""Frames from one to the next that is looked at for folds."""
+"""Every how many frames folds are counted."""
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
 _BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
 _NOSE_BRIDGE: Final = 6
