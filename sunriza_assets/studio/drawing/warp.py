@@ -28,7 +28,7 @@ _FINEST_IOD: Final = 110.0
 """A face wider between the eyes than this many map pixels gains nothing from a finer map."""
 _CELLS_PER_IOD: Final = 10.0
 _SLIVER: Final = 0.05
-"""Square pixels that every triangle is thickened by, so that slivers do not throw pixels far."""
+"""Square pixels that every triangle is thickened by, so that slivers have stable affine maps."""
 MIN_DISPLACEMENT: Final = 0.02
 """Displacement below which pixels are left as they are, pixels."""
 _SEAM: Final = 0.12
@@ -102,7 +102,7 @@ class Warp:
     def backward_map(
         self, head: HeadMotion, points: NDArray[Any], sources: NDArray[Any] | float = 0.0
     ) -> BackwardMap | None:
-        """The map to a frame.
+        """The map from a frame to the portrait.
 
         Args:
             head: motion of the skull.
@@ -233,8 +233,8 @@ def _affine(corners: NDArray[np.float64], shifts: NDArray[np.float64]) -> Field:
 
 
 def _trust(sources: NDArray[np.float64], corners: NDArray[np.float64]) -> Field:
-    """(N,) 0-1 how far each triangle (N, 3, 2) shows enough of itself in the portrait to be
-    stretched to where it goes: what was edge-on there would come out as stripes."""
+    """(N,) 0-1 how far each triangle (N, 3, 2) is visible enough in the portrait to be
+    stretched to its target: triangles seen edge-on there would become stripes."""
     before, after = _signed_areas(sources), _signed_areas(corners)
     ratio = before / np.where(np.abs(after) > 1e-6, after, 1e-6)
     return np.asarray(

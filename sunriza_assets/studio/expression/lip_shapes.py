@@ -60,7 +60,7 @@ _ROOM: Final = 0.52
 
 @dataclass(frozen=True)
 class _MouthFrame:
-    """The coordinates that shapes are made in."""
+    """The coordinate frame of the mouth, in which lips are shaped."""
 
     origin: Array
     """(2,) middle between the mouth's outer corners, pixels."""
@@ -114,7 +114,7 @@ def shape_lips(mesh: NDArray[Any], shape: LipShape | None, *, seam: float = SEAM
 def _lips(
     upper: Array, lower: Array, shape: LipShape, unit: float, room: float, meet: float
 ) -> tuple[Array, Array]:
-    """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them.
+    """(4, 11, 2) rows of either lip, outer to inner -> their places in the shape.
 
     Args:
         upper: rows of the upper lip.

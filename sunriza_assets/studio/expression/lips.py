@@ -110,8 +110,7 @@ class LipCorrector:
         return places, self._height(edge)
 
     def _make_room(self, offsets: Array) -> None:
-        """Push down, in place, what a falling lower lip would fold over: on a face with a short
-        chin, the chin gives way."""
+        """Push down, in place, skin that a falling lower lip would fold over, down to the chin."""
         drop = offsets[LOWER_LIP[0], :2] @ self._down
         places, rest = self._lip_line()
         at = self._across()[self._chin]

@@ -1,4 +1,4 @@
-"""The motion template of this engine: M's answers as arrays, and back.
+"""The motion template of this engine: conversion of motion and ratios to arrays, and back.
 
 568 bytes a frame. See the package's docstring for the arrays.
 """
@@ -22,7 +22,7 @@ __all__ = ["ENGINE", "VERSION", "arrays_of", "build_template", "motion_in", "rat
 
 ENGINE: Final = "liveportrait"
 VERSION: Final = "1"
-"""Raise it when extraction changes what comes out."""
+"""To be raised when the output of extraction changes."""
 
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "scale": (1,),

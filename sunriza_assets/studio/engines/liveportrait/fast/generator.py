@@ -1,15 +1,15 @@
 """The generator G for rendering: fewer products, fewer passes over memory.
 
-What changes against `networks.generator`, all exact:
+Differences from `networks.generator`, all exact:
 
 * Spectral weights are divided by their sigma once.
 * Convolutions behind nearest upsampling read repeated pixels, see `UpsampledConvolution`.
-* Scale and shift of a SPADE come out of one convolution; the 1 of (1 + gamma) sits in its bias.
+* Scale and shift of a SPADE come out of one convolution; the 1 of (1 + gamma) is in its bias.
 * Upsampling repeats pixels, so mean and variance are taken before it, and the upsampled tensor is
   never made: the low-resolution one is broadcast against its scale and shift.
 * A shortcut's 1x1 convolution follows the shift without anything between them: the two are folded.
 
-The middle blocks, whose errors everything behind them multiplies, are placed for exactness.
+The middle blocks use `Placement.exact`: later layers multiply their errors.
 """
 
 from collections.abc import Callable
