@@ -85,7 +85,7 @@ class EmotionOffsets:
 
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
-    """The displacements of a mesh (468, 3) by an emotion of strength 0-1; None if there are none."""
+    """The displacements of a mesh (468, 3) by an emotion of strength 0-1; None for none."""
     requested = emotion_of(name, strength)
     if requested is None:
         return None

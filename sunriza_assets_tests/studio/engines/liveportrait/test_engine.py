@@ -60,13 +60,15 @@ def engine(models_root: Path, narrow: Modules) -> LivePortraitEngine:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[int, int]]:
+def progress_calls() -> list[tuple[int, int]]:
     return []
 
 
 @pytest.fixture(scope="module")
-def template(engine: LivePortraitEngine, clip: Path, told: list[tuple[int, int]]) -> MotionTemplate:
-    return engine.extract(clip, progress=lambda done, total: told.append((done, total)))
+def template(
+    engine: LivePortraitEngine, clip: Path, progress_calls: list[tuple[int, int]]
+) -> MotionTemplate:
+    return engine.extract(clip, progress=lambda done, total: progress_calls.append((done, total)))
 
 
 class _Numberer:
@@ -138,7 +140,7 @@ def numbering(
     return made
 
 
-def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> None:
+def test_extraction(template: MotionTemplate, progress_calls: list[tuple[int, int]]) -> None:
     assert (template.engine, template.frame_count, template.rate) == ("liveportrait", FRAMES, 25)
     assert template.facts["frames_with_face"] == FRAMES
     assert template.facts["landmarks"] == "face mesh"
@@ -151,9 +153,9 @@ def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> No
     assert torch.allclose(
         rotation @ rotation.transpose(1, 2), torch.eye(3).expand(FRAMES, 3, 3), atol=1e-5
     )
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1] == (FRAMES, FRAMES)
-    assert {total for _, total in told} == {FRAMES}
+    assert [done for done, _ in progress_calls] == sorted(done for done, _ in progress_calls)
+    assert progress_calls[-1] == (FRAMES, FRAMES)
+    assert {total for _, total in progress_calls} == {FRAMES}
 
 
 def test_extraction_needs_a_clip_with_a_face(
@@ -339,7 +341,7 @@ def test_float16_that_overflows_becomes_bfloat16_for_good(
     assert len(list(rendering.frames())) == FRAMES
 
 
-def test_a_precision_without_instructions_is_replaced_and_told(
+def test_a_precision_without_instructions_is_replaced_and_reported(
     numbering: Callable[..., LivePortraitEngine],
     template: MotionTemplate,
     portrait: np.ndarray,

@@ -170,8 +170,8 @@ def test_lips_are_closed_once_and_not_exaggerated(
     plain = _transfer(portrait, template, modules, driving_multiplier=1.7)
     shut = _transfer(portrait, template, modules, driving_multiplier=1.7, flag_lip_zero=True)
     closing = shut.keypoints - plain.keypoints
-    asked = torch.cat([portrait.ratios.lip, torch.zeros(1, 1)], dim=1)
-    wanted = modules.retargeting.lip(portrait.motion.keypoints, asked)
+    conditions = torch.cat([portrait.ratios.lip, torch.zeros(1, 1)], dim=1)
+    wanted = modules.retargeting.lip(portrait.motion.keypoints, conditions)
     assert (closing - wanted).abs().max() < 1e-5
     assert shut.facts["lips_closed"]
     smiling = float(portrait.ratios.lip) >= 0.03
