@@ -1,1 +1,1 @@
-"""What engines cost on this machine: benchmarks behind `sunriza bench`."""
+"""Benchmarks of the engines, run by `sunriza bench`."""

@@ -117,7 +117,7 @@ def measure(
             report(f"{way.name}: round {turn} of {repeats}" if turn else f"{way.name}: warming up")
             way.run(count=turn > 0)
     rate = matmul_rate(where, placement.dtype, matrix)
-    result = _told(batched, rate, placement, count)
+    result = _report_of(batched, rate, placement, count)
     if note is not None:
         result["precision_note"] = note
     if loop is not None:
@@ -248,7 +248,7 @@ class _Batched(_Way):
             regions = self.staged(
                 times, "paste back", lambda: self._paste.regions(painted.pictures)
             )
-            self.staged(times, "to the host", lambda: self._landed(regions))
+            self.staged(times, "to the host", lambda: self._frames_on_host(regions))
         return self._batch
 
     def warp(self, pose: Tensor) -> Tensor:
@@ -259,7 +259,7 @@ class _Batched(_Way):
         """G: (1, 256, 64, 64) -> (1, 512, 512, 3) in [0, 1]."""
         return self._painter.paint(features)
 
-    def _landed(self, regions: Tensor) -> list[Image]:
+    def _frames_on_host(self, regions: Tensor) -> list[Image]:
         return [self._paste.frame(region) for region in Readback.of(regions).wait().numpy()]
 
 
@@ -331,7 +331,7 @@ def _beside(module: nn.Module, tensor: Tensor) -> Tensor:
     return tensor.to(next(module.parameters()).device)
 
 
-def _told(way: _Way, rate: float, placement: Placement, batch: int) -> dict[str, Any]:
+def _report_of(way: _Way, rate: float, placement: Placement, batch: int) -> dict[str, Any]:
     flop = network_flop()
     work = {"motion": flop["motion"], "warp and paint": flop["warp"] + flop["paint"]}
     stages: dict[str, dict[str, float]] = {}

@@ -57,7 +57,7 @@ def measure_clip(
         modules: networks to use; None makes stand-in weights.
         side: of the portrait, pixels.
         performance: of the sample clip; None is the whole one.
-        report: told what is being done.
+        report: called with a line for each stage.
 
     Returns:
         JSON values: `device`, `precision`, `precision_note` where it is not the one asked for,

@@ -1,4 +1,4 @@
-"""What the mesh engine costs: CPU milliseconds a frame, apart for reading, rendering, encoding.
+"""CPU milliseconds a frame of the mesh engine, separately for extraction, rendering, encoding.
 
 CPU time, not wall time: on a shared machine only that can be compared from run to run.
 """

@@ -2,9 +2,9 @@
 
 An engine implements what it can: extracting motion from a clip, making motion from a script or from
 sound, painting a portrait by motion, repainting the mouth of finished frames, drawing single
-expressions of a portrait that was prepared once. `capabilities_of` tells which. An engine holds its
-models and nothing of an avatar, so one instance serves a whole process. Rendering is streaming:
-frames are made when they are asked for and none is kept.
+expressions of a portrait that was prepared once. `capabilities_of` lists them. An engine holds its
+models and nothing of an avatar, so one instance serves a whole process. Rendering streams:
+frames are made on demand and none is kept.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +47,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """A `Progress` that reports to no one."""
+    """A `Progress` that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class ScriptMotionEngine(Engine, Protocol):
     """Makes motion from a script."""
 
     def perform(self, script: MotionScript) -> MotionTemplate:
-        """The template of a motion script, as if a clip had shown what it says."""
+        """The motion template of a script, in place of one extracted from a clip."""
         ...
 
 
@@ -144,7 +144,7 @@ class SoundMotionEngine(Engine, Protocol):
         Args:
             sound: (N,) mono samples at 16 kHz, -1 to 1.
             rate: frames per second of the motion, exact.
-            progress: told after each frame.
+            progress: called after each frame.
 
         Raises:
             MediaError: the sound is empty or too long.

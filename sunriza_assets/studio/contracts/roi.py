@@ -15,8 +15,8 @@ from sunriza_assets.studio.files import write_json
 
 __all__ = ["Roi", "read_roi", "roi_problems", "write_roi"]
 
-_SCALES: Final = (0.5, 2.0)
-"""No head of an idle comes twice as near, or goes twice as far."""
+_SCALE_RANGE: Final = (0.5, 2.0)
+"""Plausible scales of a track; others are reported as problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ def roi_problems(document: Mapping[str, Any], size: tuple[int, int], frame_count
     if len(track) != frame_count:
         problems.append(f"it has {len(track)} transforms for {frame_count} frames")
     scales = np.hypot(track[:, 0, 0], track[:, 1, 0])
-    if len(track) and not ((scales >= _SCALES[0]) & (scales <= _SCALES[1])).all():
+    if len(track) and not ((scales >= _SCALE_RANGE[0]) & (scales <= _SCALE_RANGE[1])).all():
         problems.append(f"it scales the mouth by {scales.min():.2f} to {scales.max():.2f}")
-    middle = np.array([roi.x + roi.w / 2, roi.y + roi.h / 2])
-    places = track[:, :, :2] @ middle + track[:, :, 2]
-    if not ((places >= 0) & (places <= np.array(size))).all():
+    centre = np.array([roi.x + roi.w / 2, roi.y + roi.h / 2])
+    centres = track[:, :, :2] @ centre + track[:, :, 2]
+    if not ((centres >= 0) & (centres <= np.array(size))).all():
         problems.append("it leaves the idle's frame")
     return problems
 

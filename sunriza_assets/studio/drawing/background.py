@@ -1,4 +1,4 @@
-"""The picture in two layers: the person, who moves, over a plate of what stands behind.
+"""The picture in two layers: the person, which is warped, over a still background plate.
 
 With the matte a, the picture is I = F + (1 - a) B: a plate B with the person painted out, and F,
 the person's colour already weighted by a. F is *defined* as I - (1 - a) B, so the layers give the
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.drawing.sampling import read_at
-from sunriza_assets.studio.drawing.warp import STILL, BackwardMap
+from sunriza_assets.studio.drawing.warp import MIN_DISPLACEMENT, BackwardMap
 from sunriza_assets.studio.expression.easing import rise
 
 __all__ = ["Layers"]
@@ -24,30 +24,30 @@ Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 _PLATE_SIZE: Final = 384
-"""Longest side at which the person is painted out; what is behind is out of focus or guesswork."""
-_CERTAIN: Final = (0.2, 0.8)
+"""Longest side at which the person is inpainted; the result is a guess and needs no detail."""
+_MATTE_RANGE: Final = (0.2, 0.8)
 """Matte values that count as surely background and surely person."""
-_POSSIBLE: Final = (0.04, 0.25)
-"""The same for the unrefined matte: what it calls background, no refinement makes a person."""
-_RIM: Final = 0.005
-"""Rim around the person that has taken on its colour, share of the picture's longest side: it is
-no background to be left standing when the person moves."""
-_BAND: Final = 256
+_ROUGH_MATTE_RANGE: Final = (0.04, 0.25)
+"""The same for the unrefined matte: refinement never turns its background into person."""
+_COLOUR_BLEED: Final = 0.005
+"""Rim around the person that has taken on its colour, share of the picture's longest side: it must
+not stay in the plate when the person moves."""
+_BAND_ROWS: Final = 256
 """Rows that are mixed at a time."""
-_CELL: Final = 8
+_BLOCK: Final = 8
 """Pixels along a square that is moved as a whole or left alone."""
-_STRIP: Final = 4
+_STRIP_BLOCKS: Final = 4
 """Rows of such squares that are read at a time."""
 _MARGIN: Final = 0.018
 """Rim around the person that the plate is not taken from, share of the picture's longest side."""
 
 _GUIDE_SIZE: Final = 1280
 """Longest side at which the matte is compared with the picture."""
-_EDGE_REACH: Final = 0.012
+_FILTER_RADIUS: Final = 0.012
 """Radius in which the matte looks for the picture's own edges, share of its longest side."""
-_HOLE: Final = 0.01
+_MAX_HOLE: Final = 0.01
 """Largest hole in the person that is closed, share of the picture."""
-_EDGE_SOFTNESS: Final = 2e-3
+_FILTER_EPSILON: Final = 2e-3
 """Variance of brightness (0-1) that counts as an edge."""
 
 
@@ -65,14 +65,14 @@ class Layers:
         person = picture.astype(np.int16)
         if matte is not None:
             rough = matte.astype(np.float32)
-            refined = rise(_along_edges(rough, picture), *_CERTAIN)
-            refined = np.minimum(refined, rise(rough, *_POSSIBLE))
+            refined = rise(_refined_by_edges(rough, picture), *_MATTE_RANGE)
+            refined = np.minimum(refined, rise(rough, *_ROUGH_MATTE_RANGE))
             alpha = _without_holes(np.rint(255.0 * refined).astype(np.uint8))
             if alpha.min() < 255:
-                self._plate = _painted_out(picture, alpha)
-                person -= _behind(self._plate, alpha)
+                self._plate = _inpainted(picture, alpha)
+                person -= _visible_plate(self._plate, alpha)
         self._moving = np.dstack([person, alpha.astype(np.int16)])
-        self._occupied = _occupied(self._moving)
+        self._person_blocks = _person_blocks(self._moving)
 
     @property
     def moving(self) -> NDArray[np.int16]:
@@ -82,7 +82,7 @@ class Layers:
 
     @contextmanager
     def showing(self, parts: Iterable[tuple[tuple[slice, slice], Image]]) -> Iterator[None]:
-        """For a moment, parts of the picture look otherwise: (window, its content (h, w, 3))."""
+        """Replace parts of the picture within the context: (window, its content (h, w, 3))."""
         kept = []
         for window, content in parts:
             moving = self._moving[window]
@@ -90,7 +90,7 @@ class Layers:
             moving[..., :3] = content
             if self._plate is not None:
                 alpha = np.ascontiguousarray(moving[..., 3]).astype(np.uint8)
-                moving[..., :3] -= _behind(self._plate[window], alpha)
+                moving[..., :3] -= _visible_plate(self._plate[window], alpha)
         try:
             yield
         finally:
@@ -98,7 +98,7 @@ class Layers:
                 self._moving[window] = moving
 
     def paint(self, frame: Image, moved: BackwardMap) -> None:
-        """Lay the person, gone where the map says, over the plate, in place.
+        """Lay the warped person over the plate, in place.
 
         Args:
             frame: (H, W, 3) the picture at rest; what does not change is left alone.
@@ -116,61 +116,63 @@ class Layers:
         if self._plate is not None:
             matte = np.clip(alpha[:, :, 0], 0, 255).astype(np.uint8)
             if matte.min() < 255:
-                cv2.add(person, _behind(self._plate[window], matte), dst=person)
+                cv2.add(person, _visible_plate(self._plate[window], matte), dst=person)
         return np.clip(person, 0, 255).astype(np.uint8)
 
     def _changing(self, moved: BackwardMap) -> Iterator[BackwardMap]:
         """The parts of a map that change anything: where it moves and the person was or comes.
         Elsewhere plate comes to where plate was, which stands still."""
         height, width = moved.sources.shape[:2]
-        rows, columns = (_middles(length) for length in (height, width))
+        rows, columns = (_block_centres(length) for length in (height, width))
         sources = moved.sources[rows[:, None], columns]
         here = np.stack(np.meshgrid(columns + moved.x, rows + moved.y), axis=2)
         changing = self._holds_person(sources)
         changing |= self._holds_person(here)
-        changing[np.abs(sources - here).max(axis=2) <= STILL] = False
-        changing = _widened(changing)
-        for first in range(0, len(rows), _STRIP):
-            found = np.flatnonzero(changing[first : first + _STRIP].any(axis=0))
+        changing[np.abs(sources - here).max(axis=2) <= MIN_DISPLACEMENT] = False
+        changing = _dilated(changing)
+        for first in range(0, len(rows), _STRIP_BLOCKS):
+            found = np.flatnonzero(changing[first : first + _STRIP_BLOCKS].any(axis=0))
             if len(found):
-                strip = slice(first * _CELL, (first + _STRIP) * _CELL)
-                yield moved.part(strip, slice(int(found[0]) * _CELL, (int(found[-1]) + 1) * _CELL))
+                strip = slice(first * _BLOCK, (first + _STRIP_BLOCKS) * _BLOCK)
+                yield moved.part(
+                    strip, slice(int(found[0]) * _BLOCK, (int(found[-1]) + 1) * _BLOCK)
+                )
 
     def _holds_person(self, places: NDArray[Any]) -> NDArray[np.bool_]:
-        """(h, w) whether there is any of the person about places (h, w, 2)."""
-        height, width = self._occupied.shape
-        x = np.clip(places[..., 0] // _CELL, 0, width - 1).astype(np.intp)
-        y = np.clip(places[..., 1] // _CELL, 0, height - 1).astype(np.intp)
-        return np.asarray(self._occupied[y, x])
+        """(h, w) whether the blocks at places (h, w, 2) hold anything of the person."""
+        height, width = self._person_blocks.shape
+        x = np.clip(places[..., 0] // _BLOCK, 0, width - 1).astype(np.intp)
+        y = np.clip(places[..., 1] // _BLOCK, 0, height - 1).astype(np.intp)
+        return np.asarray(self._person_blocks[y, x])
 
 
-def _occupied(moving: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Which squares of `_CELL` pixels, or their neighbours, hold anything of the person."""
+def _person_blocks(moving: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Which squares of `_BLOCK` pixels, or their neighbours, hold anything of the person."""
     anything = (moving != 0).any(axis=2)
     height, width = anything.shape
-    padded = np.pad(anything, ((0, -height % _CELL), (0, -width % _CELL)))
-    squares = padded.reshape(len(padded) // _CELL, _CELL, -1, _CELL)
-    return _widened(np.asarray(squares.any(axis=(1, 3))))
+    padded = np.pad(anything, ((0, -height % _BLOCK), (0, -width % _BLOCK)))
+    squares = padded.reshape(len(padded) // _BLOCK, _BLOCK, -1, _BLOCK)
+    return _dilated(np.asarray(squares.any(axis=(1, 3))))
 
 
-def _widened(squares: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _dilated(squares: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The squares and their neighbours."""
     around = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.dilate(squares.astype(np.uint8), around), dtype=np.bool_)
 
 
-def _middles(length: int) -> NDArray[np.intp]:
+def _block_centres(length: int) -> NDArray[np.intp]:
     """Pixels in the middle of the squares along `length` pixels; the last one may be cut off."""
-    return np.minimum(np.arange(0, length, _CELL) + _CELL // 2, length - 1)
+    return np.minimum(np.arange(0, length, _BLOCK) + _BLOCK // 2, length - 1)
 
 
-def _behind(plate: Image, alpha: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """(h, w, 3) what of the plate shows through."""
+def _visible_plate(plate: Image, alpha: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """(h, w, 3) the plate, weighted by 1 - alpha."""
     share = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.multiply(plate, share, scale=1.0 / 255.0, dtype=cv2.CV_16S))
 
 
-def _along_edges(matte: Plane, picture: Image) -> Plane:
+def _refined_by_edges(matte: Plane, picture: Image) -> Plane:
     """The matte drawn to the picture's own edges: a guided filter with the picture's brightness as
     the guide, its coefficients found at a reduced size (K. He, J. Sun, "Fast Guided Filter",
     arXiv:1505.00996, 2015)."""
@@ -180,7 +182,7 @@ def _along_edges(matte: Plane, picture: Image) -> Plane:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     guide = cv2.resize(grey, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
     rough = cv2.resize(matte, small, interpolation=cv2.INTER_AREA)
-    radius = max(2, round(_EDGE_REACH * max(small)))
+    radius = max(2, round(_FILTER_RADIUS * max(small)))
     size = (2 * radius + 1, 2 * radius + 1)
 
     def mean(values: Any) -> Plane:
@@ -188,7 +190,7 @@ def _along_edges(matte: Plane, picture: Image) -> Plane:
 
     guide_mean, matte_mean = mean(guide), mean(rough)
     slope = mean(guide * rough) - guide_mean * matte_mean
-    slope /= mean(guide * guide) - guide_mean**2 + _EDGE_SOFTNESS
+    slope /= mean(guide * guide) - guide_mean**2 + _FILTER_EPSILON
     offset = mean(matte_mean - slope * guide_mean)
     refined = cv2.resize(mean(slope), (width, height)).astype(np.float32, copy=False)
     refined *= grey
@@ -198,14 +200,14 @@ def _along_edges(matte: Plane, picture: Image) -> Plane:
 
 
 def _without_holes(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The matte with small holes filled: an earring hangs from the person and moves along."""
+    """The matte with small holes filled, so that earrings move with the person."""
     height, width = alpha.shape
     open_ = (alpha < 128).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(open_, connectivity=4)
     left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
     right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
     enclosed = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    small = stats[:, cv2.CC_STAT_AREA] < _HOLE * alpha.size
+    small = stats[:, cv2.CC_STAT_AREA] < _MAX_HOLE * alpha.size
     filled = enclosed & small
     filled[0] = False  # what is not open at all
     holes = filled[labels].astype(np.uint8)
@@ -215,7 +217,7 @@ def _without_holes(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(holes > 0, np.uint8(255), alpha)
 
 
-def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> Image:
+def _inpainted(picture: Image, alpha: NDArray[np.uint8]) -> Image:
     """The picture with the person replaced by a guess from around (A. Telea, J. Graphics Tools 9,
     2004), at a reduced size and laid over the original only where the person stands."""
     height, width = alpha.shape
@@ -230,13 +232,13 @@ def _painted_out(picture: Image, alpha: NDArray[np.uint8]) -> Image:
         return picture
     guess = cv2.inpaint(small, hidden, 4, cv2.INPAINT_TELEA)
     guess = cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC)
-    rim = max(1, round(_RIM * max(height, width)))
+    rim = max(1, round(_COLOUR_BLEED * max(height, width)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
     share = cv2.dilate((alpha > 0).astype(np.float32), kernel)
     share = cv2.blur(share, (2 * rim + 1, 2 * rim + 1))
     plate = picture.copy()
-    for top in range(0, height, _BAND):  # a large picture in floating point is larger than memory
-        band = slice(top, top + _BAND)
+    for top in range(0, height, _BAND_ROWS):  # bounds the memory of large pictures in float32
+        band = slice(top, top + _BAND_ROWS)
         mixed = picture[band] + share[band, :, None] * (
             guess[band].astype(np.float32) - picture[band]
         )

@@ -1,8 +1,8 @@
-"""A mouth painted from nothing: dark cavity, tongue, two rows of teeth.
+"""A procedurally painted mouth: dark cavity, tongue, two rows of teeth.
 
-For portraits with closed lips and no clip to borrow from. All of it is drawn in the mouth's own
-coordinates, in IOD, and coloured from the portrait's skin, so that it suits a dark face, a pale one
-and a black-and-white one. Teeth belong to the skull (the upper ones) or the jaw (the lower ones):
+For portraits with closed lips and no mouth texture from a clip. It is drawn in the mouth's own
+coordinates, in IOD, and coloured from the portrait's skin, so that it suits dark, pale and
+black-and-white faces. Teeth belong to the skull (the upper ones) or the jaw (the lower ones):
 lips move over them, they never stretch.
 """
 
@@ -16,7 +16,7 @@ from sunriza_assets.studio.drawing.skin import colourfulness
 from sunriza_assets.studio.expression.easing import rise, smoothstep
 
 __all__ = [
-    "Inside",
+    "MouthInterior",
     "Palette",
     "paint_cavity",
     "paint_lower_teeth",
@@ -108,7 +108,7 @@ def _muted(colour: Plane, share: float) -> Plane:
 
 
 @dataclass(frozen=True)
-class Inside:
+class MouthInterior:
     """The pixels between the lips in the mouth's own coordinates; planes (h, w) in IOD."""
 
     x: Plane
@@ -130,13 +130,13 @@ class Inside:
         """(h, w, 3) how much light falls in: little through a slit or between protruding lips."""
         open_ = 0.74 + 0.26 * rise(self.gap, 0.01, 0.10)
         near_lips = np.minimum(self.below_upper, self.above_lower) / 0.045
-        shade = (0.70 + 0.30 * smoothstep(near_lips)) * open_ * self.let_in
+        shade = (0.70 + 0.30 * smoothstep(near_lips)) * open_ * self.light_share
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     def shadow(self, palette: Palette) -> Plane:
-        """(h, w, 3) what lips throw on whatever lies right behind them, and cheeks at the corners.
+        """(h, w, 3) shadow of lips on what is close behind them, and of cheeks at the corners.
 
-        It parts teeth from lips. Where lips are pale and teeth bright, nothing else does.
+        It separates teeth from lips where lips are pale and teeth bright.
         """
         shade = 1.0 - (1.0 - _CORNERS) * rise(self.side, *_CORNERS_BEGIN)
         least = _CONTACT[0] + (_CONTACT[1] - _CONTACT[0]) * rise(self.gap, 0.08, 0.20)
@@ -145,7 +145,7 @@ class Inside:
         return np.asarray(shade[:, :, None] ** palette.shade, dtype=np.float32)
 
     @property
-    def let_in(self) -> float:
+    def light_share(self) -> float:
         """Share of the light that gets past protruding lips."""
         return 1.0 - 0.6 * self.pursed
 
@@ -155,7 +155,7 @@ class Inside:
         return np.maximum(self.below_upper + self.above_lower, 1e-4)
 
 
-def paint_cavity(inside: Inside, palette: Palette) -> Plane:
+def paint_cavity(inside: MouthInterior, palette: Palette) -> Plane:
     """(h, w, 3) darkness: a little light in front, none at the sides and under the upper lip."""
     depth = rise(inside.below_upper, 0.0, 0.12)
     light = 0.45 + 0.55 * depth * (1.0 - 0.7 * inside.side**2)
@@ -163,7 +163,7 @@ def paint_cavity(inside: Inside, palette: Palette) -> Plane:
 
 
 def paint_tongue(
-    canvas: Plane, inside: Inside, palette: Palette, *, raised: float, out: float
+    canvas: Plane, inside: MouthInterior, palette: Palette, *, raised: float, out: float
 ) -> Plane:
     """Lay the tongue over `canvas`: on the floor at rest, up to the upper teeth or over them."""
     lifted = max(raised, out)
@@ -184,7 +184,7 @@ def paint_tongue(
     return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
 
 
-def _tongue_light(inside: Inside, height: Plane, *, lifted: float, out: float) -> Plane:
+def _tongue_light(inside: MouthInterior, height: Plane, *, lifted: float, out: float) -> Plane:
     """How brightly the middle of a tongue is lit, `height` (0-1) of the way up to its top.
 
     It is a dome: bright where it faces the light that falls in from the front, dark where it turns
@@ -197,7 +197,7 @@ def _tongue_light(inside: Inside, height: Plane, *, lifted: float, out: float) -
 
 
 def paint_upper_teeth(
-    canvas: Plane, inside: Inside, palette: Palette, *, most: Plane | float
+    canvas: Plane, inside: MouthInterior, palette: Palette, *, most: Plane | float
 ) -> Plane:
     """Lay the upper row over `canvas`; it reaches no further than `most` below the lip."""
     bow = 1.0 - 0.45 * (inside.x / 0.33) ** 2
@@ -207,7 +207,9 @@ def paint_upper_teeth(
     return _teeth(canvas, inside, palette.teeth, edge=edge, boundaries=_TOOTH_EDGES)
 
 
-def paint_lower_teeth(canvas: Plane, inside: Inside, palette: Palette, *, share: float) -> Plane:
+def paint_lower_teeth(
+    canvas: Plane, inside: MouthInterior, palette: Palette, *, share: float
+) -> Plane:
     """Lay the lower row over `canvas`, up to `share` (0-1) of all of it."""
     boundaries = _LOWER_SHARE * _TOOTH_EDGES
     bow = 1.0 - 0.35 * (inside.x / 0.25) ** 2
@@ -217,7 +219,12 @@ def paint_lower_teeth(canvas: Plane, inside: Inside, palette: Palette, *, share:
 
 
 def _teeth(
-    canvas: Plane, inside: Inside, white: Plane, *, edge: Plane, boundaries: NDArray[np.float64]
+    canvas: Plane,
+    inside: MouthInterior,
+    white: Plane,
+    *,
+    edge: Plane,
+    boundaries: NDArray[np.float64],
 ) -> Plane:
     """A row of teeth where `edge` (IOD beyond the biting edge) is negative."""
     away = np.abs(inside.x)

@@ -1,8 +1,8 @@
 """Finds the upper rims of glasses, so that no blink drags them down.
 
-A face with glasses has something no other face has: a thin line across the bridge of the nose. If
-there is one, the line is looked for above each eye, between lid and brow. Everything is measured in
-a patch with level eyes and a fixed distance between them.
+Only faces with glasses have a thin line across the bridge of the nose. If there is one, rims are
+searched for above each eye, between lid and brow. Everything is measured in a patch with level eyes
+and a fixed distance between them.
 """
 
 from dataclasses import dataclass

@@ -25,14 +25,14 @@ from sunriza_assets.studio.face.topology import (
     RIGHT_IRIS,
 )
 
-__all__ = ["WIDEST", "Eye"]
+__all__ = ["WIDEST_CLOSURE", "Eye"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
-WIDEST: Final = -0.25
+WIDEST_CLOSURE: Final = -0.25
 """Closure of the widest eye that is drawn; there is no eyeball above it in the photo."""
-_MEETING: Final = 0.14
+_MEETING_SHARE: Final = 0.14
 """Where closed lids meet: this share of the opening above the lower rim."""
 _LASH_STRIP: Final = 0.16
 """Height of the strip that slides without stretching, A."""
@@ -48,9 +48,9 @@ _LID_SHADOW: Final = 0.35
 _LASH_SHADE: Final = 0.6
 _GAZE_LIMITS: Final = (0.16, 0.06)
 """Largest iris shift sideways and up or down, W: beyond there is no eye white in the photo."""
-_BLIND: Final = 0.06
+_MIN_OPENING: Final = 0.06
 """An eye that opens less than this share of W is shut in the photo and stays so."""
-_STILL: Final = 0.004
+_MIN_CHANGE: Final = 0.004
 
 
 class Eye:
@@ -85,7 +85,7 @@ class Eye:
         brow_height = -float(np.max((brow - origin) @ self._axes[1]))
         lid_height = 0.95 * (brow_height + float(upper[:, 1].min()))
         self._lid_height = float(np.clip(lid_height, 0.9 * self._opening, 2.2 * self._opening))
-        self._window, x, y = self._box(origin, upper, lower, size)
+        self._window, x, y = self._window_and_coordinates(origin, upper, lower, size)
         inside = np.clip(x, 0.0, self._width)
         self._upper = _curve(upper)(inside).astype(np.float32)
         self._lower = np.maximum(_curve(lower)(inside), self._upper).astype(np.float32)
@@ -98,7 +98,7 @@ class Eye:
         self._soft = np.float32(max(0.8, 0.018 * self._width))
         self._picture, self._rims = _without_rims(picture, rims, self._window)
         self._original = picture[self._window].astype(np.float32)
-        self._ink = self._lash_colour()
+        self._lash_rgb = self._lash_colour()
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -109,24 +109,24 @@ class Eye:
         """The eye with its lids and iris moved.
 
         Args:
-            closure: 0 as in the portrait, 1 shut, down to `WIDEST` for wider.
+            closure: 0 as in the portrait, 1 shut, down to `WIDEST_CLOSURE` for wider.
             gaze: (2,) shift of the iris in eye widths, x along the eye to the right, y down.
 
         Returns:
             (h, w, 3) uint8 new content of `window`, or None where nothing changes.
         """
-        closure = float(np.clip(closure, WIDEST, 1.0))
+        closure = float(np.clip(closure, WIDEST_CLOSURE, 1.0))
         shift = np.clip(gaze, -np.array(_GAZE_LIMITS), _GAZE_LIMITS) * self._width
-        moved = abs(closure) > _STILL or np.abs(shift).max() > _STILL * self._width
-        if not moved or self._y.size == 0 or self._opening < _BLIND * self._width:
+        moved = abs(closure) > _MIN_CHANGE or np.abs(shift).max() > _MIN_CHANGE * self._width
+        if not moved or self._y.size == 0 or self._opening < _MIN_OPENING * self._width:
             return None
         gap = self._lower - self._upper
-        meeting = gap * (1.0 - _MEETING)
+        meeting = gap * (1.0 - _MEETING_SHARE)
         overlap = self._soft * rise(closure, 0.8, 1.0)
         fall = (closure * meeting + overlap * smoothstep(8.0 * gap / self._opening)).astype(
             np.float32
         )
-        lift = np.float32(max(closure, 0.0) * _MEETING) * gap
+        lift = np.float32(max(closure, 0.0) * _MEETING_SHARE) * gap
         upper, lower = self._upper + fall, self._lower - lift
         ball = self._eyeball(upper, shift, closure)
         lower_skin = self._lower_lid(lower, lift)
@@ -136,7 +136,7 @@ class Eye:
         result = ball + below * (lower_skin - ball)
         result += above * (upper_skin - result)
         line = self._lash_line(upper, fall, closure)[:, :, None]
-        result += line * (np.minimum(self._ink, result) - result)
+        result += line * (np.minimum(self._lash_rgb, result) - result)
         if self._rims is not None:
             result += self._rims * (self._original - result)
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
@@ -151,7 +151,7 @@ class Eye:
         risen = np.maximum(self._upper - upper, 0.0)
         depth = (self._y - upper) / np.maximum(self._lower - upper, 1e-3)
         dy = dy + (risen + 0.5 * self._soft * (risen > 0)) * np.clip(1.0 - depth, 0.0, 1.0)
-        ball = self._read(dx, dy)
+        ball = self._read_shifted(dx, dy)
         shade = np.exp(-np.maximum(self._y - upper, 0.0) / (0.2 * self._opening))
         shade *= np.clip((self._lower - self._upper) / (0.1 * self._opening), 0.0, 1.0)
         return np.asarray(ball * (1.0 - _LID_SHADOW * max(closure, 0.0) * shade)[:, :, None])
@@ -160,9 +160,9 @@ class Eye:
         depth = self._y - lower
         reach = _LOWER_REACH * self._opening
         source = depth - lift * smoothstep(depth / (reach + lift))
-        inset = _LOWER_INSET * lift / max(_MEETING, 1e-3)
+        inset = _LOWER_INSET * lift / max(_MEETING_SHARE, 1e-3)
         source += inset * np.exp(-np.abs(depth) / (0.12 * self._opening))
-        return self._read(0.0, self._lower + source - self._y)
+        return self._read_shifted(0.0, self._lower + source - self._y)
 
     def _upper_lid(self, upper: Plane, fall: Plane) -> Plane:
         height = upper - self._y
@@ -171,9 +171,9 @@ class Eye:
         source = height - fall * smoothstep((height - strip) / span)
         inset = _UPPER_INSET * np.clip(4.0 * fall, 0.0, self._opening)
         source += inset * np.exp(-np.abs(height) / (0.12 * self._opening))
-        skin = self._read(0.0, self._upper - source - self._y)
-        # What little of a lid an open eye shows is drawn out over all of it: along the lid it is
-        # smoothed, or every speck would become a streak.
+        skin = self._read_shifted(0.0, self._upper - source - self._y)
+        # The small part of a lid that an open eye shows is stretched over all of it; smoothing
+        # along the lid keeps specks from becoming streaks.
         smooth = cv2.GaussianBlur(skin, (0, 0), _LID_SMOOTHING * self._width, sigmaY=0.5)
         drawn_out = rise(fall / self._opening, 0.15, 0.7) * rise(height, strip, 2.0 * strip)
         drawn_out *= 1.0 - rise(height / (self._lid_height + fall), 0.7, 1.0)
@@ -197,7 +197,7 @@ class Eye:
         dark = colours[np.argsort(colours.sum(axis=1))[: max(1, len(colours) // 6)]]
         return np.asarray(0.85 * dark.mean(axis=0), dtype=np.float32)
 
-    def _read(self, dx: Any, dy: Any) -> Plane:
+    def _read_shifted(self, dx: Any, dy: Any) -> Plane:
         """The picture read (dx, dy) away in eye coordinates, float32."""
         rows, columns = self._window
         height, width = self._y.shape
@@ -209,7 +209,7 @@ class Eye:
         places[..., 0], places[..., 1] = x, y
         return read_at(self._picture, places).astype(np.float32)
 
-    def _box(
+    def _window_and_coordinates(
         self, origin: NDArray[Any], upper: NDArray[Any], lower: NDArray[Any], size: tuple[int, int]
     ) -> tuple[tuple[slice, slice], Plane, Plane]:
         """The window of the picture the eye may touch, and its pixels in eye coordinates."""
@@ -229,7 +229,7 @@ class Eye:
 def _without_rims(
     picture: Image, rims: NDArray[np.uint8] | None, window: tuple[slice, slice]
 ) -> tuple[Image, Plane | None]:
-    """The picture as if no glasses were worn in a window of it, and the matte that puts them back
+    """The picture with the rims of glasses inpainted in a window, and the matte that restores them
     (h, w, 1); skin under a rim is a guess from around (Telea inpainting)."""
     if rims is None or not rims[window].any():
         return picture, None

@@ -4,7 +4,7 @@ The photo of a closed mouth has nothing inside it. Where the opening differs fro
 the gap between the inner lip rims of the *frame* is filled anew:
 
 * photo closed, and the template brings the clip's mouth: that, toned to the portrait's light;
-* photo closed, nothing to borrow: a painted cavity with tongue and teeth;
+* photo closed, no clip texture: a painted cavity with tongue and teeth;
 * photo shows teeth: its own before a painted cavity, see `photo_mouth`. (Teeth of the clip behind
   teeth of the photo would be two rows of upper teeth.)
 """
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from sunriza_assets.studio.drawing.cavity import (
-    Inside,
+    MouthInterior,
     Palette,
     paint_cavity,
     paint_lower_teeth,
     paint_tongue,
     paint_upper_teeth,
 )
-from sunriza_assets.studio.drawing.photo_mouth import FRINGE, PhotoMouth
+from sunriza_assets.studio.drawing.photo_mouth import TEETH_FRINGE, PhotoMouth
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.drawing.skin import (
     deepened,
@@ -38,7 +38,7 @@ from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance, skull_centre
 
-__all__ = ["OPEN_PHOTO", "Mouth", "MouthPainter"]
+__all__ = ["OPEN_PHOTO_GAP", "Mouth", "MouthPainter"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 UPPER_RIM: Final = UPPER_LIP[-1]
 LOWER_RIM: Final = LOWER_LIP[-1]
 
-OPEN_PHOTO: Final = 0.06
+OPEN_PHOTO_GAP: Final = 0.06
 """Inner-lip opening, IOD, from which on a photo counts as showing teeth."""
 _ONSET: Final = (0.006, 0.030)
 """Opening beyond the photo's own over which the interior appears, IOD."""
@@ -96,7 +96,7 @@ class _Gap:
     looked for beyond the corners of a mouth that has widened."""
     growth: Plane
     """Opening beyond the photo's own in this column, IOD."""
-    inside: Inside
+    inside: MouthInterior
     iod: float
     """IOD of the frame in pixels, as far as the head's size goes."""
 
@@ -118,7 +118,7 @@ class MouthPainter:
         self.skin = skin_around_mouth(picture, points)
         self.opening = float(self._rest_gap[4:7].mean() / self._iod)
         """Inner-lip opening of the portrait, IOD."""
-        self._photo = PhotoMouth(points, picture) if self.opening > OPEN_PHOTO else None
+        self._photo = PhotoMouth(points, picture) if self.opening > OPEN_PHOTO_GAP else None
         self._palette = Palette.of(
             self.skin,
             lip_colour(picture, points),
@@ -140,7 +140,7 @@ class MouthPainter:
         offsets = np.zeros((MESH_POINTS, 3))
         growth = self._growth(head, points)
         apart = rise(-growth if self._photo else growth, *_ONSET)[:, None]
-        reach = FRINGE if self._photo else _SEAM_INSET
+        reach = TEETH_FRINGE if self._photo else _SEAM_INSET
         down = self._points[LOWER_LIP[0, 5], :2] - self._points[UPPER_LIP[0, 5], :2]
         inset = reach * self._iod * down / max(float(np.linalg.norm(down)), 1e-6)
         for row, share in ((-1, 1.0), (-2, 0.5)):
@@ -168,7 +168,7 @@ class MouthPainter:
         if self._photo:
             covered *= rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
             shut = rise(-gap.growth, *_ONSET)
-            canvas, covered = self._photo.close_over(
+            canvas, covered = self._photo.draw_closed_lips(
                 canvas, covered, inside, gap.place, self._palette, shut=shut
             )
         else:
@@ -191,7 +191,7 @@ class MouthPainter:
         if self._photo:
             canvas *= inside.light(self._palette)
             hidden = max(mouth.tongue_raise, mouth.tongue_out, mouth.lower_teeth)
-            canvas = self._photo.lay_over(
+            canvas = self._photo.draw_teeth(
                 canvas,
                 inside,
                 gap.place,
@@ -210,7 +210,7 @@ class MouthPainter:
                 canvas += weight * (clip - canvas)
         return canvas if tongue_first else self._tongue(canvas, inside, mouth)
 
-    def _tongue(self, canvas: Plane, inside: Inside, mouth: Mouth) -> Plane:
+    def _tongue(self, canvas: Plane, inside: MouthInterior, mouth: Mouth) -> Plane:
         return paint_tongue(
             canvas, inside, self._palette, raised=mouth.tongue_raise, out=mouth.tongue_out
         )
@@ -238,13 +238,19 @@ class MouthPainter:
         upper, lower, rest = ((rim - origin) @ axes.T for rim in (upper, lower, rest))
         at = np.clip(local[..., 0], 0.0, width)
         down = local[..., 1]
-        column = _along(upper[:, 0], np.linspace(0.0, 1.0, len(upper)), at)
-        inside = Inside(
+        column = _interpolated(upper[:, 0], np.linspace(0.0, 1.0, len(upper)), at)
+        inside = MouthInterior(
             x=((local[..., 0] - rest[5, 0]) / iod).astype(np.float32),
             side=np.abs(2.0 * column - 1.0),
-            below_upper=((down - _along(upper[:, 0], upper[:, 1], at)) / iod).astype(np.float32),
-            above_lower=((_along(lower[:, 0], lower[:, 1], at) - down) / iod).astype(np.float32),
-            below_root=((down - _along(rest[:, 0], rest[:, 1], at)) / iod).astype(np.float32),
+            below_upper=((down - _interpolated(upper[:, 0], upper[:, 1], at)) / iod).astype(
+                np.float32
+            ),
+            above_lower=((_interpolated(lower[:, 0], lower[:, 1], at) - down) / iod).astype(
+                np.float32
+            ),
+            below_root=((down - _interpolated(rest[:, 0], rest[:, 1], at)) / iod).astype(
+                np.float32
+            ),
             roundness=float(rise(iod * growth[4:7].mean() / width, *_ROUND)),
             pursed=float(rise(1.0 - width / np.ptp(rest[:, 0]), *_PURSED)),
         )
@@ -252,7 +258,7 @@ class MouthPainter:
         fixed = np.interp(at, np.maximum.accumulate(rest[:, 0]), knots) - knots.mean()
         place = 10.0 * column - knots.mean()
         place = np.where(np.abs(fixed) < np.abs(place), fixed, place) + knots.mean()
-        return _Gap(box, column, place, _along(upper[:, 0], growth, at), inside, iod)
+        return _Gap(box, column, place, _interpolated(upper[:, 0], growth, at), inside, iod)
 
     def _from_clip(self, gap: _Gap, texture: Image, clip_skin: NDArray[Any]) -> Plane:
         """(h, w, 3) the clip's mouth fitted into the gap, in the portrait's light."""
@@ -281,7 +287,7 @@ def _box_around(
     return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
-def _along(knots: Array, values: NDArray[Any], at: Array) -> Plane:
+def _interpolated(knots: Array, values: NDArray[Any], at: Array) -> Plane:
     """Monotone cubic interpolation of a rim's values at places along the mouth."""
     knots = np.maximum.accumulate(knots) + 1e-4 * np.arange(len(knots))
     return np.asarray(PchipInterpolator(knots, values)(at), dtype=np.float32)

@@ -1,8 +1,8 @@
 """The mouth of a photo that shows teeth: what is between its lips, and lips that close over it.
 
-The upper teeth belong to the skull: a lip that comes down covers them, one that rises takes them
-along, for nobody has seen what is above. What is below their edge goes with the lower lip. Neither
-is stretched by lips that part, nor squeezed by lips that narrow.
+The upper teeth belong to the skull: a lip that comes down covers them, one that rises moves them
+along, because the photo shows nothing above them. What is below their edge moves with the lower
+lip. Neither is stretched by lips that part, nor squeezed by lips that narrow.
 """
 
 from typing import Any, Final
@@ -11,21 +11,21 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.drawing.cavity import Inside, Palette
+from sunriza_assets.studio.drawing.cavity import MouthInterior, Palette
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.expression.easing import rise
 from sunriza_assets.studio.expression.lips import lip_gap
 from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
-__all__ = ["FRINGE", "PhotoMouth"]
+__all__ = ["TEETH_FRINGE", "PhotoMouth"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-FRINGE: Final = 0.014
-"""How much of the photo's teeth has crept over the rim of its lips, IOD: closed lips show none."""
+TEETH_FRINGE: Final = 0.014
+"""How much of the photo's teeth overlaps the rim of its lips, IOD: closed lips show none."""
 _MIDDLE: Final = slice(3, 8)
 """Columns of the lips in which teeth are looked for."""
 _UPPER_TEETH: Final = (0.25, 0.84)
@@ -78,10 +78,10 @@ class PhotoMouth:
         """Where the lips meet when they close, from the lower rim (0) to the upper (1): where the
         upper one, at rest, ends just above the edge of its teeth."""
 
-    def lay_over(
+    def draw_teeth(
         self,
         canvas: Plane,
-        inside: Inside,
+        inside: MouthInterior,
         place: Plane,
         palette: Palette,
         *,
@@ -89,7 +89,7 @@ class PhotoMouth:
         most: Plane | float,
         below: float,
     ) -> Plane:
-        """Lay what the photo shows between its lips over what is behind it.
+        """Draw what the photo shows between its lips over a canvas.
 
         Args:
             canvas: (h, w, 3) RGB 0-255.
@@ -106,7 +106,7 @@ class PhotoMouth:
         """
         opened = np.maximum(self._opening(place), 0.0)
         teeth = (1.0 - changed * (1.0 - self._teeth_end)) * opened
-        light = np.asarray(inside.let_in ** (0.5 * palette.shade), dtype=np.float32)
+        light = np.asarray(inside.light_share ** (0.5 * palette.shade), dtype=np.float32)
         descent = np.maximum(inside.below_root - inside.below_upper, 0.0)
         from_root = inside.below_upper + changed * descent
         below *= float(rise(1.0 - self._teeth_end, *_TWO_ROWS))
@@ -118,11 +118,11 @@ class PhotoMouth:
             canvas = canvas + cover[:, :, None] * (light * self._at(rim, place, down) - canvas)
         return np.asarray(canvas, dtype=np.float32)
 
-    def close_over(
+    def draw_closed_lips(
         self,
         canvas: Plane,
         covered: Plane,
-        inside: Inside,
+        inside: MouthInterior,
         place: Plane,
         palette: Palette,
         *,
@@ -146,12 +146,12 @@ class PhotoMouth:
         touching = shut * (1.0 - rise(inside.gap, *_TOUCHING))
         touching *= 1.0 - rise(inside.side, *_CORNERS)
         off = 0.5 * (inside.below_upper - inside.above_lower)  # from the line, down
-        upper = self._at(self._upper, place, np.minimum(off, 0.0) - FRINGE)
-        lower = self._at(self._lower, place, np.maximum(off, 0.0) + FRINGE)
+        upper = self._at(self._upper, place, np.minimum(off, 0.0) - TEETH_FRINGE)
+        lower = self._at(self._lower, place, np.maximum(off, 0.0) + TEETH_FRINGE)
         line = 1.0 - (1.0 - _LINE) * np.exp(-((off / _LINE_WIDTH) ** 2))
         lips = np.where(off[:, :, None] < 0.0, upper, lower) * line[:, :, None] ** palette.shade
         canvas = canvas + touching[:, :, None] * (lips - canvas)
-        around = touching * (1.0 - rise(np.abs(off), FRINGE, 2.0 * FRINGE))
+        around = touching * (1.0 - rise(np.abs(off), TEETH_FRINGE, 2.0 * TEETH_FRINGE))
         return np.asarray(canvas, dtype=np.float32), np.maximum(covered, around)
 
     def _at(self, rim: Array, place: Plane, down: Plane) -> Plane:

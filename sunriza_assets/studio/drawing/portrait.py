@@ -20,7 +20,7 @@ from sunriza_assets.studio.parameters import RenderParameters
 __all__ = ["prepare_rig"]
 
 CROP_SIZE: Final = 512
-"""Side of the square that is given instead of the whole picture."""
+"""Side of the square that is output instead of the whole picture."""
 _CROP_FACES: Final = 1.55
 """Side of that square over the side of the crop the landmarks are read from (1.5 faces)."""
 _CROP_RISE: Final = 0.06
@@ -30,7 +30,7 @@ _CROP_RISE: Final = 0.06
 def prepare_rig(
     picture: Image, parameters: RenderParameters, mesh: FaceMesh, matte: PersonMatte
 ) -> PortraitRig:
-    """Bring a picture to its size in the idle and find the face in it.
+    """The rig of a picture, resized as in the idle; finds the face in it.
 
     Raises:
         FaceError: the picture shows no face or several.
@@ -82,7 +82,7 @@ def _shrunk(picture: Image, longest: int) -> Image:
 
 
 def _even(picture: Image) -> Image:
-    """The picture without its last row and column where their number is odd: H.264 needs it so."""
+    """The picture without its last row and column where their number is odd, as H.264 requires."""
     height, width = picture.shape[:2]
     return np.ascontiguousarray(picture[: height - height % 2, : width - width % 2])
 
@@ -90,7 +90,7 @@ def _even(picture: Image) -> Image:
 def _face_square(
     image: Image, landmarks: NDArray[np.float64], *, whole: bool
 ) -> NDArray[np.float64]:
-    """(2, 3) map from the picture to the square that is given instead of it.
+    """(2, 3) map from the picture to the square that is output instead of it.
 
     The square lies inside the picture, however near the face is to its border.
     """

@@ -1,4 +1,4 @@
-"""A portrait made ready to move: everything that depends on it alone, worked out once."""
+"""A portrait prepared for drawing: everything that depends on it alone, computed once."""
 
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ _CRISP_EDGE: Final = 0.15
 
 
 class PortraitRig:
-    """Draws one portrait with its face, head, eyes and mouth elsewhere.
+    """Draws one portrait with its face, head, eyes and mouth moved.
 
     Drawing edits a buffer of the rig in place for a moment: one thread at a time.
 
@@ -38,7 +38,7 @@ class PortraitRig:
         landmarks: (478, 3) face of the portrait, continuous pixels, z on the scale of x.
         matte: (H, W) 0-1, how surely a pixel is person; None warps background and person as one.
         stitched: keep the shoulders and the picture's border in place.
-        emotion: the emotion that the face wears all along; None leaves it its own.
+        emotion: the emotion of the face in every frame; None leaves the portrait's own expression.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PortraitRig:
         """(468, 3) the portrait's own mesh: drawing it gives the portrait back."""
         self.emotion = emotion
         self.rest = self.mesh if emotion is None else emotion.rest(self.mesh)
-        """(468, 3) the mesh before the clip moves it, in the emotion that the face wears."""
+        """(468, 3) the mesh in the portrait's emotion, before the clip moves it."""
         self.iod = eye_distance(points)
         """Distance of the outer eye corners, pixels."""
         self.centre = skull_centre(points)
@@ -139,7 +139,7 @@ def _crisp(image: Image, points: NDArray[Any]) -> Image:
 
 
 def _with_face(matte: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float32]:
-    """The matte with the face itself certain: no model's doubt may let a wall shine through."""
+    """The matte with 1 inside the face oval, so that the plate never shows through the face."""
     certain = np.asarray(matte, dtype=np.float32).copy()
     oval = np.round(points[OVAL, :2] * 16 - 8).astype(np.int32)
     cv2.fillPoly(certain, [oval], 1.0, lineType=cv2.LINE_AA, shift=4)

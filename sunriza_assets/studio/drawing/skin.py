@@ -19,9 +19,9 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Rec. 601 weights of red, green and blue."""
 _LIGHT_SHARE: Final = 0.7
 """How much of the difference between two skins is taken for a difference of the light."""
-_WARMTH: Final = 0.97
+_MAX_TOOTH_BLUE: Final = 0.97
 """Most blue that a tooth shows in daylight, as a share of its green."""
-_DAYLIGHT: Final = 0.8
+_DAYLIGHT_BLUE: Final = 0.8
 """Blue over green of skin in daylight; of candlelight or old varnish there is less."""
 _DEPTH: Final = 0.45
 """Exponent by which what is darker than a tooth is darkened further."""
@@ -70,7 +70,7 @@ def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
     result = texture * np.float32(brightness) * (shift / float(shift @ _LUMA)).astype(np.float32)
     result[:, :, 1] = np.minimum(result[:, :, 1], result[:, :, 0])  # no mouth is blue inside
     blue = float(skin[2]) / max(float(skin[1]), 1.0)
-    white = _WARMTH * min(blue / _DAYLIGHT, 1.0) ** _LIGHT_SHARE
+    white = _MAX_TOOTH_BLUE * min(blue / _DAYLIGHT_BLUE, 1.0) ** _LIGHT_SHARE
     result[:, :, 2] = np.minimum(result[:, :, 2], white * result[:, :, 1])
     colour = colourfulness(skin) / max(colourfulness(clip_skin), 0.05)
     grey = (result @ _LUMA)[:, :, None]
@@ -82,8 +82,8 @@ def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:
 def deepened(mouth: Plane, skin: NDArray[Any], shade: NDArray[Any]) -> Plane:
     """A mouth (h, w, 3) with all that is darker than its teeth darker still, float32.
 
-    In the clip the inside of a mouth is told from its lips by their colour. Pale and painted lips
-    have none, and a tongue as bright as they are would be taken for more lip.
+    Viewers distinguish the inside of a mouth from its lips by colour. Against pale lips, a tongue
+    of the same brightness would look like more lip.
 
     Args:
         mouth: its colours in the portrait's light.

@@ -28,7 +28,7 @@ Field = NDArray[np.float32]
 _FADE_ABOVE: Final = (1.45, 2.6)
 _FADE_BELOW: Final = (1.0, 2.5)
 _LOOSE: Final = 1.8
-"""Without stitching the fade reaches this much further."""
+"""Factor of the fade's reach without stitching."""
 _DEPTH_SLOPE: Final = 0.35
 """Face heights that a pixel lies further back for each unit of r."""
 _EXPRESSION_REACH: Final = 0.22
@@ -118,7 +118,7 @@ class Surroundings:
         return np.asarray(field.reshape(*self._shape, 2), dtype=np.float32)
 
     def backward(self, forward: Field) -> Field:
-        """The same field seen from where things arrive.
+        """The inverse of a displacement field.
 
         Returns:
             (rows, columns, 2) pixels to add to an arriving cell to find where it came from;

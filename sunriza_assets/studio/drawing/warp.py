@@ -20,7 +20,7 @@ from sunriza_assets.studio.face.regions import FILLED_TRIANGLES, OVAL, rings_aro
 from sunriza_assets.studio.face.topology import MESH_POINTS, TRIANGLES
 from sunriza_assets.studio.motion.head_pose import HeadMotion, eye_distance, skull_centre
 
-__all__ = ["STILL", "BackwardMap", "Warp"]
+__all__ = ["MIN_DISPLACEMENT", "BackwardMap", "Warp"]
 
 Field = NDArray[np.float32]
 
@@ -28,9 +28,9 @@ _FINEST_IOD: Final = 110.0
 """A face wider between the eyes than this many map pixels gains nothing from a finer map."""
 _CELLS_PER_IOD: Final = 10.0
 _SLIVER: Final = 0.05
-"""Square pixels that every triangle is thickened by, so that slivers do not throw pixels far."""
-STILL: Final = 0.02
-"""Pixels of displacement that are not worth moving anything for."""
+"""Square pixels that every triangle is thickened by, so that slivers have stable affine maps."""
+MIN_DISPLACEMENT: Final = 0.02
+"""Displacement below which pixels are left as they are, pixels."""
 _SEAM: Final = 0.12
 """Width of the cross-fade inside the oval, IOD."""
 _EDGE_ON: Final = (0.15, 0.5)
@@ -102,7 +102,7 @@ class Warp:
     def backward_map(
         self, head: HeadMotion, points: NDArray[Any], sources: NDArray[Any] | float = 0.0
     ) -> BackwardMap | None:
-        """The map to a frame.
+        """The map from a frame to the portrait.
 
         Args:
             head: motion of the skull.
@@ -146,7 +146,7 @@ class Warp:
     def _moving(self, around: Field, points: NDArray[Any]) -> tuple[slice, slice]:
         """Grid rows and columns that hold everything that moves."""
         pitch = self._step * self._cell
-        moving = np.abs(around).max(axis=2) > STILL
+        moving = np.abs(around).max(axis=2) > MIN_DISPLACEMENT
         moving_rows = np.flatnonzero(moving.any(axis=1))
         moving_columns = np.flatnonzero(moving.any(axis=0))
         low = np.array([self._grid[1], self._grid[0]])
@@ -155,7 +155,7 @@ class Warp:
             low = np.array([moving_columns[0], moving_rows[0]])
             high = np.array([moving_columns[-1] + 1, moving_rows[-1] + 1])
         shifts = np.abs(points[:MESH_POINTS, :2] - self._rest[:, :2]).max(axis=1)
-        if shifts.max(initial=0.0) > STILL:
+        if shifts.max(initial=0.0) > MIN_DISPLACEMENT:
             face = points[:MESH_POINTS, :2] / pitch
             low = np.minimum(low, np.floor(face.min(axis=0)))
             high = np.maximum(high, np.ceil(face.max(axis=0)))
@@ -233,8 +233,8 @@ def _affine(corners: NDArray[np.float64], shifts: NDArray[np.float64]) -> Field:
 
 
 def _trust(sources: NDArray[np.float64], corners: NDArray[np.float64]) -> Field:
-    """(N,) 0-1 how far each triangle (N, 3, 2) shows enough of itself in the portrait to be
-    stretched to where it goes: what was edge-on there would come out as stripes."""
+    """(N,) 0-1 how far each triangle (N, 3, 2) is visible enough in the portrait to be
+    stretched to its target: triangles seen edge-on there would become stripes."""
     before, after = _signed_areas(sources), _signed_areas(corners)
     ratio = before / np.where(np.abs(after) > 1e-6, after, 1e-6)
     return np.asarray(

@@ -20,7 +20,7 @@ def rise(x: ArrayLike, low: float, high: float) -> NDArray[Any]:
 
 
 def knee(x: ArrayLike, free: float, limit: float) -> NDArray[Any]:
-    """Leave |x| <= free alone and bend what goes beyond so that it never passes `limit`.
+    """x unchanged up to |x| = `free`, and compressed beyond so that it never exceeds `limit`.
 
     Slope one at the knee, tanh beyond it: motion is slowed down, not cut off.
     """

@@ -1,8 +1,8 @@
 """An emotion as displacements of a portrait's mesh, and as an opening of its lids.
 
-The parts an emotion moves (brows, cheeks, wings of the nose, lips, chin) are handles, the parts it
-must leave alone (lids, bridge of the nose, outline) are handles that stay; in between the skin
-follows a thin-plate spline through all of them (J. Duchon, 1977), the smoothest there is.
+The parts that an emotion moves (brows, cheeks, wings of the nose, lips, chin) and those that it
+must not move (lids, bridge of the nose, outline) are control points; the skin in between follows a
+thin-plate spline through all of them (J. Duchon, 1977).
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from sunriza_assets.studio.expression.emotions import Emotion, emotion_of
-from sunriza_assets.studio.expression.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.regions import (
     CHIN,
     EYE_CONTOURS,
@@ -42,7 +42,7 @@ _ROUND: Final = 0.65
 _UPPER_SHARES: Final = (0.28, 0.10)
 """Share that the upper lip has in closing and in opening the mouth; the jaw has the rest."""
 _JAW_SHARE: Final = 0.6
-"""How much of the lower lip's way the chin goes along."""
+"""Displacement of the chin over that of the lower lip."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _SMILE_LIFTS: Final = 0.25
@@ -51,7 +51,7 @@ _SMILE_LIFTS: Final = 0.25
 
 @dataclass(frozen=True)
 class EmotionOffsets:
-    """What an emotion does to one portrait."""
+    """The displacements of one portrait by an emotion."""
 
     offsets: Array
     """(468, 3) what it adds to the mesh in the portrait's own pose, pixels."""
@@ -80,16 +80,16 @@ class EmotionOffsets:
         return np.asarray(offsets + self.offsets - self.opens * spared * self.parting)
 
     def rest(self, mesh: Array) -> Array:
-        """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips kept lips."""
-        return np.asarray(mesh + LipKeeper(mesh).kept(self.offsets))
+        """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips corrected."""
+        return np.asarray(mesh + LipCorrector(mesh).corrected(self.offsets))
 
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
-    """What an emotion of a strength 0-1 does to a portrait's mesh (468, 3); None if nothing."""
-    asked = emotion_of(name, strength)
-    if asked is None:
+    """The displacements of a mesh (468, 3) by an emotion of strength 0-1; None for none."""
+    requested = emotion_of(name, strength)
+    if requested is None:
         return None
-    emotion, strength = asked
+    emotion, strength = requested
     offsets = strength * emotion_offsets(mesh, emotion)
     return EmotionOffsets(
         offsets=offsets,
@@ -102,7 +102,7 @@ def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | Non
 
 @dataclass(frozen=True)
 class _FaceFrame:
-    """A portrait's own directions."""
+    """The coordinate frame of a portrait's face."""
 
     right: Array
     """(3,) unit vector towards the picture's right."""

@@ -1,10 +1,10 @@
-"""The emotions a portrait can wear, in terms that every engine understands.
+"""The emotions of a portrait, in terms that all engines share.
 
-Only data; how a face is brought there is each engine's work. Which muscles an emotion takes is
-Ekman's: the six basic emotions and their action units (AU) as EMFACS lists them (Ekman & Friesen,
-Facial Action Coding System, 1978; Friesen & Ekman, EMFACS-7, 1983). How far is ours: well inside
-what faces do (a brow rises by a tenth of the IOD, a corner of the mouth by as much), judged by eye
-on portraits at full strength.
+Only data; each engine implements them. The muscles of an emotion are Ekman's: the six basic
+emotions and their action units (AU) as EMFACS lists them (Ekman & Friesen, Facial Action Coding
+System, 1978; Friesen & Ekman, EMFACS-7, 1983). The amounts are ours, well inside what faces do (a
+brow rises by a tenth of the IOD, a corner of the mouth by as much), and were judged by eye on
+portraits at full strength.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from typing import Final
 
 __all__ = ["EMOTIONS", "Emotion", "emotion_of"]
 
-_LEAST_SMILE: Final = 0.35
+_MIN_SMILE_SHARE: Final = 0.35
 """Share of a smile that is added to a face that smiles already."""
 _SMILE_WIDENS: Final = 0.6
 """Mouth widths that a smile which is undone gives back, for each half width of its height."""
@@ -22,7 +22,7 @@ _SMILE_WIDENS: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Emotion:
-    """One face, worn in full. Lengths are in IOD, the distance between the outer eye corners."""
+    """An emotion at full strength. Lengths are in IOD, the distance of the outer eye corners."""
 
     inner_brow: float = 0.0
     """Rise of the brows' inner ends; less than 0 lowers them."""
@@ -49,7 +49,7 @@ class Emotion:
     def corner_lift(self, smile: float) -> float:
         """How far the corners go up on a face whose own are up by `smile`; half mouth widths."""
         if self.corners > 0.0:
-            return max(self.corners - smile, _LEAST_SMILE * self.corners)
+            return max(self.corners - smile, _MIN_SMILE_SHARE * self.corners)
         return self.corners - smile
 
     def mouth_width(self, smile: float) -> float:
@@ -92,10 +92,10 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""Name -> what it takes; None changes nothing."""
+"""Name -> emotion; None changes nothing."""
 
 
 def emotion_of(name: str, strength: float) -> tuple[Emotion, float] | None:
-    """The emotion asked for and its strength (0-1); None where nothing is to be changed."""
+    """The requested emotion and its strength (0-1); None where nothing changes."""
     emotion = EMOTIONS[name]
     return None if emotion is None or strength == 0.0 else (emotion, strength)

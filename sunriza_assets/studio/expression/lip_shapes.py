@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 _UPPER_ARCH, _LOWER_ARCH = 1.7, 2.2
 """Exponents of the opening's outline: a bow above, a bowl below."""
-_AS_WIDE: Final = (0.3, 1.2)
+_UPPER_LIP_STAYS: Final = (0.3, 1.2)
 """Opening over the photo's own over which the upper lip, which only closing brings down, stays up
 and the jaw falls instead."""
 _WIDE, _ROUND = 0.9, 0.65
@@ -60,7 +60,7 @@ _ROOM: Final = 0.52
 
 @dataclass(frozen=True)
 class _MouthFrame:
-    """The coordinates that shapes are made in."""
+    """The coordinate frame of the mouth, in which lips are shaped."""
 
     origin: Array
     """(2,) middle between the mouth's outer corners, pixels."""
@@ -114,7 +114,7 @@ def shape_lips(mesh: NDArray[Any], shape: LipShape | None, *, seam: float = SEAM
 def _lips(
     upper: Array, lower: Array, shape: LipShape, unit: float, room: float, meet: float
 ) -> tuple[Array, Array]:
-    """(4, 11, 2) rows of either lip, outer to inner -> where the shape wants them.
+    """(4, 11, 2) rows of either lip, outer to inner -> their places in the shape.
 
     Args:
         upper: rows of the upper lip.
@@ -126,7 +126,7 @@ def _lips(
     """
     gap = min(shape.opening * unit, room / (1.0 - shape.upper_share))
     parted = float((lower[-1] - upper[-1])[:, 1].max())
-    meet = meet + (SEAM - meet) * float(rise(gap / max(parted, 1e-6), *_AS_WIDE))
+    meet = meet + (SEAM - meet) * float(rise(gap / max(parted, 1e-6), *_UPPER_LIP_STAYS))
     seam = meet * upper[-1] + (1.0 - meet) * lower[-1]
     half = max(float(np.abs(seam[:, 0]).max()), 1e-6)
     x = np.clip(np.abs(seam[:, 0]) / half, 0.0, 1.0)

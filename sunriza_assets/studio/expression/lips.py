@@ -1,4 +1,4 @@
-"""What keeps a portrait's lips lips while a clip's expression pulls at them.
+"""Correction of mesh offsets at the lips: no crossing, no crushing, optional closing.
 
 Offsets measured on another face can push one lip through the other or crush the upper lip against
 the nose. And when the portrait smiles with parted lips, a caller may want them closed first.
@@ -13,18 +13,18 @@ from sunriza_assets.studio.face.regions import LOWER_LIP, NOSE_BASE, UPPER_LIP
 from sunriza_assets.studio.face.topology import MESH_POINTS
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
-__all__ = ["SEAM", "LipKeeper", "lip_gap"]
+__all__ = ["SEAM", "LipCorrector", "lip_gap"]
 
 Array = NDArray[np.float64]
 
 SEAM: Final = 0.72
 """Where lips that close meet, from the lower rim (0) to the upper (1): mostly the jaw rises. Where
-a photo shows teeth, their edge says more, see `PhotoMouth.seam`."""
+a photo shows teeth, their edge is used, see `PhotoMouth.seam`."""
 _ROW_SHARES: Final = (0.45, 0.65, 0.85, 1.0)
 """How much of its inner rim's correction each row of a lip takes, outermost first."""
 _CLOSING_REACH: Final = 0.35
 """Distance over which the skin around follows lips that are closed, IOD."""
-_LEAST_ROOM: Final = 0.55
+_MIN_CHIN_ROOM: Final = 0.55
 """Share of its distance below the lower lip that skin keeps, however far the lip falls."""
 _PHILTRUM_SHARE: Final = 0.6
 """Largest upward pull between nose and mouth, as a share of the distance between them."""
@@ -36,7 +36,7 @@ def lip_gap(points: NDArray[Any]) -> Array:
     return np.asarray(np.linalg.norm(apart, axis=-1))
 
 
-class LipKeeper:
+class LipCorrector:
     """Corrects mesh offsets of one portrait; all of it in the portrait's own pose.
 
     Args:
@@ -64,7 +64,7 @@ class LipKeeper:
         self._pulled = np.flatnonzero(between & near)
         self._chin = self._below_lip(heights, near)
 
-    def kept(self, offsets: Array) -> Array:
+    def corrected(self, offsets: Array) -> Array:
         """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch.
 
         The upper lip that may not rise as far as it should leaves the opening to the lower one:
@@ -110,14 +110,13 @@ class LipKeeper:
         return places, self._height(edge)
 
     def _make_room(self, offsets: Array) -> None:
-        """Push down, in place, what a falling lower lip would fold over: on a face with a short
-        chin, the chin gives way."""
+        """Push down, in place, skin that a falling lower lip would fold over, down to the chin."""
         drop = offsets[LOWER_LIP[0], :2] @ self._down
         places, rest = self._lip_line()
         at = self._across()[self._chin]
         apart = self._height(self._chin) - np.interp(at, places, rest)
         shift = offsets[self._chin, :2] @ self._down - np.interp(at, places, drop)
-        missing = np.maximum(_LEAST_ROOM * apart - (apart + shift), 0.0)
+        missing = np.maximum(_MIN_CHIN_ROOM * apart - (apart + shift), 0.0)
         offsets[self._chin, :2] += missing[:, None] * self._down
 
     def _height(self, vertices: NDArray[np.intp]) -> Array:

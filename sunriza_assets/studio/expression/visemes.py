@@ -1,6 +1,6 @@
 """The twelve visemes: what lips look like while they speak, and how other systems name the same.
 
-Only data and look-ups; bending a portrait's lips into these shapes is the engine's work.
+Only data and look-ups; `lip_shapes` and the engines apply the shapes to a portrait.
 """
 
 from collections.abc import Mapping

@@ -47,8 +47,8 @@ def write_idle(
     """Encode an idle; returns the finished writer with its `info` and `quality`.
 
     Args:
-        open_frames: starts the frames, (H, W, 3) uint8 RGB; called a second time where the loop shows
-            and the frames are more than can be kept.
+        open_frames: starts the frames, (H, W, 3) uint8 RGB; called a second time where the seam
+            shows and the frames are more than can be kept.
         path: destination, .mp4.
         rate: frames per second, exact.
         loops: whether the last frame leads to the first.

@@ -1,6 +1,7 @@
-"""How good rendered avatars are, in figures that can fail.
+"""Quality figures of rendered avatars, with limits that a rendering can fail.
 
-Whoever drives a face must not grade it: faces in clips and idles are looked at by the independent
-landmark models, and every correlation has a control, the same curves a third out of step, that must
-find nothing. `python -m sunriza_assets.studio.quality FOLDER` renders and writes a report.
+Figures do not rest on the models that drive the rendering: clips and idles are measured with
+independent landmark models, and every correlation has a control, the same curves shifted by a
+third, that must be low. `python -m sunriza_assets.studio.quality FOLDER` renders, measures and
+writes a report.
 """

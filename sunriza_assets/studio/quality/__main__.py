@@ -37,23 +37,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=Path("data/models"), help="face models")
     parser.add_argument("--media", type=Path, help="portraits and clips besides the sample")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each clip; default 5")
-    said = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        trials = list(_trials(said.models, said.media, said.seconds))
+        trials = list(_run_trials(options.models, options.media, options.seconds))
         verdicts = judge(trial.figures for trial in trials)
-        said.folder.mkdir(parents=True, exist_ok=True)
-        page = said.folder / "quality.html"
+        options.folder.mkdir(parents=True, exist_ok=True)
+        page = options.folder / "quality.html"
         with replacing(page) as file:
             file.write(render_report(trials, verdicts).encode())
     except SunrizaError as error:
-        _say(f"error: {error.message}")
+        _print_lines(f"error: {error.message}")
         return 2
-    write_json(said.folder / "quality.json", render_figures(trials, verdicts))
-    _say(*verdict_lines(verdicts), f"report  {page}")
+    write_json(options.folder / "quality.json", render_figures(trials, verdicts))
+    _print_lines(*verdict_lines(verdicts), f"report  {page}")
     return int(any(verdict.holds is False for verdict in verdicts))
 
 
-def _trials(models: Path, media: Path | None, seconds: float) -> Iterator[Trial]:
+def _run_trials(models: Path, media: Path | None, seconds: float) -> Iterator[Trial]:
     bench = Bench(models)
     with TemporaryDirectory() as folder:
         sample = write_sample(Path(folder) / "sample", models)
@@ -72,11 +72,11 @@ def _trials(models: Path, media: Path | None, seconds: float) -> Iterator[Trial]
             except (MediaError, FaceError) as error:
                 yield Trial.refusal(name, error)
                 continue
-            yield from _of_clip(bench, clip, portraits)
+            yield from _trials_of_clip(bench, clip, portraits)
 
 
-def _of_clip(bench: Bench, clip: Clip, portraits: dict[str, Image]) -> Iterator[Trial]:
-    _say(f"{clip.name}: {clip.template.frame_count} frames, {len(clip.seen.blinks)} blinks")
+def _trials_of_clip(bench: Bench, clip: Clip, portraits: dict[str, Image]) -> Iterator[Trial]:
+    _print_lines(f"{clip.name}: {clip.template.frame_count} frames, {len(clip.seen.blinks)} blinks")
     yield bench.self_trial(clip)
     for name, portrait in portraits.items():
         try:
@@ -85,10 +85,10 @@ def _of_clip(bench: Bench, clip: Clip, portraits: dict[str, Image]) -> Iterator[
             yield bench.overlay_trial(name, portrait, clip)
         except FaceError as error:
             yield Trial.refusal(f"{name} by {clip.name}", error)
-        _say(f"  {name}")
+        _print_lines(f"  {name}")
 
 
-def _say(*lines: str) -> None:
+def _print_lines(*lines: str) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What is good enough: one bar per figure, for media nobody has tuned anything to."""
+"""The limits of the quality figures, for media that nothing was tuned to."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["BARS", "Bar", "Verdict", "judge"]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One demand on one figure over all trials that have it."""
+    """A limit on one figure over all trials that have it."""
 
     figure: str
     """The figure's name."""
@@ -60,7 +60,7 @@ BARS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A bar and what it was held against."""
+    """A bar and the value it was compared with."""
 
     bar: Bar
     value: float | None
@@ -75,7 +75,7 @@ class Verdict:
 
 
 def judge(trials: Iterable[Mapping[str, float | None]]) -> list[Verdict]:
-    """Hold all trials' figures against the bars."""
+    """Compare all trials' figures with the bars."""
     kept = list(trials)
     verdicts = []
     for bar in BARS:

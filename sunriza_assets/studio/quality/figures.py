@@ -1,4 +1,4 @@
-"""Figures that compare two pictures or two curves; nothing here decodes, detects or renders."""
+"""Figures that compare two pictures or two curves, without decoding, detection or rendering."""
 
 from typing import Any, Final
 

@@ -11,9 +11,9 @@ from sunriza_assets.studio.overlay.mask import draw_mask
 
 __all__ = ["rim_difference"]
 
-_BAND: Final = (0.05, 0.95)
+_RIM_OPACITY: Final = (0.05, 0.95)
 """Opacity between which a pixel belongs to the mask's soft rim, where cell and idle are mixed."""
-_EVERY: Final = 5
+_FRAME_STEP: Final = 5
 """Frames from one to the next that is compared."""
 
 
@@ -30,7 +30,7 @@ def rim_difference(rendering: Rendering, visemes: VisemeCells) -> float:
             [
                 _difference(frame, visemes.cells["Rest"], mask, _from_cell(matrix, roi.x, roi.y))
                 for number, (frame, matrix) in enumerate(pairs)
-                if number % _EVERY == 0
+                if number % _FRAME_STEP == 0
             ]
         )
     )
@@ -49,5 +49,5 @@ def _difference(
     size = (frame.shape[1], frame.shape[0])
     laid = cv2.warpAffine(cell, matrix, size, flags=cv2.INTER_CUBIC)
     opacity = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_LINEAR)
-    rim = (opacity > _BAND[0]) & (opacity < _BAND[1])
+    rim = (opacity > _RIM_OPACITY[0]) & (opacity < _RIM_OPACITY[1])
     return float(np.abs(laid[rim].astype(np.float64) - frame[rim]).mean())

@@ -1,4 +1,4 @@
-"""One HTML page with verdicts, figures, contact sheets and curves, whole in itself."""
+"""One self-contained HTML page with verdicts, figures, contact sheets and curves."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -49,7 +49,7 @@ def render_report(trials: Sequence[Trial], verdicts: Sequence[Verdict]) -> str:
 
 
 def render_figures(trials: Sequence[Trial], verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The same figures for machines: JSON values."""
+    """The same figures as JSON values."""
     return {
         "bars": [
             {

@@ -1,4 +1,4 @@
-"""What the independent models see in a clip, as curves, and how well one clip follows another."""
+"""Curves that the independent models measure in a clip, and how well one clip follows another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.smoothing import smooth
 from sunriza_assets.studio.quality.figures import correlation, jitter
 
-__all__ = ["Following", "Signals", "compare", "look"]
+__all__ = ["Following", "Signals", "compare", "read_signals"]
 
 Array = NDArray[np.float64]
 
 _LOWPASS_FRAMES: Final = 7
-_AGREEMENT: Final = 0.8
-_MOST_LOST: Final = 0.2
-_SAME_BLINK: Final = 0.15
+_MIN_AGREEMENT: Final = 0.8
+_MAX_LOST_SHARE: Final = 0.2
+_SAME_BLINK_S: Final = 0.15
 """Seconds by which the heights of one blink, which are flat, may differ between two clips."""
 GATES: Final = {"eye": 0.02, "mouth": 0.02, "yaw": 0.02, "lips": 0.006}
 """Standard deviation that a clip's curve must have for its correlation to mean anything: noise in a
@@ -80,7 +80,7 @@ class Following:
     r: dict[str, float | None]
     """Correlation by curve (eye, mouth, yaw, lips); None where the driver hardly moves."""
     control: dict[str, float | None]
-    """The same against the driver a third out of step: must be low."""
+    """The same against the driver shifted by a third: must be low."""
     missed: tuple[int, ...]
     """Frames of the driver's blinks at which the output's eyes do not close."""
     invented: tuple[int, ...]
@@ -89,7 +89,7 @@ class Following:
     """Jitter of the output over the driver's."""
 
 
-def look(frames: Iterable[Image], mesh: FaceMesh, rate: Fraction) -> Signals:
+def read_signals(frames: Iterable[Image], mesh: FaceMesh, rate: Fraction) -> Signals:
     """Read a clip's curves.
 
     Raises:
@@ -97,9 +97,9 @@ def look(frames: Iterable[Image], mesh: FaceMesh, rate: Fraction) -> Signals:
     """
     faces = [None if face is None else face.points for face in mesh.track(iter(frames))]
     lost = sum(face is None for face in faces)
-    if lost > _MOST_LOST * len(faces):
+    if lost > _MAX_LOST_SHARE * len(faces):
         raise FaceError(f"No face in {lost} of {len(faces)} frames", code="lost")
-    return signals(_filled(faces), rate)
+    return signals(_without_gaps(faces), rate)
 
 
 def signals(points: Array, rate: Fraction) -> Signals:
@@ -110,10 +110,10 @@ def signals(points: Array, rate: Fraction) -> Signals:
     return Signals(
         rate=rate,
         points=points,
-        eye=_low(apertures.mean(axis=1), rate),
-        mouth=_low(mouth_aperture(points), rate),
-        yaw=_low(head_angles(points)[:, 0], rate),
-        lips=_low(_lip_trajectories(points), rate),
+        eye=_lowpass(apertures.mean(axis=1), rate),
+        mouth=_lowpass(mouth_aperture(points), rate),
+        yaw=_lowpass(head_angles(points)[:, 0], rate),
+        lips=_lowpass(_lip_trajectories(points), rate),
         blinks=tuple(blink_frames(apertures, float(rate)).tolist()),
         maybe_blinks=tuple(blink_frames(apertures, float(rate), doubtful=True).tolist()),
         jitter=jitter(points, iod),
@@ -127,7 +127,7 @@ def compare(
 
     Blinks are compared one by one, and with two thresholds: what is beyond doubt on one side must
     at least be possible on the other. With one threshold, a blink that either eye sees half shut,
-    as behind glasses, would be held against the output whichever way it was drawn.
+    as behind glasses, would count against the output in either case.
 
     Args:
         driver: the clip.
@@ -136,9 +136,9 @@ def compare(
             closed smiles for open mouths; what two models read differently is not judged.
     """
     count = min(len(driver.eye), len(output.eye))
-    moves = {name: _spread(getattr(driver, name)[:count]) > gate for name, gate in GATES.items()}
+    moves = {name: _deviation(getattr(driver, name)[:count]) > gate for name, gate in GATES.items()}
     if mouth is not None:
-        moves["mouth"] &= correlation(driver.mouth[:count], mouth[:count]) > _AGREEMENT
+        moves["mouth"] &= correlation(driver.mouth[:count], mouth[:count]) > _MIN_AGREEMENT
 
     def correlations(shift: int) -> dict[str, float | None]:
         return {
@@ -153,24 +153,24 @@ def compare(
     return Following(
         r=correlations(0),
         control=correlations(count // 3),
-        missed=_unanswered(driver.blinks, output.maybe_blinks, driver.rate),
-        invented=_unanswered(output.blinks, driver.maybe_blinks, driver.rate),
+        missed=_unmatched(driver.blinks, output.maybe_blinks, driver.rate),
+        invented=_unmatched(output.blinks, driver.maybe_blinks, driver.rate),
         jitter=output.jitter / max(driver.jitter, 1e-9),
     )
 
 
-def _unanswered(
-    blinks: tuple[int, ...], answers: tuple[int, ...], rate: Fraction
+def _unmatched(
+    blinks: tuple[int, ...], candidates: tuple[int, ...], rate: Fraction
 ) -> tuple[int, ...]:
     """Those blinks for which there is no answer at about the same time; each answers once."""
-    left, alone = list(answers), []
+    left, unmatched = list(candidates), []
     for blink in blinks:
-        near = [answer for answer in left if abs(answer - blink) <= _SAME_BLINK * rate]
+        near = [answer for answer in left if abs(answer - blink) <= _SAME_BLINK_S * rate]
         if near:
             left.remove(near[0])
         else:
-            alone.append(blink)
-    return tuple(alone)
+            unmatched.append(blink)
+    return tuple(unmatched)
 
 
 def _lip_trajectories(points: Array) -> Array:
@@ -186,16 +186,16 @@ def _lip_trajectories(points: Array) -> Array:
     return np.asarray(lips - lips.mean(axis=0))
 
 
-def _low(curve: NDArray[Any], rate: Fraction) -> Array:
+def _lowpass(curve: NDArray[Any], rate: Fraction) -> Array:
     return smooth(curve, rate, frames_at_30=_LOWPASS_FRAMES)
 
 
-def _spread(curve: Array) -> float:
+def _deviation(curve: Array) -> float:
     """Root mean square deviation from the mean over time."""
     return float(np.sqrt(np.mean(np.var(curve, axis=0))))
 
 
-def _filled(faces: list[NDArray[np.float32] | None]) -> Array:
+def _without_gaps(faces: list[NDArray[np.float32] | None]) -> Array:
     """Lost frames take the face of the nearest frame before them, or after at the start."""
     known = {k: face for k, face in enumerate(faces) if face is not None}
     earliest = min(known)

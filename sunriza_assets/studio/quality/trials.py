@@ -1,8 +1,8 @@
-"""Trials: render an avatar, encode it, decode it, look at it with other eyes, take figures.
+"""Trials: render an avatar, encode and decode it, measure it with independent models.
 
 Four kinds. *Self*: a clip drives its own first frame, so that the clip is the right answer.
-*Cross*: a portrait is driven by a stranger's clip, one to one. *Loop*: the same at the parameters
-that every new avatar gets. *Overlay*: its visemes over its idle.
+*Cross*: a portrait is driven by another person's clip, one to one. *Loop*: the same at the default
+parameters. *Overlay*: its visemes over its idle.
 """
 
 import logging
@@ -36,31 +36,31 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 from sunriza_assets.studio.quality import figures
 from sunriza_assets.studio.quality.overlay import rim_difference
-from sunriza_assets.studio.quality.signals import Following, Signals, compare, look
+from sunriza_assets.studio.quality.signals import Following, Signals, compare, read_signals
 
 __all__ = ["Bench", "Clip", "Trial"]
 
 Curves = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 
-_COMPARED_EVERY: Final = 3
-"""Pictures of a self-reenactment that are compared: every third says the same as all."""
-_SHOWN: Final = 8
+_COMPARE_STEP: Final = 3
+"""Pictures of a self-reenactment that are compared: every third is enough."""
+_SHEET_FRAMES: Final = 8
 """Frames on a contact sheet."""
-_CELL: Final = 180
-_FACE_SHOWN: Final = 3.0
+_SHEET_CELL_WIDTH: Final = 180
+_FACE_WINDOW: Final = 3.0
 """Side of the square that a contact sheet shows of each frame, IOD."""
-_STATIC: Final = 0.03
+_MIN_STATIC_ERROR: Final = 0.03
 """Landmark error of the first frame, held, from which on a clip moves enough to beat it, IOD."""
-_PERSON: Final = 0.02
+_BACKGROUND_MATTE: Final = 0.02
 """Matte below which a pixel is background."""
-_CLEAR_OF_PERSON: Final = 0.35
+_BACKGROUND_DISTANCE: Final = 0.35
 """Distance from the person at which nothing may change, IOD."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A trimmed clip, read once: by the engine that drives and by the eyes that check."""
+    """A trimmed clip: its motion template and the signals that the independent models see in it."""
 
     name: str
     file: Path
@@ -84,7 +84,7 @@ class Trial:
 
     @classmethod
     def refusal(cls, name: str, error: SunrizaError) -> "Trial":
-        """A trial that never took place."""
+        """A trial whose portrait or clip could not be used."""
         return cls(name, {}, np.zeros((1, 1, 3), dtype=np.uint8), refused=error.message)
 
 
@@ -99,43 +99,48 @@ class Bench:
         models = ModelStore(models_root)
         self._engine = MeshEngine(models_root)
         self._mesh = FaceMesh(models)
-        self._eyes = IndependentFaceMesh(models)
+        self._independent_mesh = IndependentFaceMesh(models)
         self._matte = PersonMatte(models)
 
     def read_clip(self, name: str, file: Path) -> Clip:
-        """Extract a trimmed clip's motion, and look at it independently.
+        """Extract a trimmed clip's motion, and measure it with the independent models.
 
         Raises:
             FaceError: no face, or none that can be followed.
         """
         template = self._engine.extract(file)
-        return Clip(name, file, template, look(read_frames(file), self._eyes, template.rate))
+        return Clip(
+            name,
+            file,
+            template,
+            read_signals(read_frames(file), self._independent_mesh, template.rate),
+        )
 
     def self_trial(self, clip: Clip) -> Trial:
         """The clip's own first frame driven by the clip."""
         portrait = next(read_frames(clip.file))
         with TemporaryDirectory() as folder:
             idle = Path(folder) / "idle.mp4"
-            self._render(portrait, clip, _one_to_one(clip), idle)
-            seen = look(read_frames(idle), self._eyes, clip.template.rate)
-            following = _compared(clip, seen)
-            found = _against_truth(clip, portrait, idle, seen)
+            self._render(portrait, clip, _one_to_one_parameters(clip), idle)
+            seen = read_signals(read_frames(idle), self._independent_mesh, clip.template.rate)
+            following = _compare_with_clip(clip, seen)
+            found = _figures_against_clip(clip, portrait, idle, seen)
             sheet = _sheet(clip, idle, seen)
         return Trial(
-            f"{clip.name} itself", _followed(following) | found, sheet, _curves(clip, seen)
+            f"{clip.name} itself", _following_figures(following) | found, sheet, _curves(clip, seen)
         )
 
     def cross_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
         """A portrait driven by a clip, frame by frame."""
-        parameters = _one_to_one(clip)
+        parameters = _one_to_one_parameters(clip)
         rig = prepare_rig(portrait, parameters, self._mesh, self._matte)
         with TemporaryDirectory() as folder:
             idle = Path(folder) / "idle.mp4"
             rendering = self._render(portrait, clip, parameters, idle)
-            seen = look(read_frames(idle), self._eyes, clip.template.rate)
-            following = _compared(clip, seen)
+            seen = read_signals(read_frames(idle), self._independent_mesh, clip.template.rate)
+            following = _compare_with_clip(clip, seen)
             found = {
-                **_followed(following),
+                **_following_figures(following),
                 "sharpness over the portrait's": _sharpness(rig, idle, seen),
                 "background difference, grey levels": self._background(rig, idle),
                 "folded triangles, permille": float(rendering.facts["folded_permille"]),
@@ -149,8 +154,8 @@ class Bench:
             idle = Path(folder) / "idle.mp4"
             rendering = self._render(portrait, clip, RenderParameters(), idle)
             ratio = seam_ratio(read_frames(idle))
-            shown = _picked(read_frames(idle), rendering.frame_count, 2 * _SHOWN)
-            sheet = contact_sheet(shown, columns=_SHOWN, cell_width=_CELL)
+            shown = _evenly_spaced(read_frames(idle), rendering.frame_count, 2 * _SHEET_FRAMES)
+            sheet = contact_sheet(shown, columns=_SHEET_FRAMES, cell_width=_SHEET_CELL_WIDTH)
         return Trial(f"{name} by {clip.name}, looped", {"seam after encoding": ratio}, sheet)
 
     def overlay_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
@@ -160,7 +165,7 @@ class Bench:
         rendering = self._engine.render(portrait, clip.template, parameters)
         found = {"cell to idle at the rim, grey levels": rim_difference(rendering, visemes)}
         cells = visemes.cells
-        sheet = contact_sheet(cells.values(), 6, round(1.3 * _CELL), labels=list(cells))
+        sheet = contact_sheet(cells.values(), 6, round(1.3 * _SHEET_CELL_WIDTH), labels=list(cells))
         return Trial(f"{name} by {clip.name}, visemes", found, sheet)
 
     def _render(
@@ -176,8 +181,8 @@ class Bench:
     def _background(self, rig: PortraitRig, idle: Path) -> float | None:
         """Mean change of what is clear of the person and above the chin; None if nothing is."""
         matte = self._matte.matte(rig.image)
-        apart = cv2.distanceTransform((matte < _PERSON).astype(np.uint8), cv2.DIST_L2, 5)
-        clear = apart > _CLEAR_OF_PERSON * rig.iod
+        apart = cv2.distanceTransform((matte < _BACKGROUND_MATTE).astype(np.uint8), cv2.DIST_L2, 5)
+        clear = apart > _BACKGROUND_DISTANCE * rig.iod
         clear[int(rig.mesh[CHIN, 1]) :] = False
         if np.count_nonzero(clear) < 100:
             return None
@@ -188,7 +193,7 @@ class Bench:
         )  # what coding alone does is in every frame
 
 
-def _one_to_one(clip: Clip) -> RenderParameters:
+def _one_to_one_parameters(clip: Clip) -> RenderParameters:
     """Parameters at which output frame t answers to clip frame t with the clip's own motion."""
     return resolve(
         {
@@ -200,11 +205,11 @@ def _one_to_one(clip: Clip) -> RenderParameters:
     )
 
 
-def _compared(clip: Clip, seen: Signals) -> Following:
+def _compare_with_clip(clip: Clip, seen: Signals) -> Following:
     return compare(clip.seen, seen, mouth=clip.template.arrays["mouth_opening"])
 
 
-def _followed(following: Following) -> dict[str, float | None]:
+def _following_figures(following: Following) -> dict[str, float | None]:
     """A comparison's figures under the names of the bars."""
     controls = [abs(r) for r in following.control.values() if r is not None]
     return {
@@ -215,7 +220,7 @@ def _followed(following: Following) -> dict[str, float | None]:
     }
 
 
-def _against_truth(
+def _figures_against_clip(
     clip: Clip, portrait: Image, idle: Path, seen: Signals
 ) -> dict[str, float | None]:
     """Figures of a self-reenactment relative to its first frame held still."""
@@ -227,7 +232,7 @@ def _against_truth(
     ):
         errors.append(figures.landmark_error(seen.points[t], truth[t], iod))
         static.append(figures.landmark_error(truth[0], truth[t], iod))
-        if t and t % _COMPARED_EVERY == 0:
+        if t and t % _COMPARE_STEP == 0:
             area = figures.face_area(truth[t], (theirs.shape[1], theirs.shape[0]))
             gains.append(
                 [
@@ -235,7 +240,7 @@ def _against_truth(
                     for measure in (figures.psnr, figures.ssim, figures.gradient_similarity)
                 ]
             )
-    moves = float(np.mean(static)) > _STATIC
+    moves = float(np.mean(static)) > _MIN_STATIC_ERROR
     psnr, ssim, gradients = (float(gain) for gain in np.mean(gains, axis=0))
     return {
         "landmark error over static": float(np.mean(errors) / np.mean(static)) if moves else None,
@@ -252,7 +257,7 @@ def _sharpness(rig: PortraitRig, idle: Path, seen: Signals) -> float:
     values = [
         figures.sharpness(frame, figures.face_area(seen.points[t], (width, height)))
         for t, frame in enumerate(read_frames(idle))
-        if t % _COMPARED_EVERY == 0
+        if t % _COMPARE_STEP == 0
     ]
     return float(np.median(values) / max(rest, 1e-9))
 
@@ -265,27 +270,27 @@ def _curves(clip: Clip, seen: Signals) -> Curves:
 def _sheet(clip: Clip, idle: Path, seen: Signals) -> Image:
     """The driver's faces above the output's."""
     count = clip.template.frame_count
-    rows = ((clip.file, _around_face(clip.seen)), (idle, _around_face(seen)))
+    rows = ((clip.file, _face_window(clip.seen)), (idle, _face_window(seen)))
     shown = (
         frame[window]
         for file, window in rows
-        for frame in _picked(read_frames(file), count, _SHOWN)
+        for frame in _evenly_spaced(read_frames(file), count, _SHEET_FRAMES)
     )
-    return contact_sheet(shown, columns=_SHOWN, cell_width=_CELL)
+    return contact_sheet(shown, columns=_SHEET_FRAMES, cell_width=_SHEET_CELL_WIDTH)
 
 
-def _around_face(seen: Signals) -> tuple[slice, slice]:
+def _face_window(seen: Signals) -> tuple[slice, slice]:
     """Rows and columns of a square around a face, as far as it moves; smaller at a picture's edge.
 
-    Whole pictures would show a sceptic nothing where the face is a small part of them.
+    In whole pictures the face could be too small to judge.
     """
     x, y = np.median(seen.points[:, :MESH_POINTS, :2].mean(axis=1), axis=0)
-    half = 0.5 * _FACE_SHOWN * seen.iod
+    half = 0.5 * _FACE_WINDOW * seen.iod
     low_x, low_y = (max(0, round(middle - half)) for middle in (x, y))
     return slice(low_y, round(y + half)), slice(low_x, round(x + half))
 
 
-def _picked(frames: Iterator[Image], count: int, shown: int) -> Iterator[Image]:
+def _evenly_spaced(frames: Iterator[Image], count: int, shown: int) -> Iterator[Image]:
     """Evenly spread frames of a clip."""
     wanted = {round(k * (count - 1) / max(shown - 1, 1)) for k in range(shown)}
     yield from (frame for t, frame in enumerate(frames) if t in wanted)

@@ -1,7 +1,7 @@
-"""The sample on disk: a portrait that anybody may use, and a clip in which it performs the script.
+"""The sample on disk: a public-domain portrait, and a clip in which it performs the script.
 
 The portrait is NASA's picture of Eileen Collins, which scikit-image carries; it is in the public
-domain. In the clip she rests with closed lips, as people do who are about to speak.
+domain. In the clip she rests with closed lips.
 """
 
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ from sunriza_assets.studio.media.picture import write_picture
 from sunriza_assets.studio.motion.head_pose import HeadMotion
 from sunriza_assets.studio.sample.performance import Performance, perform
 
-__all__ = ["SIDE", "Sample", "Stage", "sample_portrait", "write_sample"]
+__all__ = ["SIDE", "PerformanceRenderer", "Sample", "sample_portrait", "write_sample"]
 
 SIDE: Final = 512
 """Width and height of portrait and clip, pixels."""
-_HEAD_AND_SHOULDERS: Final = (slice(0, 300), slice(72, 372))
+_CROP: Final = (slice(0, 300), slice(72, 372))
 """Rows and columns of NASA's picture; as it is, the face is small for a portrait."""
 _QUALITY: Final = 95
-_AT_REST: Final = LipShape(opening=0.0, width=0.95, puff=1.05)
+_RESTING_LIPS: Final = LipShape(opening=0.0, width=0.95, puff=1.05)
 """The performer's lips while she is silent."""
 
 
@@ -67,7 +67,7 @@ def write_sample(
         folder: where portrait.jpg and clip.mp4 go; made where missing.
         models_root: the models folder.
         performance: what to perform; None is the whole script at 25 frames per second.
-        progress: told after every frame.
+        progress: called after every frame.
 
     Raises:
         ModelError: the face models have not been pulled.
@@ -75,7 +75,7 @@ def write_sample(
     folder.mkdir(parents=True, exist_ok=True)
     performance = performance or perform()
     portrait = sample_portrait()
-    stage = Stage(portrait, ModelStore(models_root))
+    stage = PerformanceRenderer(portrait, ModelStore(models_root))
     write_picture(portrait, folder / "portrait.jpg", quality=_QUALITY)
     with VideoWriter(folder / "clip.mp4", rate=performance.rate, encoder="libx264") as writer:
         for done, frame in enumerate(stage.frames(performance), start=1):
@@ -91,13 +91,13 @@ def write_sample(
 
 def sample_portrait() -> Image:
     """(512, 512, 3) head and shoulders of the astronaut."""
-    picture = skimage.data.astronaut()[_HEAD_AND_SHOULDERS]
+    picture = skimage.data.astronaut()[_CROP]
     enlarged = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
     return np.asarray(enlarged, dtype=np.uint8)
 
 
-class Stage:
-    """A portrait that can perform.
+class PerformanceRenderer:
+    """Draws a portrait that performs a script.
 
     Args:
         portrait: (H, W, 3) RGB.
@@ -113,7 +113,9 @@ class Stage:
         matte = PersonMatte(models).matte(portrait)
         self._rig = PortraitRig(portrait, face.points, matte=matte)
         mesh = self._rig.mesh
-        self._shapes = np.stack([shape_lips(mesh, shape or _AT_REST) for shape in VISEMES.values()])
+        self._shapes = np.stack(
+            [shape_lips(mesh, shape or _RESTING_LIPS) for shape in VISEMES.values()]
+        )
         self._tongues = np.array(
             [
                 [float(shape.tongue == "up"), float(shape.tongue == "between"), shape.lower_teeth]

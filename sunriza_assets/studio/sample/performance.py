@@ -1,8 +1,7 @@
 """The scripted performance: what the head in the sample clip does, as curves over time.
 
 Two blinks, a nod, a turn to one side and back, and three spoken sentences, at times that are known
-exactly; so whatever reads a clip can be asked whether it found them. Nothing here knows of pictures
-or of an engine.
+exactly; so that extraction can be tested against them. Pictures and engines do not belong here.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.drawing.cavity import (
-    Inside,
+    MouthInterior,
     Palette,
     paint_cavity,
     paint_tongue,
@@ -18,13 +18,13 @@ LIPS = np.array([190.0, 110.0, 105.0], np.float32)
 ROWS, COLUMNS = 60, 81
 
 
-def mouth(opening: float, *, rises: float = 0.0, pursed: float = 0.0) -> Inside:
+def mouth(opening: float, *, rises: float = 0.0, pursed: float = 0.0) -> MouthInterior:
     """A mouth of straight lips 0.6 IOD wide, `opening` IOD apart, the upper one risen."""
     down, x = np.meshgrid(
         (np.arange(ROWS) + 0.5) / ROWS * opening, np.linspace(-0.3, 0.3, COLUMNS), indexing="ij"
     )
     down, x = down.astype(np.float32), x.astype(np.float32)
-    return Inside(
+    return MouthInterior(
         x=x,
         side=np.abs(x) / np.float32(0.3),
         below_upper=down,
@@ -84,7 +84,7 @@ def test_a_lifted_tongue_reaches_the_upper_teeth(palette: Palette) -> None:
 def test_teeth_belong_to_the_skull(palette: Palette) -> None:
     """A rising lip bares teeth, a falling jaw adds none: they never stretch."""
 
-    def bared(inside: Inside) -> float:
+    def bared(inside: MouthInterior) -> float:
         dark = np.zeros((ROWS, COLUMNS, 3), np.float32)
         teeth = luma(paint_upper_teeth(dark, inside, palette, most=np.inf))
         seen = teeth[:, COLUMNS // 2 + 10] > 60.0
@@ -106,5 +106,5 @@ def test_a_mouth_is_as_colourful_as_its_face() -> None:
 
 
 def test_little_light_gets_past_pursed_lips(palette: Palette) -> None:
-    assert mouth(0.1).let_in == 1.0
+    assert mouth(0.1).light_share == 1.0
     assert luma(mouth(0.1, pursed=1.0).light(palette)).max() < 0.55

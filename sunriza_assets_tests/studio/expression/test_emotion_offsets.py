@@ -14,7 +14,7 @@ from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets, fit_emotion
 from sunriza_assets.studio.expression.emotions import EMOTIONS
-from sunriza_assets.studio.expression.lips import LipKeeper
+from sunriza_assets.studio.expression.lips import LipCorrector
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, head_angles, mouth_aperture
 from sunriza_assets.studio.face.regions import EYE_CONTOURS, OVAL, SKULL
@@ -113,7 +113,7 @@ def test_a_shut_eye_is_shut_in_any_emotion(landmarks: Points, emotion: str) -> N
 
 def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points) -> None:
     mesh = landmarks[:468]
-    closed = mesh + LipKeeper(mesh, closed=1.0).kept(np.zeros((468, 3)))
+    closed = mesh + LipCorrector(mesh, closed=1.0).corrected(np.zeros((468, 3)))
     face = worn(closed, "surprised")
     assert face.opens
     np.testing.assert_allclose(face.added_to(np.zeros((468, 3))), face.offsets)

@@ -19,7 +19,7 @@ from sunriza_assets.studio.inspection.coach import inspect_clip, inspect_portrai
 from sunriza_assets.studio.media.encode import VideoWriter
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.limits import Limits
-from sunriza_assets.studio.sample.clip import Sample, Stage, sample_portrait
+from sunriza_assets.studio.sample.clip import PerformanceRenderer, Sample, sample_portrait
 from sunriza_assets.studio.sample.performance import perform
 
 Image = NDArray[np.uint8]
@@ -31,8 +31,8 @@ def mesh(models_root: Path) -> FaceMesh:
 
 
 @pytest.fixture(scope="session")
-def stage(models_root: Path) -> Stage:
-    return Stage(sample_portrait(), ModelStore(models_root))
+def stage(models_root: Path) -> PerformanceRenderer:
+    return PerformanceRenderer(sample_portrait(), ModelStore(models_root))
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,9 @@ def test_what_is_spoilt_is_named(mesh: FaceMesh, name: str) -> None:
     assert finding.sentence.endswith(".")
 
 
-def test_a_turned_head_shut_eyes_and_a_wide_open_mouth(stage: Stage, mesh: FaceMesh) -> None:
+def test_a_turned_head_shut_eyes_and_a_wide_open_mouth(
+    stage: PerformanceRenderer, mesh: FaceMesh
+) -> None:
     still = perform(seconds=Fraction(1, 25))
     names = list(VISEMES)
     wide = np.zeros_like(still.visemes)

@@ -11,7 +11,7 @@ from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.landmarks import FaceMesh
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.media.frames import read_frames
-from sunriza_assets.studio.quality.signals import Signals, compare, look
+from sunriza_assets.studio.quality.signals import Signals, compare, read_signals
 from sunriza_assets.studio.sample.clip import Sample
 
 
@@ -20,7 +20,7 @@ def seen(sample: Sample, models_root) -> tuple[Signals, Signals]:  # type: ignor
     """The sample clip seen by the driving model and by the independent one."""
     models = ModelStore(models_root)
     return tuple(  # type: ignore[return-value]
-        look(read_frames(sample.clip), mesh(models), Fraction(25))
+        read_signals(read_frames(sample.clip), mesh(models), Fraction(25))
         for mesh in (FaceMesh, IndependentFaceMesh)
     )
 
@@ -71,4 +71,4 @@ def test_what_two_models_read_differently_is_not_judged(seen: tuple[Signals, Sig
 def test_a_clip_without_a_face_is_refused(models_root) -> None:  # type: ignore[no-untyped-def]
     empty = (np.full((120, 160, 3), 90, dtype=np.uint8) for _ in range(5))
     with pytest.raises(FaceError):
-        look(empty, IndependentFaceMesh(ModelStore(models_root)), Fraction(25))
+        read_signals(empty, IndependentFaceMesh(ModelStore(models_root)), Fraction(25))

@@ -19,7 +19,12 @@ from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.picture import read_picture
 from sunriza_assets.studio.media.probe import probe
-from sunriza_assets.studio.sample.clip import Sample, Stage, sample_portrait, write_sample
+from sunriza_assets.studio.sample.clip import (
+    PerformanceRenderer,
+    Sample,
+    sample_portrait,
+    write_sample,
+)
 from sunriza_assets.studio.sample.performance import SPEECH, perform
 
 
@@ -94,7 +99,7 @@ def test_only_the_person_moves(models_root: Path) -> None:
     """Far from the person the background stays as the photo has it, whatever the head does."""
     portrait = sample_portrait()
     turned = perform(seconds=Fraction(4))
-    frames = list(Stage(portrait, ModelStore(models_root)).frames(turned))
+    frames = list(PerformanceRenderer(portrait, ModelStore(models_root)).frames(turned))
     corners = (slice(0, 60), [*range(60), *range(452, 512)])
     for frame in (frames[20], frames[90]):
         difference = np.abs(frame[corners].astype(int) - portrait[corners])

@@ -1,4 +1,4 @@
-"""Reading weight files: no code is run, every tensor is held to the manifest.
+"""Reading weight files: no code is run, every tensor is checked against the manifest.
 
 Two layouts are read: torch's own `.pth` through `weights_only=True`, which unpickles tensors and
 plain containers alone, and `.safetensors`, which has nothing to unpickle.
@@ -35,7 +35,7 @@ _GROUPS: Final = {
     "eye": "retarget_eye",
 }
 """Under what name the common file holds each of the small networks."""
-_WRAPPER: Final = "module."
+_KEY_PREFIX: Final = "module."
 """What data-parallel training put before every key."""
 
 
@@ -51,8 +51,8 @@ def read_state(root: Path, net: str) -> State:
             pulled.
     """
     path = weight_path(root, net)
-    said = recorded_hashes(root).get(path.relative_to(root).as_posix())
-    if said is not None and sha256_of(path) != said:
+    recorded = recorded_hashes(root).get(path.relative_to(root).as_posix())
+    if recorded is not None and sha256_of(path) != recorded:
         raise ModelError(
             "The weight file is not the one that was pulled",
             where=path,
@@ -69,7 +69,7 @@ def read_states(path: Path, nets: Iterable[str]) -> dict[str, State]:
         ModelError: damaged, or not LivePortrait's.
     """
     content = _content(path)
-    return {net: _checked(_section(content, net), net, path) for net in nets}
+    return {net: _validated(_section(content, net), net, path) for net in nets}
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -101,14 +101,14 @@ def _section(content: Mapping[str, Any], net: str) -> Mapping[str, Any]:
         flat = {k.removeprefix(prefix): v for k, v in content.items() if k.startswith(prefix)}
         nested = content.get(group, flat)
         content = nested if isinstance(nested, Mapping) else {}
-    return {str(key).replace(_WRAPPER, ""): value for key, value in content.items()}
+    return {str(key).replace(_KEY_PREFIX, ""): value for key, value in content.items()}
 
 
-def _checked(state: Mapping[str, Any], net: str, path: Path) -> State:
+def _validated(state: Mapping[str, Any], net: str, path: Path) -> State:
     wanted = manifest()[net]
     missing = [key for key in wanted if key not in state]
     foreign = [key for key in state if key not in wanted]
-    odd = [
+    misshapen = [
         key
         for key, shape in wanted.items()
         if key in state
@@ -116,7 +116,11 @@ def _checked(state: Mapping[str, Any], net: str, path: Path) -> State:
     ]
     faults = [
         f"{len(keys)} {fault} (first: {keys[0]})"
-        for keys, fault in ((missing, "missing"), (foreign, "unknown"), (odd, "of another shape"))
+        for keys, fault in (
+            (missing, "missing"),
+            (foreign, "unknown"),
+            (misshapen, "of another shape"),
+        )
         if keys
     ]
     if faults:
@@ -127,8 +131,8 @@ def _checked(state: Mapping[str, Any], net: str, path: Path) -> State:
             remedy=f"Delete it and run: {PULL_COMMAND}",
             code="foreign",
         )
-    return {key: _number_kind(key, state[key]) for key in wanted}
+    return {key: _in_float32(key, state[key]) for key in wanted}
 
 
-def _number_kind(key: str, tensor: Tensor) -> Tensor:
+def _in_float32(key: str, tensor: Tensor) -> Tensor:
     return tensor if key.endswith("num_batches_tracked") else tensor.to(torch.float32)

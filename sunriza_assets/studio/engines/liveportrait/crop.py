@@ -46,7 +46,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """Which landmarks of a numbering say where a face is."""
+    """The landmarks of a numbering that locate a face."""
 
     eyes: tuple[tuple[int, ...], tuple[int, ...]]
     """Points whose mean is the middle of either eye, the one on the picture's left first."""
@@ -89,7 +89,7 @@ SOURCE: Final = Framing(512, 2.3, 0.125, turned=True)
 DRIVING: Final = Framing(512, 2.2, 0.1, turned=False)
 """A clip; one square holds for all of it, so that the head's way through it is motion."""
 LANDMARKER: Final = Framing(224, 1.5, 0.1, turned=True)
-"""What the 203-point model looks at."""
+"""The input of the 203-point model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What the engine asks of CUDA beside tensors: streams, events, graphs, and their device.
+"""CUDA streams, events, graphs and memory, on an explicit device.
 
 torch creates streams, events and graphs on the *current* device, which is `cuda:0` in a new thread
-whatever device was asked for. So everything here takes the device and makes it the current one.
+whatever device was requested. So everything here takes the device and makes it the current one.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,14 @@ from torch import Tensor, cuda
 
 from sunriza_assets.studio.capture_gate import GATE
 
-__all__ = ["Capture", "Readback", "current", "free_share", "give_back", "in_turn"]
+__all__ = [
+    "Capture",
+    "Readback",
+    "current_device",
+    "free_memory_share",
+    "give_back",
+    "outside_capture",
+]
 
 T = TypeVar("T")
 
@@ -21,24 +28,24 @@ _WARM_UPS: Final = 2
 """Runs before a capture: libraries choose their algorithms and get their workspace in them."""
 
 
-def current(device: torch.device) -> AbstractContextManager[object]:
-    """Inside, this is the current CUDA device; nothing for a CPU."""
+def current_device(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which this is the current CUDA device; does nothing for a CPU."""
     return cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def in_turn(device: torch.device) -> AbstractContextManager[object]:
-    """Inside, no graph is being captured in this process; nothing for a CPU."""
+def outside_capture(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which no graph is captured in this process; does nothing for a CPU."""
     return GATE.using() if device.type == "cuda" else nullcontext()
 
 
 def give_back(device: torch.device) -> None:
     """Return memory that torch keeps for reuse to the device."""
     if device.type == "cuda":
-        with current(device):
+        with current_device(device):
             cuda.empty_cache()
 
 
-def free_share(device: torch.device) -> float:
+def free_memory_share(device: torch.device) -> float:
     """Share of the device's memory that is free, 0-1; 1 for a CPU."""
     if device.type != "cuda":
         return 1.0
@@ -66,10 +73,10 @@ class Capture(Generic[T]):
 
     def __init__(self, device: torch.device, work: Callable[[], T]) -> None:
         self._device = device
-        with current(device), _cudnn_searching():
+        with current_device(device), _cudnn_benchmarking():
             before, aside = cuda.current_stream(device), cuda.Stream(device)
             try:
-                with in_turn(device):
+                with outside_capture(device):
                     aside.wait_stream(before)
                     with cuda.stream(aside):
                         for _ in range(_WARM_UPS):
@@ -87,13 +94,13 @@ class Capture(Generic[T]):
 
     def replay(self) -> T:
         """Run again; returns the same tensors with new content."""
-        with current(self._device):
+        with current_device(self._device):
             self._graph.replay()
         return self.result
 
 
 class Readback:
-    """A tensor on its way to the host."""
+    """A tensor that is being copied to the host."""
 
     def __init__(self, host: Tensor, arrived: cuda.Event | None) -> None:
         self._host, self._arrived = host, arrived
@@ -107,7 +114,7 @@ class Readback:
         """
         if not tensor.is_cuda:
             return cls(tensor, None)
-        with current(tensor.device):
+        with current_device(tensor.device):
             host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             host.copy_(tensor, non_blocking=True)
             arrived = cuda.Event()
@@ -121,7 +128,7 @@ class Readback:
         return self._host
 
 
-def _cudnn_searching() -> AbstractContextManager[object]:
+def _cudnn_benchmarking() -> AbstractContextManager[object]:
     """cuDNN measures its algorithms for each shape, and never rounds float32 to TF32."""
     return torch.backends.cudnn.flags(
         enabled=True, benchmark=True, deterministic=False, allow_tf32=False

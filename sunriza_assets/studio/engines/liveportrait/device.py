@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 def pick_device(wanted: str | None = None) -> torch.device:
-    """The device asked for; else the first CUDA device, else the CPU.
+    """The requested device; else the first CUDA device, else the CPU.
 
     Raises:
-        EngineError: the one asked for is not there.
+        EngineError: the requested device does not exist.
     """
     if wanted is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -59,7 +59,7 @@ def place(device: torch.device, precision: Precision = "auto") -> Placement:
     `auto` is float16 on a GPU, whose eleven bits of mantissa keep batches equal to single frames
     where bfloat16's eight do not, and float32 on a CPU. A half precision that the device has no
     instructions for is replaced by float32, which is both more exact and many times faster there;
-    a warning is logged, and `precision_note` says the same.
+    a warning is logged, and `precision_note` returns the reason.
     """
     if precision == "auto":
         precision = "float16" if device.type == "cuda" else "float32"
@@ -79,7 +79,7 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
 
 
 def wider(placement: Placement) -> Placement | None:
-    """The same place in a precision that overflows later; None where there is none.
+    """The placement in the next wider precision; None where there is none.
 
     bfloat16 reaches as far as float32 and comes after float16, where the device has instructions
     for it.
@@ -92,7 +92,7 @@ def wider(placement: Placement) -> Placement | None:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself."""
+    """The name of the device."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"CPU, {torch.get_num_threads()} threads"

@@ -1,13 +1,12 @@
 """An emotion as displacements of LivePortrait's keypoints.
 
-How far eyes and lips are open is the retargeting networks' affair. Brows and corners of the mouth
-go along directions in expression space that LivePortrait's own portrait editor moves faces in
-(sliders "smile" and "eyebrow" of KwaiVGI/LivePortrait, src/gradio_pipeline.py): keypoints are
-implicit, and those that carry a brow need not lie on it. Each direction is normalised to its
-leading keypoint, which goes as far as the emotion says, yet no further than the editor's ranges:
-who made the networks does not go beyond them. So corners droop much less than they rise. Brows only
-rise as a whole there, so of both ends' rise the mean is taken; cheeks and nose follow the smile or
-stay.
+The retargeting networks open and close eyes and lips. Brows and corners of the mouth are moved
+along the directions in expression space that LivePortrait's own portrait editor uses (sliders
+"smile" and "eyebrow" of KwaiVGI/LivePortrait, src/gradio_pipeline.py): keypoints are implicit, and
+those that move a brow need not lie on it. Each direction is normalised to its leading keypoint,
+which moves as far as the emotion says, limited to the editor's ranges. So corners droop much less
+than they rise. Brows rise only as a whole, by the mean of both ends' rise; cheeks and nose follow
+the smile or stay.
 """
 
 from dataclasses import dataclass
@@ -28,11 +27,11 @@ from sunriza_assets.studio.face.topology import LOWER_LIP_ROWS, MOUTH_CORNERS, U
 from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = [
-    "BROWS",
-    "MOVED",
-    "RAISED",
+    "BROW_RAISE",
+    "BROW_RANGE",
+    "MOVED_KEYPOINTS",
     "SMILE",
-    "SMILES",
+    "SMILE_RANGE",
     "Direction",
     "EmotionKeypoints",
     "emotion_keypoints",
@@ -53,16 +52,16 @@ SMILE: Final[Direction] = {
     (16, 1): -0.1375,
 }
 """Corners of the mouth up by one."""
-RAISED: Final[Direction] = {(1, 1): 1.0, (2, 1): -1.0}
+BROW_RAISE: Final[Direction] = {(1, 1): 1.0, (2, 1): -1.0}
 """Brows up by one."""
 _FROWN: Final[Direction] = {(1, 0): 1.0, (2, 0): -1.0, (1, 1): -0.3, (2, 1): 0.3}
 """Brows together by one, and down."""
-SMILES: Final = (-0.3 * 0.02, 1.3 * 0.02)
+SMILE_RANGE: Final = (-0.3 * 0.02, 1.3 * 0.02)
 """Least and most that keypoint 14 goes up, canonical units: the slider's range times its step."""
-BROWS: Final = (-30 * 0.001, 30 * 0.001)
+BROW_RANGE: Final = (-30 * 0.001, 30 * 0.001)
 """The same for either direction of the brows."""
-MOVED: Final = tuple(
-    sorted({point for way in (SMILE, RAISED, _FROWN) for point, _ in way} | {*LIPS})
+MOVED_KEYPOINTS: Final = tuple(
+    sorted({point for way in (SMILE, BROW_RAISE, _FROWN) for point, _ in way} | {*LIPS})
 )
 """Keypoints whose expression an emotion changes."""
 
@@ -80,7 +79,7 @@ class EmotionKeypoints:
     openness: float
     """Opening of the eyes over that in the portrait, > 0."""
     sets_lips: bool
-    """Whether `lips` says anything."""
+    """Whether the emotion sets the opening of the lips."""
 
     def eyes_at(self, driver: Ratios | None) -> Tensor:
         """(T or 1, 21, 3) `eyes` in every frame: the less the more the driver's lids close."""
@@ -102,17 +101,21 @@ def emotion_keypoints(
         retargeting: the perceptrons.
         closed: start from closed lips, whatever the portrait's are.
     """
-    asked = emotion_of(parameters.emotion, parameters.emotion_strength)
-    if asked is None:
+    requested = emotion_of(parameters.emotion, parameters.emotion_strength)
+    if requested is None:
         return None
-    emotion, strength = asked
+    emotion, strength = requested
     source, ratios = portrait.motion.keypoints, portrait.ratios
     openness = 1.0 + strength * (emotion.eyes - 1.0)
     wanted = openness * ratios.eyes.mean(dim=1, keepdim=True)
     lips = torch.zeros_like(source)
     if emotion.opening is not None:
         start = torch.zeros_like(ratios.lip) if closed else ratios.lip
-        ratio = emotion.opening * portrait.iod / max(_mouth(portrait)[0] * emotion.width, 1e-6)
+        ratio = (
+            emotion.opening
+            * portrait.iod
+            / max(_mouth_width_and_smile(portrait)[0] * emotion.width, 1e-6)
+        )
         lips = lip_offsets(source, ratios, start + strength * (ratio - start), 1, retargeting)
     return EmotionKeypoints(
         expression=strength * expression_offsets(portrait, emotion),
@@ -126,22 +129,22 @@ def emotion_keypoints(
 def expression_offsets(portrait: Portrait, emotion: Emotion) -> Tensor:
     """(1, 21, 3) displacement of the keypoints by an emotion's expression at full strength."""
     motion, unit = portrait.motion, portrait.iod_in_keypoints
-    width, smile = _mouth(portrait)
+    width, smile = _mouth_width_and_smile(portrait)
     lift = emotion.corner_lift(smile) * width / 2 / portrait.iod
     rise = (emotion.inner_brow + emotion.outer_brow) / 2
     exp = (
-        float(np.clip(unit * lift, *SMILES)) * _along(SMILE)
-        + float(np.clip(unit * rise, *BROWS)) * _along(RAISED)
-        + float(np.clip(unit * emotion.brow_pinch, *BROWS)) * _along(_FROWN)
+        float(np.clip(unit * lift, *SMILE_RANGE)) * _in_expression_space(SMILE)
+        + float(np.clip(unit * rise, *BROW_RANGE)) * _in_expression_space(BROW_RAISE)
+        + float(np.clip(unit * emotion.brow_pinch, *BROW_RANGE)) * _in_expression_space(_FROWN)
     )
     across = motion.kp[0, list(LIPS), 0]
     exp[list(LIPS), 0] += (emotion.mouth_width(smile) - 1.0) * (across - across.mean())
     exp[[UPPER_LIP, LOWER_LIP], 1] -= emotion.lips * unit
-    worn = Motion(motion.scale, motion.rotation, motion.exp + exp, motion.t, motion.kp)
-    return worn.keypoints - motion.keypoints
+    changed = Motion(motion.scale, motion.rotation, motion.exp + exp, motion.t, motion.kp)
+    return changed.keypoints - motion.keypoints
 
 
-def _along(direction: Direction) -> Tensor:
+def _in_expression_space(direction: Direction) -> Tensor:
     """(21, 3) a direction in expression space."""
     result = torch.zeros(KEYPOINTS, 3)
     for place, value in direction.items():
@@ -149,7 +152,7 @@ def _along(direction: Direction) -> Tensor:
     return result
 
 
-def _mouth(portrait: Portrait) -> tuple[float, float]:
+def _mouth_width_and_smile(portrait: Portrait) -> tuple[float, float]:
     """Width of the mouth in pixels, and how much it smiles already: see `Emotion.corner_lift`."""
     left, right = (portrait.mesh[corner, :2] for corner in MOUTH_CORNERS)
     width = max(float(np.linalg.norm(right - left)), 1e-6)

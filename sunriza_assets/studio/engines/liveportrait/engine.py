@@ -1,4 +1,4 @@
-"""The `liveportrait` engine: joins reading, timing, transfer and painting behind the protocol."""
+"""The `liveportrait` engine: reading, timing, transfer and painting behind the engine protocols."""
 
 import logging
 import threading
@@ -21,7 +21,11 @@ from sunriza_assets.studio.contracts.engine import (
     VisemeCells,
     no_progress,
 )
-from sunriza_assets.studio.engines.liveportrait.cuda import Readback, current, in_turn
+from sunriza_assets.studio.engines.liveportrait.cuda import (
+    Readback,
+    current_device,
+    outside_capture,
+)
 from sunriza_assets.studio.engines.liveportrait.device import (
     BATCH,
     Precision,
@@ -32,6 +36,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     wider,
 )
 from sunriza_assets.studio.engines.liveportrait.emotions import emotion_keypoints
+from sunriza_assets.studio.engines.liveportrait.expressions import PreparedLivePortrait
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
@@ -41,7 +46,7 @@ from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches,
 from sunriza_assets.studio.engines.liveportrait.modules import Modules, Retargeting
 from sunriza_assets.studio.engines.liveportrait.painter import Painter
 from sunriza_assets.studio.engines.liveportrait.perform import perform_script
-from sunriza_assets.studio.engines.liveportrait.pipeline import ahead
+from sunriza_assets.studio.engines.liveportrait.pipeline import prefetch
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait, prepare_portrait
 from sunriza_assets.studio.engines.liveportrait.reader import Reader
 from sunriza_assets.studio.engines.liveportrait.template import ENGINE, VERSION
@@ -58,12 +63,12 @@ __all__ = ["LivePortraitEngine"]
 _MOTION_BATCH: Final = 16
 """Crops that M reads at a time."""
 _IN_FLIGHT: Final = {"cuda": 2, "cpu": 0}
-"""Batches that may be on their way to the host while the next is painted."""
+"""Batches that may be copied to the host while the next is painted."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Machine:
+class _LoadedNetworks:
     """The loaded networks."""
 
     reader: Reader
@@ -73,13 +78,13 @@ class _Machine:
 
 
 @dataclass(frozen=True)
-class _Flight:
-    """A batch on its way to the host."""
+class _PendingBatch:
+    """A painted batch that is being copied to the host."""
 
     batch: slice
-    machine: _Machine
-    """What painted it."""
-    shown: Readback
+    networks: _LoadedNetworks
+    """The networks that painted it."""
+    pictures: Readback
     finite: Readback
 
 
@@ -87,7 +92,7 @@ class LivePortraitEngine:
     """Animates a portrait with LivePortrait's networks; made for a GPU, works on a CPU.
 
     The networks are loaded when they are first needed and stay; one instance serves a process. It
-    may be used from several threads, which then take turns with the device batch by batch.
+    may be used from several threads; they share the device, one batch at a time.
     """
 
     name = ENGINE
@@ -117,7 +122,7 @@ class LivePortraitEngine:
             EngineError: there is no such device.
         """
         self._root = models_root
-        self._given = modules
+        self._modules = modules
         if modules is None:
             for net in NETS:
                 weight_path(models_root, net)
@@ -128,17 +133,17 @@ class LivePortraitEngine:
         self._faces = FaceReader(models_root)
         self._loading = threading.Lock()
         self._painting = threading.Lock()
-        self._loaded: _Machine | None = None
+        self._loaded: _LoadedNetworks | None = None
 
     @property
     def batch(self) -> int:
         """Poses that are painted at once, as memory has allowed until now."""
-        return self._size()
+        return self._batch_size()
 
     def extraction_identity(self) -> Mapping[str, str]:
         """Extractor, version and model hashes: all that, beside the clip, decides a template."""
         hashes = {}
-        if self._given is None:
+        if self._modules is None:
             path = weight_path(self._root, "motion_extractor")
             hashes["motion_extractor"] = sha256_of(path)
         return {
@@ -156,11 +161,11 @@ class LivePortraitEngine:
             FaceError: no face, or none that can be followed.
         """
         return extract_motion(
-            clip, self._faces, self._machine().reader, batch=_MOTION_BATCH, progress=progress
+            clip, self._faces, self._networks().reader, batch=_MOTION_BATCH, progress=progress
         )
 
     def perform(self, script: MotionScript) -> MotionTemplate:
-        """The template of a motion script, as if a clip had shown what it says."""
+        """The motion template of a script, in place of one extracted from a clip."""
         return perform_script(script)
 
     def render(
@@ -179,8 +184,8 @@ class LivePortraitEngine:
         """
         timing = plan_timing(template, parameters)
         ready = self._portrait(portrait, parameters)
-        transfer = Transfer(ready, timing, parameters, self._machine().retargeting)
-        seconds = self._rehearse(ready, transfer.keypoints[:1])
+        transfer = Transfer(ready, timing, parameters, self._networks().retargeting)
+        seconds = self._seconds_per_frame(ready, transfer.keypoints[:1])
         count = len(transfer.keypoints)
         facts = {
             **timing.facts,
@@ -193,7 +198,7 @@ class LivePortraitEngine:
             size=ready.size,
             rate=timing.rate,
             frame_count=count,
-            frames=lambda: self._frames(ready, transfer.keypoints, facts),
+            frames=lambda: self._iter_frames(ready, transfer.keypoints, facts),
             track=transfer.mouth_track(),
             facts=facts,
         )
@@ -205,61 +210,77 @@ class LivePortraitEngine:
             FaceError: the portrait shows no face or several.
         """
         ready = self._portrait(portrait, parameters)
-        retargeting = self._machine().retargeting
+        retargeting = self._networks().retargeting
         keypoints = viseme_keypoints(
             ready,
             retargeting,
             stitching=parameters.flag_stitching,
-            worn=emotion_keypoints(ready, parameters, retargeting, closed=False),
+            emotion=emotion_keypoints(ready, parameters, retargeting, closed=False),
         )
-        return cells_of(ready, list(self._frames(ready, keypoints, {})), parameters)
+        return cells_of(ready, list(self._iter_frames(ready, keypoints, {})), parameters)
 
-    def _machine(self) -> _Machine:
+    def prepare(self, portrait: Image, parameters: RenderParameters) -> PreparedLivePortrait:
+        """Analyse a portrait once; `draw` of the result paints one frame.
+
+        On a GPU one frame takes as long as a whole batch, which is captured as one graph.
+
+        Raises:
+            FaceError: the portrait shows no face or several.
+        """
+        ready = self._portrait(portrait, parameters)
+
+        def paint(keypoints: Tensor) -> Image:
+            (frame,) = self._paint_batches(ready, keypoints, {})
+            return frame
+
+        return PreparedLivePortrait(ready, self._networks().retargeting, parameters, paint)
+
+    def _networks(self) -> _LoadedNetworks:
         with self._loading:
             if self._loaded is None:
                 self._loaded = self._load(self._placement)
             return self._loaded
 
-    def _load(self, placement: Placement) -> _Machine:
+    def _load(self, placement: Placement) -> _LoadedNetworks:
         """The networks on their device, in a precision that their weights fit."""
         while True:
             try:
                 return within_memory(
                     placement.device,
-                    partial(self._made, placement),
+                    partial(self._build, placement),
                     size=lambda: 1,
                     shrink=lambda _: None,
                 )
             except Unfit as error:
-                placement = self._widened(placement, str(error))
+                placement = self._wider_placement(placement, str(error))
 
-    def _made(self, placement: Placement) -> _Machine:
-        modules = self._given or Modules.load(self._root)
-        with current(placement.device), in_turn(placement.device):
-            return _Machine(
+    def _build(self, placement: Placement) -> _LoadedNetworks:
+        modules = self._modules or Modules.load(self._root)
+        with current_device(placement.device), outside_capture(placement.device):
+            return _LoadedNetworks(
                 reader=Reader(modules, placement.device),
                 painter=Painter(modules, placement, self._batch),
                 retargeting=modules.retargeting,
                 placement=placement,
             )
 
-    def _widen(self, machine: _Machine) -> None:
-        """Make the painting networks anew, for good, in a precision that overflows later.
+    def _rebuild_wider(self, networks: _LoadedNetworks) -> None:
+        """Rebuild the painting networks in the next wider precision, for the rest of the process.
 
-        Nothing is done where another thread has widened them since.
+        Does nothing where another thread has rebuilt them already.
         """
         with self._loading:
-            if self._loaded is not machine:
+            if self._loaded is not networks:
                 return
-            placement = self._widened(machine.placement, "numbers that are not finite")
+            placement = self._wider_placement(networks.placement, "numbers that are not finite")
             with self._painting:
-                self._batch = machine.painter.batch
-                machine.painter.release()
+                self._batch = networks.painter.batch
+                networks.painter.release()
             self._loaded = None
             self._loaded = self._load(placement)
 
-    def _widened(self, placement: Placement, why: str) -> Placement:
-        """The next wider precision, which is told of.
+    def _wider_placement(self, placement: Placement, why: str) -> Placement:
+        """The placement in the next wider precision; logs the change.
 
         Raises:
             EngineError: `not_finite`: there is none.
@@ -274,101 +295,107 @@ class LivePortraitEngine:
         return following
 
     def _facts(self) -> dict[str, Any]:
-        """Where and how precisely frames are painted now."""
-        machine = self._machine()
+        """Device, precision and batch size in use, for `Rendering.facts`."""
+        networks = self._networks()
         note = self._precision_note
         return {
-            "device": device_name(machine.placement.device),
-            "precision": _name(machine.placement.dtype),
+            "device": device_name(networks.placement.device),
+            "precision": _name(networks.placement.dtype),
             **({} if note is None else {"precision_note": note}),
-            "batch": machine.painter.batch,
+            "batch": networks.painter.batch,
         }
 
-    def _shrink(self, batch: int) -> None:
-        machine = self._machine()
+    def _shrink_batch(self, batch: int) -> None:
+        networks = self._networks()
         with self._painting:
-            machine.painter.resize(batch)
+            networks.painter.resize(batch)
 
-    def _size(self) -> int:
-        return self._machine().painter.batch
+    def _batch_size(self) -> int:
+        return self._networks().painter.batch
 
     def _portrait(self, picture: Image, parameters: RenderParameters) -> Portrait:
-        machine = self._machine()
-        device = machine.placement.device
+        networks = self._networks()
+        device = networks.placement.device
 
         def prepared() -> Portrait:
-            with self._painting, current(device):
+            with self._painting, current_device(device):
                 return prepare_portrait(
-                    picture, parameters, self._faces, machine.reader, machine.painter, device
+                    picture, parameters, self._faces, networks.reader, networks.painter, device
                 )
 
-        return within_memory(device, prepared, self._size, self._shrink)
+        return within_memory(device, prepared, self._batch_size, self._shrink_batch)
 
-    def _rehearse(self, portrait: Portrait, keypoints: Tensor) -> float:
-        """Paint one pose for its own sake, a whole batch on a GPU; seconds that a frame takes."""
+    def _seconds_per_frame(self, portrait: Portrait, keypoints: Tensor) -> float:
+        """Seconds that a frame takes, measured on one pose; on a GPU on a whole batch."""
         while True:
-            machine = self._machine()
+            networks = self._networks()
             seconds = within_memory(
-                machine.placement.device,
-                partial(self._timed, machine, portrait, keypoints),
-                self._size,
-                self._shrink,
+                networks.placement.device,
+                partial(self._time_batch, networks, portrait, keypoints),
+                self._batch_size,
+                self._shrink_batch,
             )
             if seconds is not None:
                 return seconds
-            self._widen(machine)
+            self._rebuild_wider(networks)
 
-    def _timed(self, machine: _Machine, portrait: Portrait, keypoints: Tensor) -> float | None:
-        """Seconds that a frame takes; None where it overflows."""
-        on_gpu = machine.placement.device.type == "cuda"
+    def _time_batch(
+        self, networks: _LoadedNetworks, portrait: Portrait, keypoints: Tensor
+    ) -> float | None:
+        """Seconds that a frame takes; None where numbers overflow."""
+        on_gpu = networks.placement.device.type == "cuda"
         with self._painting:
             if on_gpu:
-                machine.painter(portrait.source, keypoints)  # captured on its first run
+                networks.painter(portrait.source, keypoints)  # captured on its first run
             start = time.perf_counter()
-            painted = machine.painter(portrait.source, keypoints)
+            painted = networks.painter(portrait.source, keypoints)
             finite = bool(painted.finite.item())
             seconds = time.perf_counter() - start
-        return seconds / (machine.painter.batch if on_gpu else 1) if finite else None
+        return seconds / (networks.painter.batch if on_gpu else 1) if finite else None
 
-    def _frames(
+    def _iter_frames(
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
     ) -> Iterator[Image]:
-        """All frames, painted ahead of whoever takes them; `facts` are brought up to date."""
-        return ahead(self._painted(portrait, keypoints, facts), self._batch, name="paint")
+        """All frames, painted ahead of the caller; `facts` are updated at the end."""
+        return prefetch(self._paint_batches(portrait, keypoints, facts), self._batch, name="paint")
 
-    def _painted(
+    def _paint_batches(
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
     ) -> Iterator[Image]:
         device = self._placement.device
 
-        def paint(batch: slice) -> _Flight:
-            machine = self._machine()
+        def paint(batch: slice) -> _PendingBatch:
+            networks = self._networks()
             with self._painting:
-                painted = machine.painter(portrait.source, keypoints[batch])
-                with current(device), in_turn(device):
-                    shown = painted.pictures
+                painted = networks.painter(portrait.source, keypoints[batch])
+                with current_device(device), outside_capture(device):
+                    pictures = painted.pictures
                     if portrait.paste is not None:
-                        shown = portrait.paste.regions(shown)
-                    return _Flight(batch, machine, Readback.of(shown), Readback.of(painted.finite))
+                        pictures = portrait.paste.regions(pictures)
+                    return _PendingBatch(
+                        batch, networks, Readback.of(pictures), Readback.of(painted.finite)
+                    )
 
-        flying: deque[_Flight] = deque()
-        batches = shrinking_batches(len(keypoints), device, paint, self._size, self._shrink)
-        for _, flight in batches:
-            flying.append(flight)
-            if len(flying) > _IN_FLIGHT[device.type]:
-                yield from self._landed(portrait, keypoints, facts, flying.popleft())
-        while flying:
-            yield from self._landed(portrait, keypoints, facts, flying.popleft())
+        in_flight: deque[_PendingBatch] = deque()
+        batches = shrinking_batches(
+            len(keypoints), device, paint, self._batch_size, self._shrink_batch
+        )
+        for _, pending in batches:
+            in_flight.append(pending)
+            if len(in_flight) > _IN_FLIGHT[device.type]:
+                yield from self._frames_of_batch(portrait, keypoints, facts, in_flight.popleft())
+        while in_flight:
+            yield from self._frames_of_batch(portrait, keypoints, facts, in_flight.popleft())
         facts.update(self._facts())
 
-    def _landed(
-        self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any], flight: _Flight
+    def _frames_of_batch(
+        self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any], pending: _PendingBatch
     ) -> Iterator[Image]:
-        """A batch's frames, on the host; painted anew in a wider precision if they overflew."""
-        pictures = flight.shown.wait().numpy()
-        if not flight.finite.wait().item():
-            self._widen(flight.machine)
-            yield from self._painted(portrait, keypoints[flight.batch], facts)
+        """The frames of a batch on the host; painted again in a wider precision on overflow."""
+        pictures = pending.pictures.wait().numpy()
+        if not pending.finite.wait().item():
+            self._rebuild_wider(pending.networks)
+            yield from self._paint_batches(portrait, keypoints[pending.batch], facts)
             return
         for picture in pictures:
             yield picture.copy() if portrait.paste is None else portrait.paste.frame(picture)

@@ -16,9 +16,9 @@ from sunriza_assets.studio.engines.liveportrait import crop
 from sunriza_assets.studio.engines.liveportrait.crop import FaceSquare, cut, mean_square
 from sunriza_assets.studio.engines.liveportrait.faces import Face, FaceReader
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
-from sunriza_assets.studio.engines.liveportrait.pipeline import ahead, batched
+from sunriza_assets.studio.engines.liveportrait.pipeline import batched, prefetch
 from sunriza_assets.studio.engines.liveportrait.reader import Reader, shrunk
-from sunriza_assets.studio.engines.liveportrait.template import arrays_of, made_template
+from sunriza_assets.studio.engines.liveportrait.template import arrays_of, build_template
 from sunriza_assets.studio.engines.liveportrait.weights import sha256_of
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
@@ -29,14 +29,14 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 
 __all__ = ["extract_motion"]
 
-_AHEAD: Final = 4
+_PREFETCHED_FRAMES: Final = 4
 """Decoded frames that may wait."""
-_THUMBNAIL: Final = (32, 18)
+_THUMBNAIL_SIZE: Final = (32, 18)
 """Columns and rows of the small pictures that cuts are found in."""
 
 
 @dataclass(frozen=True)
-class _Followed:
+class _TrackedFaces:
     """What the first pass through a clip has seen."""
 
     faces: list[Face | None]
@@ -54,7 +54,7 @@ class _Followed:
         present = self.present[frames]
         seen = [face for face in self.faces[frames] if face is not None]
         meshes, points = (
-            fill_gaps(_spread(values, present), present)
+            fill_gaps(_with_gaps(values, present), present)
             for values in ([face.mesh for face in seen], [face.points for face in seen])
         )
         return [Face(mesh, place) for mesh, place in zip(meshes, points, strict=True)]
@@ -73,7 +73,7 @@ def extract_motion(
         faces: finds the face.
         reader: reads its motion.
         batch: crops read at a time.
-        progress: told of frames done; each frame counts a half in either pass.
+        progress: called with frames done; each frame counts a half in either pass.
 
     Raises:
         MediaError: the clip cannot be decoded.
@@ -83,18 +83,18 @@ def extract_motion(
     if not isinstance(info, VideoInfo):
         raise MediaError("A picture has no motion", where=clip, remedy="Use a clip.")
     total = info.frame_count
-    followed = _follow(clip, faces, lambda done: progress(done // 2, total))
-    cuts = find_cuts(followed.thumbnails, followed.present, info.rate)
-    part = longest_tracked_segment(followed.present, info.rate, cuts=cuts)
+    tracked = _track_faces(clip, faces, lambda done: progress(done // 2, total))
+    cuts = find_cuts(tracked.thumbnails, tracked.present, info.rate)
+    part = longest_tracked_segment(tracked.present, info.rate, cuts=cuts)
     frames = slice(part.start, part.stop)
-    known = followed.present[frames]
-    used = followed.filled(frames)
+    known = tracked.present[frames]
+    used = tracked.filled(frames)
     neutral = find_neutral(np.stack([face.mesh for face in used]), info.rate, usable=known)
     squares = [face.square(crop.DRIVING) for face, seen in zip(used, known, strict=True) if seen]
     square = mean_square(np.array([[each.x, each.y, each.side] for each in squares]))
     motions: list[Motion] = []
     done = 0
-    crops = ahead(_crops(clip, square, frames), _AHEAD, name="decode")
+    crops = prefetch(_crops(clip, square, frames), _PREFETCHED_FRAMES, name="decode")
     for group in batched(crops, batch):
         motions.append(reader.motion(group))
         done += len(group)
@@ -103,13 +103,13 @@ def extract_motion(
     ratios = [face.ratios() for face in used]
     arrays["eyes"] = np.stack([eyes for eyes, _ in ratios])
     arrays["lip"] = np.stack([lip for _, lip in ratios])
-    return made_template(
+    return build_template(
         arrays,
         rate=info.rate,
         source_sha256=sha256_of(clip),
         neutral_frame=neutral.frame,
         facts={
-            "frames_with_face": int(followed.present.sum()),
+            "frames_with_face": int(tracked.present.sum()),
             "square": [round(value, 2) for value in (square.x, square.y, square.side)],
             **faces.facts,
             **part.facts(info.rate),
@@ -117,7 +117,7 @@ def extract_motion(
     )
 
 
-def _follow(clip: Path, faces: FaceReader, seen: Callable[[int], None]) -> _Followed:
+def _track_faces(clip: Path, faces: FaceReader, seen: Callable[[int], None]) -> _TrackedFaces:
     """The first pass: the face in every frame; `seen` is called with the frames done."""
     thumbnails: list[Image] = []
 
@@ -125,18 +125,20 @@ def _follow(clip: Path, faces: FaceReader, seen: Callable[[int], None]) -> _Foll
         """In the decoding thread, whose time is not missed: thumbnails are made there, too."""
         for frame in read_frames(clip):
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-            small = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+            small = cv2.resize(grey, _THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA)
             thumbnails.append(np.asarray(small, dtype=np.uint8))
             yield frame
 
     found: list[Face | None] = []
-    for face in faces.follow(ahead(decoded(), _AHEAD, name="decode")):
+    for face in faces.follow(prefetch(decoded(), _PREFETCHED_FRAMES, name="decode")):
         found.append(face)
         seen(len(found))
-    return _Followed(found, np.stack(thumbnails))
+    return _TrackedFaces(found, np.stack(thumbnails))
 
 
-def _spread(values: list[NDArray[np.float64]], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _with_gaps(
+    values: list[NDArray[np.float64]], present: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """One value for each present frame -> (T, ...), NaN where there is none."""
     result = np.full((len(present), *values[0].shape), np.nan)
     result[present] = values

@@ -1,7 +1,7 @@
-"""Faces as the networks want them: a square to crop, and how far eyes and lips are open.
+"""Faces as the networks need them: a square to crop, and how far eyes and lips are open.
 
 Both come from the face mesh. Where LivePortrait's own model of 203 points lies beside the weights,
-it looks at every face that the mesh has found, and its points take the mesh's place.
+it is run on every face that the mesh has found, and its points replace the mesh's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ __all__ = ["Face", "FaceReader", "Landmarker"]
 
 _LANDMARKS: Final = 203
 _POINTS_OUTPUT: Final = 2
-"""The model answers three things; the points are the third."""
+"""Index of the points among the three outputs of the model."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ class FaceReader:
 
     @property
     def facts(self) -> dict[str, str]:
-        """For metadata: which landmarks are used, and what computes them."""
+        """Metadata: which landmarks are used, and which provider computes them."""
         points = "face mesh" if self._landmarker is None else "203 points"
         return {"landmarks": points, "landmark_provider": self._mesh.provider}
 
     def identity(self) -> dict[str, str]:
-        """What decides the answers: hashes of all models that are asked."""
+        """Hashes of all models that are used."""
         models = self._store.identity(*MESH_MODELS)
         if self._landmarker_path is not None:
             models["landmark"] = sha256_of(self._landmarker_path)

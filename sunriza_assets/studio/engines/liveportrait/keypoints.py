@@ -1,4 +1,4 @@
-"""Head angles, rotations and keypoints: from what M's heads say to where keypoints are.
+"""Head angles, rotations and keypoints, computed from the outputs of the motion extractor M.
 
 Keypoints are row vectors (x, y, z) with x right, y down, z into the picture, in units in which the
 face crop spans -1 to 1.
@@ -67,7 +67,7 @@ def transformed(kp: Tensor, rotation: Tensor, exp: Tensor, scale: Tensor, t: Ten
 
 @dataclass(frozen=True)
 class Motion:
-    """What M says of N faces, float32 on the CPU."""
+    """The motion of N faces as M outputs it, float32 on the CPU."""
 
     scale: Tensor
     """(N, 1)."""
@@ -93,7 +93,7 @@ class Motion:
 
     @classmethod
     def joined(cls, parts: Sequence["Motion"]) -> "Motion":
-        """The faces of several, one behind the other."""
+        """The faces of several motions, concatenated."""
         return cls(
             *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls))
         )

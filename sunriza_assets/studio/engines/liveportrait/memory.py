@@ -1,4 +1,4 @@
-"""Running out of memory: recognised in all its forms, and answered with half the batch."""
+"""Recovery from running out of memory: detects such errors and retries with half the batch."""
 
 import gc
 import logging
@@ -9,13 +9,13 @@ from typing import Final, TypeVar
 import torch
 
 from sunriza_assets.errors import EngineError
-from sunriza_assets.studio.engines.liveportrait.cuda import free_share, give_back
+from sunriza_assets.studio.engines.liveportrait.cuda import free_memory_share, give_back
 
 __all__ = ["is_out_of_memory", "shrinking_batches", "within_memory"]
 
 T = TypeVar("T")
 
-_TELLING: Final = (
+_OUT_OF_MEMORY_MESSAGES: Final = (
     "out of memory",  # the driver's word, also for pinned memory, and torch's
     "_alloc_failed",  # CUDNN_STATUS_, CUBLAS_STATUS_, CUFFT_, CUSOLVER_STATUS_
     "allocation_failed",  # CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, and ..._HOST_...
@@ -25,8 +25,8 @@ _TELLING: Final = (
     "can't allocate memory",  # torch's CPU allocator
     "not enough memory",  # the same on Windows
 )
-"""Parts of messages that say it, in lower case."""
-_AMBIGUOUS: Final = (
+"""Substrings of out-of-memory messages, lower case."""
+_AMBIGUOUS_MESSAGES: Final = (
     "cudnn_status_internal_error",
     "cudnn_status_execution_failed",
     "cublas_status_not_initialized",  # cublasCreate failed, which allocates
@@ -35,9 +35,9 @@ _AMBIGUOUS: Final = (
     "unable to find an engine",
     "unable to find a valid cudnn algorithm",
 )
-"""Parts of messages that may mean it. They count where the device is nearly full."""
-_NEARLY_FULL: Final = 0.08
-"""Free share of a device's memory below which an ambiguous error is put down to it; cuDNN's largest
+"""Substrings of messages that may mean it; they count only if the device is nearly full."""
+_NEARLY_FULL_SHARE: Final = 0.08
+"""Free share of a device's memory below which an ambiguous error counts; cuDNN's largest
 workspaces here are some gigabytes."""
 _log = logging.getLogger(__name__)
 
@@ -48,11 +48,13 @@ def is_out_of_memory(error: BaseException, device: torch.device) -> bool:
     The chain counts because a failed allocation breaks a capture, whose end then raises an error of
     its own.
     """
-    if any(_says_out_of_memory(each) for each in _chain(error)):
+    if any(_is_out_of_memory_message(each) for each in _error_chain(error)):
         return True
     text = str(error).lower()
-    ambiguous = isinstance(error, RuntimeError) and any(part in text for part in _AMBIGUOUS)
-    return ambiguous and free_share(device) < _NEARLY_FULL
+    ambiguous = isinstance(error, RuntimeError) and any(
+        part in text for part in _AMBIGUOUS_MESSAGES
+    )
+    return ambiguous and free_memory_share(device) < _NEARLY_FULL_SHARE
 
 
 def within_memory(
@@ -61,7 +63,7 @@ def within_memory(
     size: Callable[[], int],
     shrink: Callable[[int], None],
 ) -> T:
-    """Do some work; where memory runs out, do it again with half the batch.
+    """The result of `work`, retried with half the batch whenever memory runs out.
 
     What the failed try held is given back first: its traceback keeps the local variables of every
     function it went through alive, and with them the tensors that filled the device.
@@ -70,7 +72,7 @@ def within_memory(
         device: where the work runs.
         work: called until it fits.
         size: the size of a batch now.
-        shrink: called with the new size, to let go of what was made for the old one.
+        shrink: called with the new size; releases what was allocated for the old one.
 
     Raises:
         EngineError: `out_of_memory`: not even a single item fits.
@@ -82,7 +84,7 @@ def within_memory(
             if not is_out_of_memory(error, device):
                 raise
             reason = str(error).partition("\n")[0]
-            _forget(error)
+            _release_tracebacks(error)
         gc.collect()
         give_back(device)
         before = size()
@@ -130,15 +132,15 @@ def shrinking_batches(
         start = batch.stop
 
 
-def _says_out_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory_message(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(part in text for part in _TELLING)
+    return isinstance(error, RuntimeError) and any(part in text for part in _OUT_OF_MEMORY_MESSAGES)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it came of."""
+def _error_chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, its causes and contexts."""
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:
@@ -147,8 +149,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__
 
 
-def _forget(error: BaseException) -> None:
-    """Let go of everything that an error's tracebacks hold."""
-    for each in list(_chain(error)):
+def _release_tracebacks(error: BaseException) -> None:
+    """Release the local variables that an error's tracebacks keep alive."""
+    for each in list(_error_chain(error)):
         traceback.clear_frames(each.__traceback__)
         each.__traceback__ = each.__cause__ = each.__context__ = None

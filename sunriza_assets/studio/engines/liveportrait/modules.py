@@ -1,4 +1,4 @@
-"""All seven networks with their weights, ready to be asked."""
+"""All seven networks with their weights, ready for inference."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,12 +64,12 @@ class Modules:
         Raises:
             ModelError: a file is missing, damaged or foreign.
         """
-        return cls._from(lambda net: read_state(root, net))
+        return cls._from_states(lambda net: read_state(root, net))
 
     @classmethod
     def seeded(cls) -> "Modules":
         """Networks with stand-in weights (see `seeded`), for measuring and testing."""
-        return cls._from(seeded_state)
+        return cls._from_states(seeded_state)
 
     @classmethod
     def narrow(cls) -> "Modules":
@@ -78,24 +78,26 @@ class Modules:
         They do everything that wide ones do, at a twentieth of the work: for tests of the flow and
         for trying a measurement out.
         """
-        return cls._from(_narrow_state, _NARROW_WARPING, _NARROW_GENERATOR)
+        return cls._from_states(_narrow_state, _NARROW_WARPING, _NARROW_GENERATOR)
 
     @classmethod
-    def _from(
+    def _from_states(
         cls,
         state: Callable[[str], State],
         warping: WarpingSizes = _WARPING,
         generator: GeneratorSizes = _GENERATOR,
     ) -> "Modules":
         return cls(
-            appearance=_filled(AppearanceFeatureExtractor, state("appearance_feature_extractor")),
-            motion=_filled(MotionExtractor, state("motion_extractor")),
-            warping=_filled(lambda: WarpingModule(warping), state("warping_module")),
-            generator=_filled(lambda: SpadeGenerator(generator), state("spade_generator")),
+            appearance=_with_weights(
+                AppearanceFeatureExtractor, state("appearance_feature_extractor")
+            ),
+            motion=_with_weights(MotionExtractor, state("motion_extractor")),
+            warping=_with_weights(lambda: WarpingModule(warping), state("warping_module")),
+            generator=_with_weights(lambda: SpadeGenerator(generator), state("spade_generator")),
             retargeting=Retargeting(
-                stitching=_filled(Stitching, state("stitching")),
-                eye=_filled(EyeRetargeting, state("eye")),
-                lip=_filled(LipRetargeting, state("lip")),
+                stitching=_with_weights(Stitching, state("stitching")),
+                eye=_with_weights(EyeRetargeting, state("eye")),
+                lip=_with_weights(LipRetargeting, state("lip")),
             ),
         )
 
@@ -115,7 +117,7 @@ def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
     return {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
 
 
-def _filled(module_type: Callable[[], _Module], state: State) -> _Module:
+def _with_weights(module_type: Callable[[], _Module], state: State) -> _Module:
     """A module that holds these tensors; none is initialised only to be overwritten."""
     with torch.device("meta"):
         module = module_type()

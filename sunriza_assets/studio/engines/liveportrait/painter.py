@@ -7,7 +7,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from sunriza_assets.studio.engines.liveportrait.cuda import Capture, current, give_back, in_turn
+from sunriza_assets.studio.engines.liveportrait.cuda import (
+    Capture,
+    current_device,
+    give_back,
+    outside_capture,
+)
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.fast.generator import FastGenerator
 from sunriza_assets.studio.engines.liveportrait.fast.overflow import Watch
@@ -60,7 +65,7 @@ class Painter:
 
     def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
         """A portrait's features (1, 32, 16, 64, 64) and keypoints (1, 21, 3), ready to be moved."""
-        with torch.inference_mode(), current(self._device), in_turn(self._device):
+        with torch.inference_mode(), current_device(self._device), outside_capture(self._device):
             return self._warping.prepare(volume.to(self._device), keypoints.to(self._device))
 
     def resize(self, batch: int) -> None:
@@ -84,7 +89,7 @@ class Painter:
             source: from `prepare`.
             driving: (n, 21, 3) float32 keypoints, n >= 1.
         """
-        with torch.inference_mode(), current(self._device):
+        with torch.inference_mode(), current_device(self._device):
             parts = [self._painted(source, part) for part in driving.split(self.batch)]
             if len(parts) == 1:
                 return parts[0]
@@ -106,7 +111,7 @@ class Painter:
     def _painted(self, source: WarpSource, driving: Tensor) -> Painted:
         """Paint 1 <= n <= `batch` poses."""
         if not self._fixed:
-            with in_turn(self._device):
+            with outside_capture(self._device):
                 return self._paint(source, driving.to(self._device, non_blocking=True))
         count = len(driving)
         spare = driving[-1:].expand(self.batch - count, KEYPOINTS, 3)
@@ -116,7 +121,7 @@ class Painter:
         else:
             if self._captured is None:
                 self._captured = _Captured(self._paint, source, whole.to(self._device))
-            with in_turn(self._device):
+            with outside_capture(self._device):
                 painted = self._captured(source, whole)
         return Painted(painted.pictures[:count].clone(), painted.finite.clone())
 

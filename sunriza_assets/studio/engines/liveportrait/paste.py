@@ -49,7 +49,7 @@ class PasteBack:
     """(1, h, w, 2) where each of these pixels is in the crop, normalised."""
     _mask: Tensor
     """(h, w, 1) share of the crop, 0-1."""
-    _behind: Tensor
+    _background: Tensor
     """(h, w, 3) the portrait there, float."""
 
     @classmethod
@@ -64,7 +64,7 @@ class PasteBack:
             size: side of a crop.
             device: where crops will come from.
         """
-        rows, columns = _touched(picture, to_crop, size)
+        rows, columns = _bounding_box(picture, to_crop, size)
         y, x = np.meshgrid(
             np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop), indexing="ij"
         )
@@ -72,9 +72,9 @@ class PasteBack:
         normalised = (2 * places + 1) / size - 1
         grid = torch.from_numpy(normalised.astype(np.float32))[None].to(device)
         template = torch.from_numpy(soft_square(size)).to(device).float()[None, None]
-        mask = _sampled(template, grid)[0].permute(1, 2, 0) / 255
-        behind = torch.from_numpy(picture[rows, columns].copy()).to(device).float()
-        return cls(picture, rows, columns, grid, mask, behind)
+        mask = _sample(template, grid)[0].permute(1, 2, 0) / 255
+        background = torch.from_numpy(picture[rows, columns].copy()).to(device).float()
+        return cls(picture, rows, columns, grid, mask, background)
 
     def regions(self, crops: Tensor) -> Tensor:
         """Turn crops into what the portrait shows there.
@@ -86,13 +86,13 @@ class PasteBack:
             (B, h, w, 3) uint8, still on the device.
         """
         turned = [
-            _sampled(crop[None].permute(0, 3, 1, 2).float(), self._grid) for crop in crops
+            _sample(crop[None].permute(0, 3, 1, 2).float(), self._grid) for crop in crops
         ]  # one at a time: a large portrait in float32 for a whole batch would be gigabytes
-        mixed = [self._mixed(one[0].permute(1, 2, 0)) for one in turned]
+        mixed = [self._blend(one[0].permute(1, 2, 0)) for one in turned]
         return torch.stack(mixed)
 
-    def _mixed(self, crop: Tensor) -> Tensor:
-        mixed = self._mask * crop + (1 - self._mask) * self._behind
+    def _blend(self, crop: Tensor) -> Tensor:
+        mixed = self._mask * crop + (1 - self._mask) * self._background
         return mixed.clamp(0, 255).to(torch.uint8)
 
     def frame(self, region: NDArray[np.uint8]) -> Image:
@@ -102,14 +102,14 @@ class PasteBack:
         return result
 
 
-def _sampled(picture: Tensor, grid: Tensor) -> Tensor:
+def _sample(picture: Tensor, grid: Tensor) -> Tensor:
     """Bilinear, black outside, rounded: (1, C, H, W) of 0-255 at (1, h, w, 2) -> (1, C, h, w)."""
     return functional.grid_sample(
         picture, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     ).round()
 
 
-def _touched(picture: Image, to_crop: NDArray[np.float64], size: int) -> tuple[slice, slice]:
+def _bounding_box(picture: Image, to_crop: NDArray[np.float64], size: int) -> tuple[slice, slice]:
     """Rows and columns around the turned square, inside the picture, at least one of each."""
     height, width = picture.shape[:2]
     corners = np.array([[-1, -1, 1], [size, -1, 1], [-1, size, 1], [size, size, 1]], np.float64)

@@ -2,7 +2,7 @@
 
 Head and zoom go over as they are. Smile, brows, parted lips and gaze become displacements of
 keypoints along the directions of `emotions` and of LivePortrait's own portrait editor; lids are
-told as opening ratios, and `transfer` has the retargeting network bring each portrait's own there.
+stored as opening ratios; `transfer` reaches them with the retargeting network.
 The width of the mouth is left out: where the lips' keypoints lie differs from face to face.
 """
 
@@ -14,14 +14,14 @@ from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.liveportrait.anatomy import LIP_NEUTRAL, LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.engines.liveportrait.emotions import (
-    BROWS,
-    RAISED,
+    BROW_RAISE,
+    BROW_RANGE,
     SMILE,
-    SMILES,
+    SMILE_RANGE,
     Direction,
 )
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
-from sunriza_assets.studio.engines.liveportrait.template import made_template
+from sunriza_assets.studio.engines.liveportrait.template import build_template
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.performances.script import MotionScript
 
@@ -42,12 +42,12 @@ _IRISES: Final = (11, 15)
 
 
 def perform_script(script: MotionScript) -> MotionTemplate:
-    """The template of a face that performs a script; at rest its arrays say nothing at all."""
+    """The template of a face that performs a script; at rest all displacements are zero."""
     turns = Rotation.from_euler("YXZ", np.stack([-script.yaw, script.pitch, script.roll], axis=1))
     count = script.frame_count
     exp = np.zeros((count, KEYPOINTS, 3))
-    _add(exp, SMILE, SMILES[1] * script.smile)
-    _add(exp, RAISED, BROWS[1] * script.brows)
+    _add(exp, SMILE, SMILE_RANGE[1] * script.smile)
+    _add(exp, BROW_RAISE, BROW_RANGE[1] * script.brows)
     parting = -LIP_NEUTRAL.double().numpy() / abs(float(LIP_NEUTRAL[LOWER_LIP, 1]))
     for point in (LOWER_LIP, UPPER_LIP):
         exp[:, point] += np.multiply.outer(_LOWER_SHARE * _IOD * script.opening, parting[point])
@@ -61,7 +61,7 @@ def perform_script(script: MotionScript) -> MotionTemplate:
         "eyes": np.repeat(OPEN_EYES * (1.0 - script.closure)[:, None], 2, axis=1),
         "lip": (script.opening / _MOUTH_WIDTH)[:, None],
     }
-    return made_template(
+    return build_template(
         {name: array.astype(np.float32) for name, array in arrays.items()},
         rate=script.rate,
         source_sha256=script.sha256,

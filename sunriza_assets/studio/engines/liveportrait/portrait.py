@@ -1,4 +1,4 @@
-"""A portrait made ready: size, face, crop, features, and the way back into the picture."""
+"""A prepared portrait: size, face, crop, features, and how crops are pasted back into it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +36,9 @@ class Portrait:
     ratios: Ratios
     """(one face) how far its eyes and lips are open."""
     source: WarpSource
-    """What the painter moves."""
+    """Its features, as the painter takes them."""
     paste: PasteBack | None
-    """The way back into the whole picture; None where the square crop is what is shown."""
+    """Pastes crops back into the whole picture; None where the square crop is shown."""
     mesh: Array
     """(478, 3) face mesh in the pixels of what is shown; z in their scale."""
     to_shown: Array
@@ -67,7 +67,7 @@ def prepare_portrait(
     painter: Painter,
     device: torch.device,
 ) -> Portrait:
-    """Make a portrait ready.
+    """Find the face of a portrait, crop it and read its motion and features.
 
     The crop goes back into the picture when that is asked for and stitching keeps its border still;
     without stitching it would not fit, and the square crop itself is shown.

@@ -1,6 +1,6 @@
-"""Getting the published weight files: from the hub, or out of a folder that has them.
+"""Installs the published weight files, from the hub or from a folder that has them.
 
-Nothing foreign is put in place: every tensor is held to the manifest first.
+Every tensor is checked against the manifest before a file is put in place.
 """
 
 import shutil
@@ -62,19 +62,19 @@ def pull_weights(
         revision = record.get("revision")
         for file in WEIGHT_FILES:
             found = found_file(root, file)
-            came = "found"
+            action = "found"
             if found is None and source is not None:
-                found, came = _copied(source, root, file), "copied"
+                found, action = _copied(source, root, file), "copied"
             elif found is None:
                 revision = revision or _newest_revision(endpoint)
-                found, came = _downloaded(root, file, revision, endpoint), "downloaded"
+                found, action = _downloaded(root, file, revision, endpoint), "downloaded"
             key = found.relative_to(root).as_posix()
             if key in files:
                 continue
             read_states(found, file.nets)
             files[key] = {"sha256": sha256_of(found), "size": found.stat().st_size}
             write_json(root / RECORD, {"revision": revision, "files": files})
-            yield f"{file.name}: {came}, {files[key]['size'] / 1e6:.0f} MB, every tensor checked"
+            yield f"{file.name}: {action}, {files[key]['size'] / 1e6:.0f} MB, every tensor checked"
         if source is not None and landmarker_path(root) is None:
             yield from _copied_landmarker(source, root)
 
@@ -135,8 +135,8 @@ def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | Non
 
 
 @contextmanager
-def _hub_errors(asked: str) -> Iterator[None]:
-    """The hub's many errors as one that says what to do."""
+def _hub_errors(requested: str) -> Iterator[None]:
+    """Convert the hub's errors into a ModelError with a remedy."""
     from huggingface_hub import errors
 
     # The base of its client's errors; which client that is differs between the hub's versions.
@@ -146,7 +146,7 @@ def _hub_errors(asked: str) -> Iterator[None]:
     except (network_error, errors.LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"LivePortrait's weights cannot be downloaded: {error}",
-            where=f"{REPOSITORY}: {asked}",
+            where=f"{REPOSITORY}: {requested}",
             remedy=f"Run it again, it goes on where it stopped; or, with a copy of the files at "
             f"hand: {PULL_COMMAND} --from DIR",
             code="unreachable",

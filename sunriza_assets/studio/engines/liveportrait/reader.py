@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sunriza_assets.studio.contracts.engine import Image
-from sunriza_assets.studio.engines.liveportrait.cuda import current, in_turn
+from sunriza_assets.studio.engines.liveportrait.cuda import current_device, outside_capture
 from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, motion_of
 from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
@@ -18,7 +18,7 @@ from sunriza_assets.studio.engines.liveportrait.networks.appearance import CROP_
 
 __all__ = ["Reader", "shrunk", "to_input"]
 
-_MOST: Final = 64
+_MAX_BATCH: Final = 64
 """Crops read at once at most: a gigabyte of activations."""
 
 
@@ -29,21 +29,21 @@ def to_input(crops: Iterable[Image]) -> Tensor:
 
 
 class Reader:
-    """The two networks that look at faces, in float32 everywhere.
+    """The appearance and motion extractors, in float32 on every device.
 
     Keypoints are small differences of large activations: bfloat16 would move them by half a pixel,
     and these networks are a hundredth of a frame's work.
     """
 
     def __init__(self, modules: Modules, device: torch.device) -> None:
-        self._most = _MOST
+        self._batch = _MAX_BATCH
         self._appearance = modules.appearance.to(device)
         self._motion = modules.motion.to(device)
         self._device = device
 
     def features(self, crop: Image) -> Tensor:
         """(256, 256, 3) crop of a portrait -> (1, 32, 16, 64, 64) on the device."""
-        with _exactly(self._device):
+        with _exact_inference(self._device):
             volume: Tensor = self._appearance(to_input([crop]).to(self._device))
             return volume.contiguous()
 
@@ -54,17 +54,17 @@ class Reader:
             len(seen),
             self._device,
             lambda part: self._read(seen[part]),
-            lambda: self._most,
-            self._shrink,
+            lambda: self._batch,
+            self._shrink_batch,
         )
         return Motion.joined([motion for _, motion in parts])
 
     def _read(self, crops: list[Image]) -> Motion:
-        with _exactly(self._device):
+        with _exact_inference(self._device):
             return motion_of(self._motion(to_input(crops).to(self._device, non_blocking=True)))
 
-    def _shrink(self, most: int) -> None:
-        self._most = most
+    def _shrink_batch(self, batch: int) -> None:
+        self._batch = batch
 
 
 def shrunk(crop: Image, *, averaging: bool) -> Image:
@@ -74,12 +74,12 @@ def shrunk(crop: Image, *, averaging: bool) -> Image:
 
 
 @contextmanager
-def _exactly(device: torch.device) -> Iterator[None]:
+def _exact_inference(device: torch.device) -> Iterator[None]:
     """No gradients, no rounding to ten bits in what is called float32 (TF32), no capture."""
     with (
         torch.inference_mode(),
-        current(device),
-        in_turn(device),
+        current_device(device),
+        outside_capture(device),
         torch.backends.cudnn.flags(
             enabled=True, benchmark=False, deterministic=False, allow_tf32=False
         ),

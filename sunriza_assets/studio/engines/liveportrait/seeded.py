@@ -1,7 +1,7 @@
-"""Stand-in weights that anyone can make from the tensors' names and shapes alone.
+"""Deterministic stand-in weights, generated from the tensors' names and shapes.
 
-They carry no trained knowledge and paint noise, yet every layer keeps its signal at a usable size.
-So equality with recorded outputs can be proven, and speed measured, without the published files.
+They are not trained and paint noise, but every layer keeps its signal at a usable size. So equality
+with recorded outputs can be tested, and speed measured, without the published files.
 
 Each tensor is filled from the generator SplitMix64 (Steele et al., OOPSLA 2014), whose seed is the
 first eight bytes of SHA-256 of "<net>/<key>"; four of its 16-bit fields added up are near enough
@@ -55,7 +55,7 @@ _RULES: Final = tuple(
 
 
 def standard_numbers(name: str, count: int) -> NDArray[np.float64]:
-    """`count` numbers of mean 0 and variance 1, |n| < 3.47, that belong to this name."""
+    """`count` numbers of mean 0 and variance 1, |n| < 3.47, seeded by a name."""
     seed = np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], dtype="<u8")[0]
     z = np.arange(1, count + 1, dtype=np.uint64)
     z *= np.uint64(_STEP)

@@ -1,4 +1,4 @@
-"""The motion template of this engine: M's answers as arrays, and back.
+"""The motion template of this engine: conversion of motion and ratios to arrays, and back.
 
 568 bytes a frame. See the package's docstring for the arrays.
 """
@@ -18,11 +18,11 @@ from sunriza_assets.studio.engines.liveportrait.keypoints import Motion
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.motion.template import MotionTemplate
 
-__all__ = ["ENGINE", "VERSION", "arrays_of", "made_template", "motion_in", "ratios_in"]
+__all__ = ["ENGINE", "VERSION", "arrays_of", "build_template", "motion_in", "ratios_in"]
 
 ENGINE: Final = "liveportrait"
 VERSION: Final = "1"
-"""Raise it when extraction changes what comes out."""
+"""To be raised when the output of extraction changes."""
 
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {
     "scale": (1,),
@@ -42,7 +42,7 @@ def arrays_of(motion: Motion) -> dict[str, NDArray[np.float32]]:
     return {field.name: getattr(motion, field.name).numpy() for field in fields(Motion)}
 
 
-def made_template(
+def build_template(
     arrays: Mapping[str, NDArray[np.float32]],
     *,
     rate: Fraction,
@@ -64,7 +64,7 @@ def made_template(
 
 
 def motion_in(template: MotionTemplate) -> Motion:
-    """The motion in a template; canonical keypoints that it lacks are zeros, nobody drives by them.
+    """The motion in a template; missing canonical keypoints are zeros, as they are not used.
 
     Raises:
         EngineError: another engine's template, or one with arrays of other shapes.

@@ -1,4 +1,4 @@
-"""A template's motion in the idle's time: smoothed pose, wanted rate, closed loop.
+"""A template's motion on the idle's time axis: smoothed pose, output rate, closed loop.
 
 Rotations and scales are mixed as rotation vectors and logarithms, relative to the frame at rest,
 where weighted sums of them mean something.
@@ -30,9 +30,9 @@ __all__ = ["Timing", "plan_timing"]
 Curves = Mapping[str, NDArray[np.float64]]
 
 _POSE: Final[tuple[str, ...]] = ("rotation", "log_scale", "t")
-_STEADY: Final[tuple[str, ...]] = ("rotation", "t", "exp", "eyes")
-"""Curves that shall each pass the loop's seam with an ordinary step."""
-_LEVER: Final = 0.4
+_SEAM_CURVES: Final[tuple[str, ...]] = ("rotation", "t", "exp", "eyes")
+"""Curves that must each be continuous at the loop's seam."""
+_ANGLE_TO_SHIFT: Final = 0.4
 """Distance of a face's outline from its middle in keypoint units: it turns radians into shifts."""
 _EYE_WIDTH: Final = 0.15
 """Width of an eye in keypoint units: it turns opening ratios into openings."""
@@ -49,8 +49,7 @@ class Timing:
     reference: Motion
     """(one face) what relative motion is measured from."""
     is_performed: bool
-    """Whether it was written for no face in particular: `ratios` then tell of lids what `motion`
-    does not."""
+    """Whether it comes from a motion script: lids are then in `ratios` only, not in `motion`."""
     rate: Fraction
     """Frames per second of the idle."""
     facts: dict[str, Any]
@@ -79,7 +78,7 @@ def plan_timing(template: MotionTemplate, parameters: RenderParameters) -> Timin
     facts: dict[str, Any] = {"neutral_frame": rest}
     if parameters.loop:
         timed = {name: mixture.apply(curve) for name, curve in curves.items()}
-        steady = {name: timed[name] for name in _STEADY if name in timed}
+        steady = {name: timed[name] for name in _SEAM_CURVES if name in timed}
         plan = template_loop(template, _features(timed, parameters), rate, parameters, steady)
         mixture = plan.mixture.after(mixture)
         facts["loop"] = plan.facts(rate, steady)
@@ -149,8 +148,8 @@ def _features(curves: Curves, parameters: RenderParameters) -> NDArray[np.float6
     if parameters.lips == "still":
         exp = np.delete(exp, LIPS, axis=1)
     columns = [
-        _LEVER * curves["rotation"],
-        _LEVER * parameters.scale_multiplier * curves["log_scale"],
+        _ANGLE_TO_SHIFT * curves["rotation"],
+        _ANGLE_TO_SHIFT * parameters.scale_multiplier * curves["log_scale"],
         curves["t"][:, :2],
         exp,
     ]

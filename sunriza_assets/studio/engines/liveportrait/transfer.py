@@ -1,4 +1,4 @@
-"""A timed motion laid on a portrait: keypoints of every frame, and how its mouth travels."""
+"""Transfer of a timed motion to a portrait: keypoints of every frame, track of its mouth."""
 
 from typing import Any, Final
 
@@ -28,20 +28,19 @@ from sunriza_assets.studio.parameters import RenderParameters
 
 __all__ = ["Transfer", "exaggerated"]
 
-_FREE: Final = 0.2
-_MOST: Final = 0.4
+_SHIFT_KNEE: Final = 0.2
+_SHIFT_LIMIT: Final = 0.4
 """Root mean square shift of the keypoints up to which a gain above one acts in full, and what an
 exaggerated shift tends to, in keypoint units (the crop is 2 wide)."""
 _NEIGHBOURS: Final = 6
-"""Keypoints around the lips that say, beside them, where the mouth region goes."""
+"""Keypoints around the lips that are used, with those of the lips, to track the mouth region."""
 
 
 class Transfer:
-    """What a portrait does under a motion.
+    """The keypoints of a portrait that is driven by a motion.
 
     Eyes driven by their opening, lips closed at the start and an emotion are laid over the motion,
-    after the gain: a wanted opening is a place to arrive at, and 1.7 times the way there would miss
-    it.
+    after the gain: a wanted opening is absolute, and a gain of 1.7 would overshoot it.
     """
 
     def __init__(
@@ -57,23 +56,23 @@ class Transfer:
         by_ratio = (parameters.flag_eye_retargeting or performed) and timing.ratios is not None
         held_eyes = EYES if by_ratio and not performed else ()  # a performance has its gaze there
         held = (*(LIPS if parameters.lips == "still" else ()), *held_eyes)
-        moved = self._moved(portrait, timing, parameters, retargeting, held)
+        moved = self._driven_keypoints(portrait, timing, parameters, retargeting, held)
         keypoints, gains = exaggerated(x_s, moved, parameters.driving_multiplier)
-        closed = _lips_shut(parameters, portrait.ratios)
-        worn = emotion_keypoints(portrait, parameters, retargeting, closed=closed)
+        closed = _closes_lips(parameters, portrait.ratios)
+        emotion = emotion_keypoints(portrait, parameters, retargeting, closed=closed)
         if by_ratio and timing.ratios is not None:
-            openness = 1.0 if worn is None else worn.openness
+            openness = 1.0 if emotion is None else emotion.openness
             wanted = openness * timing.ratios.eyes[:, :1]
             if performed and parameters.animation_region in ("all", "exp", "eyes"):
-                keypoints = keypoints + _lids(portrait, wanted / OPEN_EYES, retargeting)
+                keypoints = keypoints + _lid_offsets(portrait, wanted / OPEN_EYES, retargeting)
             elif not performed:
                 offsets = eye_offsets(x_s, portrait.ratios, wanted, frames, retargeting)
                 keypoints = keypoints + offsets
-        if worn is not None:
-            keypoints = keypoints + worn.expression + worn.lips
+        if emotion is not None:
+            keypoints = keypoints + emotion.expression + emotion.lips
             if not by_ratio:
-                keypoints = keypoints + worn.eyes_at(timing.ratios)
-        if closed and not (worn is not None and worn.sets_lips):
+                keypoints = keypoints + emotion.eyes_at(timing.ratios)
+        if closed and not (emotion is not None and emotion.sets_lips):
             shut = torch.zeros(1, 1)
             keypoints = keypoints + lip_offsets(x_s, portrait.ratios, shut, 1, retargeting)
         self.keypoints: Tensor = keypoints
@@ -83,14 +82,14 @@ class Transfer:
             "eyes": "by opening" if by_ratio else "by motion",
             "lips_closed": closed,
         }
-        self._still = self._moved(
+        self._head_only = self._driven_keypoints(
             portrait, timing, parameters, retargeting, tuple(range(KEYPOINTS))
         )
         self._gains = gains
         self._portrait = portrait
 
     @staticmethod
-    def _moved(
+    def _driven_keypoints(
         portrait: Portrait,
         timing: Timing,
         parameters: RenderParameters,
@@ -115,9 +114,9 @@ class Transfer:
         head, without any expression of its own, carries them.
         """
         rest = self._portrait.motion.keypoints[0, :, :2].double().numpy()
-        carried = self._still[..., :2].double().numpy()
+        carried = self._head_only[..., :2].double().numpy()
         carried = rest + self._gains[:, None, None] * (carried - rest)
-        near = _around_lips(rest)
+        near = _mouth_region_keypoints(rest)
         fit = fit_similarity(rest[near], carried[:, near])
         linear = fit.scale[:, None, None] * fit.rotation
         to_shown = self._portrait.to_shown
@@ -146,12 +145,12 @@ def exaggerated(source: Tensor, driving: Tensor, gain: float) -> tuple[Tensor, N
     size = shift.double().square().sum(dim=2).mean(dim=1).sqrt().numpy()
     gains = np.full(len(size), gain)
     if gain > 1.0:
-        softened = knee(gain * size, _FREE, _MOST) / np.maximum(size, 1e-9)
+        softened = knee(gain * size, _SHIFT_KNEE, _SHIFT_LIMIT) / np.maximum(size, 1e-9)
         gains = np.clip(softened, 1.0, gain)
     return source + torch.from_numpy(gains).float()[:, None, None] * shift, gains
 
 
-def _lids(portrait: Portrait, openness: Tensor, retargeting: Retargeting) -> Tensor:
+def _lid_offsets(portrait: Portrait, openness: Tensor, retargeting: Retargeting) -> Tensor:
     """(T, 21, 3) what opens a portrait's eyes by (T, 1) over their own opening; nothing at one."""
     x_s, own = portrait.motion.keypoints, portrait.ratios.eyes.mean(dim=1, keepdim=True)
     frames = len(openness)
@@ -159,13 +158,13 @@ def _lids(portrait: Portrait, openness: Tensor, retargeting: Retargeting) -> Ten
     return moved - eye_offsets(x_s, portrait.ratios, own, 1, retargeting)
 
 
-def _lips_shut(parameters: RenderParameters, ratios: Ratios) -> bool:
+def _closes_lips(parameters: RenderParameters, ratios: Ratios) -> bool:
     """Whether the portrait's own lip opening is taken away."""
     open_lips = float(ratios.lip[0, 0]) >= OPEN_LIPS
     return parameters.flag_lip_zero or (parameters.flag_normalize_lip and open_lips)
 
 
-def _around_lips(rest: NDArray[np.float64]) -> list[int]:
+def _mouth_region_keypoints(rest: NDArray[np.float64]) -> list[int]:
     """The lips' keypoints and those nearest to their middle; (21, 2) positions at rest."""
     others = [point for point in range(KEYPOINTS) if point not in LIPS]
     distance = np.linalg.norm(rest[others] - rest[list(LIPS)].mean(axis=0), axis=1)

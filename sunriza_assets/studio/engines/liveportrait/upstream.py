@@ -21,7 +21,7 @@ from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
 from sunriza_assets.studio.engines.liveportrait.template import (
-    made_template,
+    build_template,
     motion_in,
     ratios_in,
 )
@@ -33,8 +33,8 @@ __all__ = ["read_upstream", "write_upstream"]
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A minute of motion takes two."""
 _PROTOCOL: Final = 4
-_FASTEST: Final = 1000
-"""Frames per second beyond belief."""
+_MAX_RATE: Final = 1000
+"""Frames per second above which a file is refused."""
 _FLOATS: Final = frozenset({"f2", "f4", "f8"})
 _ORDERS: Final = {"<": "<", ">": ">", "=": "=", "|": ""}
 
@@ -63,9 +63,9 @@ def read_upstream(path: Path) -> MotionTemplate:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise _refused("is too large", path)
+            raise _template_error("is too large", path)
         with path.open("rb") as file:
-            document: Any = _NumbersOnly(file).load()
+            document: Any = _ArrayUnpickler(file).load()
         arrays, rate = _contents(document)
     except MediaError:
         raise
@@ -73,8 +73,8 @@ def read_upstream(path: Path) -> MotionTemplate:
         OSError, EOFError, pickle.UnpicklingError, ArithmeticError, AttributeError, IndexError,
         KeyError, MemoryError, RecursionError, TypeError, ValueError, UnicodeError,
     ) as error:  # fmt: skip
-        raise _refused(f"cannot be read: {error}", path) from error
-    return made_template(
+        raise _template_error(f"cannot be read: {error}", path) from error
+    return build_template(
         arrays,
         rate=rate,
         source_sha256=sha256_of(path),
@@ -86,7 +86,7 @@ def read_upstream(path: Path) -> MotionTemplate:
 def write_upstream(template: MotionTemplate, path: Path) -> None:
     """Write a template as the published code reads it.
 
-    That code knows whole frame rates only, so 30000/1001 becomes 30.
+    That code supports whole frame rates only, so 30000/1001 becomes 30.
 
     Raises:
         EngineError: another engine's template.
@@ -121,20 +121,20 @@ def _row(values: torch.Tensor, frame: int) -> NDArray[Any]:
     return np.array(values[frame : frame + 1].numpy())
 
 
-class _NumbersOnly(pickle.Unpickler):
-    """Knows how arrays are pickled, by numpy 1 and 2 and every protocol from 3 on."""
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles arrays of numpy 1 and 2, every protocol from 3 on, and nothing else."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """The stand-in for what numpy names; nothing else has a name here."""
-        known = _KNOWN.get((module_name, global_name))
+        """The stand-in for a name of `_ALLOWED_GLOBALS`; other names are an error."""
+        known = _ALLOWED_GLOBALS.get((module_name, global_name))
         if known is None:
             raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")
         return known
 
 
 @dataclass
-class _Numbers:
-    """The type of an array's numbers, as far as the file has told it."""
+class _NumberType:
+    """The number type of an array, as unpickled so far."""
 
     code: str
     order: str = "<"
@@ -143,7 +143,7 @@ class _Numbers:
         self.order = _ORDERS[state[1]]
 
     def numpy(self) -> np.dtype[Any]:
-        """As numpy has it; floats only."""
+        """The numpy type; floats only."""
         if self.code not in _FLOATS:
             raise pickle.UnpicklingError(f"it holds numbers of type {self.code!r}")
         return np.dtype(self.order + self.code)
@@ -151,56 +151,56 @@ class _Numbers:
 
 @dataclass
 class _Array:
-    """An array that is being told of."""
+    """An array that is being unpickled."""
 
     values: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
 
     def __setstate__(self, state: Any) -> None:
         _, shape, numbers, by_columns, data = state
-        self.values = _filled(data, numbers, shape, "F" if by_columns else "C")
+        self.values = _array_of_bytes(data, numbers, shape, "F" if by_columns else "C")
 
 
-def _filled(data: Any, numbers: Any, shape: Any, order: str) -> NDArray[Any]:
-    if not isinstance(data, bytes | bytearray) or not isinstance(numbers, _Numbers):
+def _array_of_bytes(data: Any, numbers: Any, shape: Any, order: str) -> NDArray[Any]:
+    if not isinstance(data, bytes | bytearray) or not isinstance(numbers, _NumberType):
         raise pickle.UnpicklingError("it holds an array that is not made of numbers")
     flat = np.frombuffer(bytes(data), dtype=numbers.numpy())
     return flat.reshape(tuple(int(n) for n in shape), order="F" if order == "F" else "C")
 
 
-def _remade(*_: Any) -> _Array:
+def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
-def _numbers(code: Any, *_: Any) -> _Numbers:
-    return _Numbers(str(code))
+def _number_type(code: Any, *_: Any) -> _NumberType:
+    return _NumberType(str(code))
 
 
 def _from_buffer(data: Any, numbers: Any, shape: Any, order: Any) -> _Array:
-    return _Array(_filled(data, numbers, shape, str(order)))
+    return _Array(_array_of_bytes(data, numbers, shape, str(order)))
 
 
 class _StandIn:
-    """What a name in the file stands for: at most one of our functions, and never changed by it."""
+    """Stands in for a class or function that the file names; calls at most one of ours."""
 
-    __slots__ = ("_answer",)
+    __slots__ = ("_function",)
 
-    def __init__(self, answer: Callable[..., Any] | None = None) -> None:
-        self._answer = answer
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        self._function = function
 
     def __call__(self, *arguments: Any) -> Any:
-        if self._answer is None:
+        if self._function is None:
             raise pickle.UnpicklingError("it calls a class that is only to be named")
-        return self._answer(*arguments)
+        return self._function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
         raise pickle.UnpicklingError("it tries to change what makes arrays")
 
 
-_KNOWN: Final[Mapping[tuple[str, str], _StandIn]] = {
+_ALLOWED_GLOBALS: Final[Mapping[tuple[str, str], _StandIn]] = {
     ("numpy", "ndarray"): _StandIn(),
-    ("numpy", "dtype"): _StandIn(_numbers),
-    ("numpy.core.multiarray", "_reconstruct"): _StandIn(_remade),
-    ("numpy._core.multiarray", "_reconstruct"): _StandIn(_remade),
+    ("numpy", "dtype"): _StandIn(_number_type),
+    ("numpy.core.multiarray", "_reconstruct"): _StandIn(_reconstruct),
+    ("numpy._core.multiarray", "_reconstruct"): _StandIn(_reconstruct),
     ("numpy.core.numeric", "_frombuffer"): _StandIn(_from_buffer),
     ("numpy._core.numeric", "_frombuffer"): _StandIn(_from_buffer),
 }
@@ -213,7 +213,7 @@ def _contents(document: Any) -> tuple[dict[str, NDArray[np.float32]], Fraction]:
     count, rate = document["n_frames"], document["output_fps"]
     if not isinstance(count, int) or not isinstance(rate, int | float):
         raise TypeError("frame count and rate are no numbers")
-    if not 0 < rate < _FASTEST:
+    if not 0 < rate < _MAX_RATE:
         raise ValueError(f"its rate is {rate}")
     motion = document["motion"]
     if not isinstance(motion, list) or not 1 <= len(motion) == count:
@@ -249,9 +249,9 @@ def _stacked(rows: Sequence[Any], shape: _Shape) -> NDArray[np.float32] | None:
     return result
 
 
-def _refused(fault: str, path: Path) -> MediaError:
+def _template_error(problem: str, path: Path) -> MediaError:
     return MediaError(
-        f"The motion template {fault}"[:300],
+        f"The motion template {problem}"[:300],
         where=path,
         remedy="Use a .pkl that LivePortrait has written, or extract the clip anew.",
         code="template",

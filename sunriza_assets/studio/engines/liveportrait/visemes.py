@@ -1,9 +1,8 @@
 """A portrait's mouth in each of the twelve visemes, painted by the networks.
 
-How far the lips part is the lip retargeting network's affair: it is asked for the opening ratio
-that a viseme has. Everything else is moved by hand, as keypoints are handles that take their
-surroundings along: to narrow or widen the mouth those of the lips slide towards or away from its
-middle, to roll or tuck a lip its own one goes in its direction.
+The lip retargeting network opens the lips to the opening ratio of the viseme. The rest of the shape
+is made by moving single keypoints, which take their surroundings along: those of the lips towards
+or away from the middle of the mouth to narrow or widen it, that of a lip to roll or tuck it.
 """
 
 from typing import Final
@@ -27,11 +26,11 @@ from sunriza_assets.studio.expression.visemes import VISEMES, LipShape
 from sunriza_assets.studio.face.topology import LIPS_OUTER, MESH_POINTS, MOUTH_CORNERS
 from sunriza_assets.studio.parameters import DEFAULTS, RenderParameters
 
-__all__ = ["cells_of", "mouth_roi", "viseme_keypoints"]
+__all__ = ["cells_of", "mouth_roi", "speaking_keypoints", "viseme_keypoints"]
 
 _MARGIN: Final = 0.22
 """What a cell shows around the lips, IOD."""
-_ROLLED: Final = 0.04
+_ROLL_OVERLAP: Final = 0.04
 """How far lips that are rolled in entirely go over each other, IOD."""
 
 
@@ -40,28 +39,49 @@ def viseme_keypoints(
     retargeting: Retargeting,
     *,
     stitching: bool,
-    worn: EmotionKeypoints | None = None,
+    emotion: EmotionKeypoints | None = None,
 ) -> Tensor:
     """(12, 21, 3) keypoints of the portrait at rest in each viseme, in the order of the atlas.
 
-    An emotion that is worn lies over each as it does over the idle; only how far lips part while
-    they speak is the viseme's own affair.
+    Args:
+        portrait: the portrait.
+        retargeting: the perceptrons.
+        stitching: keep shoulders and border in place.
+        emotion: added to each viseme; see `speaking_keypoints`.
     """
-    motion = portrait.motion
-    poses = []
-    for shape in VISEMES.values():
-        x_d = motion.keypoints
-        if shape is not None:
-            asked = torch.tensor([[_opening_ratio(portrait, shape)]])
-            x_d = _shaped_lips(portrait, shape).keypoints
-            x_d = x_d + lip_offsets(motion.keypoints, portrait.ratios, asked, 1, retargeting)
-            if stitching:
-                x_d = stitched(motion.keypoints, x_d, retargeting)
-        if worn is not None:
-            x_d = x_d + worn.expression + worn.eyes
-            x_d = x_d + worn.lips if shape is None else x_d
-        poses.append(x_d)
-    return torch.cat(poses)
+    return torch.cat(
+        [
+            speaking_keypoints(portrait, shape, retargeting, stitching=stitching, emotion=emotion)
+            for shape in VISEMES.values()
+        ]
+    )
+
+
+def speaking_keypoints(
+    portrait: Portrait,
+    shape: LipShape | None,
+    retargeting: Retargeting,
+    *,
+    stitching: bool,
+    emotion: EmotionKeypoints | None = None,
+) -> Tensor:
+    """(1, 21, 3) keypoints of the portrait at rest with its lips in a shape, in an emotion.
+
+    The emotion's opening of the lips counts only where there is no shape (Rest): while lips speak,
+    the shape decides how far they part.
+    """
+    source = portrait.motion.keypoints
+    x_d = source
+    if shape is not None:
+        wanted = torch.tensor([[_opening_ratio(portrait, shape)]])
+        x_d = _shaped_lips(portrait, shape).keypoints
+        x_d = x_d + lip_offsets(source, portrait.ratios, wanted, 1, retargeting)
+        if stitching:
+            x_d = stitched(source, x_d, retargeting)
+    if emotion is not None:
+        x_d = x_d + emotion.expression + emotion.eyes
+        x_d = x_d + emotion.lips if shape is None else x_d
+    return x_d
 
 
 def mouth_roi(
@@ -105,6 +125,6 @@ def _shaped_lips(portrait: Portrait, shape: LipShape) -> Motion:
     across = motion.kp[0, lips, 0]
     exp[0, lips, 0] += (shape.width - 1) * (across - across.mean())
     unit = portrait.iod_in_keypoints
-    exp[0, LOWER_LIP, 1] -= (shape.tuck + _ROLLED * shape.roll / 2) * unit
-    exp[0, UPPER_LIP, 1] += _ROLLED * shape.roll / 2 * unit
+    exp[0, LOWER_LIP, 1] -= (shape.tuck + _ROLL_OVERLAP * shape.roll / 2) * unit
+    exp[0, UPPER_LIP, 1] += _ROLL_OVERLAP * shape.roll / 2 * unit
     return Motion(motion.scale, motion.rotation, exp, motion.t, motion.kp)

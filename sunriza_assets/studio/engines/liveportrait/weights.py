@@ -1,4 +1,4 @@
-"""The published weight files: which there are and where they lie; `pulling` gets them there.
+"""The published weight files: names, paths and hashes. `pulling` downloads them.
 
 They lie below the models folder as they do in the hub's repository, so that a copy of it, or the
 `pretrained_weights` folder of an existing installation, can be used as it is:
@@ -114,7 +114,7 @@ def weight_path(root: Path, net: str) -> Path:
 
 
 def landmarker_path(root: Path) -> Path | None:
-    """LivePortrait's own landmark model, where somebody has put it."""
+    """The file of LivePortrait's own landmark model; None where it is not installed."""
     path = root / LANDMARKER
     return path if path.is_file() else None
 
@@ -144,7 +144,7 @@ def weight_entries(root: Path) -> list[ModelEntry]:
 def recorded_hashes(root: Path) -> Mapping[str, str]:
     """Path below the models folder -> SHA-256 at the time of the pull; empty without a record."""
     files: Mapping[str, Mapping[str, Any]] = pull_record(root).get("files", {})
-    return {path: str(said["sha256"]) for path, said in files.items()}
+    return {path: str(facts["sha256"]) for path, facts in files.items()}
 
 
 def sha256_of(path: Path) -> str:
@@ -154,7 +154,7 @@ def sha256_of(path: Path) -> str:
 
 
 def found_file(root: Path, file: WeightFile) -> Path | None:
-    """Where it lies, with either suffix; None if it does not."""
+    """The path of a weight file, with either suffix; None if it is missing."""
     for path in (root / file.path, (root / file.path).with_suffix(OTHER_SUFFIX)):
         if path.is_file():
             return path

@@ -3,7 +3,7 @@
 It needs no trained generator: landmarks drive an exact warp of the photo, eyelids and the inside of
 the mouth are drawn on top. `motion` goes from a clip to the mesh of every frame, `drawing` from a
 mesh to a picture; `visemes` shapes the mouth into the cells of the atlas, `rim` keeps cells and
-idle together, `emotions` is worn by both; `engine` joins all of it behind the engine protocol.
+idle aligned, `expressions` draws single ones; `engine` implements the engine protocols.
 
 Arrays of its motion template, T frames of the clip:
 

@@ -1,4 +1,4 @@
-"""The `mesh` engine: joins extraction, transfer and drawing behind the engine protocol.
+"""The `mesh` engine: extraction, transfer and drawing behind the engine protocols.
 
 What the parameters mean to it:
 
@@ -97,7 +97,7 @@ class MeshEngine:
         )
 
     def perform(self, script: MotionScript) -> MotionTemplate:
-        """The template of a motion script, as if a clip had shown what it says."""
+        """The motion template of a script, in place of one extracted from a clip."""
         return perform_script(script, engine=self.name, version=self.version)
 
     def render(
@@ -120,7 +120,7 @@ class MeshEngine:
         facts: dict[str, Any] = {**timing.facts, **transfer.facts, "glasses": rig.has_glasses}
 
         def frames() -> Iterator[Image]:
-            cv2.setNumThreads(1)  # the encoder next door needs the other cores more
+            cv2.setNumThreads(1)  # leaves the other cores to the encoder
             for number in range(len(transfer)):
                 pose = transfer.pose(number)
                 yield rig.draw(

@@ -1,9 +1,8 @@
-"""The skin around a mouth where viseme cell and idle are mixed, and how the two are kept together.
+"""The rim of a viseme cell, where cell and idle are blended, and how the two stay aligned.
 
-An app lays a cell over the idle by one affine map a frame. Skin does not move affinely: heads have
-depth, jaws drop, cheeks follow. So the map is fitted where the two are mixed and nowhere else, and
-there the idle's mesh is held on the map. What is taken from the skin's motion is less than a viewer
-notices, a seam that swims in a face is not.
+An app lays a cell over the idle by one affine map per frame. Skin does not move affinely: heads
+have depth, jaws drop, cheeks follow. So the map is fitted to the rim only, and at the rim the
+idle's mesh is held on the map. The loss of skin motion is less visible than a moving seam.
 """
 
 from typing import Final
@@ -22,21 +21,21 @@ __all__ = ["Rim"]
 
 Array = NDArray[np.float64]
 
-_ELSEWHERE: Final = 0.01
-"""Weight of a cell's vertices off its rim: next to none, yet three points are never missing."""
-_HELD: Final = 0.1
-_LET_GO: Final = 0.2
+_MIN_WEIGHT: Final = 0.01
+"""Weight of a cell's vertices off its rim: small, but it keeps the affine fit determined."""
+_HOLD_RADIUS: Final = 0.1
+_HOLD_FALLOFF: Final = 0.2
 """Distance from the middle of the rim up to which the mesh is held, and over which the hold then
 falls to 1/e, IOD."""
-_GIVES: Final = (0.16, 0.32)
+_SHIFT_KNEE_AND_LIMIT: Final = (0.16, 0.32)
 """How far a vertex is moved by the hold, as a share of its distance from the lips: up to the first
 as far as it should be, never further than the second. Skin pushed across a lip would fold."""
-_FURTHEST: Final = 0.6
+_MAX_HOLD_DISTANCE: Final = 0.6
 """Distance beyond which nothing is held, IOD."""
 
 
 class Rim:
-    """Where cells and idle of one portrait meet.
+    """The rim of the viseme cells of one portrait.
 
     Args:
         rest: (468, 3) the portrait's mesh at rest, pixels.
@@ -49,9 +48,9 @@ class Rim:
         self._rest = rest[:, :2]
         places = self._rest - [roi.x, roi.y]
         self.weights = _weights(places, draw_mask(lips, (roi.w, roi.h), iod))
-        """(468,) how much each vertex lies where cell and idle are mixed, 0-1."""
+        """(468,) weight of each vertex in the affine fit, 0-1: highest where cell and idle mix."""
         self._hold = _hold(places, lips, (roi.w, roi.h), iod)[:, None]
-        self._room = np.maximum(_to_lips(self._rest), 1e-3 * iod)[:, None]
+        self._lip_distance = np.maximum(_distance_to_lips(self._rest), 1e-3 * iod)[:, None]
         self._used = np.flatnonzero(self.weights)
         self._root = np.sqrt(self.weights[self._used])[:, None]
         affine = np.column_stack([self._rest[self._used], np.ones(len(self._used))])
@@ -67,22 +66,22 @@ class Rim:
         """
         return np.asarray((self._solve @ (self._root * points[self._used, :2])).T)
 
-    def held(self, points: Array, matrix: Array, firmness: float) -> Array:
+    def held(self, points: Array, matrix: Array, hold_share: float) -> Array:
         """A frame's mesh with the skin at the rim held on its track.
 
         Args:
             points: (468, 3) pixels.
             matrix: (2, 3) from `track`.
-            firmness: 0 lets the skin go where it goes, 1 holds it.
+            hold_share: 0 leaves the skin's own motion, 1 holds it on the track.
 
         Returns:
             (468, 3) a new mesh; depths as they were.
         """
         result = points.copy()
         mapped = self._rest @ matrix[:, :2].T + matrix[:, 2]
-        shift = firmness * self._hold * (mapped - result[:, :2]) / self._room
+        shift = hold_share * self._hold * (mapped - result[:, :2]) / self._lip_distance
         size = np.maximum(np.linalg.norm(shift, axis=1, keepdims=True), 1e-9)
-        result[:, :2] += self._room * shift * (knee(size, *_GIVES) / size)
+        result[:, :2] += self._lip_distance * shift * (knee(size, *_SHIFT_KNEE_AND_LIMIT) / size)
         return result
 
 
@@ -93,12 +92,12 @@ def _weights(places: Array, mask: NDArray[np.uint8]) -> Array:
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     seen = mask[row[inside], column[inside]] / 255.0
     weights = np.zeros(MESH_POINTS)
-    weights[inside] = np.maximum(4.0 * seen * (1.0 - seen), _ELSEWHERE)
+    weights[inside] = np.maximum(4.0 * seen * (1.0 - seen), _MIN_WEIGHT)
     return weights
 
 
 def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Array:
-    """(468,) how firmly each vertex is held, 0-1: entirely along the rim, lips not at all.
+    """(468,) how far each vertex is held on the track, 0-1: 1 along the rim, 0 on the lips.
 
     Args:
         places: (468, 2) vertices at rest, pixels of a cell.
@@ -106,26 +105,26 @@ def _hold(places: Array, lips: Array, size: tuple[int, int], iod: float) -> Arra
         size: (width, height) of a cell.
         iod: distance of the outer eye corners, pixels.
     """
-    pad = int(np.ceil(_FURTHEST * iod))
+    pad = int(np.ceil(_MAX_HOLD_DISTANCE * iod))
     width, height = size[0] + 2 * pad, size[1] + 2 * pad
     covered = (draw_mask(lips + pad, (width, height), iod) > 127).astype(np.uint8)
-    apart = _to_other_side(covered) + _to_other_side(1 - covered)
+    apart = _distance_to_zero(covered) + _distance_to_zero(1 - covered)
     column, row = np.floor(places + pad).astype(int).T
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     hold = np.zeros(MESH_POINTS)
-    beyond = np.maximum(apart[row[inside], column[inside]] / iod - _HELD, 0.0)
-    hold[inside] = np.exp(-((beyond / _LET_GO) ** 2))
+    beyond = np.maximum(apart[row[inside], column[inside]] / iod - _HOLD_RADIUS, 0.0)
+    hold[inside] = np.exp(-((beyond / _HOLD_FALLOFF) ** 2))
     hold[np.union1d(UPPER_LIP, LOWER_LIP)] = 0.0
     return hold
 
 
-def _to_lips(places: Array) -> Array:
+def _distance_to_lips(places: Array) -> Array:
     """(468,) distance of each vertex from the outer edge of the lips, pixels."""
     edge = places[LIPS_OUTER]
     edge = np.concatenate([edge, (edge + np.roll(edge, 1, axis=0)) / 2.0])
     return np.asarray(np.linalg.norm(places[:, None] - edge, axis=2).min(axis=1))
 
 
-def _to_other_side(side: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _distance_to_zero(side: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(h, w) distance from where `side` is one to where it is zero, pixels."""
     return np.asarray(cv2.distanceTransform(side, cv2.DIST_L2, 5), dtype=np.float32)

@@ -1,7 +1,7 @@
 """The viseme cells of a portrait: its mouth at rest, drawn once in each of the twelve visemes.
 
-How lips are shaped is `expression.lip_shapes`; here they are drawn, in the emotion that the
-portrait wears, and cut so that a cell joins the idle at its rim.
+`expression.lip_shapes` shapes the lips; this module draws them, in the portrait's emotion, and cuts
+the cells so that they join the idle at their rim.
 """
 
 from collections.abc import Iterable
@@ -52,8 +52,8 @@ def speaking_mesh(
 ) -> Array:
     """(468, 3) the portrait's mesh with its lips in a shape, in an emotion.
 
-    How far lips part while they speak is the shape's affair; the skin that an emotion's own opening
-    takes along finds its place in the idle again on the way to the cell's rim.
+    While lips speak, the shape decides how far they part. The skin that an emotion's own opening
+    moves returns to its place in the idle towards the rim of the cell.
     """
     rest = rig.mesh if emotion is None else emotion.rest(rig.mesh)
     if emotion is None or shape is None:

@@ -67,10 +67,10 @@ def test_limits_of_onednn_count(limit: str) -> None:
         " for dtype in (torch.float32, torch.bfloat16, torch.float16)])"
     )
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": limit}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == "[True, False, False]"
+    assert result.stdout.strip() == "[True, False, False]"
 
 
 def test_what_comes_after_an_overflow(monkeypatch: pytest.MonkeyPatch) -> None:

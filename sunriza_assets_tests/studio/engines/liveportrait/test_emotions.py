@@ -13,14 +13,14 @@ import torch
 from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios, eye_offsets
 from sunriza_assets.studio.engines.liveportrait.emotions import (
-    MOVED,
+    MOVED_KEYPOINTS,
     EmotionKeypoints,
     emotion_keypoints,
     expression_offsets,
 )
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
-from sunriza_assets.studio.engines.liveportrait.template import made_template
+from sunriza_assets.studio.engines.liveportrait.template import build_template
 from sunriza_assets.studio.engines.liveportrait.timing import Timing, plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
@@ -32,10 +32,10 @@ FELT = [name for name, emotion in EMOTIONS.items() if emotion]
 FRAMES = 50
 
 
-def _worn(portrait: Portrait, modules: Modules, **said: Any) -> EmotionKeypoints:
-    worn = emotion_keypoints(portrait, resolve(said), modules.retargeting, closed=False)
-    assert worn is not None
-    return worn
+def _emotion_keypoints(portrait: Portrait, modules: Modules, **given: Any) -> EmotionKeypoints:
+    offsets = emotion_keypoints(portrait, resolve(given), modules.retargeting, closed=False)
+    assert offsets is not None
+    return offsets
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def timing(portrait: Portrait) -> Timing:
         "eyes": np.where(np.abs(np.arange(FRAMES) - 20) < 3, 0.0, 0.3)[:, None].repeat(2, axis=1),
         "lip": np.full((FRAMES, 1), 0.1),
     }
-    template = made_template(
+    template = build_template(
         {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
         rate=Fraction(25),
         source_sha256="0" * 64,
@@ -61,8 +61,8 @@ def timing(portrait: Portrait) -> Timing:
     return plan_timing(template, RenderParameters(loop=False))
 
 
-def _keypoints(portrait: Portrait, timing: Timing, modules: Modules, **said: Any) -> torch.Tensor:
-    return Transfer(portrait, timing, resolve(said), modules.retargeting).keypoints
+def _keypoints(portrait: Portrait, timing: Timing, modules: Modules, **given: Any) -> torch.Tensor:
+    return Transfer(portrait, timing, resolve(given), modules.retargeting).keypoints
 
 
 def test_without_an_emotion_not_a_bit_changes(
@@ -78,10 +78,10 @@ def test_without_an_emotion_not_a_bit_changes(
 def test_twice_the_strength_moves_twice_as_far_and_nothing_else(
     portrait: Portrait, modules: Modules, emotion: str
 ) -> None:
-    whole = _worn(portrait, modules, emotion=emotion).expression
-    half = _worn(portrait, modules, emotion=emotion, emotion_strength=0.5).expression
+    whole = _emotion_keypoints(portrait, modules, emotion=emotion).expression
+    half = _emotion_keypoints(portrait, modules, emotion=emotion, emotion_strength=0.5).expression
     assert torch.allclose(whole, 2 * half, atol=1e-7)
-    others = [point for point in range(21) if point not in MOVED]
+    others = [point for point in range(21) if point not in MOVED_KEYPOINTS]
     assert len(others) >= 5
     assert whole[0, others].abs().max() == 0
     assert whole.abs().max() > 0.003
@@ -112,25 +112,27 @@ def test_the_clip_moves_on_under_the_emotion(
 ) -> None:
     plain = _keypoints(portrait, timing, modules)
     felt = _keypoints(portrait, timing, modules, emotion=emotion)
-    worn = _worn(portrait, modules, emotion=emotion)
+    offsets = _emotion_keypoints(portrait, modules, emotion=emotion)
     added = felt - plain
-    assert torch.allclose(added[0], (worn.expression + worn.eyes + worn.lips)[0], atol=1e-5)
+    assert torch.allclose(
+        added[0], (offsets.expression + offsets.eyes + offsets.lips)[0], atol=1e-5
+    )
     assert torch.allclose(added[0], added[-1], atol=1e-5)
     shut = added[20] - added[0]
-    assert torch.allclose(shut, -worn.eyes[0], atol=1e-5)  # a shut eye is shut in any emotion
+    assert torch.allclose(shut, -offsets.eyes[0], atol=1e-5)  # a shut eye is shut in any emotion
 
 
 def test_eyes_by_opening_are_opened_once(
     portrait: Portrait, timing: Timing, modules: Modules
 ) -> None:
-    said = {"flag_eye_retargeting": True, "driving_multiplier": 0.0}
-    felt = _keypoints(portrait, timing, modules, emotion="surprised", **said)
-    worn = _worn(portrait, modules, emotion="surprised")
+    given = {"flag_eye_retargeting": True, "driving_multiplier": 0.0}
+    felt = _keypoints(portrait, timing, modules, emotion="surprised", **given)
+    offsets = _emotion_keypoints(portrait, modules, emotion="surprised")
     source = portrait.motion.keypoints
-    wanted = worn.openness * timing.ratios.eyes[:, :1] if timing.ratios else None
+    wanted = offsets.openness * timing.ratios.eyes[:, :1] if timing.ratios else None
     assert wanted is not None
     eyes = eye_offsets(source, portrait.ratios, wanted, FRAMES, modules.retargeting)
-    expected = source + worn.expression + worn.lips + eyes
+    expected = source + offsets.expression + offsets.lips + eyes
     assert torch.allclose(felt[:, list(EYES)], expected[:, list(EYES)], atol=1e-5)
 
 
@@ -144,13 +146,13 @@ def test_a_wanted_opening_is_arrived_at_from_closed_lips_too(
 
 
 def test_visemes_wear_the_emotion(portrait: Portrait, modules: Modules) -> None:
-    worn = _worn(portrait, modules, emotion="surprised")
+    offsets = _emotion_keypoints(portrait, modules, emotion="surprised")
     plain = viseme_keypoints(portrait, modules.retargeting, stitching=True)
-    felt = viseme_keypoints(portrait, modules.retargeting, stitching=True, worn=worn)
+    felt = viseme_keypoints(portrait, modules.retargeting, stitching=True, emotion=offsets)
     added = felt - plain
-    face = (worn.expression + worn.eyes)[0]
+    face = (offsets.expression + offsets.eyes)[0]
     rest = list(VISEMES).index("Rest")
-    assert torch.allclose(added[rest], face + worn.lips[0], atol=1e-6)
+    assert torch.allclose(added[rest], face + offsets.lips[0], atol=1e-6)
     spoken = [index for index, shape in enumerate(VISEMES.values()) if shape]
     assert torch.allclose(added[spoken], face.expand(len(spoken), 21, 3), atol=1e-5)
 
@@ -163,7 +165,7 @@ def test_the_roi_holds_the_lips_of_the_emotion(portrait: Portrait) -> None:
 
 
 def test_without_ratios_the_eyes_keep_their_offset(portrait: Portrait, modules: Modules) -> None:
-    worn = _worn(portrait, modules, emotion="fearful")
-    assert worn.eyes_at(None) is worn.eyes
+    offsets = _emotion_keypoints(portrait, modules, emotion="fearful")
+    assert offsets.eyes_at(None) is offsets.eyes
     steady = Ratios(torch.full((4, 2), 0.3), torch.zeros(4, 1))
-    assert torch.allclose(worn.eyes_at(steady), worn.eyes.expand(4, 21, 3))
+    assert torch.allclose(offsets.eyes_at(steady), offsets.eyes.expand(4, 21, 3))

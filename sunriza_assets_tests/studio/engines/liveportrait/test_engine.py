@@ -60,13 +60,15 @@ def engine(models_root: Path, narrow: Modules) -> LivePortraitEngine:
 
 
 @pytest.fixture(scope="module")
-def told() -> list[tuple[int, int]]:
+def progress_calls() -> list[tuple[int, int]]:
     return []
 
 
 @pytest.fixture(scope="module")
-def template(engine: LivePortraitEngine, clip: Path, told: list[tuple[int, int]]) -> MotionTemplate:
-    return engine.extract(clip, progress=lambda done, total: told.append((done, total)))
+def template(
+    engine: LivePortraitEngine, clip: Path, progress_calls: list[tuple[int, int]]
+) -> MotionTemplate:
+    return engine.extract(clip, progress=lambda done, total: progress_calls.append((done, total)))
 
 
 class _Numberer:
@@ -138,7 +140,7 @@ def numbering(
     return made
 
 
-def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> None:
+def test_extraction(template: MotionTemplate, progress_calls: list[tuple[int, int]]) -> None:
     assert (template.engine, template.frame_count, template.rate) == ("liveportrait", FRAMES, 25)
     assert template.facts["frames_with_face"] == FRAMES
     assert template.facts["landmarks"] == "face mesh"
@@ -151,9 +153,9 @@ def test_extraction(template: MotionTemplate, told: list[tuple[int, int]]) -> No
     assert torch.allclose(
         rotation @ rotation.transpose(1, 2), torch.eye(3).expand(FRAMES, 3, 3), atol=1e-5
     )
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1] == (FRAMES, FRAMES)
-    assert {total for _, total in told} == {FRAMES}
+    assert [done for done, _ in progress_calls] == sorted(done for done, _ in progress_calls)
+    assert progress_calls[-1] == (FRAMES, FRAMES)
+    assert {total for _, total in progress_calls} == {FRAMES}
 
 
 def test_extraction_needs_a_clip_with_a_face(
@@ -213,7 +215,7 @@ def test_running_out_of_memory_halves_the_batch(
 ) -> None:
     made = numbering(batch=8)
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.room = 3
     with caplog.at_level(logging.WARNING):
         numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
@@ -227,7 +229,7 @@ def test_the_rehearsal_halves_the_batch_that_a_graph_is_captured_with(
 ) -> None:
     """On a GPU one pose is painted with the whole batch: the first call is what fails."""
     made = numbering(batch=8)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.whole, painter.room = True, 2
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
     assert rendering.facts["batch"] == 2
@@ -238,7 +240,7 @@ def test_planning_that_runs_out_of_memory_is_done_again(
     numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
 ) -> None:
     made = numbering(batch=8)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.fails_preparing = 2
     assert made.render(portrait, template, FOLLOWED).facts["batch"] == 2
     painter.fails_preparing = 5
@@ -252,7 +254,7 @@ def test_no_memory_for_one_frame_is_a_named_error(
 ) -> None:
     made = numbering(batch=4)
     rendering = made.render(portrait, template, FOLLOWED)
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.room = 0
     with pytest.raises(EngineError, match="single frame") as caught:
         list(rendering.frames())
@@ -291,7 +293,7 @@ def test_frames_that_overflow_are_painted_anew_in_a_wider_precision(
     monkeypatch.setattr(device_module, "computes_natively", lambda _device, _type: True)
     made = numbering(precision="float16", batch=3)
     rendering = made.render(portrait, template, FOLLOWED | {"flag_pasteback": False})
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.overflows_in, painter.overflows_from = torch.float16, 1 + 3
     numbers = [int(frame[0, 0, 0]) for frame in rendering.frames()]
     assert numbers == [1, 2, 3, 0, 1, 2, 3, 4], "the new painter counts from nought"
@@ -339,7 +341,7 @@ def test_float16_that_overflows_becomes_bfloat16_for_good(
     assert len(list(rendering.frames())) == FRAMES
 
 
-def test_a_precision_without_instructions_is_replaced_and_told(
+def test_a_precision_without_instructions_is_replaced_and_reported(
     numbering: Callable[..., LivePortraitEngine],
     template: MotionTemplate,
     portrait: np.ndarray,
@@ -355,7 +357,7 @@ def test_numbers_that_are_not_finite_are_an_error(
     numbering: Callable[..., LivePortraitEngine], template: MotionTemplate, portrait: np.ndarray
 ) -> None:
     made = numbering()
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     painter.overflows_in = torch.float32
     with pytest.raises(EngineError) as caught:
         made.render(portrait, template, FOLLOWED)
@@ -369,7 +371,7 @@ def test_a_reader_may_stop_early(
     frames = made.render(portrait, template, FOLLOWED).frames()
     next(frames)
     frames.close()  # type: ignore[attr-defined]
-    painter: Any = made._machine().painter
+    painter: Any = made._networks().painter
     assert painter.painted < FRAMES + 1  # the rehearsed one included
 
 

@@ -145,9 +145,9 @@ def test_a_real_allocation_that_fails_is_recognised() -> None:
 def test_ambiguous_errors_count_on_a_full_device(
     message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "free_share", lambda _: 0.01)
+    monkeypatch.setattr(memory, "free_memory_share", lambda _: 0.01)
     assert is_out_of_memory(RuntimeError(message), GPU)
-    monkeypatch.setattr(memory, "free_share", lambda _: 0.5)
+    monkeypatch.setattr(memory, "free_memory_share", lambda _: 0.5)
     assert not is_out_of_memory(RuntimeError(message), GPU)
 
 

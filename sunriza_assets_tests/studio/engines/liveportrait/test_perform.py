@@ -41,9 +41,9 @@ def held(**curves: Any) -> MotionScript:
     return replace(script, **changed)
 
 
-def moved(portrait: Portrait, modules: Modules, script: MotionScript, **said: Any) -> torch.Tensor:
+def moved(portrait: Portrait, modules: Modules, script: MotionScript, **given: Any) -> torch.Tensor:
     """(T, 21, 3) how far each keypoint has gone from the portrait's own."""
-    parameters = RenderParameters(**{**PLAIN, **said})
+    parameters = RenderParameters(**{**PLAIN, **given})
     timing = plan_timing(perform_script(script), parameters)
     keypoints = Transfer(portrait, timing, parameters, modules.retargeting).keypoints
     return keypoints - portrait.motion.keypoints
@@ -91,11 +91,13 @@ def test_lids_are_brought_where_the_portraits_own_are_shut(
     own = portrait.ratios.eyes.mean(dim=1, keepdim=True)
     x_s = portrait.motion.keypoints
 
-    def asked(ratio: torch.Tensor) -> torch.Tensor:
+    def offsets_for(ratio: torch.Tensor) -> torch.Tensor:
         return eye_offsets(x_s, portrait.ratios, ratio, 1, modules.retargeting)[0]
 
     shift = moved(portrait, modules, held(closure=1.0))
-    torch.testing.assert_close(shift[1], asked(0 * own) - asked(own), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        shift[1], offsets_for(0 * own) - offsets_for(own), atol=1e-5, rtol=1e-4
+    )
     lively = moved(portrait, modules, held(closure=1.0), driving_multiplier=1.7)
     torch.testing.assert_close(lively[1], shift[1], atol=1e-5, rtol=1e-4)
     only_head = moved(portrait, modules, held(closure=1.0), animation_region="pose")

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sunriza_assets.studio.engines.liveportrait.pipeline import ahead, batched
+from sunriza_assets.studio.engines.liveportrait.pipeline import batched, prefetch
 
 
 @settings(max_examples=30, deadline=None)
 @given(items=st.lists(st.integers()), depth=st.integers(1, 5))
 def test_everything_arrives_in_order(items: list[int], depth: int) -> None:
-    assert list(ahead(items, depth)) == items
+    assert list(prefetch(items, depth)) == items
 
 
 def test_it_never_runs_further_ahead_than_it_may() -> None:
@@ -24,7 +24,7 @@ def test_it_never_runs_further_ahead_than_it_may() -> None:
             made.append(number)
             yield number
 
-    reader = ahead(counted(), 3)
+    reader = prefetch(counted(), 3)
     for taken in range(50):
         assert next(reader) == taken
         # three wait in the queue and one in the producer's hands, beside the one just taken
@@ -38,7 +38,7 @@ def test_an_error_is_raised_where_it_happened() -> None:
         yield 2
         raise KeyError("decoder")
 
-    reader = ahead(failing(), 8)
+    reader = prefetch(failing(), 8)
     assert [next(reader), next(reader)] == [1, 2]
     with pytest.raises(KeyError, match="decoder"):
         next(reader)
@@ -57,7 +57,7 @@ def test_the_thread_ends_when_the_reader_goes() -> None:
             closed.set()
 
     before = threading.active_count()
-    reader = ahead(endless(), 2, name="endless")
+    reader = prefetch(endless(), 2, name="endless")
     assert next(reader) == 0
     reader.close()
     assert closed.is_set()
@@ -65,8 +65,8 @@ def test_the_thread_ends_when_the_reader_goes() -> None:
 
 
 def test_stages_chain() -> None:
-    doubled = (2 * item for item in ahead(range(20), 2))
-    assert list(ahead(doubled, 2)) == list(range(0, 40, 2))
+    doubled = (2 * item for item in prefetch(range(20), 2))
+    assert list(prefetch(doubled, 2)) == list(range(0, 40, 2))
 
 
 @given(count=st.integers(0, 30), size=st.integers(1, 7))

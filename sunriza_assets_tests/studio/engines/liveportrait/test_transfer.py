@@ -12,7 +12,7 @@ from sunriza_assets.studio.engines.liveportrait.anatomy import EYES, LIPS
 from sunriza_assets.studio.engines.liveportrait.keypoints import rotation_matrices
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
-from sunriza_assets.studio.engines.liveportrait.template import made_template, motion_in
+from sunriza_assets.studio.engines.liveportrait.template import build_template, motion_in
 from sunriza_assets.studio.engines.liveportrait.timing import plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer, exaggerated
 from sunriza_assets.studio.engines.liveportrait.visemes import mouth_roi, viseme_keypoints
@@ -53,7 +53,7 @@ def template() -> MotionTemplate:
         "eyes": np.stack([0.3 - 0.1 * np.sin(3 * t)] * 2, axis=1),
         "lip": (0.1 + 0.1 * np.sin(3 * t))[:, None],
     }
-    return made_template(
+    return build_template(
         {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
         rate=RATE,
         source_sha256="0" * 64,
@@ -170,8 +170,8 @@ def test_lips_are_closed_once_and_not_exaggerated(
     plain = _transfer(portrait, template, modules, driving_multiplier=1.7)
     shut = _transfer(portrait, template, modules, driving_multiplier=1.7, flag_lip_zero=True)
     closing = shut.keypoints - plain.keypoints
-    asked = torch.cat([portrait.ratios.lip, torch.zeros(1, 1)], dim=1)
-    wanted = modules.retargeting.lip(portrait.motion.keypoints, asked)
+    conditions = torch.cat([portrait.ratios.lip, torch.zeros(1, 1)], dim=1)
+    wanted = modules.retargeting.lip(portrait.motion.keypoints, conditions)
     assert (closing - wanted).abs().max() < 1e-5
     assert shut.facts["lips_closed"]
     smiling = float(portrait.ratios.lip) >= 0.03
@@ -193,7 +193,7 @@ def test_the_track_is_the_heads_own_way(
         "exp": np.zeros((20, 21, 3)),
         "t": np.stack([0.1 * t, -0.05 * t, 0 * t], axis=1),
     }
-    clip = made_template(
+    clip = build_template(
         {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
         rate=RATE,
         source_sha256="0" * 64,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sunriza_assets.errors import EngineError, MediaError
 from sunriza_assets.studio.engines.liveportrait.template import (
-    made_template,
+    build_template,
     motion_in,
     ratios_in,
 )
@@ -36,7 +36,7 @@ def _arrays() -> dict[str, np.ndarray]:
 
 
 def _template(frames: int = FRAMES) -> MotionTemplate:
-    return made_template(
+    return build_template(
         {name: np.resize(array, (frames, *array.shape[1:])) for name, array in _arrays().items()},
         rate=Fraction(30000, 1001),
         source_sha256="0" * 64,
@@ -218,7 +218,7 @@ def test_a_template_takes_less_than_a_kilobyte_a_frame(tmp_path: Path) -> None:
         name: array + rng.normal(0, 1e-3, array.shape).astype(np.float32)
         for name, array in template.arrays.items()
     }
-    made_template(
+    build_template(
         noisy, rate=template.rate, source_sha256="0" * 64, neutral_frame=0, facts={}
     ).save(path)
     assert path.stat().st_size / 300 < 1000

@@ -211,7 +211,7 @@ class _Hub(BaseHTTPRequestHandler):
 
     root: ClassVar[Path]
     cut_after: ClassVar[int | None]
-    asked: ClassVar[list[str]]
+    requested: ClassVar[list[str]]
     commit: ClassVar[str] = "c" * 40
 
     def _file(self) -> Path | None:
@@ -244,11 +244,11 @@ class _Hub(BaseHTTPRequestHandler):
             return
         content = path.read_bytes()
         whole, start = len(content), 0
-        said = self.headers.get("Range", "")
-        if body and said.startswith("bytes="):
-            start = int(said.removeprefix("bytes=").split("-")[0])
+        byte_range = self.headers.get("Range", "")
+        if body and byte_range.startswith("bytes="):
+            start = int(byte_range.removeprefix("bytes=").split("-")[0])
         if body:
-            self.asked.append(f"{path.name} from {start}")
+            self.requested.append(f"{path.name} from {start}")
         headers = {
             "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
             "X_Repo_Commit": self.commit,
@@ -268,7 +268,7 @@ class _Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(published: Path) -> Iterator[tuple[str, type[_Hub]]]:
     """The address of a small hub and its levers."""
-    handler = type("Hub", (_Hub,), {"root": published, "cut_after": None, "asked": []})
+    handler = type("Hub", (_Hub,), {"root": published, "cut_after": None, "requested": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -287,7 +287,7 @@ def test_pulling_from_the_hub(tmp_path: Path, hub: tuple[str, type[_Hub]]) -> No
     record = json.loads((tmp_path / "liveportrait" / "weights.json").read_text())
     assert record["revision"] == handler.commit
     assert list(pull_weights(tmp_path, endpoint=address)) == []
-    assert len(handler.asked) == 2
+    assert len(handler.requested) == 2
 
 
 @pytest.mark.usefixtures("only_small_files")
@@ -299,7 +299,11 @@ def test_a_download_that_was_cut_off_goes_on(
     handler.cut_after = 1_200_000
     list(pull_weights(tmp_path, endpoint=address))
     assert weights_present(tmp_path)
-    starts = [int(asked.split()[-1]) for asked in handler.asked if asked.startswith("appearance")]
+    starts = [
+        int(requested.split()[-1])
+        for requested in handler.requested
+        if requested.startswith("appearance")
+    ]
     assert len(starts) == 3
     assert starts[0] < 1_000_000 < starts[1] < 2_000_000 < starts[2]
 

@@ -255,8 +255,8 @@ def test_a_smile_is_not_exaggerated_into_a_laugh(
     template = make_template(4, expression=expression)
 
     def opened(gain: float) -> float:
-        said = resolve({"driving_multiplier": gain, "loop": False})
-        frames = list(engine.render(portrait, template, said).frames())
+        parameters = resolve({"driving_multiplier": gain, "loop": False})
+        frames = list(engine.render(portrait, template, parameters).frames())
         seen = [mouth_aperture(face_mesh.portrait(frames[at]).points) for at in (0, 3)]
         return float(seen[1] - seen[0])
 
@@ -279,10 +279,10 @@ def test_the_track_follows_the_mouth(
     rest = face_mesh.portrait(portrait).points[lips, :2]
     matrix = rendering.track[-1]
     seen = face_mesh.portrait(frames[-1]).points[lips, :2]
-    told = rest @ matrix[:, :2].T + matrix[:, 2]
+    tracked = rest @ matrix[:, :2].T + matrix[:, 2]
     iod = face_mesh.portrait(portrait).iod
     assert np.linalg.norm(seen - rest, axis=1).mean() > 0.1 * iod
-    assert np.linalg.norm(seen - told, axis=1).mean() < 0.04 * iod
+    assert np.linalg.norm(seen - tracked, axis=1).mean() < 0.04 * iod
     np.testing.assert_allclose(rendering.track[0], [[1, 0, 0], [0, 1, 0]], atol=1e-6)
 
 

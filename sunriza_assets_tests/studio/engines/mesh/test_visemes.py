@@ -22,7 +22,7 @@ from sunriza_assets.studio.face.measures import mouth_aperture
 from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.face.topology import LIPS_INNER, MOUTH_CORNERS
 from sunriza_assets.studio.parameters import resolve
-from sunriza_assets.studio.sample.clip import Stage, sample_portrait
+from sunriza_assets.studio.sample.clip import PerformanceRenderer, sample_portrait
 from sunriza_assets.studio.sample.performance import perform
 from sunriza_assets_tests.studio.conftest import Templates
 
@@ -49,7 +49,7 @@ def speaker(request: pytest.FixtureRequest, models_root) -> Speaker:  # type: ig
     models = ModelStore(models_root)
     portrait = sample_portrait()
     if request.param == "closed":
-        portrait = next(Stage(portrait, models).frames(perform()))
+        portrait = next(PerformanceRenderer(portrait, models).frames(perform()))
     rig = PortraitRig(portrait, FaceMesh(models).portrait(portrait).points)
     visemes = render_visemes(rig)
     shown = {name: _laid_over(portrait, visemes, name) for name in visemes.cells}

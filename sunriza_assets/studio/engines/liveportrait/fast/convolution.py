@@ -1,4 +1,4 @@
-"""Convolutions made ready once: norms folded in, channels padded, upsampling absorbed."""
+"""Convolutions with norms folded in, channels padded and upsampling absorbed in advance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Placement:
 
     @property
     def exact(self) -> "Placement":
-        """The same, with channels first where a convolution then adds up more exactly.
+        """The same, with channels first where that makes convolutions more exact.
 
         That is a CPU in float32: with 512 channels in, its channels-last kernels are off by 6e-7 of
         a result's deviation on average and by 1e-5 at most, the others by 1.5e-7 and 1.4e-6.
@@ -71,7 +71,7 @@ class Placement:
 
 
 def padded(count: int) -> int:
-    """The number of channels really computed for `count` wanted ones."""
+    """`count` rounded up to a multiple of `LANES`: the number of channels that is computed."""
     return -(-count // LANES) * LANES
 
 
@@ -82,7 +82,7 @@ def pad_channels(tensor: Tensor, axis: int) -> Tensor:
 
 
 def bias_of(conv: nn.Conv2d | nn.Conv3d) -> Tensor:
-    """Its bias, which all but the shortcuts' convolutions have."""
+    """The bias of a convolution that has one; shortcuts' convolutions do not."""
     if conv.bias is None:
         raise TypeError(f"{type(conv).__name__} without a bias")
     return conv.bias

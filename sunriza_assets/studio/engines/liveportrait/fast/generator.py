@@ -1,15 +1,15 @@
 """The generator G for rendering: fewer products, fewer passes over memory.
 
-What changes against `networks.generator`, all exact:
+Differences from `networks.generator`, all exact:
 
 * Spectral weights are divided by their sigma once.
 * Convolutions behind nearest upsampling read repeated pixels, see `UpsampledConvolution`.
-* Scale and shift of a SPADE come out of one convolution; the 1 of (1 + gamma) sits in its bias.
+* Scale and shift of a SPADE come out of one convolution; the 1 of (1 + gamma) is in its bias.
 * Upsampling repeats pixels, so mean and variance are taken before it, and the upsampled tensor is
   never made: the low-resolution one is broadcast against its scale and shift.
 * A shortcut's 1x1 convolution follows the shift without anything between them: the two are folded.
 
-The middle blocks, whose errors everything behind them multiplies, are placed for exactness.
+The middle blocks use `Placement.exact`: later layers multiply their errors.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     UpsampledConvolution,
     bias_of,
 )
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import unwatched
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_watch
 from sunriza_assets.studio.engines.liveportrait.networks.generator import (
     SPADE_EPSILON,
     SPADE_SLOPE,
@@ -61,7 +61,7 @@ class FastGenerator:
         self._paint = Convolution(painter.weight[order], bias_of(painter)[order], placement)
         self._colours = colours
 
-    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = unwatched) -> Tensor:
+    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = no_watch) -> Tensor:
         """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type.
 
         `watch` is shown the pixels before the sigmoid. What overflows anywhere on the way arrives

@@ -1,4 +1,4 @@
-"""Noticing numbers that are not finite before a later step makes plausible ones of them.
+"""Detection of numbers that are not finite before a later step turns them into finite ones.
 
 A rectifier turns minus infinity into 0, a sigmoid plus infinity into 1, sampling at a place that is
 no number gives 0: an overflown picture looks like a grey or a torn one and holds finite numbers
@@ -11,32 +11,32 @@ to what float32 cannot hold).
 import torch
 from torch import Tensor
 
-__all__ = ["Unfit", "Watch", "unwatched"]
+__all__ = ["Unfit", "Watch", "no_watch"]
 
 
-class Unfit(ArithmeticError):  # noqa: N818 - says of weights what they are
-    """Weights that are not finite in the precision that they were asked in."""
+class Unfit(ArithmeticError):  # noqa: N818
+    """The weights are not finite in the requested precision."""
 
 
 class Watch:
-    """Sees tensors pass, and tells afterwards whether all of them were finite."""
+    """Accumulates tensors; `finite` says whether all of their numbers were."""
 
     def __init__(self) -> None:
         self._sum: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Note a tensor; returns it."""
+        """Add a tensor; returns it unchanged."""
         total = x.sum(dtype=torch.float32)
         self._sum = total if self._sum is None else self._sum + total
         return x
 
     def finite(self) -> Tensor:
-        """() bool on the device of what was seen: whether it all was finite."""
+        """() bool on the tensors' device: whether all numbers were finite."""
         if self._sum is None:
             raise ValueError("Nothing has been seen")
         return self._sum.isfinite()
 
 
-def unwatched(x: Tensor) -> Tensor:
-    """The tensor as it is, for who does not want to know."""
+def no_watch(x: Tensor) -> Tensor:
+    """The tensor unchanged; the default where overflow is not checked."""
     return x

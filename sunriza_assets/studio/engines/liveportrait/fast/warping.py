@@ -29,7 +29,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     fold_norm,
     padded,
 )
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import unwatched
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_watch
 from sunriza_assets.studio.engines.liveportrait.fast.sampling import heat_maps, shifted_volumes
 from sunriza_assets.studio.engines.liveportrait.fast.wide import (
     OcclusionConvolution,
@@ -52,7 +52,7 @@ _DEPTH, _HEIGHT, _WIDTH = FEATURE_SHAPE[1:]
 
 @dataclass(frozen=True)
 class WarpSource:
-    """All that W has to know of a portrait."""
+    """What W needs of a portrait."""
 
     volume: Tensor
     """(1, 32, 16, 64, 64) appearance features, float32."""
@@ -120,7 +120,7 @@ class FastWarping:
         )
 
     def __call__(
-        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = unwatched
+        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = no_watch
     ) -> Tensor:
         """Warp one portrait to B poses.
 
@@ -139,7 +139,7 @@ class FastWarping:
         return watch(self._fourth(x)).mul_(occlusion)
 
     def motion(
-        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = unwatched
+        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = no_watch
     ) -> tuple[Tensor, Tensor]:
         """(B, 16, 64, 64, 3) where every cell comes from, and (B, 1, 64, 64) what can be seen."""
         shift = source.keypoints - driving
@@ -164,7 +164,7 @@ class FastWarping:
     def _hourglass(self, inputs: Tensor, watch: Callable[[Tensor], Tensor]) -> Tensor:
         """(B, 112, 16, 64, 64) -> (B, 144, 16, 64, 64), all channels last.
 
-        Each level is watched behind its rectifier: that keeps plus infinity and what is no number,
+        Each level is watched behind its rectifier: that keeps plus infinity and NaN,
         and 0 is right for minus infinity.
         """
         x, skips = inputs, []

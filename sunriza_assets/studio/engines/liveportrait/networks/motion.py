@@ -136,6 +136,6 @@ class MotionExtractor(nn.Module):
         self.detector = _Detector()
 
     def forward(self, crop: Tensor) -> RawMotion:
-        """(B, 3, 256, 256) RGB in [0, 1] -> what the heads say."""
+        """(B, 3, 256, 256) RGB in [0, 1] -> the raw outputs of the heads."""
         raw: RawMotion = self.detector(crop)
         return raw

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 COMPRESSED: Final = 4
-"""Channels of the features that the motion network looks at."""
+"""Channels of the features that the motion network takes."""
 MOTIONS: Final = KEYPOINTS + 1
 """One per keypoint, and number 0: the background, which stands still."""
 HEAT_VARIANCE: Final = 0.01
@@ -46,7 +46,7 @@ class WarpingSizes:
     """How wide W is; the defaults are those of the published weights."""
 
     compressed: int = COMPRESSED
-    """Channels of the features that the motion network looks at."""
+    """Channels of the features that the motion network takes."""
     hourglass: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Channels of the encoder's levels, fine to coarse, multiples of 32."""
     kernel: int = 7

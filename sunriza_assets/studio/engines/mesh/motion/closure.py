@@ -1,16 +1,16 @@
-"""What landmarks measure of a lid, and how far it is shut."""
+"""Conversion between measured and true closure of eyelids."""
 
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHUT", "measured_closure", "true_closure"]
+__all__ = ["SHUT_CLOSURE", "measured_closure", "true_closure"]
 
 Array = NDArray[np.float64]
 
-SHUT: Final = 0.8
-"""What a shut eye is assumed to measure where no blink tells."""
+SHUT_CLOSURE: Final = 0.8
+"""Measured closure of a shut eye, where the clip has no blink to measure it by."""
 _MEASURED: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 _TRUE: Final = (0.0, 0.19, 0.44, 0.72, 0.94, 1.0)
 """Landmarks follow a falling lid late and then jump: what they measure, as a share of what they

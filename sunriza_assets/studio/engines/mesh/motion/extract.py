@@ -32,12 +32,12 @@ __all__ = ["extract_motion", "gaze_offsets"]
 TEXTURE_SHAPE: Final = (48, 96)
 """Rows and columns of a cut-out mouth."""
 _THUMBNAIL_WIDTH: Final = 32
-_PARTED: Final = 0.012
+_MIN_LIP_OPENING: Final = 0.012
 """Inner-lip opening, IOD, below which there is no mouth to cut out."""
-_USUAL_PERCENTILE: Final = 65
+_OPEN_EYE_PERCENTILE: Final = 65
 """Of all openings of an eye in a clip, the one that counts as open; blinks pull means down."""
-_IRIS_HIDDEN: Final = 0.35
-"""Closure from which on the iris is not seen well enough to say where it looks."""
+_IRIS_HIDDEN_CLOSURE: Final = 0.35
+"""Closure from which on the iris is too hidden to measure the gaze."""
 
 
 def extract_motion(
@@ -56,7 +56,7 @@ def extract_motion(
     textures: list[Image] = []
     skins: list[NDArray[np.float32]] = []
     thumbnails: list[Image] = []
-    for frame, face in _followed(clip, mesh):
+    for frame, face in _tracked(clip, mesh):
         faces.append(None if face is None else face.points)
         textures.append(_cut_mouth(frame, face))
         thumbnails.append(_thumbnail(frame))
@@ -85,7 +85,7 @@ def extract_motion(
     )
 
 
-def _followed(clip: Path, mesh: FaceMesh) -> Iterator[tuple[Image, FaceLandmarks | None]]:
+def _tracked(clip: Path, mesh: FaceMesh) -> Iterator[tuple[Image, FaceLandmarks | None]]:
     """Every frame together with its face; one frame is held at a time."""
     latest: list[Image] = []
 
@@ -106,8 +106,8 @@ def _arrays(
     parts = split(landmarks, neutral.points)
     upright = fit_similarity(neutral.points[SKULL], landmarks[:, SKULL]).inverse().apply(landmarks)
     openings = eye_apertures(upright)
-    usual = np.percentile(openings[known], _USUAL_PERCENTILE, axis=0)
-    closure = 1.0 - openings / np.maximum(usual, 1e-6)
+    open_eyes = np.percentile(openings[known], _OPEN_EYE_PERCENTILE, axis=0)
+    closure = 1.0 - openings / np.maximum(open_eyes, 1e-6)
     gaze = gaze_offsets(upright) - gaze_offsets(neutral.points)
     faces = neutral.points[:MESH_POINTS] + parts.expression * eye_distance(neutral.points)
     return {
@@ -117,7 +117,7 @@ def _arrays(
         "translation": parts.translation.astype(np.float32),
         "expression": parts.expression.astype(np.float16),
         "closure": closure.astype(np.float32),
-        "gaze": _held_through_blinks(gaze, closure).astype(np.float32),
+        "gaze": _interpolated_through_blinks(gaze, closure).astype(np.float32),
         "mouth_opening": mouth_aperture(faces).astype(np.float32),
     }, neutral.frame
 
@@ -139,13 +139,13 @@ def gaze_offsets(points: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([x, y], axis=-1)
 
 
-def _held_through_blinks(
+def _interpolated_through_blinks(
     gaze: NDArray[np.float64], closure: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(T, 2, 2) gaze with the frames of a lowered lid filled from both sides."""
     held = gaze.copy()
     times = np.arange(len(gaze))
-    open_enough = closure.max(axis=1) < _IRIS_HIDDEN
+    open_enough = closure.max(axis=1) < _IRIS_HIDDEN_CLOSURE
     if not open_enough.any():
         return np.zeros_like(gaze)
     for side in (0, 1):
@@ -158,16 +158,16 @@ def _held_through_blinks(
 def _cut_mouth(frame: Image, face: FaceLandmarks | None) -> Image:
     """`TEXTURE_SHAPE` picture of what is between the inner lips; black where they are shut."""
     rows, columns = TEXTURE_SHAPE
-    if face is None or mouth_aperture(face.points) < _PARTED:
+    if face is None or mouth_aperture(face.points) < _MIN_LIP_OPENING:
         return np.zeros((rows, columns, 3), np.uint8)
-    finer = 2  # read twice as fine and averaged, so that a near face does not alias
-    across = (np.arange(columns * finer) + 0.5) / (columns * finer)
-    down = ((np.arange(rows * finer) + 0.5) / (rows * finer))[:, None, None]
-    upper, lower = (_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
+    oversampling = 2  # read twice as fine and averaged, so that a near face does not alias
+    across = (np.arange(columns * oversampling) + 0.5) / (columns * oversampling)
+    down = ((np.arange(rows * oversampling) + 0.5) / (rows * oversampling))[:, None, None]
+    upper, lower = (_points_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
     places = upper * (1.0 - down) + lower * down - 0.5
-    cut = read_linearly_at(frame, places.astype(np.float32))
+    texture = read_linearly_at(frame, places.astype(np.float32))
     return np.asarray(
-        cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        cv2.resize(texture, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
     )
 
 
@@ -180,7 +180,7 @@ def _thumbnail(frame: Image) -> Image:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
+def _points_along(rim: NDArray[Any], across: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) points of a lip's rim and (M,) shares of the way along it -> (M, 2) points."""
     knots = np.linspace(0.0, 1.0, len(rim))
     return np.stack([np.interp(across, knots, rim[:, axis]) for axis in (0, 1)], axis=1)

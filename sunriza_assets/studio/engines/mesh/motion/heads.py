@@ -14,10 +14,10 @@ __all__ = ["plan_heads"]
 
 Array = NDArray[np.float64]
 
-_MOST_STRETCH: Final = 0.8
-"""Relative stretch beside the face beyond which a shift is held back; one would fold."""
-_LEAST_ROOM: Final = 0.15
-"""Stretch that a shift may always add, however much the head's turn already takes."""
+_MAX_STRETCH: Final = 0.8
+"""Relative stretch beside the face above which a shift is reduced; at one the picture folds."""
+_MIN_ROOM: Final = 0.15
+"""Stretch that a shift may always add, however much the rotation already causes."""
 
 
 def plan_heads(
@@ -34,49 +34,51 @@ def plan_heads(
         rig: the portrait.
         arrays: a mesh template's.
         to_portrait: (3, 3) rotation from the clip's neutral pose to the portrait's: a nod is a nod
-            about the portrait's own ears, whichever way it faces.
+            about the portrait's own axes, whichever way it faces.
         gain: of rotation and shift.
         scale_share: how much of the zoom is carried over.
 
     Returns:
-        One motion per frame, and per kind of limit the share of frames it held back.
+        One motion per frame, and per kind of limit the share of frames that it reduced.
     """
-    held: dict[str, float] = {}
+    limited_shares: dict[str, float] = {}
     rotation = np.empty(arrays["rotation"].shape)
     kinds = (("pitch", limits.PITCH), ("yaw", limits.YAW), ("roll", limits.ROLL))
     for axis, (name, limit) in enumerate(kinds):
-        rotation[:, axis], held[name] = limits.limited(arrays["rotation"][:, axis], limit, gain)
+        rotation[:, axis], limited_shares[name] = limits.limited(
+            arrays["rotation"][:, axis], limit, gain
+        )
     zoom = scale_share * min(gain, 1.0) * arrays["log_scale"]
-    zoom, held["zoom"] = limits.limited(zoom, limits.ZOOM, 1.0)
-    shift, held["shift"] = _shifts(arrays["translation"], gain)
+    zoom, limited_shares["zoom"] = limits.limited(zoom, limits.ZOOM, 1.0)
+    shift, limited_shares["shift"] = _shifts(arrays["translation"], gain)
     turns = to_portrait @ rotation_matrices(rotation) @ to_portrait.T
     wanted = [
         HeadMotion(turn, float(np.exp(log_scale)), vector)
         for turn, log_scale, vector in zip(turns, zoom, shift * rig.iod, strict=True)
     ]
     heads = [_within_stretch(rig, head) for head in wanted]
-    cut = [
-        np.linalg.norm(head.shift) < 0.98 * np.linalg.norm(was.shift)
-        for head, was in zip(heads, wanted, strict=True)
+    reduced = [
+        np.linalg.norm(head.shift) < 0.98 * np.linalg.norm(unlimited.shift)
+        for head, unlimited in zip(heads, wanted, strict=True)
     ]
-    held["stretch"] = float(np.mean(cut))
-    return heads, held
+    limited_shares["stretch"] = float(np.mean(reduced))
+    return heads, limited_shares
 
 
 def _shifts(translation: NDArray[Any], gain: float) -> tuple[Array, float]:
     """(T, 3) shifts in the clip -> (T, 2) in the portrait, IOD, bent by their length."""
     shift = translation[:, :2].astype(np.float64)
     size = np.linalg.norm(shift, axis=1)
-    bent, held = limits.limited(size, limits.SHIFT, gain)
-    return shift * (bent / np.maximum(size, 1e-9))[:, None], held
+    limited, limited_share = limits.limited(size, limits.SHIFT, gain)
+    return shift * (limited / np.maximum(size, 1e-9))[:, None], limited_share
 
 
 def _within_stretch(rig: PortraitRig, head: HeadMotion) -> HeadMotion:
-    """The same motion with its shift held back where it would fold the picture beside the face."""
+    """The same motion, its shift reduced where it would fold the picture beside the face."""
     stretch = rig.warp.stretch(head)
-    if stretch <= _MOST_STRETCH:
+    if stretch <= _MAX_STRETCH:
         return head
     unshifted = rig.warp.stretch(HeadMotion(head.rotation, head.scale, np.zeros(2)))
-    room = max(_MOST_STRETCH - unshifted, _LEAST_ROOM)
+    room = max(_MAX_STRETCH - unshifted, _MIN_ROOM)
     share = min(1.0, room / max(stretch - unshifted, 1e-6))
     return HeadMotion(head.rotation, head.scale, share * head.shift)

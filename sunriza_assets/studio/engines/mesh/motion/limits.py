@@ -1,9 +1,8 @@
-"""How far a photo can be bent before it shows: soft limits on pose and expression.
+"""Soft limits on pose and expression, which keep the warp of a photo free of visible artefacts.
 
-There is no cheek behind a cheek in a photo. Up to a knee every motion passes unchanged; beyond it
-motion is slowed down, ever more, towards a limit. A clip's own motion (gain one) is given all the
-room that a warp can take; the more it is exaggerated, the earlier it is slowed, so that a large
-gain makes small motion livelier without making large motion grotesque.
+Up to a knee motion passes unchanged; above it motion is compressed towards a limit. At gain one the
+limits are as wide as the warp allows; they narrow as the gain grows, so that a large gain amplifies
+small motion without distorting large motion.
 """
 
 from dataclasses import dataclass
@@ -21,20 +20,20 @@ __all__ = ["EXAGGERATED", "Limit", "limited"]
 class Limit:
     """Knee and limit of one kind of motion at gain one, and at an exaggerated gain."""
 
-    free: float
+    knee_at_one: float
     """Size up to which motion at gain one passes unchanged."""
-    most: float
+    limit_at_one: float
     """Size that motion at gain one tends to."""
-    free_exaggerated: float
+    knee_exaggerated: float
     """The knee from `EXAGGERATED` on."""
-    most_exaggerated: float
+    limit_exaggerated: float
     """The limit from `EXAGGERATED` on."""
 
     def at(self, gain: float) -> tuple[float, float]:
         """Knee and limit at a gain."""
         share = float(np.clip((gain - 1.0) / (EXAGGERATED - 1.0), 0.0, 1.0))
-        free = self.free + share * (self.free_exaggerated - self.free)
-        return free, self.most + share * (self.most_exaggerated - self.most)
+        knee_at_one = self.knee_at_one + share * (self.knee_exaggerated - self.knee_at_one)
+        return knee_at_one, self.limit_at_one + share * (self.limit_exaggerated - self.limit_at_one)
 
 
 EXAGGERATED: Final = 1.7
@@ -54,7 +53,7 @@ BROWS: Final = Limit(0.05, 0.09, 0.025, 0.05)
 
 
 def limited(values: NDArray[Any], limit: Limit, gain: float) -> tuple[NDArray[np.float64], float]:
-    """Multiply by the gain and bend what goes too far.
+    """Multiply by the gain and compress what exceeds the knee.
 
     Args:
         values: (T, ...) at gain one.

@@ -1,8 +1,7 @@
-"""From a motion script to a mesh template: as if a face that nobody has had performed it.
+"""From a motion script to a mesh template, performed by a generic face.
 
-That face is in `neutral_face.json`: the landmarks of the sample's portrait, turned to the front,
-made symmetrical and brought to rest. It only lends its proportions; what a portrait looks like is
-the portrait's own affair.
+That face is `neutral_face.json`: the landmarks of the sample's portrait, turned to the front, made
+symmetrical and brought to rest. Only its proportions are used.
 """
 
 import json
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sunriza_assets.studio.engines.mesh.motion.closure import SHUT, measured_closure
+from sunriza_assets.studio.engines.mesh.motion.closure import SHUT_CLOSURE, measured_closure
 from sunriza_assets.studio.engines.mesh.motion.extract import TEXTURE_SHAPE
 from sunriza_assets.studio.expression.emotion_offsets import emotion_offsets
 from sunriza_assets.studio.expression.emotions import Emotion
@@ -36,25 +35,25 @@ __all__ = ["neutral_face", "perform_script"]
 
 Array = NDArray[np.float64]
 
-_SMILING: Final = Emotion(cheeks=0.035, corners=0.33, width=1.24)
+_SMILE: Final = Emotion(cheeks=0.035, corners=0.33, width=1.24)
 """As `happy` in `studio.emotions`, but for the eyes, which a script moves itself."""
 _BROWS_UP: Final = Emotion(inner_brow=0.08, outer_brow=0.08)
 """As `surprised`."""
 _WIDENED: Final = Emotion(width=1.1)
 """A mouth a tenth wider."""
-_ROUND: Final = 0.65
+_OPENING_EXPONENT: Final = 0.65
 """Exponent of the outline of parted lips: an ellipse has a half, a parabola one."""
 _UPPER_SHARE: Final = 0.12
 """Share of an opening by which the upper lip rises; the jaw has the rest."""
 _JAW_SHARE: Final = 0.6
-"""How much of the lower lip's way the chin goes along."""
+"""Displacement of the chin over that of the lower lip."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _SHEPARD_POWER: Final = 3.0
-_STILL: Final = (*EYE_CONTOURS.ravel().tolist(), NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
+_FIXED_VERTICES: Final = (*EYE_CONTOURS.ravel().tolist(), NOSE_BASE, 1, 4, 5, 195, 197, 6, 168)
 """Lids, tip and bridge of the nose."""
-_SKIN: Final = (190.0, 150.0, 130.0)
-"""Skin that the clip's mouth would be toned by; there is none to be toned."""
+_NEUTRAL_SKIN: Final = (190.0, 150.0, 130.0)
+"""RGB of the template's `skin`; unused, as a script has no mouth texture."""
 
 
 def perform_script(script: MotionScript, *, engine: str, version: str) -> MotionTemplate:
@@ -62,19 +61,19 @@ def perform_script(script: MotionScript, *, engine: str, version: str) -> Motion
     neutral = neutral_face()
     expression = _expression(script, neutral[:MESH_POINTS])
     turns = Rotation.from_euler("YXZ", np.stack([-script.yaw, script.pitch, script.roll], axis=1))
-    depthless = np.zeros(script.frame_count)
+    no_depth = np.zeros(script.frame_count)
     faces = neutral[:MESH_POINTS] + eye_distance(neutral) * expression
     arrays = {
         "neutral": neutral,
         "rotation": turns.as_rotvec(),
         "log_scale": script.log_scale,
-        "translation": np.column_stack([script.shift, depthless]),
+        "translation": np.column_stack([script.shift, no_depth]),
         "expression": expression.astype(np.float16),
-        "closure": np.repeat(measured_closure(script.closure, SHUT)[:, None], 2, axis=1),
+        "closure": np.repeat(measured_closure(script.closure, SHUT_CLOSURE)[:, None], 2, axis=1),
         "gaze": np.repeat(script.gaze[:, None], 2, axis=1),
         "mouth_opening": mouth_aperture(faces),
         "mouth_texture": np.zeros((0, *TEXTURE_SHAPE, 3), np.uint8),
-        "skin": np.array(_SKIN),
+        "skin": np.array(_NEUTRAL_SKIN),
     }
     return MotionTemplate(
         engine=engine,
@@ -104,7 +103,7 @@ def _expression(script: MotionScript, mesh: Array) -> Array:
     """(T, 468, 3) offsets in IOD: what each curve moves, times the curve."""
     iod = eye_distance(mesh)
     parts = (
-        (script.smile, emotion_offsets(mesh, _SMILING)),
+        (script.smile, emotion_offsets(mesh, _SMILE)),
         (script.brows, emotion_offsets(mesh, _BROWS_UP)),
         (script.width, emotion_offsets(mesh, _WIDENED) / (_WIDENED.width - 1.0)),
         (script.opening, iod * _jaw_drop(mesh)),
@@ -116,20 +115,20 @@ def _expression(script: MotionScript, mesh: Array) -> Array:
 def _jaw_drop(mesh: Array) -> Array:
     """(468, 3) where the mesh goes for each unit that its closed lips part.
 
-    Lips and jaw are given, what does not move with them is still, and the skin between follows by
-    inverse distances (D. Shepard, ACM '68): lips that touch have nothing between them that a
+    Lips and jaw are given, `_FIXED_VERTICES` stay, and the skin between is interpolated by inverse
+    distances (D. Shepard, ACM '68): lips that touch have nothing between them that a
     smoother interpolation could pass through.
     """
     across = mesh[MOUTH_CORNERS[1], 0] - mesh[MOUTH_CORNERS[0], 0]
     middle = mesh[list(MOUTH_CORNERS), 0].mean()
     drop = np.full(MESH_POINTS, np.nan)
-    drop[list(_STILL)] = 0.0
+    drop[list(_FIXED_VERTICES)] = 0.0
     chin = int(np.flatnonzero(OVAL == CHIN)[0])
     apart = np.clip(np.abs(np.arange(len(OVAL)) - chin) / _JAW_REACH, 0.0, 1.0)
     drop[OVAL] = (1.0 - _UPPER_SHARE) * _JAW_SHARE * np.cos(apart * np.pi / 2) ** 2
     for rows, share in ((UPPER_LIP, -_UPPER_SHARE), (LOWER_LIP, 1.0 - _UPPER_SHARE)):
         x = np.clip(np.abs(mesh[rows, 0] - middle) / (across / 2), 0.0, 1.0)
-        drop[rows] = share * (1.0 - x**2) ** _ROUND
+        drop[rows] = share * (1.0 - x**2) ** _OPENING_EXPONENT
     given = np.flatnonzero(np.isfinite(drop))
     skin = np.flatnonzero(np.isnan(drop))
     distances = np.linalg.norm(mesh[skin, None, :2] - mesh[given, :2], axis=2)

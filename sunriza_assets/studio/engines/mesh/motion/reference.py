@@ -1,4 +1,4 @@
-"""What a portrait's motion is relative to: the clip's neutral face, or the very moment it shows.
+"""The reference of relative motion: the clip's neutral face, or the frame that the portrait is.
 
 Motion measured from the clip's neutral face is added to the portrait's own pose and expression.
 That is right for a portrait taken elsewhere. But people also take a frame of the clip itself as the
@@ -25,7 +25,7 @@ __all__ = ["matching_frame", "relative_to"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
-SAME_MOMENT: Final = 0.01
+SAME_FRAME_DIFFERENCE: Final = 0.01
 """Root mean square difference of two shapes, IOD, up to which they are one face at one moment.
 
 Two looks at one frame, differently scaled, differ by 0.001 to 0.006; the nearest frames of

@@ -1,4 +1,4 @@
-"""A template's motion in the idle's time: reference, smoothing, rate, loop.
+"""A template's motion on the idle's time axis: reference, smoothing, rate, loop.
 
 The template holds what was measured, frame by frame; smoothing comes after the reference has been
 chosen, so that a portrait that is a frame of the clip is compared with that very frame.
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunriza_assets.studio.drawing.rig import PortraitRig
-from sunriza_assets.studio.engines.mesh.motion.closure import SHUT
+from sunriza_assets.studio.engines.mesh.motion.closure import SHUT_CLOSURE
 from sunriza_assets.studio.engines.mesh.motion.reference import (
-    SAME_MOMENT,
+    SAME_FRAME_DIFFERENCE,
     matching_frame,
     relative_to,
 )
@@ -39,7 +39,7 @@ _CURVES: Final = ("rotation", "log_scale", "translation", "expression", "closure
 """Arrays that a loop is planned by."""
 _PER_FRAME: Final = (*_CURVES, "mouth_opening", "mouth_texture")
 STEADY: Final = ("rotation", "translation", "expression", "closure")
-"""Arrays that shall each pass the loop's seam with an ordinary step."""
+"""Arrays that must each be continuous at the loop's seam."""
 _SMOOTHING: Final = {
     "rotation": POSE_FRAMES,
     "log_scale": POSE_FRAMES,
@@ -55,11 +55,11 @@ _KEY_VERTICES: Final = (61, 291, 13, 14, 152, int(RIGHT_BROW[2]), int(LEFT_BROW[
 _SHUT_RANGE: Final = (0.5, 0.9)
 """Least and most that a shut eye is taken to measure."""
 _BLINK_PROMINENCE: Final = 0.25
-_LONGEST_BLINK_S: Final = 0.4
+_MAX_BLINK_S: Final = 0.4
 """Width of its upper part up to which a peak is a blink, seconds."""
-_TOP: Final = 0.4
+_BLINK_WIDTH_HEIGHT: Final = 0.4
 """Share of a peak's prominence that is its upper part."""
-_OPEN: Final = 0.03
+_OPEN_MOUTH: Final = 0.03
 """Opening of the clip's mouth from which on it shows its inside, IOD."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
@@ -84,11 +84,11 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     """Lay a template's motion out in the idle's time."""
     arrays: Arrays = template.arrays
     facts: dict[str, Any] = {"neutral_frame": template.neutral_frame}
-    frame, unlike = matching_frame(arrays, rig.mesh)
-    if unlike < SAME_MOMENT and parameters.flag_relative:
+    frame, difference = matching_frame(arrays, rig.mesh)
+    if difference < SAME_FRAME_DIFFERENCE and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
-    arrays = dict(arrays) | {"mouth_texture": _mouths(arrays)}
+    arrays = dict(arrays) | {"mouth_texture": _mouth_textures(arrays)}
     if template.performance is None:  # what is written and not measured has no jitter
         arrays = _smoothed(arrays, template.rate)
     rate = parameters.output_rate(template.rate)
@@ -110,40 +110,39 @@ def _shut_closure(template: MotionTemplate) -> float:
     """What a shut eye measures in `closure` (T, 2): the depth of the clip's own deepest blink.
 
     Behind glasses, or with narrow eyes, landmarks see even a shut eye half open; on others they
-    reach almost one. Only what is brief counts: a squint is none that should close the eyes. Where
-    nobody blinks, a wink tells as much.
+    reach almost one. Only what is brief counts: a squint must not close the eyes. Where
+    both eyes never blink together, the wink of one eye counts.
     """
     eyes, rate = template.arrays["closure"].astype(np.float64), template.rate
     if template.performance is not None:
-        return SHUT
+        return SHUT_CLOSURE
     for curves in ([eyes.mean(axis=1)], [eyes[:, 0], eyes[:, 1]]):
         depths = np.concatenate([_brief_depths(curve, rate) for curve in curves])
         if len(depths):
             return float(np.clip(depths.max(), *_SHUT_RANGE))
-    return SHUT
+    return SHUT_CLOSURE
 
 
 def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:
     """Heights of the brief peaks of a closure (T,); one that ebbs into a squint is brief, too."""
     padded = np.concatenate([[0.0], curve, [0.0]])  # a blink at either end has one shoulder only
-    longest = _LONGEST_BLINK_S * float(rate)
+    longest = _MAX_BLINK_S * float(rate)
     heights = [
         peak.height
-        for peak in peaks_of(padded, least=_SHUT_RANGE[0], below=_TOP)
+        for peak in peaks_of(padded, least=_SHUT_RANGE[0], below=_BLINK_WIDTH_HEIGHT)
         if peak.prominence >= _BLINK_PROMINENCE and peak.width <= longest
     ]
     return np.array(heights, dtype=np.float64)
 
 
-def _mouths(arrays: Arrays) -> NDArray[np.uint8]:
+def _mouth_textures(arrays: Arrays) -> NDArray[np.uint8]:
     """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it never opens.
 
-    A mouth that is all but shut shows no inside that could be cut out, or mere lips. There the
-    nearest moment at which it was open lends its own: lips that part, and smoothed ones part a
-    little early, would bare darkness for a frame.
+    A nearly closed mouth shows no inside, or only lips. Such frames take the texture of the nearest
+    frame with an open mouth: smoothed lips part a little early, and would show a dark frame.
     """
     textures, openings = arrays["mouth_texture"], arrays["mouth_opening"]
-    open_ = np.flatnonzero(openings >= _OPEN)
+    open_ = np.flatnonzero(openings >= _OPEN_MOUTH)
     if len(textures) == 0 or len(open_) == 0:
         return textures[:0]
     frames = np.arange(len(textures))

@@ -1,4 +1,4 @@
-"""From a clip's motion to a portrait's: where head, mesh, lids and irises go in every frame."""
+"""Transfer of a clip's motion to a portrait: head, mesh, lids and irises of every frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.drawing.lids import WIDEST
-from sunriza_assets.studio.drawing.mouth import OPEN_PHOTO, Mouth
+from sunriza_assets.studio.drawing.lids import WIDEST_CLOSURE
+from sunriza_assets.studio.drawing.mouth import OPEN_PHOTO_GAP, Mouth
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion import limits
 from sunriza_assets.studio.engines.mesh.motion.closure import true_closure
@@ -16,7 +16,7 @@ from sunriza_assets.studio.engines.mesh.motion.heads import plan_heads
 from sunriza_assets.studio.engines.mesh.motion.timing import Timing
 from sunriza_assets.studio.engines.mesh.rim import Rim
 from sunriza_assets.studio.expression.easing import rise
-from sunriza_assets.studio.expression.lips import LipKeeper, lip_gap
+from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.measures import eye_apertures
 from sunriza_assets.studio.face.regions import (
     CHIN,
@@ -43,21 +43,21 @@ __all__ = ["Pose", "Transfer"]
 Array = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 
-_RINGS_FOLLOW: Final = (0.25, 0.6)
+_EYE_RING_SHARES: Final = (0.25, 0.6)
 """How much of their expression the first and the second ring around an eye keep."""
-_OUTLINE_FOLLOWS: Final = (0.4, 0.6, 0.8)
+_OUTLINE_RING_SHARES: Final = (0.4, 0.6, 0.8)
 """How much of their expression the outline of the face and the two rings inside it keep above the
 mouth: landmarks slide along a cheek that is seen edge-on, skin does not."""
 _LID_GAIN_SHARE: Final = 0.25
-"""How much of a gain beyond one lids and irises take; a blink has nothing to exaggerate."""
-_OPEN_ALREADY: Final = (0.06, 0.14)
-"""Opening of the portrait's lips, IOD, over which their motion is exaggerated less and at last not
-at all: of a smile an exaggerated word makes a laugh, and takes the lips further than any cell."""
-_FIRMNESS: Final = (0.5, 1.0)
-"""How firmly the skin around the mouth is held on its track at gain one, where the clip's own
-motion is wanted back, and where motion is exaggerated and takes the skin far off it."""
-_FOLDED_EVERY: Final = 10
-"""Frames from one to the next that is looked at for folds."""
+"""How much of a gain beyond one lids and irises take; a shut lid cannot close further."""
+_OPEN_PORTRAIT: Final = (0.06, 0.14)
+"""Opening of the portrait's lips, IOD, over which the exaggeration of their motion fades
+out: exaggerated speech would turn a smile into a laugh, and open the lips beyond any cell."""
+_HOLD_SHARES: Final = (0.5, 1.0)
+"""How far the skin around the mouth is held on its track: at gain one, which keeps more of the
+clip's own motion, and from `limits.EXAGGERATED` on."""
+_FOLD_CHECK_STEP: Final = 10
+"""Every how many frames folds are counted."""
 _LIPS: Final = np.concatenate([LIPS_OUTER, LIPS_INNER])
 _BROWS: Final = np.concatenate([RIGHT_BROW, LEFT_BROW])
 _NOSE_BRIDGE: Final = 6
@@ -107,9 +107,9 @@ class Transfer:
         face_gain = gain if region in ("all", "exp", "lip") else 0.0
         own_gap = 1.0 if rig.emotion is None else 1.0 - rig.emotion.lips_set
         closed = own_gap * _closed_share(rig, neutral, parameters)
-        self._lips = LipKeeper(rig.mesh, closed=closed, seam=rig.mouth.seam)
+        self._lips = LipCorrector(rig.mesh, closed=closed, seam=rig.mouth.seam)
         opening = rig.mouth.opening * float(1.0 - closed[4:7].mean())
-        exaggerated = 1.0 - float(rise(opening, *_OPEN_ALREADY))
+        exaggerated = 1.0 - float(rise(opening, *_OPEN_PORTRAIT))
         lip_gain = min(face_gain, 1.0) + exaggerated * max(face_gain - 1.0, 0.0)
         lips, held["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, lip_gain)
         brows, held["brows"] = _region_factors(arrays, _BROWS, limits.BROWS, face_gain)
@@ -121,11 +121,11 @@ class Transfer:
         if rig.emotion is not None:
             self._closure = rig.emotion.closures(self._closure)
         self._gaze = lid_gain * arrays["gaze"].astype(np.float64)
-        self._rings = rings_around(EYE_CONTOURS, len(_RINGS_FOLLOW))
-        self._firmness = float(np.interp(gain, (1.0, limits.EXAGGERATED), _FIRMNESS))
-        self.track = np.stack([rim.track(self._free(frame)) for frame in range(len(self))])
+        self._rings = rings_around(EYE_CONTOURS, len(_EYE_RING_SHARES))
+        self._hold_share = float(np.interp(gain, (1.0, limits.EXAGGERATED), _HOLD_SHARES))
+        self.track = np.stack([rim.track(self._unheld_points(frame)) for frame in range(len(self))])
         """(T, 2, 3) how the skin around the mouth moves from rest."""
-        folded = [self._folded(frame) for frame in range(0, len(self), _FOLDED_EVERY)]
+        folded = [self._folded(frame) for frame in range(0, len(self), _FOLD_CHECK_STEP)]
         self.facts: dict[str, Any] = {
             "held_back_share_of_frames": {
                 name: round(share, 4) for name, share in held.items() if share > 0
@@ -158,9 +158,9 @@ class Transfer:
 
     def _points(self, frame: int) -> Array:
         """(468, 3) the mesh, pixels."""
-        return self._rim.held(self._free(frame), self.track[frame], self._firmness)
+        return self._rim.held(self._unheld_points(frame), self.track[frame], self._hold_share)
 
-    def _free(self, frame: int) -> Array:
+    def _unheld_points(self, frame: int) -> Array:
         """(468, 3) the mesh before the skin around the mouth is held on its track."""
         rig = self._rig
         return self._heads[frame].apply(rig.mesh + self._offsets(frame), rig.centre)
@@ -172,11 +172,11 @@ class Transfer:
         offsets *= (brows + (lips - brows) * self._lower) * self._kept
         for side, contour in enumerate(EYE_CONTOURS):
             offsets[contour] = offsets[UPPER_LIDS[side, [0, -1]]].mean(axis=0)
-        for ring, share in zip(self._rings, _RINGS_FOLLOW, strict=True):
+        for ring, share in zip(self._rings, _EYE_RING_SHARES, strict=True):
             offsets[ring] *= share
         offsets *= self._rig.iod
         emotion = self._rig.emotion
-        return self._lips.kept(offsets if emotion is None else emotion.added_to(offsets))
+        return self._lips.corrected(offsets if emotion is None else emotion.added_to(offsets))
 
 
 def _region_factors(
@@ -197,7 +197,7 @@ def _vertex_weights(mesh: Array, iod: float, parameters: RenderParameters) -> tu
     lower = rise(height, height[_NOSE_BRIDGE], height[NOSE_BASE])[:, None]
     mouth = rise(height, height[NOSE_BASE] - 0.05, height[NOSE_BASE] + 0.15)[:, None]
     kept = np.ones((MESH_POINTS, 1))
-    for ring, share in zip([OVAL, *rings_around(OVAL, 2)], _OUTLINE_FOLLOWS, strict=True):
+    for ring, share in zip([OVAL, *rings_around(OVAL, 2)], _OUTLINE_RING_SHARES, strict=True):
         kept[ring] = share + (1.0 - share) * mouth[ring]
     if parameters.animation_region == "lip":
         kept *= mouth
@@ -213,14 +213,14 @@ def _closures(rig: PortraitRig, timing: Timing, gain: float, parameters: RenderP
     if parameters.flag_eye_retargeting or not parameters.flag_relative:
         theirs = eye_apertures(arrays["neutral"]) * (1.0 - raw)
         raw = 1.0 - theirs / np.maximum(eye_apertures(rig.landmarks), 1e-3)
-    return np.asarray(np.clip(gain * true_closure(raw, timing.shut), WIDEST, 1.0))
+    return np.asarray(np.clip(gain * true_closure(raw, timing.shut), WIDEST_CLOSURE, 1.0))
 
 
 def _closed_share(rig: PortraitRig, neutral: Array, parameters: RenderParameters) -> Array:
     """(11,) share of the portrait's own lip gap that is taken away throughout."""
     if parameters.flag_lip_zero:
         return np.ones(11)
-    if parameters.flag_normalize_lip and rig.mouth.opening > OPEN_PHOTO:
+    if parameters.flag_normalize_lip and rig.mouth.opening > OPEN_PHOTO_GAP:
         return np.ones(11)
     if not parameters.flag_relative:
         ours = lip_gap(rig.mesh) / rig.iod

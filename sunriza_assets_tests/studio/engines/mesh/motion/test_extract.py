@@ -15,10 +15,12 @@ from sunriza_assets.studio.sample.clip import Sample
 
 @pytest.fixture(scope="module")
 def template(engine: MeshEngine, sample: Sample) -> MotionTemplate:
-    told: list[tuple[int, int]] = []
-    template = engine.extract(sample.clip, progress=lambda done, total: told.append((done, total)))
-    assert told[0] == (1, 150)
-    assert told[-1] == (150, 150)
+    reported: list[tuple[int, int]] = []
+    template = engine.extract(
+        sample.clip, progress=lambda done, total: reported.append((done, total))
+    )
+    assert reported[0] == (1, 150)
+    assert reported[-1] == (150, 150)
     return template
 
 
@@ -73,7 +75,7 @@ def test_a_template_survives_the_disk(template: MotionTemplate, tmp_path: Path) 
     assert all(np.array_equal(back.arrays[name], template.arrays[name]) for name in back.arrays)
 
 
-def test_a_short_gap_is_bridged_and_told(
+def test_a_short_gap_is_bridged_and_reported(
     engine: MeshEngine, sample: Sample, tmp_path: Path
 ) -> None:
     frames = list(read_frames(sample.clip))[:40]
@@ -112,8 +114,8 @@ def test_faces_in_time(engine: MeshEngine, sample: Sample, tmp_path: Path, name:
             for frame in [dark] if isinstance(part, int) else [frames[i] for i in part]:
                 writer.write(frame)
     template = engine.extract(tmp_path / "a.mp4")
-    told = {key: template.facts.get(key) for key in facts}
-    assert told == facts
+    reported = {key: template.facts.get(key) for key in facts}
+    assert reported == facts
     assert ("shortened_to" in template.facts) == ("shortened_to" in facts)
     assert np.isfinite(template.arrays["expression"].astype(float)).all()
 

@@ -25,12 +25,12 @@ def test_a_limit_holds_and_keeps_order(
     motion: np.ndarray, limit: limits.Limit, gain: float
 ) -> None:
     result, held = limits.limited(motion, limit, gain)
-    free, most = limit.at(gain)
-    assert np.abs(result).max() <= most
+    knee_at_one, limit_at_one = limit.at(gain)
+    assert np.abs(result).max() <= limit_at_one
     assert 0.0 <= held <= 1.0
     order = np.argsort(motion)
     assert (np.diff(result[order]) >= -1e-12).all()
-    small = np.abs(gain * motion) <= free
+    small = np.abs(gain * motion) <= knee_at_one
     np.testing.assert_allclose(result[small], (gain * motion)[small])
 
 
@@ -43,9 +43,15 @@ def test_the_more_is_asked_for_the_earlier_it_is_slowed(
 
 
 @given(st.floats(-3, 3), st.floats(0.01, 1), st.floats(0.01, 1))
-def test_the_knee_is_smooth(x: float, free: float, room: float) -> None:
+def test_the_knee_is_smooth(x: float, knee_at_one: float, room: float) -> None:
     step = 1e-4
-    slope = float(knee(x + step, free, free + room) - knee(x, free, free + room)) / step
+    slope = (
+        float(
+            knee(x + step, knee_at_one, knee_at_one + room)
+            - knee(x, knee_at_one, knee_at_one + room)
+        )
+        / step
+    )
     assert -1e-9 <= slope <= 1.0 + 1e-6
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.engines.mesh.motion.closure import SHUT, measured_closure, true_closure
+from sunriza_assets.studio.engines.mesh.motion.closure import (
+    SHUT_CLOSURE,
+    measured_closure,
+    true_closure,
+)
 from sunriza_assets.studio.engines.mesh.motion.perform import neutral_face, perform_script
 from sunriza_assets.studio.engines.mesh.motion.timing import plan_timing
 from sunriza_assets.studio.face.landmarks import FaceMesh
@@ -84,7 +88,9 @@ def test_no_vertex_is_thrown(name: str) -> None:
 
 def test_lids_come_back_as_they_were_meant() -> None:
     meant = np.linspace(-0.2, 1.0, 50)
-    np.testing.assert_allclose(true_closure(measured_closure(meant, SHUT), SHUT), meant, atol=1e-9)
+    np.testing.assert_allclose(
+        true_closure(measured_closure(meant, SHUT_CLOSURE), SHUT_CLOSURE), meant, atol=1e-9
+    )
 
 
 @NAMES

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.engines.mesh.motion.reference import (
-    SAME_MOMENT,
+    SAME_FRAME_DIFFERENCE,
     matching_frame,
     relative_to,
 )
@@ -48,13 +48,13 @@ def test_a_frame_of_the_clip_is_found(landmarks: NDArray[np.float64]) -> None:
     smaller = 0.4 * clip[5] + [10, 20, 0]
     frame, unlike = matching_frame(arrays, smaller)
     assert frame == 5
-    assert unlike < 0.1 * SAME_MOMENT
+    assert unlike < 0.1 * SAME_FRAME_DIFFERENCE
 
 
 def test_another_face_is_not(landmarks: NDArray[np.float64]) -> None:
     arrays = template_arrays(clip_of(landmarks), landmarks)
     other = landmarks * [1.0, 1.12, 1.0]
-    assert matching_frame(arrays, other)[1] > SAME_MOMENT
+    assert matching_frame(arrays, other)[1] > SAME_FRAME_DIFFERENCE
 
 
 def test_motion_from_a_frame_rebuilds_the_clip(landmarks: NDArray[np.float64]) -> None:
