@@ -28,7 +28,7 @@ from sunriza_assets.cli.avatar import avatar_row
 from sunriza_assets.graph.assets.status import avatar_status
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, deleted_avatars
-from sunriza_assets.operations.backfills import Backfill, backfills, keep
+from sunriza_assets.operations.backfills import Backfill, backfills, save
 from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.servers import postgres
 
@@ -92,7 +92,7 @@ def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[t
     yield "tick of avatar_changes, the next 100", timed(changes)
     yield "tick of avatar_patrol", timed(ticker(avatar_patrol, instance, stores))
     yield "tick of deleted_avatars", timed(ticker(deleted_avatars, instance, stores))
-    keep(stores.storage, Backfill(tuple(names)))
+    save(stores.storage, Backfill(tuple(names)))
     yield "tick of a backfill of all", timed(ticker(backfills, instance, stores))
     yield (
         "sunriza avatar list",

@@ -234,5 +234,5 @@ def test_every_executor_can_be_built(name: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_unknown_executor_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUNRIZA_EXECUTOR", "ray")
-    with pytest.raises(Exception, match="in_process, multiprocess, celery, k8s"):
+    with pytest.raises(Exception, match="'in_process', 'multiprocess', 'celery' or 'k8s'"):
         build_executor()

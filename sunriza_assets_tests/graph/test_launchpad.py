@@ -13,7 +13,6 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.schema import create_schema
 
-from resources.home import Home
 from sunriza_assets.graph.config import (
     IDLE_CONFIG,
     TEMPLATE_CONFIG,
@@ -22,7 +21,6 @@ from sunriza_assets.graph.config import (
     run_overrides,
 )
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, RERENDER
-from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, RANGES, RenderParameters
 from sunriza_assets_tests.graph.conftest import Installation
 
@@ -44,14 +42,10 @@ Ask = Callable[[str, dict[str, Any]], Any]
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("launchpad")
-        patch.setenv("SUNRIZA_HOME", str(root))
-        patch.setenv("DAGSTER_HOME", str(root / "dagster"))
-        with opened_instance(Home.from_environment()) as instance:
-            instance.add_dynamic_partitions("avatars", ["ada"])
-            yield instance
+def instance(installation: Installation) -> dg.DagsterInstance:
+    """The installation's own instance: a second home would change the environment under it."""
+    installation.instance.add_dynamic_partitions("avatars", ["ada"])
+    return installation.instance
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "sunriza_assets/operations/lost_runs.py": "hands a child process its environment",
     "sunriza_assets/studio/face/onnx.py": "sets a switch of onnxruntime",
     "sunriza_assets/studio/face/runtime.py": "reads CUDA's own variable",
+    "sunriza_assets/studio/bench/gpu/machine.py": "reports variables of CUDA and oneDNN",
+    "sunriza_assets/studio/bench/gpu/runner.py": "hands child processes their environment",
     "sunriza_assets/studio/engines/liveportrait/arithmetic.py": "reads oneDNN's own variable",
     "sunriza_assets/studio/media/sandbox.py": "hands a child process some variables",
 }

@@ -106,7 +106,7 @@ def test_a_loop_that_would_show_keeps_one_key_frame(tmp_path: Path) -> None:
 
 
 def _always_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sunriza_assets.studio.media.idle._UNSEEN", -1.0)
+    monkeypatch.setattr("sunriza_assets.studio.media.idle._MAX_UNNOTICED_SEAM_RATIO", -1.0)
 
 
 @pytest.mark.parametrize(("most", "starts"), [(1 << 30, 1), (300_000, 2)])

@@ -9,7 +9,7 @@ from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
-from sunriza_assets.studio.media.trim import MAX_SIDE, cut, trim
+from sunriza_assets.studio.media.trim import MAX_SIDE, trim, trim_in_process
 from sunriza_assets_tests.studio.media.cases import Case, Refused, Shown
 from sunriza_assets_tests.studio.media.clip_corpus import SHOWN
 from sunriza_assets_tests.studio.media.films import clicks_in, corner_error, number_of
@@ -18,7 +18,7 @@ from sunriza_assets_tests.studio.media.hostile_corpus import REFUSED
 
 def trim_here(case: Case, source: Path, destination: Path) -> VideoInfo:
     """Trim in this process: the child is tested elsewhere, and starting it takes longest."""
-    return cut(
+    return trim_in_process(
         source,
         destination,
         start=str(case.start),

@@ -1,4 +1,4 @@
-"""From timestamps to exact rates, and laws of the cut that hold for any rate and cut point."""
+"""From timestamps to exact rates, and laws of the trim_in_process that hold for any rate and trim_in_process point."""
 
 from collections import Counter
 from fractions import Fraction
@@ -17,7 +17,7 @@ from sunriza_assets.studio.media.timeline import (
     nearest,
     usable_rate,
 )
-from sunriza_assets.studio.media.trim import MAX_SIDE, cut
+from sunriza_assets.studio.media.trim import MAX_SIDE, trim_in_process
 from sunriza_assets_tests.studio.media.films import Film, number_of, write
 
 TICKS = st.sampled_from(
@@ -137,15 +137,15 @@ def test_cut_points_are_exact_to_the_frame(
     source = tmp_path / "source.mp4"
     options = {"preset": "veryfast", "bf": "2", "g": "12"} if b_frames else {"g": "12"}
     write(source, Film(rate=rate, count=count, options=options))
-    info = cut(
-        source, tmp_path / "cut.mp4", start=str(start), max_seconds=str(seconds), keep_audio=False,
+    info = trim_in_process(
+        source, tmp_path / "trim_in_process.mp4", start=str(start), max_seconds=str(seconds), keep_audio=False,
         max_side=MAX_SIDE, limits=DEFAULT_LIMITS, accept=lambda: None,
         progress=lambda done, total: None,
     )  # fmt: skip
     wanted = min(seconds, count / rate - start)
     assert info.rate == usable_rate(rate)
     assert abs(info.duration - wanted) <= 1 / (2 * info.rate)
-    numbers = [number_of(frame) for frame in read_frames(tmp_path / "cut.mp4")]
+    numbers = [number_of(frame) for frame in read_frames(tmp_path / "trim_in_process.mp4")]
     assert len(numbers) == info.frame_count
     step = rate / info.rate
     for k, number in enumerate(numbers):
