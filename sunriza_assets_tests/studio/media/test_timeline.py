@@ -1,4 +1,4 @@
-"""From timestamps to exact rates, and laws of the trim_in_process that hold for any rate and trim_in_process point."""
+"""From timestamps to exact rates, and laws of trimming that hold for any rate and start."""
 
 from collections import Counter
 from fractions import Fraction
@@ -138,14 +138,14 @@ def test_cut_points_are_exact_to_the_frame(
     options = {"preset": "veryfast", "bf": "2", "g": "12"} if b_frames else {"g": "12"}
     write(source, Film(rate=rate, count=count, options=options))
     info = trim_in_process(
-        source, tmp_path / "trim_in_process.mp4", start=str(start), max_seconds=str(seconds), keep_audio=False,
+        source, tmp_path / "cut.mp4", start=str(start), max_seconds=str(seconds), keep_audio=False,
         max_side=MAX_SIDE, limits=DEFAULT_LIMITS, accept=lambda: None,
         progress=lambda done, total: None,
     )  # fmt: skip
     wanted = min(seconds, count / rate - start)
     assert info.rate == usable_rate(rate)
     assert abs(info.duration - wanted) <= 1 / (2 * info.rate)
-    numbers = [number_of(frame) for frame in read_frames(tmp_path / "trim_in_process.mp4")]
+    numbers = [number_of(frame) for frame in read_frames(tmp_path / "cut.mp4")]
     assert len(numbers) == info.frame_count
     step = rate / info.rate
     for k, number in enumerate(numbers):
