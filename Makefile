@@ -25,8 +25,8 @@ test: .venv/.installed-dev models ## The everyday tests, two files at a time
 
 SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liveportrait
 
-test-slow: .venv/.installed-dev models ## The slow tests, but for the two sets below
-	$(BIN)/python -m pytest -m slow $(addprefix --ignore ,$(SLOW_APART))
+test-slow: .venv/.installed-dev models ## The slow tests, two files at a time, but for the two sets below
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(addprefix --ignore ,$(SLOW_APART))
 
 test-liveportrait: .venv/.installed-dev models ## LivePortrait painting whole frames: six minutes on two busy cores
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
