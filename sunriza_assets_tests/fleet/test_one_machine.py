@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from sunriza_assets.cli.avatar import add_avatar
+from sunriza_assets.operations.retries import RETRY_OF_TAG
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.fleet.conftest import Installation
 from sunriza_assets_tests.fleet.runs import process_of, run_of, status, step_spans, step_started
@@ -69,7 +70,7 @@ def test_a_killed_holder_gives_its_slot_back_and_is_tried_again(
     )
     retry = run_of(instance, "killed")
     assert retry
-    assert retry.parent_run_id == run.run_id
+    assert retry.tags[RETRY_OF_TAG] == run.run_id
 
 
 def test_terminate_ends_the_run_and_its_children_and_tells_the_document(
