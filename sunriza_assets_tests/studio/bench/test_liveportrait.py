@@ -39,8 +39,11 @@ def test_both_ways_make_the_same_pictures() -> None:
     }
     assert result["ratio"] > 0
     difference = result["difference"]
-    assert difference["warp"]["max"] < 2e-5
-    assert difference["paint"]["max"] < 2e-5
+    # The largest of millions of rounding errors depends on the processor's own order of summation
+    # (1.8e-5 on one, 2.01e-5 on another); their mean does not, and a wrong formula moves both.
+    for network in ("warp", "paint"):
+        assert difference[network]["max"] < 5e-5
+        assert difference[network]["mean"] < 2e-6
     assert difference["picture"]["max"] < 1e-4, "the loop itself is as far from exact arithmetic"
     assert difference["picture"]["mean"] < 5e-6
     assert said
