@@ -14,19 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveInt,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import ConfigDict, Field, NonNegativeFloat, SecretStr, ValidationError
 
+from resources.service_settings import ServiceSettings
+from resources.setting_types import Folder, Hosts, RunLimit
 from sunriza_assets.errors import ParameterError
 
 __all__ = ["Setting", "Settings", "current_settings", "describe_settings"]
@@ -34,33 +27,7 @@ __all__ = ["Setting", "Settings", "current_settings", "describe_settings"]
 _MASK: Final = "(set, not shown)"
 
 
-def _folder(value: object) -> object:
-    """An absolute path without `~`."""
-    return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
-
-
-def _hosts(value: object) -> object:
-    """Host names out of a list separated by commas."""
-    if isinstance(value, str):
-        return tuple(host.strip().lower() for host in value.split(",") if host.strip())
-    return value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-Folder = Annotated[Path, BeforeValidator(_folder)]
-"""An absolute path."""
-Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
-"""Host names, separated by commas in the environment."""
-
-
-RunLimit = Annotated[PositiveInt | Literal["unlimited"], BeforeValidator(_lower)]
-"""A number from 1 on, or `unlimited`."""
-
-
-class Settings(BaseModel):
+class Settings(ServiceSettings):
     """All settings of one process; an alias is the environment variable's name."""
 
     model_config = ConfigDict(

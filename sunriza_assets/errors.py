@@ -10,11 +10,14 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 __all__ = [
+    "AccessError",
     "AvatarError",
     "ConflictError",
     "CostError",
+    "CreditsError",
     "EngineError",
     "FaceError",
+    "LimitError",
     "MediaError",
     "ModelError",
     "ParameterError",
@@ -121,3 +124,37 @@ class CostError(SunrizaError):
     """A price book, step record or ledger that cannot be read, or a report nobody can make."""
 
     family = "cost"
+
+
+class AccessError(SunrizaError):
+    """A caller of the service who is not known, or may not do this."""
+
+    family = "access"
+
+
+class LimitError(SunrizaError):
+    """A limit of a caller or of the whole service that is reached.
+
+    Args:
+        retry_after_s: seconds after which the same request may succeed; None if unknown.
+    """
+
+    family = "limit"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        remedy: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class CreditsError(LimitError):
+    """An owner's credits do not suffice."""
+
+    family = "credits"

@@ -1,0 +1,1 @@
+"""Who calls: tokens, keys, principals; what they may use up: rates, quotas, credits."""

@@ -1,0 +1,43 @@
+"""The principal: who a request acts for, and what it may do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+__all__ = ["LOCAL_USER", "Principal", "Scope"]
+
+Scope = Literal["render", "jobs", "metrics", "admin"]
+"""What an API key may be allowed; a user's token may `render` and `jobs`."""
+
+LOCAL_USER: Final = "local"
+"""User id of everybody in open mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller of one request."""
+
+    uid: str
+    """User id; owns the orders and outputs that the request makes."""
+    via: Literal["open", "token", "key", "anonymous"]
+    """How the caller is known."""
+    scopes: frozenset[Scope]
+    """What it may do."""
+    credential: str = ""
+    """Stable name of the credential, for rate limits and logs; never the credential itself."""
+    expires_at: datetime | None = None
+    """When the credential ends, UTC; a stream is closed then."""
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it may see what belongs to others: open mode, and keys with scope `admin`."""
+        return self.via == "open" or "admin" in self.scopes
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether rates and quotas hold; not in open mode."""
+        return self.via != "open"
+
+    def owns(self, user_id: str | None) -> bool:
+        """Whether something of this user is the principal's own."""
+        return self.sees_all or (user_id is not None and user_id == self.uid)

@@ -1,0 +1,85 @@
+"""What routes call on: one `Service` a process, and the principal of a request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+
+from resources.home import Home
+from resources.orders.store import OrderStore, Quota
+from resources.settings import Settings
+from resources.stores import OpenStores
+from sunriza_assets.service.auth.principals import Principal
+from sunriza_assets.service.engine_client import EngineService
+
+__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Service:
+    """Everything that routes call on; made by `app.create_app`, closed with it."""
+
+    settings: Settings
+    """Settings of the process."""
+    home: Home
+    """SUNRIZA_HOME."""
+    orders: OrderStore
+    """The store of orders."""
+    stores: OpenStores
+    """Avatar documents and the bucket."""
+    engine: EngineService
+    """The engine process."""
+    open_mode: bool
+    """Whether everybody may call (SUNRIZA_AUTH=off)."""
+    base_path: str = ""
+    """Path prefix under which the service is mounted."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Objects of parts of the service (metrics, streams) by name."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the service keeps its files: `SUNRIZA_HOME/service`, mode 0700."""
+        return self.home.root / "service"
+
+    @property
+    def outputs_folder(self) -> Path:
+        """Finished pictures, by output name."""
+        return self.folder / "outputs"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Uploads of requests that are being answered."""
+        return self.folder / "uploads"
+
+    def quota(self, principal: Principal) -> Quota:
+        """The quota of a caller's orders."""
+        settings = self.settings
+        if not principal.is_limited:
+            return Quota(unfinished=None, per_day=None, queue=settings.queued_jobs)
+        return Quota(settings.unfinished_jobs, settings.jobs_per_day, settings.queued_jobs)
+
+
+def _service(connection: HTTPConnection) -> Service:
+    return cast(Service, connection.app.state.service)
+
+
+def _principal(request: Request) -> Principal:
+    """The caller, as the authentication middleware has found it."""
+    return cast(Principal, request.state.principal)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+"""The process's `Service`."""
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+"""The caller of this request."""
+
+
+async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call a blocking function of a store in one of the process's threads."""
+    return await run_in_threadpool(function, *args, **kwargs)

@@ -1,0 +1,104 @@
+"""What the API process asks of the engine process: everything that needs a face or a codec.
+
+The engine process (`engine_process.py`) listens on a Unix socket in a folder of mode 0700 and keeps
+its models warm. Files are handed over by path: both processes see the same disk.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["EngineFacts", "EngineService", "RenderedPicture"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """How the engine process stands."""
+
+    ready: bool
+    """Whether models are loaded and a first picture was drawn."""
+    engine: str | None
+    """Name of the engine that draws expressions."""
+    version: str | None
+    """Its version."""
+    gpu_name: str | None
+    """Name of the GPU; None on a CPU."""
+    cuda_version: str | None
+    """torch's CUDA version; None on a CPU."""
+    problem: str | None = None
+    """Why it is not ready, if that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPicture:
+    """One emotion picture."""
+
+    path: Path
+    """The file, complete; its name fits `outputs.OUTPUT_NAME`."""
+    emotion: str
+    """Which of the seven, or neutral."""
+    intensity: float
+    """0-1."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    latency_ms: float
+    """Milliseconds from asking to the finished file, inside the engine process."""
+    cached: bool
+    """Whether the file was there already."""
+
+
+class EngineService(Protocol):
+    """Operations of the engine process.
+
+    Each raises the named errors of `sunriza_assets.errors` just as the engine process raised them
+    (family, code, public text); `EngineError` with code `engine.warming` while it loads, and
+    `engine.unreachable` if it does not answer.
+    """
+
+    async def facts(self) -> EngineFacts:
+        """How it stands; never raises because it is warming."""
+        ...
+
+    async def render(
+        self,
+        portrait: Path,
+        emotions: Sequence[str],
+        *,
+        intensity: float,
+        output_format: str,
+        width: int | None,
+        height: int | None,
+        owner: str,
+        request_id: str,
+    ) -> Sequence[RenderedPicture]:
+        """Draw emotions of a portrait: all or none.
+
+        Raises:
+            FaceError: `face.none`, `face.several`.
+            MediaError: the portrait cannot be read.
+        """
+        ...
+
+    async def preview(
+        self, portrait: Path, parameters: Mapping[str, Any], *, size: int = 256
+    ) -> Path:
+        """A JPEG still of a portrait as these render parameters draw it, longest side `size`."""
+        ...
+
+    async def inspect(
+        self, portrait: Path | None, clip: Path | None, parameters: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Findings of the input coach (`studio.inspection.Finding.to_dict`), worst first."""
+        ...
+
+    async def trim(self, clip: Path, start_s: float, end_s: float, destination: Path) -> int:
+        """Cut a clip exactly to the frame, with its sound; returns the number of frames.
+
+        Raises:
+            MediaError: the clip cannot be decoded or is shorter.
+            LimitError: two trims are at work already.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The contract: pydantic models of requests and answers, without logic."""
