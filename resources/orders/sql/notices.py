@@ -11,7 +11,7 @@ from resources.orders.order_json import order_to_json
 from resources.orders.records import Delivery, Notice
 from resources.orders.sql.database import Transaction
 from resources.orders.sql.parts import Part
-from resources.orders.sql.rows import datetime_of, json_text, milliseconds
+from resources.orders.sql.rows import Row, datetime_of, json_text, milliseconds
 
 __all__ = ["Notices", "announce"]
 
@@ -33,11 +33,7 @@ class Notices(Part):
                 transaction.now,
                 limit,
             )
-        return [
-            Notice(*row[:6], body=json.loads(row[6]), due_at=datetime_of(row[7]), tries=row[8],
-                   state=row[9])
-            for row in rows
-        ]  # fmt: skip
+        return [_notice(row) for row in rows]
 
     def record_delivery(
         self,
@@ -131,6 +127,22 @@ def announce(transaction: Transaction, order: Order, *, push: bool) -> None:
             body,
             transaction.now,
         )
+
+
+def _notice(row: Row) -> Notice:
+    notice_id, order_id, owner, channel, target, event, body, due_at, tries, state = row
+    return Notice(
+        notice_id=notice_id,
+        order_id=order_id,
+        owner=owner,
+        channel=channel,
+        target=target,
+        event=event,
+        body=json.loads(body),
+        due_at=datetime_of(due_at),
+        tries=tries,
+        state=state,
+    )
 
 
 def _event(order: Order) -> str | None:
