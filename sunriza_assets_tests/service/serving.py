@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from resources.home import Home
-from resources.orders.store import ApiKey, Lease, RateLimit, RateResult
+from resources.orders.sqlite import SqliteOrders
 from resources.settings import Settings
 from resources.stores import OpenStores
 from sunriza_assets.service.app import create_app
@@ -32,50 +31,6 @@ class StillEngine:
 
     async def facts(self) -> EngineFacts:
         return self.facts_now
-
-
-@dataclass
-class MemoryOrders:
-    """What the core asks of a store of orders."""
-
-    api_keys: dict[str, ApiKey] = field(default_factory=dict)
-    used: dict[tuple[str, str], int] = field(default_factory=dict)
-    problem: Exception | None = None
-    held: Lease | None = None
-
-    def check_writable(self) -> None:
-        if self.problem:
-            raise self.problem
-
-    def lease(self, name: str) -> Lease | None:
-        return self.held
-
-    def hold_lease(self, name: str, holder: str, *, seconds: float = 10.0) -> Lease:
-        now = datetime.now(UTC)
-        self.held = Lease(holder, now, now + timedelta(seconds=seconds))
-        return self.held
-
-    def find_key(self, key_id: str) -> ApiKey | None:
-        return self.api_keys.get(key_id)
-
-    def touch_key(self, key_id: str, at: datetime) -> None:
-        pass
-
-    def take(self, principal: str, limit: RateLimit, units: int = 1) -> RateResult:
-        used = self.used.get((principal, limit.name), 0)
-        if used + units > limit.count:
-            return RateResult(False, limit.count - used, limit.period_s)
-        self.used[principal, limit.name] = used + units
-        return RateResult(True, limit.count - used - units, 0.0)
-
-    def counts(self) -> dict[Any, int]:
-        return {}
-
-    def oldest_waiting(self) -> None:
-        return None
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -112,7 +67,7 @@ def make_service(root: Path, *, open_mode: bool = True, **settings: Any) -> Serv
     return Service(
         settings=values,
         home=Home(root),
-        orders=MemoryOrders(),
+        orders=SqliteOrders(root / "service" / "service.db"),
         stores=OpenStores(avatars=None, storage=None, shared=False),
         engine=StillEngine(),
         open_mode=open_mode,

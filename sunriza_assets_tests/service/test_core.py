@@ -6,7 +6,7 @@ import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from sunriza_assets.errors import EngineError, LimitError, MediaError
+from sunriza_assets.errors import LimitError, MediaError
 from sunriza_assets.service.context import PrincipalDep
 from sunriza_assets.service.engine_client import EngineFacts
 from sunriza_assets_tests.service.serving import make_service, serving
@@ -121,11 +121,15 @@ def test_ready_names_its_parts(served, client):
     served.service.orders.hold_lease("dispatcher", "me")
     assert client.get("/v2/health/ready").json()["ready"] is True
     assert client.get("/health/live").json() == {"live": True}
-    served.service.orders.problem = EngineError("gone")
-    try:
+
+
+def test_not_ready_with_a_broken_store(tmp_path):
+    service = make_service(tmp_path)
+    service.orders.check_writable()
+    with serving(service) as served, served.client() as client:
+        for path in (tmp_path / "service").glob("service.db*"):
+            path.write_bytes(b"no database" * 1000)
         assert client.get("/health/ready").json()["parts"]["store"]["ready"] is False
-    finally:
-        served.service.orders.problem = None
 
 
 def test_openapi_names_problems_of_every_operation(client):
