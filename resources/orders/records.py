@@ -1,4 +1,4 @@
-"""What an order store hands over beside orders: keys, quotas, rates, notices, deliveries, leases."""
+"""What order stores hand over beside orders: keys, quotas, rates, notices, deliveries, leases."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
