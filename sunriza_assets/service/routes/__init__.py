@@ -4,9 +4,16 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import health
+from sunriza_assets.service.routes import dynamics, health, jobs, streams, trim
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router,)
+# `/jobs/events` is asked before `/jobs/{job_id}`.
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    dynamics.router,
+    trim.router,
+    streams.router,
+    jobs.router,
+)
 """All routers, in the order of the documentation."""
