@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from resources.orders.order import OrderCost, OrderError, State, Webhook
-from resources.orders.records import KEEP_KEYS_S, KEEP_ORDERS_S, Acceptance, ApiKey, Quota
+from resources.orders.records import KEEP_KEYS_S, KEEP_ORDERS_S, Acceptance, Quota
 from resources.orders.store import OrderStore
 from sunriza_assets.errors import ConflictError, CreditsError, LimitError
 from sunriza_assets_tests.resources.orders.order_makers import (
@@ -391,16 +391,3 @@ class OrdersContract:
         there = store.get(order.order_id)
         assert there is not None
         assert there.revision == 1 + 80 - lost
-
-    def test_an_api_keys_webhook_holds_unless_the_order_names_one(
-        self, store: OrderStore, clock: Clock
-    ) -> None:
-        default = {"url": "https://key.example.com/", "events": ["job.done"]}
-        store.add_key(
-            ApiKey("k1", "0" * 64, "anna", frozenset({"jobs"}), "n", clock.time, webhook=default)
-        )
-        by_key = store.accept(an_order(), quota=FREE, api_key="k1").order
-        assert by_key.webhook == Webhook("https://key.example.com/", ("job.done",))
-        assert store.get(by_key.order_id) == by_key
-        assert store.accept(an_order(webhook=HOOK), quota=FREE, api_key="k1").order.webhook == HOOK
-        assert store.accept(an_order(), quota=FREE, api_key="k2").order.webhook is None

@@ -8,7 +8,9 @@ import pytest
 
 from resources.orders.sqlite import SqliteOrders
 from resources.orders.store import OrderStore
+from sunriza_assets_tests.resources.orders.order_lists_contract import OrderListsContract
 from sunriza_assets_tests.resources.orders.order_makers import Clock, OpenStore
+from sunriza_assets_tests.resources.orders.order_parts_contract import OrderPartsContract
 from sunriza_assets_tests.resources.orders.orders_contract import OrdersContract
 
 
@@ -29,5 +31,5 @@ def store(open_store: OpenStore) -> Iterator[OrderStore]:
     store.close()
 
 
-class TestSqliteOrders(OrdersContract):
+class TestSqliteOrders(OrdersContract, OrderListsContract, OrderPartsContract):
     pass
