@@ -233,11 +233,12 @@ class Dispatcher:
         if document is None or document.record.run_id != run.run_id:
             return
         percent, eta_s = document.basic.get("progress"), document.basic.get("etaSeconds")
-        known = {
-            "percent": percent if isinstance(percent, int) else None,
-            "eta_s": float(eta_s) if isinstance(eta_s, int | float) else None,
-        }
-        self._write_progress(order, Progress(run.run_id, **known))
+        progress = Progress(
+            run.run_id,
+            percent=percent if isinstance(percent, int) else None,
+            eta_s=float(eta_s) if isinstance(eta_s, int | float) else None,
+        )
+        self._write_progress(order, progress)
 
     def _write_progress(self, order: Order, progress: Progress) -> Order:
         """Write progress: a new step or line at once, all else once a second."""
