@@ -50,6 +50,12 @@ class RenderedPicture:
     """Whether the same picture had been drawn before."""
     stages: Mapping[str, float] = field(default_factory=dict)
     """Stage (decode, prepare, draw, encode) -> seconds, of those that this picture waited for."""
+    engine: str = ""
+    """Name of the engine that drew it."""
+    version: str = ""
+    """Its version."""
+    gpu_used: bool = False
+    """Whether it draws on a GPU."""
 
 
 class EngineService(Protocol):

@@ -172,6 +172,9 @@ class Drawing:
             latency_ms=round((time.perf_counter() - wish.started) * 1000, 2),
             cached=cached,
             stages=stages,
+            engine=self._engine.name,
+            version=self._engine.version,
+            gpu_used=self._work.has_accelerator,
         )
 
     async def _drawn(

@@ -52,6 +52,11 @@ class Work:
         """For waiting for the processes that trim."""
         self._pending: dict[str, int] = {}
 
+    @property
+    def has_accelerator(self) -> bool:
+        """Whether the engine draws on an accelerator."""
+        return self._device.kind != "cpu"
+
     async def run(
         self,
         pool: ThreadPoolExecutor,
@@ -71,7 +76,7 @@ class Work:
             calls: how many pictures or clips are finished by it.
         """
         drawing = pool is self.draw
-        on_accelerator = drawing and self._device.kind != "cpu"
+        on_accelerator = drawing and self.has_accelerator
 
         def measured() -> tuple[T, float]:
             wall, used = time.perf_counter(), self._thread_cpu_s()
