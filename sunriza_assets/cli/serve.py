@@ -1,6 +1,7 @@
 """`sunriza serve`: the HTTP service with everything that it needs on this machine."""
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -29,13 +30,16 @@ def serve(host: str, port: int, ui_port: int, no_ui: bool) -> None:
     (SUNRIZA_AUTH, `sunriza keys add`). SIGTERM and Ctrl-C let requests and runs end; a second one
     ends everything at once.
     """
+    from resources.home import Home
     from sunriza_assets.service.serve import serve as run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log = Home.from_environment().root / "service" / "serve.log" if sys.stderr.isatty() else None
     run(
         host=host,
         port=port,
         ui_port=None if no_ui else ui_port,
+        log=log,
         announce=_announce,
         ready=lambda seconds: click.echo(f"Ready after {seconds:.0f} s. Ctrl-C ends it."),
     )
@@ -49,4 +53,6 @@ def _announce(addresses: "Addresses") -> None:
         click.echo(f"metrics  {addresses.metrics}")
     if addresses.dagster is not None:
         click.echo(f"Dagster  {addresses.dagster}")
+    if addresses.log is not None:
+        click.echo(f"log      {addresses.log}")
     click.echo("Starting; models are being loaded.")

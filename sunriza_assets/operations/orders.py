@@ -77,6 +77,7 @@ class Dispatcher:
         store: the orders.
         instance: Dagster's instance.
         runner: makes the runs.
+        ended: gets each order that has ended.
         clock: monotonic seconds.
     """
 
@@ -86,11 +87,13 @@ class Dispatcher:
         instance: dg.DagsterInstance,
         runner: Runner,
         *,
+        ended: Callable[[Order], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._instance = instance
         self._runner = runner
+        self._ended = ended
         self._clock = clock
         self._written: dict[str, tuple[float, str | None]] = {}
         self._followed: dict[str, float] = {}
@@ -366,10 +369,13 @@ class Dispatcher:
     def _change(self, order: Order, **changes: Any) -> Order | None:
         """The order as it is stored; None where it was changed meanwhile: the next tick sees it."""
         try:
-            return self._store.change(order, **changes)
+            changed = self._store.change(order, **changes)
         except ConflictError as conflict:
             _log.info("%s was changed meanwhile: %s", order.order_id, conflict)
             return None
+        if changed.is_terminal:
+            self._ended(changed)
+        return changed
 
     def _is_due(self, key: str) -> bool:
         now = self._clock()

@@ -13,14 +13,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from resources.orders.open import open_orders
-
 from resources.home import Home
+from resources.orders.open import open_orders
+from resources.orders.order import Order
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone, this_process
 from sunriza_assets.errors import StoreError
@@ -28,7 +28,7 @@ from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
 
-__all__ = ["LEASE", "main"]
+__all__ = ["LEASE", "dispatch"]
 
 _log = logging.getLogger("sunriza.dispatcher")
 
@@ -96,12 +96,18 @@ class Leadership:
                 _log.warning("The lease cannot be renewed: %s", problem)
 
 
-def main() -> None:
-    """Dispatch until told to stop; exit code 1 if the lease was lost."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    for name in ("sunriza", "sunriza_assets"):  # Dagster's libraries say more than is wanted
-        logging.getLogger(name).setLevel(logging.INFO)
+def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
+    """Dispatch until told to stop.
+
+    Args:
+        ended: gets each order that has ended.
+
+    Returns:
+        The exit code: 1 if the lease was lost.
+    """
     stopping = threading.Event()
+    for name in ("alembic", "dagster"):  # they say more than is wanted
+        logging.getLogger(name).setLevel(logging.WARNING)
     with _stopped_by_signals(stopping), opened_instance(Home.from_environment()) as instance:
         store = open_orders()
         pool = WorkerPool(gpu_count())
@@ -109,7 +115,7 @@ def main() -> None:
         leadership = Leadership(store, this_process())
         try:
             if leadership.wait(stopping):
-                dispatcher = Dispatcher(store, instance, pool)
+                dispatcher = Dispatcher(store, instance, pool, ended=ended)
                 _dispatch(store, dispatcher, pool, leadership, stopping)
                 if leadership.is_held:
                     pool.kill()
@@ -118,8 +124,9 @@ def main() -> None:
             pool.kill()
         if not stopping.is_set():
             _log.error("The lease was lost")
-            sys.exit(1)
+            return 1
         leadership.release()
+        return 0
 
 
 def _dispatch(
@@ -169,4 +176,5 @@ def _stopped_by_signals(stopping: threading.Event) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    sys.exit(dispatch())

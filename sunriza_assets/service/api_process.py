@@ -3,7 +3,6 @@
 python -m sunriza_assets.service.api_process HOST DESCRIPTOR METRICS_PORT
 """
 
-import logging
 import socket
 import sys
 
@@ -39,7 +38,6 @@ def build_service(host: str) -> Service:
 
 def main(host: str, descriptor: int) -> None:
     """Serve until SIGTERM; requests that are under way get twenty seconds to end."""
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     service = build_service(host)
     server = uvicorn.Server(uvicorn_config(create_app(service)))
     with socket.socket(fileno=descriptor) as listener:

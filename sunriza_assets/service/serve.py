@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from resources.home import Home
 from resources.serving.media_server import available_port
 from resources.settings import Settings, current_settings
-from sunriza_assets.atomic import make_folder
+from sunriza_assets.atomic import make_folder, store_errors
 from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.modes import auth_mode
 from sunriza_assets.with_parent import command_with_parent
@@ -46,6 +46,8 @@ _PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_S: Final = 30.0
 """A child that has run for so long counts as well again."""
 _LOOK_S: Final = 0.1
+_LOG_BYTES: Final = 20_000_000
+"""Size of a log above which a new one is begun at the next start."""
 _BIND_S: Final = 3.0
 """How long the port is tried: processes of a supervisor that was killed let go of it first."""
 
@@ -60,6 +62,8 @@ class Addresses:
     """URL of the metrics on their own port."""
     dagster: str | None
     """URL of the Dagster UI."""
+    log: Path | None
+    """What the processes write, if it does not go to the standard error."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class _Child:
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     descriptors: Sequence[int] = ()
-    is_quiet: bool = False
+    output: int = 2
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -83,7 +87,8 @@ class _Child:
             env={**os.environ, **self.environment},
             pass_fds=list(self.descriptors),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if self.is_quiet else None,
+            stdout=self.output,
+            stderr=self.output,
             start_new_session=True,
         )
         self.started_at = time.monotonic()
@@ -129,6 +134,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     ui_port: int | None = 3000,
+    log: Path | None = None,
     announce: Callable[[Addresses], None] = lambda _: None,
     ready: Callable[[float], None] = lambda _: None,
 ) -> None:
@@ -138,6 +144,7 @@ def serve(
         host: where the API listens.
         port: likewise; 0 for a free one.
         ui_port: of the Dagster UI, or a free one if that is taken; None for no UI and no daemon.
+        log: file to which the processes write; to this process's standard error when None.
         announce: gets the addresses before anything is started.
         ready: gets the seconds that the start has taken, once all of it is ready.
 
@@ -161,11 +168,13 @@ def serve(
                 f"http://{shown}:{bound}",
                 f"http://127.0.0.1:{metrics_port}/metrics" if metrics_port else None,
                 f"http://127.0.0.1:{number}" if number is not None else None,
+                log,
             )
         )
         _prepare_metrics(home)
-        children = _children(settings, host, listener, metrics_port, number)
-        _supervise(children, listener, lambda: _is_ready(listener), ready)
+        with _output(log) as output:
+            children = _children(settings, host, listener, metrics_port, number, output)
+            _supervise(children, listener, ready)
 
 
 def _children(
@@ -174,6 +183,7 @@ def _children(
     listener: socket.socket,
     metrics_port: int | None,
     ui_port: int | None,
+    output: int,
 ) -> list[_Child]:
     """What is started, in the order in which it is asked to end."""
     descriptor = listener.fileno()
@@ -183,24 +193,20 @@ def _children(
             f"API {index}" if settings.api_processes > 1 else "API",
             [*api, str(metrics_port or 0)] if index == 0 else [*api, "0"],
             descriptors=[descriptor],
+            output=output,
         )
         for index in range(settings.api_processes)
     ]
-    children.append(_Child("dispatcher", ["-m", "sunriza_assets.runs.dispatcher"]))
+    others = {"dispatcher": ["-m", "sunriza_assets.service.dispatcher_process"]}
     if ui_port is not None:
         command = "from sunriza_assets.cli import main; main()"
-        children.append(
-            _Child("Dagster UI", ["-c", command, "dev", "--port", str(ui_port)], is_quiet=True)
-        )
-    children.append(_Child("engine", ["-m", "sunriza_assets.service.engine_process"]))
-    return children
+        others["Dagster UI"] = ["-c", command, "dev", "--port", str(ui_port)]
+    others["engine"] = ["-m", "sunriza_assets.service.engine_process"]
+    return children + [_Child(name, command, output=output) for name, command in others.items()]
 
 
 def _supervise(
-    children: Sequence[_Child],
-    listener: socket.socket,
-    is_ready: Callable[[], bool],
-    ready: Callable[[float], None],
+    children: Sequence[_Child], listener: socket.socket, ready: Callable[[float], None]
 ) -> None:
     begin = time.monotonic()
     was_ready = False
@@ -215,7 +221,7 @@ def _supervise(
                         _forget_metrics(ended)
                 now = time.monotonic()
                 if not was_ready and now - looked >= 1.0:
-                    was_ready, looked = is_ready(), now
+                    was_ready, looked = _is_ready(listener), now
                     if was_ready:
                         ready(now - begin)
                 time.sleep(_LOOK_S)
@@ -320,6 +326,22 @@ def _is_ready(listener: socket.socket) -> bool:
         return False
     finally:
         connection.close()
+
+
+@contextmanager
+def _output(log: Path | None) -> Iterator[int]:
+    """The descriptor that children write to; an old log beside it is replaced when it is large."""
+    if log is None:
+        yield 2
+        return
+    with store_errors("write", log):
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".old"))
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _prepare_metrics(home: Home) -> None:
