@@ -19,6 +19,7 @@ from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
 )
+from sunriza_assets_tests.resources.avatars.avatar_listing_contract import AvatarListingContract
 from sunriza_assets_tests.resources.avatars.avatar_owners_contract import AvatarOwnersContract
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
@@ -75,7 +76,11 @@ def client(home: Home) -> Editor:
 
 
 class TestContract(
-    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+    AvatarStoreContract,
+    AvatarClientsContract,
+    AvatarListingContract,
+    AvatarOwnersContract,
+    AvatarWaitsContract,
 ):
     """All of it."""
 
