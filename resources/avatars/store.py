@@ -7,14 +7,12 @@ its app: a store writes only `dynamics.basic`, and leaves everything else unchan
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from resources.avatars.document import AvatarDocument
+from resources.avatars.store_parts import AvatarsForPeople, AvatarVersions
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import AvatarError, ConflictError
-
-if TYPE_CHECKING:
-    from resources.avatars.listing import AvatarPage, Sort
 
 __all__ = [
     "AvatarStore",
@@ -63,7 +61,7 @@ class Page:
     """Where the stream continues, also after an empty page; None at its beginning."""
 
 
-class AvatarStore(Protocol):
+class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
     """Operations on the database of avatars.
 
     A run owns an avatar from `claim` to `publish`, `fail` or the next run's `claim`. `progress`,
@@ -94,55 +92,6 @@ class AvatarStore(Protocol):
         Raises:
             AvatarError: it would be new, and another owner's record or an avatar that is being
                 deleted has this id.
-        """
-        ...
-
-    def create(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
-        """Create a document; of two callers at once, one does.
-
-        Raises:
-            ConflictError: `conflict.exists` there is one of this id.
-            AvatarError: another owner's record, or an avatar that is being deleted, has this id.
-        """
-        ...
-
-    def update(
-        self, avatar_id: str, fields: Mapping[str, Any], *, owner: str | None = None
-    ) -> AvatarDocument:
-        """Merge nested fields into a document that exists.
-
-        Args:
-            owner: whose it must be, in the same transaction; None for anybody's.
-
-        Raises:
-            AvatarError: there is no such avatar of this owner.
-        """
-        ...
-
-    def page(
-        self,
-        owner: str | None,
-        *,
-        sort: "Sort" = "updated",
-        text: str = "",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> "AvatarPage":
-        """A page of the avatars of one owner, or of everybody's (None), for people.
-
-        A page of Firestore reads `limit` documents and as many records, and a search at most 500
-        documents. A page of the local store reads `limit` documents; see `local_listing` for what
-        it knows of the others.
-
-        Args:
-            owner: `userId` of the documents.
-            sort: the order, see `listing.Sort`.
-            text: part of the name or id; empty for all.
-            limit: most avatars of the page.
-            cursor: of the page before; None for the first.
-
-        Raises:
-            ParameterError: the cursor is none of this listing.
         """
         ...
 

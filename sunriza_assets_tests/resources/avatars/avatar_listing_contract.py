@@ -76,9 +76,9 @@ class AvatarListingContract:
 
     def test_what_apps_write_is_listed(self, avatars: AvatarStore, client: Client) -> None:
         fields = {"userId": "u", "name": "Anna", "createdAt": 1_700_000_000_000}
-        client.save("anna", INPUTS | fields | {"updatedAt": 1_700_000_000_000})
+        client.replace("anna", INPUTS | fields | {"updatedAt": 1_700_000_000_000})
         assert listed(avatars, "u") == ["anna"]
-        client.save("ben", INPUTS | fields | {"name": "Ben", "updatedAt": 1_700_000_000_001})
+        client.replace("ben", INPUTS | fields | {"name": "Ben", "updatedAt": 1_700_000_000_001})
         assert listed(avatars, "u", sort="name") == ["anna", "ben"]
 
     @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     AvatarStoreContract,
     publication,
 )
+from sunriza_assets_tests.resources.avatars.avatar_versions_contract import AvatarVersionsContract
 from sunriza_assets_tests.resources.avatars.avatar_waits_contract import AvatarWaitsContract
 from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     App,
@@ -49,6 +50,7 @@ class TestContract(
     AvatarClientsContract,
     AvatarListingContract,
     AvatarOwnersContract,
+    AvatarVersionsContract,
     AvatarWaitsContract,
 ):
     """All of it."""
