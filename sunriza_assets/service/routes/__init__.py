@@ -4,9 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import avatars, versions
+from sunriza_assets.service.routes import avatars, health, versions
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (avatars.router, versions.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, avatars.router, versions.router)
 """All routers, in the order of the documentation."""
