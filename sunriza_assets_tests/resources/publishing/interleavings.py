@@ -19,11 +19,7 @@ from resources.publishing.publication import KEEP_REPLACED, folder_of, publish_a
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import ConflictError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
-from sunriza_assets_tests.resources.publishing.publication_contract import (
-    NAMES,
-    files_of,
-    versions_seen,
-)
+from sunriza_assets_tests.resources.publishing.publications import NAMES, files_of, versions_seen
 
 _KILLED_AT = 0.015
 """Chance that a run is killed at one stop."""
