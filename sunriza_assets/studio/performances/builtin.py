@@ -29,7 +29,7 @@ __all__ = [
     "PERFORMANCES",
     "Performance",
     "motion_script",
-    "with_manner",
+    "with_performance_defaults",
 ]
 
 RATE: Final = Fraction(25)
@@ -74,7 +74,7 @@ DEFAULT_PERFORMANCE: Final = "calm"
 """Default of the command line where neither a clip nor a name is given."""
 
 
-def with_manner(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
+def with_performance_defaults(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
     """The default parameters of a performance, overridden by requested ones.
 
     Args:
