@@ -25,7 +25,7 @@ from resources.publishing.reuse import (
     record_of_reuse,
     reusable_result,
 )
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.storage.pipeline_files import pipeline_folder
 from resources.storage.scratch import discard, new_folder
 from resources.stores import open_stores
@@ -158,7 +158,7 @@ def _content_hash(files: Path | Sequence[Path] | str) -> str:
 def avatar_step(
     context: dg.AssetExecutionContext,
     stores: Stores,
-    board: ProgressBoard | None = None,
+    board: ProgressReporter | None = None,
 ) -> Iterator[Step]:
     """Claim the avatar if the run publishes it, and give the block a `Step` to make its asset with.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from sunriza_assets.graph import tags
 from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import avatar_step
@@ -15,7 +15,7 @@ __all__ = ["idle_extras"]
 
 @avatar_asset(group=tags.GROUP_OVERLAY, kinds={"video", "image"})
 def idle_extras(
-    context: dg.AssetExecutionContext, idle_video: Path, stores: Stores, board: ProgressBoard
+    context: dg.AssetExecutionContext, idle_video: Path, stores: Stores, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """Chunks for a quick start, the first second as pictures for live lip-sync, poster, thumbnail.
 

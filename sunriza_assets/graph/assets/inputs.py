@@ -5,7 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from resources.services import Engines, ProgressBoard, Stores
+from resources.services import Engines, ProgressReporter, Stores
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.graph import tags
@@ -30,7 +30,7 @@ MAX_CLIP_BYTES: Final = 50_000_000
 
 @avatar_asset(group=tags.GROUP_INPUTS, kinds={"image"})
 def hero_image(
-    context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressBoard
+    context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """The portrait as it was uploaded, checked to be a picture of exactly one face.
 
@@ -61,7 +61,7 @@ def hero_image(
 
 @avatar_asset(group=tags.GROUP_INPUTS, kinds={"video"})
 def hero_video(
-    context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
+    context: dg.AssetExecutionContext, stores: Stores, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """What moves the portrait: the talking clip as it was uploaded, checked to be a video.
 
@@ -98,7 +98,7 @@ def trimmed_video(
     context: dg.AssetExecutionContext,
     hero_video: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The first seconds of the clip at a constant frame rate, upright, H.264.
 

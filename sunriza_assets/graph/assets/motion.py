@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from resources.engines.choice import Choice
-from resources.services import Engines, ProgressBoard, Stores, Templates
+from resources.services import Engines, ProgressReporter, Stores, Templates
 from sunriza_assets.errors import EngineError
 from sunriza_assets.graph import tags
 from sunriza_assets.graph.assets.avatar_asset import avatar_asset
@@ -41,7 +41,7 @@ def motion_template(
     stores: Stores,
     engines: Engines,
     templates: Templates,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
 
@@ -101,7 +101,7 @@ def idle_video(
     motion_template: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The animated portrait: idle.mp4, and idle.json with its parameters and the mouth's track.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from resources.services import Engines, ProgressBoard, Stores
+from resources.services import Engines, ProgressReporter, Stores
 from sunriza_assets.graph import tags
 from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
@@ -67,7 +67,7 @@ def atlas(
     idle_video: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
     with avatar_step(context, stores, board) as step:
@@ -100,7 +100,7 @@ def mask(
     idle_video: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """Where a cell covers the idle: an 8-bit, feathered, lip-shaped picture as large as a cell."""
     with avatar_step(context, stores, board) as step:
@@ -131,7 +131,7 @@ def roi(
     idle_video: Path,
     atlas: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """Where the mouth is: the rectangle of the atlas's cells at rest and one transform per idle
     frame (roi.json)."""

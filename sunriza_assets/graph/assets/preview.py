@@ -8,7 +8,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from resources.publishing.publication import folder_of
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.stores import open_stores
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.graph import tags
@@ -34,7 +34,7 @@ def preview_page(
     mask: Path,
     roi: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 

@@ -15,7 +15,7 @@ from resources.media_io import run_of_files
 from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
 from resources.publishing.reuse import REUSED_FROM, record_of_reuse, source_run
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.serving.media_server import link
 from resources.storage.logged_urls import logged
 from sunriza_assets import __version__
@@ -54,7 +54,7 @@ def published_avatar(
     roi: Path,
     idle_extras: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[None]:
     """Idle, atlas, mask, ROI and manifest under the bucket paths that the document names: `ready`.
 
