@@ -4,7 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from sunriza_assets.service.routes import health, output, render
+
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = ()
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, render.router, output.router)
 """All routers, in the order of the documentation."""

@@ -15,6 +15,7 @@ from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.resources.avatars.avatar_asking_contract import AvatarAskingContract
 from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
@@ -75,7 +76,11 @@ def client(home: Home) -> Editor:
 
 
 class TestContract(
-    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+    AvatarStoreContract,
+    AvatarAskingContract,
+    AvatarClientsContract,
+    AvatarOwnersContract,
+    AvatarWaitsContract,
 ):
     """All of it."""
 
