@@ -4,7 +4,17 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import dynamics, health, jobs, streams, trim
+from sunriza_assets.service.routes import (
+    avatars,
+    dynamics,
+    health,
+    jobs,
+    output,
+    render,
+    streams,
+    trim,
+    versions,
+)
 
 __all__ = ["ROUTERS"]
 
@@ -15,5 +25,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     trim.router,
     streams.router,
     jobs.router,
+    avatars.router,
+    versions.router,
+    render.router,
+    output.router,
 )
 """All routers, in the order of the documentation."""
