@@ -21,6 +21,8 @@ _SECONDS: Final[Mapping[str, float]] = {
     "trim": 178.0,
 }
 """Time limits of the calls: just below those of the requests that wait for them."""
+_START_S: Final = 30.0
+"""Longest time from the end of an engine process to the moment the next one listens."""
 _CONNECTIONS: Final = 64
 """Connections of one API process at a time; further calls wait for one."""
 
@@ -41,16 +43,26 @@ class EngineSocket:
         self._socket = socket
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(_CONNECTIONS)
+        self._silent_since: float | None = None
 
     async def facts(self) -> EngineFacts:
-        """How the engine process stands; an engine that does not answer is a problem, no error."""
+        """How the engine process stands.
+
+        One that does not answer is being started, or started anew; it is a problem when that takes
+        longer than a start does.
+        """
+        now = asyncio.get_running_loop().time
         try:
-            return EngineFacts(**await self._call("facts"))
+            facts = EngineFacts(**await self._call("facts"))
         except EngineError as error:
+            self._silent_since = self._silent_since or now()
+            lost = now() - self._silent_since > _START_S
             return EngineFacts(
                 ready=False, engine=None, version=None, gpu_name=None, cuda_version=None,
-                problem=error.public,
+                problem=error.public if lost else None,
             )  # fmt: skip
+        self._silent_since = None
+        return facts
 
     async def render(
         self,

@@ -150,17 +150,24 @@ class OutputFolder:
             with store_errors("remove", self.folder / name):
                 (self.folder / name).unlink()
         except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+            if isinstance(error.__cause__, FileNotFoundError | IsADirectoryError):
                 return False
             raise
         return True
 
-    def sweep(self, orders: OrderStore, *, most_bytes: int = MOST_BYTES) -> int:
+    def sweep(
+        self,
+        orders: OrderStore,
+        *,
+        most_bytes: int = MOST_BYTES,
+        unclaimed_s: float = _UNCLAIMED_S,
+    ) -> int:
         """Remove outputs whose time is over, and files that belong to nobody; how many.
 
         Args:
             orders: knows owners and times.
             most_bytes: beyond it the oldest go, too.
+            unclaimed_s: age at which a file that nobody owns goes.
 
         Raises:
             StoreError: the store or the folder cannot be read.
@@ -174,7 +181,9 @@ class OutputFolder:
         total, now = 0, time.time()
         for name, facts in self._newest_first():
             total += facts.st_size
-            unclaimed = now - facts.st_mtime > _UNCLAIMED_S and orders.output_owner(name) is None
+            # Not the time of its content: it may be one more name for a picture of yesterday.
+            old = now - facts.st_ctime > unclaimed_s
+            unclaimed = old and orders.output_owner(name) is None
             if unclaimed or total > most_bytes:
                 self.remove(name)
                 orders.remove_output(name)
