@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Protocol
@@ -25,7 +25,7 @@ from resources.orders.records import Notice
 from resources.orders.store import OrderStore
 from sunriza_assets.errors import StoreError, SunrizaError
 
-__all__ = ["PAUSES", "Notices", "Poster", "Pusher", "signature"]
+__all__ = ["PAUSES", "Notices", "Poster", "Pusher", "Result", "signature"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +41,13 @@ _PAGE: Final = 200
 _PAUSE_S: Final = 0.5
 
 Result = Literal["delivered", "refused", "failed"]
+"""What became of a try; see `Delivery.outcome`."""
 
 
 class Poster(Protocol):
     """Posts to webhooks; see `resources.webhook_post`."""
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Post once; the status of the answer."""
         ...
 
@@ -54,7 +55,7 @@ class Poster(Protocol):
 class Pusher(Protocol):
     """Sends push messages; see `resources.push`."""
 
-    def send(self, user_id: str, data: dict[str, str]) -> int:
+    def send(self, user_id: str, data: Mapping[str, str]) -> int:
         """Send to all devices of a user; 200 if nothing failed."""
         ...
 

@@ -23,7 +23,10 @@ from resources.orders.open import open_orders
 from resources.orders.order import Order
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone, this_process
+from resources.settings import current_settings
+from resources.webhook_post import WebhookPost
 from sunriza_assets.errors import StoreError
+from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
@@ -96,11 +99,16 @@ class Leadership:
                 _log.warning("The lease cannot be renewed: %s", problem)
 
 
-def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
+def dispatch(
+    *,
+    ended: Callable[[Order], None] = lambda _: None,
+    tried: Callable[[Result], None] = lambda _: None,
+) -> int:
     """Dispatch until told to stop.
 
     Args:
         ended: gets each order that has ended.
+        tried: gets the result of each try to deliver a notice.
 
     Returns:
         The exit code: 1 if the lease was lost.
@@ -115,11 +123,14 @@ def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
         leadership = Leadership(store, this_process())
         try:
             if leadership.wait(stopping):
+                notices = Notices(store, WebhookPost(), _pusher(), tried=tried)
+                notices.start()
                 dispatcher = Dispatcher(store, instance, pool, ended=ended)
                 _dispatch(store, dispatcher, pool, leadership, stopping)
                 if leadership.is_held:
                     pool.kill()
                     dispatcher.release()
+                notices.stop()
         finally:
             pool.kill()
         if not stopping.is_set():
@@ -127,6 +138,16 @@ def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
             return 1
         leadership.release()
         return 0
+
+
+def _pusher() -> Pusher | None:
+    """Push messages, if they are switched on."""
+    settings = current_settings()
+    if settings.push == "off":
+        return None
+    from resources.firebase import Firebase, FirebaseSettings
+
+    return Firebase(FirebaseSettings.of(settings)).push(settings.fcm_url)
 
 
 def _dispatch(
