@@ -107,7 +107,7 @@ class Push:
     def _send_one(self, token: str, data: Mapping[str, str]) -> int:
         import requests
 
-        message = {"message": {"token": token, "data": dict(data)}}
+        message: dict[str, Any] = {"message": {"token": token, "data": dict(data)}}
         try:
             response = requests.post(
                 self._url,

@@ -28,15 +28,14 @@ from resources.webhook_post import WebhookPost
 from sunriza_assets.errors import StoreError
 from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.orders import Dispatcher
+from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
 
-__all__ = ["LEASE", "dispatch"]
+__all__ = ["dispatch"]
 
 _log = logging.getLogger("sunriza.dispatcher")
 
-LEASE: Final = "dispatcher"
-"""Name of the lease."""
 LEASE_S: Final = 10.0
 """After how long without renewal another dispatcher takes over."""
 RENEW_S: Final = 2.0
@@ -78,14 +77,17 @@ class Leadership:
     def release(self) -> None:
         """Give the lease back."""
         self._ended.set()
-        self._store.release_lease(LEASE, self._holder)
+        self._store.release_lease(DISPATCHER_LEASE, self._holder)
 
     def _try(self) -> bool:
-        former = self._store.lease(LEASE)
+        former = self._store.lease(DISPATCHER_LEASE)
         if former is not None and former.holder != self._holder and is_gone(former.holder):
-            self._store.release_lease(LEASE, former.holder)
+            self._store.release_lease(DISPATCHER_LEASE, former.holder)
         begin = time.monotonic()
-        if self._store.hold_lease(LEASE, self._holder, seconds=LEASE_S).holder != self._holder:
+        if (
+            self._store.hold_lease(DISPATCHER_LEASE, self._holder, seconds=LEASE_S).holder
+            != self._holder
+        ):
             return False
         self._renewed = begin
         return True
