@@ -28,7 +28,12 @@ from sunriza_assets_tests.resources.orders.order_lists_contract import OrderList
 from sunriza_assets_tests.resources.orders.order_makers import Clock, OpenStore, put
 from sunriza_assets_tests.resources.orders.order_parts_contract import OrderPartsContract
 from sunriza_assets_tests.resources.orders.orders_contract import OrdersContract
-from sunriza_assets_tests.resources.orders.writer import GRANTED, check_whole, start_writer
+from sunriza_assets_tests.resources.orders.writer import (
+    GRANTED,
+    check_whole,
+    last_words,
+    start_writer,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -129,11 +134,7 @@ def test_kills_leave_nothing_half(server: Postgres, victim: str) -> None:
             for child in children:
                 child.kill()
         for child in children:
-            rest, _ = child.communicate(timeout=60)
-            for line in rest.splitlines(keepends=True):
-                if line.endswith("\n"):
-                    word, order_id = line.split()
-                    said[order_id] = word
+            said |= last_words(child)
         gone = put(store, "ben")  # by a new connection, without asking for one
         store.request_cancel(gone.order_id)
         store.remove(gone.order_id)

@@ -18,7 +18,7 @@ from resources.orders.store import OrderStore
 from sunriza_assets.errors import ConflictError
 from sunriza_assets_tests.resources.orders.order_makers import FREE, a_key, an_order
 
-__all__ = ["GRANTED", "check_whole", "open_place", "start_writer"]
+__all__ = ["GRANTED", "check_whole", "last_words", "open_place", "start_writer"]
 
 ROOT = Path(__file__).parents[3]
 GRANTED = 1_000_000
@@ -46,6 +46,15 @@ def start_writer(mode: str, place: str, name: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def last_words(child: "subprocess.Popen[str]") -> Mapping[str, str]:
+    """What a killed child has said since it was last listened to: the newest word by order."""
+    assert child.stdout is not None
+    lines = child.stdout.read().splitlines(keepends=True)
+    child.wait(timeout=60)
+    whole = [line.split() for line in lines if line.endswith("\n")]
+    return {order_id: word for word, order_id in whole}
 
 
 def check_whole(store: OrderStore, said: Mapping[str, str]) -> Counter[str]:
