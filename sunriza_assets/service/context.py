@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -13,6 +13,7 @@ from resources.home import Home
 from resources.orders.store import OrderStore, Quota
 from resources.settings import Settings
 from resources.stores import OpenStores
+from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.engine_client import EngineService
 
@@ -69,9 +70,16 @@ def _service(connection: HTTPConnection) -> Service:
     return cast(Service, connection.app.state.service)
 
 
-def _principal(request: Request) -> Principal:
-    """The caller, as the authentication middleware has found it."""
-    return cast(Principal, request.state.principal)
+def _principal(connection: HTTPConnection) -> Principal:
+    """The caller, as the authentication middleware has found it.
+
+    Raises:
+        AccessError: `access.token` the route is public and nobody has said who he is.
+    """
+    principal = cast(Principal | None, getattr(connection.state, "principal", None))
+    if principal is None:
+        raise AccessError("This needs a token or an API key", code="token")
+    return principal
 
 
 ServiceDep = Annotated[Service, Depends(_service)]

@@ -1,0 +1,1 @@
+"""Hostile cases: what attackers and broken clients send, by class."""
