@@ -193,7 +193,10 @@ def _set_headers(headers: MutableHeaders, state: Mapping[str, Any], *, secure: b
     if state["route"].startswith("/jobs"):
         headers.setdefault("Cache-Control", "no-store")
     for name, value in state.get("answer_headers", {}).items():
-        headers.setdefault(name, value)
+        if name == "Vary":
+            headers.add_vary_header(value)
+        else:
+            headers.setdefault(name, value)
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:

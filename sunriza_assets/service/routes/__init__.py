@@ -4,9 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import health
+from sunriza_assets.service.routes import health, metrics
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, metrics.router)
 """All routers, in the order of the documentation."""
