@@ -174,7 +174,7 @@ class Credentials:
 def Scoped(scope: KeyScope) -> Any:  # noqa: N802  # reads like the `Depends` that it is
     """A dependency of a route: the principal, which must have this scope (403 otherwise)."""
 
-    def scoped(connection: HTTPConnection) -> Principal:
+    async def scoped(connection: HTTPConnection) -> Principal:
         principal = cast(Principal | None, getattr(connection.state, "principal", None))
         if principal is None:
             raise refused("missing", "This needs a token or an API key")
