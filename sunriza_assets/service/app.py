@@ -12,6 +12,7 @@ from sunriza_assets.service.auth.addresses import TrustedProxies
 from sunriza_assets.service.auth.authenticate import Authentication
 from sunriza_assets.service.auth.limits import Limits
 from sunriza_assets.service.context import Service
+from sunriza_assets.service.docs_page import install_docs_page
 from sunriza_assets.service.documentation import install_documentation
 from sunriza_assets.service.middleware.bodies import Bodies
 from sunriza_assets.service.middleware.cors import Cors
@@ -43,6 +44,7 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(router)
     install_problem_handlers(app)
     install_documentation(app, service)
+    install_docs_page(app)
     _wrap(app, service)
     return app
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import websockets
 from fastapi import APIRouter, Request, WebSocket
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from websockets.sync.client import connect
 
 from sunriza_assets.service.deadline import DeadlineProtocol, Deadlines
@@ -48,6 +48,11 @@ async def large() -> Response:
             yield bytes(MB // 4)
 
     return StreamingResponse(pieces())
+
+
+@router.get("/file", response_model=None)
+async def file() -> FileResponse:
+    return FileResponse(__file__, media_type="text/plain")
 
 
 @router.websocket("/ws/echo")
@@ -293,6 +298,23 @@ def test_only_listed_origins_may_read(tmp_path):
         )
         assert preflight.status_code == 204
         assert "Idempotency-Key" in preflight.headers["access-control-allow-headers"]
+
+
+def test_ranges(served):
+    with served.client() as client:
+        whole = client.get("/file").content
+        part = client.get("/file", headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.content) == (206, whole[1:4])
+        many = ",".join(f"{n}-{n}" for n in range(0, 2000, 2))
+        answer = client.get("/file", headers={"Range": f"bytes={many}"})
+        assert (answer.status_code, answer.content) == (200, whole)
+        overlapping = client.get("/file", headers={"Range": "bytes=0-5,0-5,2-9,0-5"})
+        assert len(overlapping.content) < len(whole) + 1000
+        for beyond in ("bytes=99999999-", "bytes=99999999-999999999"):
+            assert client.get("/file", headers={"Range": beyond}).status_code == 416
+        for broken in ("bytes=b-a", "bytes=5-1", "pages=1-2", "bytes=-", "bytes="):
+            status = client.get("/file", headers={"Range": broken}).status_code
+            assert status in (200, 400, 416)
 
 
 def test_large_frames_close_a_socket(served):
