@@ -1,10 +1,10 @@
 """The application: middleware around routers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from sunriza_assets import __version__
@@ -21,6 +21,7 @@ from sunriza_assets.service.middleware.hosts import Hosts
 from sunriza_assets.service.middleware.methods import Methods
 from sunriza_assets.service.middleware.routing_table import RoutingTable
 from sunriza_assets.service.monitor.logs import ensure_logging
+from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
 from sunriza_assets.service.uploads import keep_swept, make_uploads_folder
@@ -28,8 +29,13 @@ from sunriza_assets.service.uploads import keep_swept, make_uploads_folder
 __all__ = ["create_app"]
 
 
-def create_app(service: Service) -> FastAPI:
-    """The ASGI application of one API process."""
+def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
+    """The ASGI application of one API process.
+
+    Args:
+        service: what routes call on.
+        routers: the routes; all of them unless a test wants others.
+    """
     ensure_logging()
     app = FastAPI(
         title="Sunriza",
@@ -40,7 +46,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,  # a redirect's address would be made of the caller's path
     )
     app.state.service = service
-    for router in ROUTERS:
+    for router in routers:
         app.include_router(router)
     install_problem_handlers(app)
     install_documentation(app, service)
@@ -73,13 +79,19 @@ def _wrap(app: FastAPI, service: Service) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Make the folders; sweep uploads that a killed process has left."""
+    """Make the folders; sweep what a killed process has left, and outputs whose time is over."""
     service: Service = app.state.service
     make_uploads_folder(service.uploads_folder)
-    sweeper = asyncio.create_task(keep_swept(service.uploads_folder))
+    outputs = OutputFolder(service.outputs_folder)
+    outputs.make()
+    sweepers = [
+        asyncio.create_task(keep_swept(service.uploads_folder)),
+        asyncio.create_task(keep_outputs_swept(outputs, service.orders)),
+    ]
     try:
         yield
     finally:
-        sweeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeper
+        for sweeper in sweepers:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper

@@ -109,7 +109,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], address: st
             yield f"<p>{_kind(schema)}</p>"
     yield "<h4>Answers</h4><table>"
     for status, named in operation.get("responses", {}).items():
-        answer = {"description": "A problem."} if "$ref" in named else named
+        answer: Mapping[str, Any] = {"description": "A problem."} if "$ref" in named else named
         kinds = ", ".join(
             f"{escape(media_type)} {_kind(one.get('schema', {}))}"
             for media_type, one in answer.get("content", {}).items()

@@ -4,9 +4,16 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import health, metrics
+from sunriza_assets.service.routes import avatars, health, metrics, output, render, versions
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, metrics.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    metrics.router,
+    avatars.router,
+    versions.router,
+    render.router,
+    output.router,
+)
 """All routers, in the order of the documentation."""

@@ -1,5 +1,6 @@
 """Paths and ids that want to be something else, tried on every route with one in its path."""
 
+import http.client
 import re
 
 import pytest
@@ -46,23 +47,20 @@ def test_no_odd_id_is_answered_with_more_than_a_refusal(served):
         for method in (route.methods or ())
         if route.path and not WITHOUT_END.search(route.path)
     ]
-    with served.client() as client:
-        for method, path in [*routes, ("GET", "/{anything}")]:
-            if "{" not in path:
-                continue
-            for odd in IDS:
-                target = re.sub(r"\{[^}]*\}", lambda _, odd=odd: odd, path)
-                answer = served_answer(client, method, target)
-                assert answer.status_code in range(400, 500), (method, target, answer.text[:500])
-                assert "root:" not in answer.text and "Traceback" not in answer.text
-                assert "x-y" not in answer.headers
-
-
-def served_answer(client, method, target):
-    """The answer to a path as it is written: httpx itself would resolve the dots."""
-    request = client.build_request(method, client.base_url)
-    request.url = request.url.copy_with(raw_path=target.encode())
-    return client.send(request)
+    # A client that resolves no dots.
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    for method, path in [*routes, ("GET", "/{anything}")]:
+        if "{" not in path:
+            continue
+        for odd in IDS:
+            target = re.sub(r"\{[^}]*\}", lambda _, odd=odd: odd, path)
+            connection.request(method, target)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert answer.status in range(400, 500), (method, target, text[:500])
+            assert "root:" not in text and "Traceback" not in text
+            assert answer.getheader("x-y") is None
+    connection.close()
 
 
 def test_dots_reach_no_other_route(served):

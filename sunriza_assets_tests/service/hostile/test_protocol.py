@@ -345,13 +345,24 @@ def test_a_socket_that_does_not_exist_is_refused(served):
     assert refusal.value.response.status_code in (403, 404)
 
 
+def test_a_connection_is_kept_when_little_of_a_body_is_left_unread(served):
+    head = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+        connection.sendall(bytes(100_000))
+        connection.sendall(b"GET /things HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_an_answer_does_not_wait_for_the_rest_of_a_large_body(served):
     head = b"POST /things HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
         connection.settimeout(20)
         connection.sendall(head + bytes(100_000))
         answer = connection.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 413")
+        assert answer.startswith(b"HTTP/1.1 413") and b"connection: close" in answer
         with pytest.raises(ConnectionError):
             for _ in range(10_000):
                 connection.sendall(bytes(65536))
