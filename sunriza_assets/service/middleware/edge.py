@@ -200,7 +200,8 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     metrics.REQUEST_DURATION.labels(route=route).observe(seconds)
     if method in _CHANGING:
         audit(scope, status or 499)
-    if method in _CHANGING or status >= 400 or seconds > _SLOW_S:
+    probe = state["policy"].public  # asked every few seconds; metrics count it
+    if method in _CHANGING or (not probe and (status >= 400 or seconds > _SLOW_S)):
         _log.info(
             "request",
             method=label,

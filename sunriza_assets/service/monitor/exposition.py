@@ -110,6 +110,11 @@ def metrics_server(service: Service, *, host: str, port: int) -> uvicorn.Server:
     """A server of `/metrics` alone, on a port of its own; `run()` it in a thread.
 
     Nobody is asked for a credential there: the port is for the network of the operator.
+
+    Args:
+        service: used by no other event loop.
+        host: where to listen.
+        port: likewise.
     """
     collector = StoreCollector(service.orders)
 
