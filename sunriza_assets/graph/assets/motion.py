@@ -128,7 +128,7 @@ def idle_video(
     mix two sets.
     """
     from sunriza_assets.studio.motion.template import MotionTemplate
-    from sunriza_assets.studio.performances.builtin import with_manner
+    from sunriza_assets.studio.performances.named import with_manner
 
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):

@@ -203,7 +203,7 @@ class ManifestBuilder:
         )
         if not all(seen):
             return {}
-        from sunriza_assets.studio.performances.builtin import with_manner
+        from sunriza_assets.studio.performances.named import with_manner
 
         document = self._step.document
         requested = canonical(document.wishes) | launchpad_parameters(context.run)

@@ -16,10 +16,12 @@ from resources.avatars.store import Cursor
 from resources.google import errors as google_errors
 from sunriza_assets.errors import StoreError
 from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.resources.avatars.avatar_asking_contract import AvatarAskingContract
 from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
 )
+from sunriza_assets_tests.resources.avatars.avatar_listing_contract import AvatarListingContract
 from sunriza_assets_tests.resources.avatars.avatar_owners_contract import AvatarOwnersContract
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
@@ -27,6 +29,7 @@ from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     AvatarStoreContract,
     publication,
 )
+from sunriza_assets_tests.resources.avatars.avatar_versions_contract import AvatarVersionsContract
 from sunriza_assets_tests.resources.avatars.avatar_waits_contract import AvatarWaitsContract
 from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     App,
@@ -44,7 +47,13 @@ _MINUTE = 60_000
 
 
 class TestContract(
-    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+    AvatarStoreContract,
+    AvatarAskingContract,
+    AvatarClientsContract,
+    AvatarOwnersContract,
+    AvatarListingContract,
+    AvatarVersionsContract,
+    AvatarWaitsContract,
 ):
     """All of it."""
 

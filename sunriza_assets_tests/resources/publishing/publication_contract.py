@@ -15,6 +15,7 @@ from resources.avatars.document import AvatarDocument
 from resources.avatars.store import AvatarStore
 from resources.publishing.publication import (
     FILES,
+    Retention,
     confirm_publication,
     folder_of,
     publish_avatar,
@@ -24,6 +25,10 @@ from resources.storage.objects import MediaStorage, StoredObject
 from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
 
+AT_ONCE = Retention(timedelta(seconds=-1), versions=1)
+"""Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
+DAY = Retention(versions=1)
+"""They go after a day."""
 NAMES = ("idle.mp4", "atlas.jpg", "mask.png", "atlas.json", "roi.json")
 
 
@@ -185,7 +190,7 @@ class PublicationContract:
         old = [published(storage, avatars, tmp_path, f"run-{n}").basic for n in (1, 2, 3)]
         assert tidy(storage, avatars, "anna") == []
         later = datetime.now(UTC) + timedelta(days=2)
-        assert len(tidy(storage, avatars, "anna", now=later)) == 2 * len(NAMES)
+        assert len(tidy(storage, avatars, "anna", retention=DAY, now=later)) == 2 * len(NAMES)
         assert [set(versions_seen(basic, opened).values()) for basic in old] == [
             {None},
             {None},
@@ -198,9 +203,7 @@ class PublicationContract:
     ) -> None:
         avatars.merge("anna", INPUTS)
         for number in (1, 2, 3):
-            published(
-                storage, avatars, tmp_path, f"run-{number}", keep_replaced=timedelta(seconds=-1)
-            )
+            published(storage, avatars, tmp_path, f"run-{number}", retention=AT_ONCE)
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
     def test_a_run_publishes_once(
@@ -262,7 +265,7 @@ class PublicationContract:
         document = avatars.get("anna")
         assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-1")
         avatars.fail("anna", "run-2", code="store.unavailable", message="Try again.")
-        document = published(storage, avatars, tmp_path, "run-3", keep_replaced=timedelta(0))
+        document = published(storage, avatars, tmp_path, "run-3", retention=AT_ONCE)
         assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-3")
         # What the dead run left behind went with the next clean-up.
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
