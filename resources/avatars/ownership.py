@@ -28,6 +28,7 @@ __all__ = [
     "hold",
     "progress",
     "publish",
+    "restored",
     "retry",
     "settle",
 ]
@@ -61,6 +62,7 @@ def claim(
         results=_remaining_results(document),
         user_id=document.user_id,
         waiting=None,
+        restoring=None,
     )
     estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
     shown = shown_fields(new)
@@ -269,6 +271,8 @@ def settle(document: AvatarDocument, now: datetime) -> Transition | None:
             *("createdAt", "generatedAt", "waiting"),
         }
         return Transition(record, expected, frozenset(shown_by_runs & document.basic.keys()), now)
+    if record.restoring is not None:
+        return restored(document, now)
     if is_unbound(document):
         record = replace(record, user_id=document.user_id)
     if record.waiting is None and record.inputs_version is None:
@@ -281,6 +285,26 @@ def settle(document: AvatarDocument, now: datetime) -> Transition | None:
     if document.status == "pending" and record.results_cover(document.inputs_version):
         record = _without_failed_run(record)
     return _transition_to(document, record, None)
+
+
+def restored(document: AvatarDocument, now: datetime) -> Transition:
+    """The next step of putting a publication in place again.
+
+    The document gets the publication's parameters and results while the record still names them,
+    and then the record forgets them. So a process that is killed in between is corrected by the
+    next `settle`.
+    """
+    record = document.record
+    put = shown_fields(record) | {"parameters": dict(record.restoring or {})}
+    drop = stale_keys(document, record, put) | ({"overridden"} & document.basic.keys())
+    if drop or any(not _same_value(document.basic.get(key), put[key]) for key in put):
+        return Transition(record, put, drop, now)
+    return Transition(replace(record, restoring=None), {}, frozenset(), None)
+
+
+def _same_value(found: object, meant: object) -> bool:
+    """Equality that also accepts an instant written as RFC 3339 text."""
+    return (as_instant(found) if isinstance(meant, datetime) else found) == meant
 
 
 def _without_failed_run(record: RunRecord) -> RunRecord:

@@ -24,7 +24,8 @@ from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest, sha256_of
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.studio.parameters import canonical, resolve
-from sunriza_assets.studio.performances.builtin import motion_script, with_performance_defaults
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.named import with_performance_defaults
 
 __all__ = ["CurrentPublication", "unchanged_publication"]
 

@@ -109,7 +109,7 @@ def idle_video(
     mix two sets.
     """
     from sunriza_assets.studio.motion.template import MotionTemplate
-    from sunriza_assets.studio.performances.builtin import with_performance_defaults
+    from sunriza_assets.studio.performances.named import with_performance_defaults
 
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):

@@ -195,7 +195,7 @@ class ManifestBuilder:
         )
         if not all(seen):
             return {}
-        from sunriza_assets.studio.performances.builtin import with_performance_defaults
+        from sunriza_assets.studio.performances.named import with_performance_defaults
 
         document = self._step.document
         requested = canonical(document.wishes) | launchpad_parameters(context.run)

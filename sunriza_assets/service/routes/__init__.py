@@ -4,9 +4,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import health, output, render
+from sunriza_assets.service.routes import avatars, health, output, render, versions
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, render.router, output.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    avatars.router,
+    versions.router,
+    render.router,
+    output.router,
+)
 """All routers, in the order of the documentation."""

@@ -21,6 +21,7 @@ from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
 )
+from sunriza_assets_tests.resources.avatars.avatar_listing_contract import AvatarListingContract
 from sunriza_assets_tests.resources.avatars.avatar_owners_contract import AvatarOwnersContract
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
@@ -28,6 +29,7 @@ from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     AvatarStoreContract,
     publication,
 )
+from sunriza_assets_tests.resources.avatars.avatar_versions_contract import AvatarVersionsContract
 from sunriza_assets_tests.resources.avatars.avatar_waits_contract import AvatarWaitsContract
 from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     App,
@@ -49,6 +51,8 @@ class TestContract(
     AvatarAskingContract,
     AvatarClientsContract,
     AvatarOwnersContract,
+    AvatarListingContract,
+    AvatarVersionsContract,
     AvatarWaitsContract,
 ):
     """All of it."""

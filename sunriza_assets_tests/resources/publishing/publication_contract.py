@@ -24,6 +24,8 @@ from resources.storage.objects import MediaStorage, StoredObject
 from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
 from sunriza_assets_tests.resources.publishing.publications import (
+    AT_ONCE,
+    DAY,
     NAMES,
     FailingStorage,
     files_of,
@@ -143,7 +145,7 @@ class PublicationContract:
         old = [publish(f"run-{n}").basic for n in (1, 2, 3)]
         assert tidy(storage, avatars, "anna") == []
         later = datetime.now(UTC) + timedelta(days=2)
-        assert len(tidy(storage, avatars, "anna", now=later)) == 2 * len(NAMES)
+        assert len(tidy(storage, avatars, "anna", retention=DAY, now=later)) == 2 * len(NAMES)
         assert [set(seen(basic).values()) for basic in old] == [
             {None},
             {None},
@@ -155,7 +157,7 @@ class PublicationContract:
         self, publish: Publish, storage: MediaStorage
     ) -> None:
         for number in (1, 2, 3):
-            publish(f"run-{number}", keep_replaced=timedelta(seconds=-1))
+            publish(f"run-{number}", retention=AT_ONCE)
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
     def test_a_run_publishes_once(
@@ -210,7 +212,7 @@ class PublicationContract:
         document = avatars.get("anna")
         assert seen(document.basic) == dict.fromkeys(NAMES, "run-1")
         avatars.fail("anna", "run-2", code="store.unavailable", message="Try again.")
-        document = publish("run-3", keep_replaced=timedelta(0))
+        document = publish("run-3", retention=AT_ONCE)
         assert seen(document.basic) == dict.fromkeys(NAMES, "run-3")
         # What the dead run left behind went with the next clean-up.
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)

@@ -1,15 +1,20 @@
 """What tests of publishing share: files that name their version, publications, a failing bucket."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.store import AvatarStore
-from resources.publishing.publication import FILES, publish_avatar
+from resources.publishing.publication import FILES, Retention, publish_avatar
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import StoreError
 
+AT_ONCE = Retention(timedelta(seconds=-1), versions=1)
+"""Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
+DAY = Retention(versions=1)
+"""They go after a day."""
 NAMES = ("idle.mp4", "atlas.jpg", "mask.png", "atlas.json", "roi.json")
 
 

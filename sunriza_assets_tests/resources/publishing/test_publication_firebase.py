@@ -27,6 +27,7 @@ from sunriza_assets_tests.resources.publishing.publications import (
     published,
     versions_seen,
 )
+from sunriza_assets_tests.resources.publishing.versions_contract import VersionsContract
 from sunriza_assets_tests.resources.storage.storage_fixtures import (
     opened,
     own_bucket_server,
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 
-class TestContract(PublicationContract):
+class TestContract(PublicationContract, VersionsContract):
     """All of it."""
 
 

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +16,13 @@ from resources.storage.local import LocalStorage
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
 from sunriza_assets_tests.resources.avatars.test_local import Editor
 from sunriza_assets_tests.resources.publishing.publication_contract import PublicationContract
-from sunriza_assets_tests.resources.publishing.publications import NAMES, published, versions_seen
+from sunriza_assets_tests.resources.publishing.publications import (
+    AT_ONCE,
+    NAMES,
+    published,
+    versions_seen,
+)
+from sunriza_assets_tests.resources.publishing.versions_contract import VersionsContract
 from sunriza_assets_tests.resources.storage.test_local import opened
 
 __all__ = ["opened"]
@@ -38,7 +43,7 @@ def client(tmp_path: Path) -> Editor:
     return Editor(Home(tmp_path))
 
 
-class TestContract(PublicationContract):
+class TestContract(PublicationContract, VersionsContract):
     """All of it."""
 
 
@@ -63,7 +68,7 @@ def test_killed_at_any_moment_a_reader_finds_whole_versions(tmp_path: Path) -> N
         seen = versions_seen(document.basic, _read)
         assert None not in seen.values()
         assert len(set(seen.values())) <= 1
-    published(storage, avatars, tmp_path, "last", keep_replaced=timedelta(seconds=-1))
+    published(storage, avatars, tmp_path, "last", retention=AT_ONCE)
     assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import AvatarError, MediaError, ParameterError
 from sunriza_assets.studio.motion.loop import seam_ratio
-from sunriza_assets.studio.performances.builtin import (
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.curves import blinks, breath, drift, moves
+from sunriza_assets.studio.performances.named import (
     DEFAULT_PERFORMANCE,
     PERFORMANCES,
-    motion_script,
     with_performance_defaults,
 )
-from sunriza_assets.studio.performances.curves import blinks, breath, drift, moves
 from sunriza_assets.studio.performances.plans import PLANS
 from sunriza_assets.studio.performances.script import SCRIPT_NAME, MotionScript, is_script
 

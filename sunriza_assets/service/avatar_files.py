@@ -1,0 +1,54 @@
+"""Addresses of an avatar's published files, for answers.
+
+Objects of a bucket have addresses of their own, or those of a CDN in front of it. The local store
+has none that a browser follows, so its files are served below `/avatars/{id}/versions/…`.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from resources.avatars.document import AvatarDocument
+from resources.publishing.publication import FILES, folder_of
+from sunriza_assets.service.context import Service
+
+__all__ = ["file_url", "names_by_key", "own_path", "published_urls"]
+
+names_by_key: Mapping[str, str] = {file.key: name for name, file in FILES.items()}
+"""Key in the document -> documented file name."""
+
+
+def file_url(service: Service, avatar_id: str, version: str, name: str, stored_url: str) -> str:
+    """The address of one file of a version, as callers get it.
+
+    Args:
+        stored_url: as the store has it.
+    """
+    if service.settings.cdn:
+        path = quote(f"{folder_of(avatar_id)}/{version}/{name}")
+        return f"{service.settings.cdn.rstrip('/')}/{path}"
+    if stored_url.startswith("https:") or stored_url.startswith("http:"):
+        return stored_url
+    return own_path(service, avatar_id, version, name)
+
+
+def own_path(service: Service, avatar_id: str, version: str, name: str) -> str:
+    """The path of this service that serves a file of a version."""
+    return f"{service.base_path}/avatars/{avatar_id}/versions/{version}/files/{quote(name)}"
+
+
+def published_urls(service: Service, document: AvatarDocument) -> dict[str, str]:
+    """Addresses of the version in place by key; empty if nothing of the owner's is published.
+
+    Results of the former system, which have no record, keep the addresses of the document.
+    """
+    if document.is_foreign:
+        return {}
+    record = document.record
+    if record.current is None:
+        basic = document.basic if document.status == "ready" else {}
+        return {key: url for key in names_by_key if isinstance(url := basic.get(key), str)}
+    return {
+        key: file_url(service, document.avatar_id, record.current.version, names_by_key[key], url)
+        for key, url in record.results.items()
+        if key in names_by_key and isinstance(url, str)
+    }
