@@ -23,7 +23,7 @@ from sunriza_assets.studio.face.regions import (
     OVAL,
     UPPER_LIP,
 )
-from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
+from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, MOUTH_CORNERS, RIGHT_BROW
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
 __all__ = ["EmotionOffsets", "emotion_offsets", "fit_emotion"]
@@ -66,6 +66,8 @@ class EmotionOffsets:
     """Share of the portrait's own lip gap that the emotion's takes the place of, 0-1."""
     opens: bool
     """Whether the emotion opens the mouth further than the portrait's is."""
+    smile: Array
+    """(468, 3) the share of `offsets` that a smile has; zero in an emotion without one."""
     squint: float = 0.0
     """Share of the eyes' opening by which the lower lids rise, 0-1."""
     creases: Mapping[Crease, float] = field(default_factory=dict)
@@ -79,16 +81,23 @@ class EmotionOffsets:
         """(468, 3) a frame's offsets with the emotion's laid over them.
 
         Where the clip opens the mouth the emotion need not: two openings would make a gaping one.
+        Nor need it smile where the clip does: two smiles would make a grin.
         """
-        rims = [UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]]
-        own = self.parting[rims[1]] - self.parting[rims[0]]
-        by_clip = float((offsets[rims[1]] - offsets[rims[0]]) @ own)
-        spared = float(np.clip(by_clip / max(float(own @ own), 1e-9), 0.0, 1.0))
-        return np.asarray(offsets + self.offsets - self.opens * spared * self.parting)
+        upper, lower = UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]
+        opened = _share(offsets[lower] - offsets[upper], self.parting[lower] - self.parting[upper])
+        corners = list(MOUTH_CORNERS)
+        smiled = _share(offsets[corners].ravel(), self.smile[corners].ravel())
+        spared = self.opens * opened * self.parting + smiled * self.smile
+        return np.asarray(offsets + self.offsets - spared)
 
     def rest(self, mesh: Array) -> Array:
         """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips corrected."""
         return np.asarray(mesh + LipCorrector(mesh).corrected(self.offsets))
+
+
+def _share(made: Array, wanted: Array) -> float:
+    """How much of a wanted displacement has been made already, 0-1."""
+    return float(np.clip(made @ wanted / max(float(wanted @ wanted), 1e-9), 0.0, 1.0))
 
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
@@ -98,12 +107,17 @@ def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | Non
         return None
     emotion, strength = requested
     offsets = strength * emotion_offsets(mesh, emotion)
+    smile = np.zeros_like(offsets)
+    if emotion.corners > 0.0:
+        alone = Emotion(cheeks=emotion.cheeks, corners=emotion.corners, width=emotion.width)
+        smile = strength * emotion_offsets(mesh, alone)
     return EmotionOffsets(
         offsets=offsets,
         parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
         openness=1.0 + strength * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
         opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
+        smile=smile,
         squint=strength * emotion.squint,
         creases={name: strength * depth for name, depth in emotion.creases.items()},
     )

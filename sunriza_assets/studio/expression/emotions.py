@@ -92,15 +92,17 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down, AU17 chin
         # raised; tired lids.
         "sad": Emotion(
-            inner_brow=0.075, outer_brow=-0.03, brow_pinch=0.03, eyes=0.80, corners=-0.22,
-            width=0.96, lips=0.012, opening=0.0,
+            inner_brow=0.09, outer_brow=-0.045, brow_pinch=0.035, eyes=0.72, squint=0.08,
+            corners=-0.27, width=1.0, lips=0.012, opening=0.0,
             creases={"brow_worry": 0.6, "mouth_droop": 0.6, "chin": 0.5, "nasolabial": 0.25},
         ),
-        # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU23 lips tightened.
+        # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU17, AU23, AU24 lips pressed
+        # together and tightened.
         "angry": Emotion(
-            inner_brow=-0.085, outer_brow=0.02, brow_pinch=0.05, brow_arch=-0.015, eyes=1.0,
-            squint=0.12, corners=-0.10, width=0.92, opening=0.0,
-            creases={"frown": 1.0, "socket": 0.9, "nasolabial": 0.35, "mouth_droop": 0.3},
+            inner_brow=-0.08, outer_brow=0.03, brow_pinch=0.04, brow_arch=-0.015, eyes=1.15,
+            squint=0.18, nose=0.015, corners=-0.10, width=0.84, lips=0.014, lower_lip=-0.01,
+            opening=0.0,
+            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.2, "chin": 0.4},
         ),
         # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
         "surprised": Emotion(
@@ -109,16 +111,16 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         ),
         # AU1, AU2, AU4 brows raised and straightened, AU5, AU20 lips stretched, AU26 jaw dropped.
         "fearful": Emotion(
-            inner_brow=0.09, outer_brow=0.03, brow_pinch=0.045, eyes=1.25, corners=-0.16,
-            width=1.12, lower_lip=0.02, opening=0.10,
-            creases={"brow_worry": 0.9, "forehead": 0.3, "nasolabial": 0.2},
+            inner_brow=0.09, outer_brow=-0.01, brow_pinch=0.037, brow_arch=-0.03, eyes=1.25,
+            nose=0.015, corners=-0.28, width=1.20, lips=0.01, lower_lip=0.014, opening=0.07,
+            creases={"brow_worry": 1.0, "forehead": 0.7},
         ),
         # AU9 nose wrinkled, which lowers the brows; AU10 upper lip raised; AU7 lower lids raised.
         "disgusted": Emotion(
-            inner_brow=-0.06, outer_brow=-0.03, brow_pinch=0.03, eyes=0.85, squint=0.25,
-            cheeks=0.035, nose=0.045, corners=-0.16, width=0.98, lips=0.0, upper_lip=0.05,
-            opening=0.0,
-            creases={"nose_root": 1.0, "nasolabial": 1.0, "frown": 0.4, "eye_bag": 0.6},
+            inner_brow=-0.074, outer_brow=0.01, brow_pinch=0.015, eyes=0.72, squint=0.33,
+            cheeks=0.06, nose=0.046, corners=-0.11, width=0.905, lips=0.03, upper_lip=0.075,
+            lower_lip=0.03, opening=0.02,
+            creases={"nose_root": 1.0, "nasolabial": 1.0, "frown": 0.7, "eye_bag": 0.3},
         ),
     }
 )  # fmt: skip
