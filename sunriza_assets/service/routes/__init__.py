@@ -9,6 +9,7 @@ from sunriza_assets.service.routes import (
     dynamics,
     health,
     jobs,
+    metrics,
     output,
     render,
     streams,
@@ -21,6 +22,7 @@ __all__ = ["ROUTERS"]
 # `/jobs/events` is asked before `/jobs/{job_id}`.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    metrics.router,
     dynamics.router,
     trim.router,
     streams.router,
