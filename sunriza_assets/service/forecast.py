@@ -78,15 +78,16 @@ def duration_forecast(service: Service) -> DurationForecast:
 
 def _learned(home: Home) -> Mapping[bool, int]:
     """Seconds of a run by whether its inputs were used before; empty if no run is known."""
-    # Slow to load, and read only where jobs are made.
-    from sunriza_assets.costs.devices import Device
-    from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
-    from sunriza_assets.costs.prices import price_book
 
     folder = home.reports / LEDGER_FOLDER
     if not folder.is_dir():
         return {}
+    # numpy and pyarrow are loaded only where there is something to read.
+    from sunriza_assets.costs.devices import Device
+    from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
+    from sunriza_assets.costs.prices import price_book
+
     recent = recent_steps(Ledger(folder)).slice(0, _NEWEST_STEPS)
     rows = recent.select(
         ["asset", "success", "engine", "device", "device_kind", "clip_frames"]
