@@ -4,9 +4,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import avatars, health, versions
+from sunriza_assets.service.routes import avatars, files, health, performances, versions
 
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, avatars.router, versions.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    avatars.router,
+    versions.router,
+    files.router,
+    performances.router,
+)
 """All routers, in the order of the documentation."""
