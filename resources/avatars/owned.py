@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from resources.avatars import ownership, versions
+from resources.avatars import asking, ownership, versions
 from resources.avatars.document import AvatarDocument
 from resources.avatars.instants import now
 from resources.avatars.ownership import Transition
@@ -59,6 +59,12 @@ class OwnedAvatars(ABC):
             if error.code != "avatar.missing":
                 self.settle(avatar_id)
             raise
+
+    def ask(self, avatar_id: str, *, parameters: Mapping[str, Any], job_id: str) -> AvatarDocument:
+        """Write the wishes of a job, and that a run is wanted; see `AvatarStore.ask`."""
+        return self._apply(
+            avatar_id, lambda document: asking.ask(document, parameters, job_id, now())
+        )[0]
 
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""

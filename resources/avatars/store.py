@@ -151,6 +151,22 @@ class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
         """
         ...
 
+    def ask(self, avatar_id: str, *, parameters: Mapping[str, Any], job_id: str) -> AvatarDocument:
+        """Write the wishes of a job of the service and its id, and ask for a run, all at once.
+
+        The status is `pending` then; or stays `generating` while a run works with these inputs.
+        Asking again for the same job changes nothing. `jobId` is no input: it starts no run.
+
+        Args:
+            parameters: checked values by camelCase name, laid over the document's own wishes.
+            job_id: `jobId` in `dynamics.basic`, for clients.
+
+        Raises:
+            AvatarError: there is no such avatar; or the record belongs to another owner, or to an
+                avatar that is being deleted.
+        """
+        ...
+
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner: status `generating`, startedAt, runId, progress 0; last error gone.
 

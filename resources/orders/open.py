@@ -30,6 +30,10 @@ def open_orders(settings: Settings | None = None) -> OrderStore:
 @lru_cache(maxsize=8)
 def _opened(home: Home, url: str | None, push: bool, process: int) -> OrderStore:
     del process  # part of the key only
+    if url is not None:
+        from resources.orders.postgres import PostgresOrders
+
+        return PostgresOrders(url, push=push)
     from resources.orders.sqlite import SqliteOrders
 
     home.make()

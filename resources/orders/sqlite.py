@@ -67,9 +67,6 @@ class _SqliteDatabase:
         with self._rates.write() as transaction:
             yield transaction
 
-    def note_change(self, transaction: Transaction) -> None:
-        """See `Database.note_change`: SQLite counts commits itself."""
-
     def position(self) -> int:
         """See `Database.position`."""
         return self._watch.value()

@@ -12,14 +12,16 @@ import json
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sunriza_assets.atomic import lock, replaced, store_errors
+from sunriza_assets.costs.calls import read_calls
 from sunriza_assets.costs.events import (
+    FIRST_CALL_EVENT,
     KEY,
     TEXT_COLUMNS,
     LogCursor,
@@ -75,11 +77,18 @@ class _File:
     first_time: float
     last_time: float
 
+    @property
+    def holds_calls(self) -> bool:
+        """Whether its rows are direct calls; steps and calls are kept in files of their own."""
+        return self.first_event >= FIRST_CALL_EVENT
+
 
 @dataclass(frozen=True, slots=True)
 class _Index:
     cursor: LogCursor = field(default_factory=LogCursor)
     files: tuple[_File, ...] = ()
+    journal: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that were read of each file of the journal of calls."""
 
 
 class Ledger:
@@ -99,12 +108,32 @@ class Ledger:
         """How far which event log has been read."""
         return self._index().cursor
 
-    def update(self, events: Iterable[StepEvent], *, cursor: LogCursor | None = None) -> Update:
+    def add_calls(self, journal: Path) -> Update:
+        """Add the direct calls that were written to a journal since the last time.
+
+        Args:
+            journal: its folder; see `calls`.
+
+        Raises:
+            CostError: the ledger is damaged or of a newer version.
+            StoreError: the journal cannot be read, or the ledger cannot be written.
+        """
+        events, reached = read_calls(journal, self._index().journal)
+        return self.update(events, journal=reached)
+
+    def update(
+        self,
+        events: Iterable[StepEvent],
+        *,
+        cursor: LogCursor | None = None,
+        journal: Mapping[str, int] | None = None,
+    ) -> Update:
         """Add the rows of events; events that are in the ledger already are skipped.
 
         Args:
             events: in any order.
             cursor: how far the log was read for them; None leaves the ledger's own as it is.
+            journal: how far each file of the journal of calls was read for them.
 
         An event with a malformed record is logged, counted and skipped.
 
@@ -116,17 +145,18 @@ class Ledger:
             index = self._index()
             self._remove_unreferenced(index)
             files, read = list(index.files), _furthest_cursor(index.cursor, cursor)
+            offsets = {**index.journal, **(journal or {})}
             counts = Counter[str]()
             for batch in _batches(events, _BATCH):
                 rows = _rows(batch, counts)
                 new_keys = rows.keys() - self._existing_keys(rows.keys(), files)
                 if new_keys:
                     new = sorted((rows[key] for key in new_keys), key=lambda row: row["event_id"])
-                    files.append(self._write(table_of(new)))
+                    files += (self._write(table_of(part)) for part in _by_source(new))
                 counts["added"] += len(new_keys)
                 counts["known"] += len(rows) - len(new_keys)
-            if read != index.cursor or counts["added"]:
-                compacted = _Index(read, tuple(self._compact(files)))
+            if read != index.cursor or offsets != index.journal or counts["added"]:
+                compacted = _Index(read, tuple(self._compact(files)), offsets)
                 self._commit(compacted)
                 self._remove_unreferenced(compacted)
         return Update(
@@ -156,7 +186,7 @@ class Ledger:
         )
 
     def recent(self, rows: int, columns: Sequence[str]) -> "pa.Table":
-        """The newest `rows` rows, the newest first, without reading old files.
+        """The newest `rows` rows of steps, the newest first, without reading old files.
 
         Raises:
             CostError: the ledger is damaged or of a newer version.
@@ -164,7 +194,9 @@ class Ledger:
 
         def newest(index: _Index) -> list[_File]:
             files = sorted(
-                index.files, key=lambda file: (file.last_time, file.last_event), reverse=True
+                (file for file in index.files if not file.holds_calls),
+                key=lambda file: (file.last_time, file.last_event),
+                reverse=True,
             )
             before = itertools.accumulate((file.rows for file in files), initial=0)
             return [file for file, seen in zip(files, before, strict=False) if seen < rows]
@@ -251,7 +283,16 @@ class Ledger:
         return found
 
     def _compact(self, files: list[_File]) -> list[_File]:
-        """The files after merging: more than `MAX_SMALL_FILES` small ones become one."""
+        """The files after merging: more than `MAX_SMALL_FILES` small ones become one.
+
+        Steps and calls are merged apart: their event ids lie far from each other, and a file with
+        both would seem to hold every event between.
+        """
+        calls = [file for file in files if file.holds_calls]
+        steps = [file for file in files if not file.holds_calls]
+        return self._compact_source(steps) + self._compact_source(calls)
+
+    def _compact_source(self, files: list[_File]) -> list[_File]:
         import pyarrow as pa
 
         small = [file for file in files if file.rows < FULL_ROWS]
@@ -292,6 +333,7 @@ class Ledger:
             "schema": SCHEMA,
             "cursor": asdict(index.cursor),
             "files": [asdict(file) for file in index.files],
+            "journal": dict(index.journal),
         }
         with replaced(self.folder / _INDEX) as part:
             part.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -311,6 +353,7 @@ class Ledger:
             return _Index(
                 LogCursor(**document["cursor"]),
                 tuple(_File(**file) for file in document["files"]),
+                dict(document.get("journal", {})),
             )
         except StoreError:
             if not path.exists():
@@ -362,6 +405,12 @@ def _rows(batch: list[StepEvent], counts: Counter[str]) -> dict[tuple[Any, ...],
         elif rows.setdefault(_key(row), row) is not row:
             counts["known"] += 1
     return rows
+
+
+def _by_source(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows, ordered by event, as those of steps and those of calls, where there are any."""
+    for _, part in itertools.groupby(rows, key=lambda row: row["event_id"] >= FIRST_CALL_EVENT):
+        yield list(part)
 
 
 def _available(names: Sequence[str], wanted: Sequence[str] | None) -> list[str]:

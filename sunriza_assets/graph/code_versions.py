@@ -14,7 +14,7 @@ CODE_VERSIONS: Final[Mapping[str, str]] = {
     "hero_video": "1",
     "trimmed_video": "1",
     "motion_template": "1",
-    "idle_video": "2",
+    "idle_video": "3",
     "atlas": "1",
     "mask": "1",
     "roi": "2",

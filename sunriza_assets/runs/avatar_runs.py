@@ -71,6 +71,7 @@ class AvatarRuns:
         parameters: dict[str, Any] | None = None,
         force: bool = False,
         tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
     ) -> dict[str, Any]:
         """Materialize one avatar.
 
@@ -79,11 +80,13 @@ class AvatarRuns:
             parameters: canonical parameters of the launchpad layer.
             force: make everything anew, whatever is unchanged or cached.
             tags: tags of the run, beside the job's own.
+            run_id: id of the run; a new one when None.
 
         Returns:
-            status (`ready` or `error`), run_id, engine, parameters, estimate (see
-            `Forecast.to_dict`; None without `announce`), total (the run's, see `costs.totals`),
-            wall_s (of this call, checks and loading included), assets, error.
+            status (`ready`, `error`, or `cancelled` after a request to cancel it), run_id, engine,
+            parameters, estimate (see `Forecast.to_dict`; None without `announce`), total (the
+            run's, see `costs.totals`), wall_s (of this call, checks and loading included), assets,
+            error.
 
         Raises:
             AvatarError: there is no such avatar.
@@ -122,6 +125,7 @@ class AvatarRuns:
                 },
                 asset_selection=[dg.AssetKey(name) for name in only] or None,
                 raise_on_error=False,
+                run_id=run_id,
             )
         if _was_interrupted(result):
             raise KeyboardInterrupt
@@ -129,7 +133,7 @@ class AvatarRuns:
         idle = assets.get("idle_video", {}).get("metadata", {})
         error = None if result.success else _error(result)
         return {
-            "status": "ready" if result.success else "error",
+            "status": "ready" if result.success else _failure_status(result),
             "run_id": result.run_id,
             "engine": idle.get("engine"),
             "parameters": idle.get("parameters")
@@ -148,6 +152,13 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
         and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
         for event in result.all_events
     )
+
+
+def _failure_status(result: dg.ExecuteInProcessResult) -> str:
+    cancelled = any(
+        event.event_type == dg.DagsterEventType.RUN_CANCELED for event in result.all_events
+    )
+    return "cancelled" if cancelled else "error"
 
 
 def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -182,7 +193,10 @@ def _plain(value: dg.MetadataValue[Any]) -> Any:
 
 
 def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """Code and message of the run's first error: a named error, a failed check, or a bug."""
+    """Code and message of the run's first error: a named error, a failed check, or a bug.
+
+    `public` is what a user may read, where the message says more.
+    """
     for event in result.all_events:
         evaluation = (
             event.asset_check_evaluation_data
@@ -195,10 +209,14 @@ def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         if event.is_step_failure:
             failure = event.step_failure_data.user_failure_data
             if failure is not None and failure.description:
-                code = failure.metadata.get("code")
+                code, where = failure.metadata.get("code"), failure.metadata.get("where")
+                place = f" ({where.value})" if where is not None and where.value else ""
                 return {
                     "code": str(code.value) if code is not None else "failure",
                     "message": failure.description,
+                    "public": failure.description.replace(place, "")
+                    if place
+                    else failure.description,
                     "asset": event.step_key,
                 }
             error = event.step_failure_data.error

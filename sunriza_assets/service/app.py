@@ -20,6 +20,7 @@ from sunriza_assets.service.middleware.hosts import Hosts
 from sunriza_assets.service.middleware.methods import Methods
 from sunriza_assets.service.middleware.routing_table import RoutingTable
 from sunriza_assets.service.monitor.logs import ensure_logging
+from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
 from sunriza_assets.service.uploads import keep_swept, make_uploads_folder
@@ -71,13 +72,19 @@ def _wrap(app: FastAPI, service: Service) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Make the folders; sweep uploads that a killed process has left."""
+    """Make the folders; sweep what a killed process has left, and outputs whose time is over."""
     service: Service = app.state.service
     make_uploads_folder(service.uploads_folder)
-    sweeper = asyncio.create_task(keep_swept(service.uploads_folder))
+    outputs = OutputFolder(service.outputs_folder)
+    outputs.make()
+    sweepers = [
+        asyncio.create_task(keep_swept(service.uploads_folder)),
+        asyncio.create_task(keep_outputs_swept(outputs, service.orders)),
+    ]
     try:
         yield
     finally:
-        sweeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeper
+        for sweeper in sweepers:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper

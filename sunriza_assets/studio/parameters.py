@@ -24,6 +24,7 @@ __all__ = [
     "allowed_values",
     "camel_name",
     "canonical",
+    "canonical_name",
     "checked",
     "overridden",
     "resolve",
@@ -205,22 +206,32 @@ def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ParameterError: an unknown key, or one thing said twice under two names with two values.
     """
-    known = {field.name for field in fields(RenderParameters)}
     result: dict[str, Any] = {}
     for key, value in layer.items():
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
-        name = snake if snake in known else ALIASES.get(snake, snake)
-        if name not in known:
-            raise ParameterError(
-                f"Unknown parameter {key!r}",
-                remedy=did_you_mean(snake, [*known, *ALIASES])
-                + f"Known are: {', '.join(sorted(known))}.",
-                code="unknown",
-            )
+        name = canonical_name(key)
         if name in result and result[name] != value:
             raise ParameterError(f"{name} is given twice, as {result[name]!r} and {value!r}")
         result[name] = value
     return result
+
+
+def canonical_name(key: object) -> str:
+    """The snake_case name of a parameter that is written in any of its ways.
+
+    Raises:
+        ParameterError: there is no such parameter.
+    """
+    known = {field.name for field in fields(RenderParameters)}
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
+    name = snake if snake in known else ALIASES.get(snake, snake)
+    if name not in known:
+        raise ParameterError(
+            f"Unknown parameter {key!r}",
+            remedy=did_you_mean(snake, [*known, *ALIASES])
+            + f"Known are: {', '.join(sorted(known))}.",
+            code="unknown",
+        )
+    return name
 
 
 def camel_name(name: str) -> str:

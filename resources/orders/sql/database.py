@@ -44,10 +44,6 @@ class Database(Protocol):
         """Statements on the table `rates`; each is committed by itself, but not synced."""
         ...
 
-    def note_change(self, transaction: Transaction) -> None:
-        """Make this transaction's commit visible to `position` of other processes."""
-        ...
-
     def position(self) -> int:
         """The number of the newest committed change."""
         ...

@@ -108,7 +108,7 @@ class Listing(Part):
             return None
         position = self._database.position()  # before reading, so that no change is missed
         known, places = self._places
-        if known != position:
+        if known != position or order.order_id not in places:
             ids = fair_order(_waiting(str(row[2]), row) for row in self._turns("o.order_id"))
             places = {order_id: place for place, order_id in enumerate(ids)}
             self._places = (position, places)

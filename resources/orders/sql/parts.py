@@ -22,11 +22,11 @@ class Part:
         self._database = database
         self._push = push
 
-    def _next_change(self, transaction: Transaction) -> int:
+    @staticmethod
+    def _next_change(transaction: Transaction) -> int:
         """The number of the change that this transaction makes.
 
-        Numbers become visible in their order, because writers take turns from here to the commit.
+        Numbers become visible in their order, because writers take turns.
         """
         ((number,),) = transaction.run("update position set value = value + 1 returning value")
-        self._database.note_change(transaction)
         return int(number)

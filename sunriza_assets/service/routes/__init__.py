@@ -4,7 +4,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import avatars, files, health, performances, versions
+from sunriza_assets.service.routes import (
+    avatars,
+    files,
+    health,
+    output,
+    performances,
+    render,
+    versions,
+)
 
 __all__ = ["ROUTERS"]
 
@@ -14,5 +22,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     versions.router,
     files.router,
     performances.router,
+    render.router,
+    output.router,
 )
 """All routers, in the order of the documentation."""

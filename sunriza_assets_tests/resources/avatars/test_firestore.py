@@ -16,6 +16,7 @@ from resources.avatars.store import Cursor
 from resources.google import errors as google_errors
 from sunriza_assets.errors import StoreError
 from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.resources.avatars.avatar_asking_contract import AvatarAskingContract
 from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
@@ -47,9 +48,10 @@ _MINUTE = 60_000
 
 class TestContract(
     AvatarStoreContract,
+    AvatarAskingContract,
     AvatarClientsContract,
-    AvatarListingContract,
     AvatarOwnersContract,
+    AvatarListingContract,
     AvatarVersionsContract,
     AvatarWaitsContract,
 ):

@@ -16,6 +16,7 @@ from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.resources.avatars.avatar_asking_contract import AvatarAskingContract
 from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
@@ -83,9 +84,10 @@ def client(home: Home) -> Editor:
 
 class TestContract(
     AvatarStoreContract,
+    AvatarAskingContract,
     AvatarClientsContract,
-    AvatarListingContract,
     AvatarOwnersContract,
+    AvatarListingContract,
     AvatarVersionsContract,
     AvatarWaitsContract,
 ):
