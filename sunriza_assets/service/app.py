@@ -23,7 +23,7 @@ from sunriza_assets.service.monitor.logs import ensure_logging
 from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
-from sunriza_assets.service.uploads import keep_swept, make_uploads_folder
+from sunriza_assets.service.uploads_folder import keep_swept, make_uploads_folder
 
 __all__ = ["create_app"]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from resources.avatars.document import AvatarDocument
@@ -33,10 +34,10 @@ def local_portrait(service: Service, document: AvatarDocument) -> Path:
         known.touch()
         return known
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = folder / f"{name}.part"
-    found = storage.resolve(url, scratch, avatar_id=document.avatar_id, max_bytes=limit)
-    kept.mkdir(mode=0o700, exist_ok=True)
-    target = found.rename(kept / "portrait")
+    with TemporaryDirectory(dir=folder) as scratch:
+        found = storage.resolve(url, Path(scratch), avatar_id=document.avatar_id, max_bytes=limit)
+        kept.mkdir(mode=0o700, exist_ok=True)
+        target = found.rename(kept / "portrait")
     _forget_oldest(folder)
     return target
 

@@ -25,11 +25,11 @@ from resources.publishing.reuse import (
     record_of_reuse,
     reusable_result,
 )
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.storage.pipeline_files import pipeline_folder
 from resources.storage.scratch import discard, new_folder
 from resources.stores import open_stores
-from sunriza_assets.costs.devices import cpu, expected
+from sunriza_assets.costs.devices import cpu, expected_device
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph.assets.failures import errors_as_failures
 from sunriza_assets.graph.assets.metadata import data_version
@@ -112,7 +112,7 @@ class Step:
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
         # The seconds of a remote engine are billed for the remote device.
         self.watch.device = getattr(engine, "billed_device", self.watch.device)
-        device = self.watch.device or expected(engine.name)
+        device = self.watch.device or expected_device(engine.name)
         tag_device(self.context.instance, self.context.run.run_id, device)
 
     def set_clip(self, *, frames: int, rate: Fraction) -> None:
@@ -158,7 +158,7 @@ def _content_hash(files: Path | Sequence[Path] | str) -> str:
 def avatar_step(
     context: dg.AssetExecutionContext,
     stores: Stores,
-    board: ProgressBoard | None = None,
+    board: ProgressReporter | None = None,
 ) -> Iterator[Step]:
     """Claim the avatar if the run publishes it, and give the block a `Step` to make its asset with.
 

@@ -6,10 +6,15 @@ from fastapi import APIRouter
 
 from sunriza_assets.service.routes import (
     avatars,
+    costs,
     files,
     health,
+    inspect,
+    keys,
+    me,
     output,
     performances,
+    preview,
     render,
     versions,
 )
@@ -21,7 +26,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     avatars.router,
     versions.router,
     files.router,
+    preview.router,
+    inspect.router,
     performances.router,
+    costs.router,
+    me.router,
+    keys.router,
     render.router,
     output.router,
 )

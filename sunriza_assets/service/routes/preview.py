@@ -12,7 +12,7 @@ from sunriza_assets.service.own_avatars import find_avatar
 from sunriza_assets.service.portraits import local_portrait
 from sunriza_assets.service.routes.avatars import AvatarId
 from sunriza_assets.studio.parameters import resolve
-from sunriza_assets.studio.performances.named import with_manner
+from sunriza_assets.studio.performances.named import with_performance_defaults
 
 __all__ = ["router"]
 
@@ -52,7 +52,7 @@ async def preview(
     wish = body or PreviewRequest()
     document = await find_avatar(service, principal, avatar_id)
     asked = {**document.wishes, **checked_parameters(wish.parameters)}
-    parameters = resolve(with_manner(document.performance, asked)).to_dict()
+    parameters = resolve(with_performance_defaults(document.performance, asked)).to_dict()
     portrait = await in_thread(local_portrait, service, document)
     path = await service.engine.preview(portrait, parameters, size=wish.size, owner=principal.uid)
     try:
