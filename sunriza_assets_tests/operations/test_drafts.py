@@ -5,9 +5,8 @@ import pytest
 
 from resources.stores import open_stores
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.tags import DRAFT_TAG
+from sunriza_assets.graph.tags import DRAFT_TAG, INPUTS_TAG
 from sunriza_assets.operations.order_runs import Outcome, Work, adoptable_run
-from sunriza_assets.operations.retries import INPUTS_TAG
 from sunriza_assets_tests.operations.conftest import Office, empty
 
 DRAFT = {"publish": False, "parameters": {"drivingMultiplier": 1.2}}

@@ -7,22 +7,31 @@ from fastapi import APIRouter
 from sunriza_assets.service.routes import (
     avatars,
     costs,
+    dynamics,
     files,
     health,
     inspect,
+    jobs,
     keys,
     me,
     output,
     performances,
     preview,
     render,
+    streams,
+    trim,
     versions,
 )
 
 __all__ = ["ROUTERS"]
 
+# `/jobs/events` is asked before `/jobs/{job_id}`.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    dynamics.router,
+    trim.router,
+    streams.router,
+    jobs.router,
     avatars.router,
     versions.router,
     files.router,
