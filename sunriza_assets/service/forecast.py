@@ -23,6 +23,8 @@ UNKNOWN_S: Final = 120
 """Seconds that are told before anything was measured."""
 REFRESH_S: Final = 60.0
 """Seconds for which the figures are kept."""
+_UNKNOWN_S: Final = 5.0
+"""Seconds after which a ledger that knew nothing is read again."""
 _NEWEST_CLIPS: Final = 20
 """Runs whose clips' lengths stand for the next one."""
 _NEWEST_STEPS: Final = 3_000
@@ -55,7 +57,8 @@ class DurationForecast:
         """
         with self._lock:
             now = time.monotonic()
-            if self._read_at is None or now - self._read_at >= self._refresh_s:
+            patience_s = self._refresh_s if self._seconds else _UNKNOWN_S
+            if self._read_at is None or now - self._read_at >= patience_s:
                 self._read_at = now
                 Thread(target=self.refresh, name="forecast", daemon=True).start()
             return self._seconds.get(same_inputs, UNKNOWN_S)
