@@ -9,7 +9,7 @@ from typing import Any
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.owners import check_owner
-from resources.avatars.ownership import Transition, document_after
+from resources.avatars.transition import Transition, document_after
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.studio.parameters import canonical_name
 

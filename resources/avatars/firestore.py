@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
-from resources.avatars import ownership
 from resources.avatars.document import (
     DYNAMICS_ID,
     AvatarDocument,
@@ -35,8 +34,8 @@ from resources.avatars.instants import epoch_ms, now
 from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.owned import OwnedAvatars
 from resources.avatars.owners import id_error, may_use_id, owner_in
-from resources.avatars.ownership import Transition
 from resources.avatars.store import Change, Cursor, Page, id_in_use, no_such_avatar
+from resources.avatars.transition import Transition, document_after
 from resources.google.errors import google_errors, retrying
 from sunriza_assets.errors import AvatarError, StoreError
 
@@ -253,7 +252,7 @@ class FirestoreAvatars(OwnedAvatars):
             if step is None:
                 return document, False
             update_time = self._swap(snapshot, record, document, step)
-            return ownership.document_after(document, step, update_time), True
+            return document_after(document, step, update_time), True
 
         with google_errors(avatar_id):
             return retrying(*_CONFLICTS, for_s=patience_s)(attempt)

@@ -20,7 +20,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from resources.avatars import ownership
 from resources.avatars.document import (
     AvatarDocument,
     checked_avatar_id,
@@ -33,7 +32,6 @@ from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.local_listing import LocalListing
 from resources.avatars.owned import OwnedAvatars
 from resources.avatars.owners import id_error, may_use_id, owner_in
-from resources.avatars.ownership import Transition
 from resources.avatars.record import RunRecord
 from resources.avatars.store import (
     Change,
@@ -43,6 +41,7 @@ from resources.avatars.store import (
     no_such_avatar,
     not_retired,
 )
+from resources.avatars.transition import Transition, document_after
 from resources.avatars.waiting_marks import WaitingMarks
 from resources.home import Home
 from resources.storage.stamped import next_time, write_bytes
@@ -263,7 +262,7 @@ class LocalAvatars(OwnedAvatars):
             if waiting is None and document.record.waiting is not None:
                 self._waiting.remove(avatar_id)
             if step.fields or step.drop:
-                after = ownership.document_after(document, step, document.update_time)
+                after = document_after(document, step, document.update_time)
                 self._write(path, after.data, document.update_time)
             return self._read(avatar_id), True
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from resources.avatars import asking, ownership, versions
 from resources.avatars.document import AvatarDocument
 from resources.avatars.instants import now
-from resources.avatars.ownership import Transition
+from resources.avatars.transition import Transition
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import AvatarError, StoreError
 

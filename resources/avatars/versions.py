@@ -12,8 +12,9 @@ from typing import Any
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.owners import check_owner
-from resources.avatars.ownership import Transition, document_after, restored, settle
+from resources.avatars.ownership import restored, settle
 from resources.avatars.record import MAX_DRAFTS, MAX_PUBLICATIONS, Draft, Published, RunRecord
+from resources.avatars.transition import Transition, document_after
 from sunriza_assets.errors import AvatarError, ConflictError
 
 __all__ = ["begin_draft", "discard", "finish_draft", "no_such_version", "republish"]

@@ -216,7 +216,7 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
     from resources.services import Stores
     from sunriza_assets.cli.avatar_card import print_avatar
     from sunriza_assets.studio.parameters import resolve
-    from sunriza_assets.studio.performances.named import with_manner
+    from sunriza_assets.studio.performances.named import with_performance_defaults
 
     document = Stores().avatars.get(avatar_id)
     if as_json:
@@ -225,7 +225,9 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
                 "id": avatar_id,
                 "status": document.status or "new",
                 "needs_run": document.needs_run,
-                "parameters": resolve(with_manner(document.performance, document.wishes)).to_dict(),
+                "parameters": resolve(
+                    with_performance_defaults(document.performance, document.wishes)
+                ).to_dict(),
                 "document": document.plain,
             }
         )

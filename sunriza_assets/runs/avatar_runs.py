@@ -10,7 +10,7 @@ from resources.accounting.forecast import forecast
 from resources.dagster_internals import RunFailureReason
 from resources.process_names import this_process
 from resources.publishing.reuse import REUSED_FROM
-from resources.services import Listener, ProgressBoard, Stores
+from resources.services import Listener, ProgressReporter, Stores
 from resources.storage.logged_urls import as_path
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
@@ -20,8 +20,7 @@ from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
-from sunriza_assets.graph.tags import FORCE_TAG
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
+from sunriza_assets.graph.tags import FORCE_TAG, PROCESS_TAG
 from sunriza_assets.studio.parameters import resolve
 
 __all__ = ["AvatarRuns"]
@@ -112,7 +111,7 @@ class AvatarRuns:
             ).to_dict()
             self._announce(avatar_id, expected)
         begin = time.monotonic()
-        with ProgressBoard.reporting_to(self._listener):
+        with ProgressReporter.reporting_to(self._listener):
             result = self._job.execute_in_process(
                 run_config={**config, **_QUIET_LOGS},
                 instance=self._instance,

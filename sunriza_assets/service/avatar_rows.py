@@ -14,7 +14,7 @@ from sunriza_assets.service.avatar_files import published_urls
 from sunriza_assets.service.context import Service
 from sunriza_assets.service.schemas.avatars import AvatarDetail, AvatarInputsShown, AvatarRow
 from sunriza_assets.studio.parameters import resolve
-from sunriza_assets.studio.performances.named import with_manner
+from sunriza_assets.studio.performances.named import with_performance_defaults
 
 __all__ = ["detail_of", "instant", "row_of", "state_of"]
 
@@ -53,7 +53,7 @@ def detail_of(service: Service, document: AvatarDocument) -> AvatarDetail:
     inputs = document.inputs
     try:
         effective: dict[str, Any] | None = resolve(
-            with_manner(document.performance, document.wishes)
+            with_performance_defaults(document.performance, document.wishes)
         ).to_dict()
     except SunrizaError:  # a client wrote a wish that is none; the run says so
         effective = None

@@ -8,12 +8,10 @@ Files never touch the system's temporary folder: they are written to `SUNRIZA_HO
 looked at: `kind` is what the first bytes announce. A file is not decoded here.
 """
 
-import asyncio
 import hashlib
 import os
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,24 +30,19 @@ from sunriza_assets.service.auth.limits import upload_limit
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import Service, in_thread
 from sunriza_assets.service.request_errors import RequestError
+from sunriza_assets.service.uploads_folder import make_uploads_folder
 from sunriza_assets.studio.media.sniff import HEAD_BYTES, FileKind, sniff
 
 __all__ = [
     "UploadRules",
     "UploadedFile",
     "UploadedForm",
-    "keep_swept",
-    "make_uploads_folder",
-    "sweep_uploads",
     "uploaded",
 ]
 
 FREE_BYTES: Final = 1_000_000_000
 """Uploads are refused below this much free disk."""
-KEPT_S: Final = 3600.0
-"""Files older than this belong to no request any more."""
 
-_SWEEP_S: Final = 600.0
 _WRITE_BYTES: Final = 256 * 1024
 _PART_HEADERS: Final = 8
 _PART_HEADER_BYTES: Final = 1024
@@ -369,34 +362,3 @@ def _text(value: bytes) -> str:
     if "\0" in text:
         raise RequestError("A field of the form carries a NUL character", code="form")
     return text
-
-
-def make_uploads_folder(folder: Path) -> None:
-    """Make the folder of uploads and those above it, mode 0700.
-
-    Raises:
-        StoreError: it cannot be made.
-    """
-    with store_errors("make", folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-
-
-def sweep_uploads(folder: Path, *, kept_s: float = KEPT_S) -> int:
-    """Delete files that a killed process has left; how many."""
-    removed = 0
-    oldest = time.time() - kept_s
-    with suppress(FileNotFoundError):
-        for path in folder.iterdir():
-            with suppress(FileNotFoundError):
-                if path.lstat().st_mtime < oldest and not path.is_dir():
-                    path.unlink()
-                    removed += 1
-    return removed
-
-
-async def keep_swept(folder: Path) -> None:
-    """Sweep now and every ten minutes, until cancelled."""
-    while True:
-        await in_thread(sweep_uploads, folder)
-        await asyncio.sleep(_SWEEP_S)

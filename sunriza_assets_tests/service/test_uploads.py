@@ -8,7 +8,8 @@ import pytest
 from fastapi import APIRouter, Request
 
 from sunriza_assets.service import uploads
-from sunriza_assets.service.uploads import UploadRules, sweep_uploads, uploaded
+from sunriza_assets.service.uploads import UploadRules, uploaded
+from sunriza_assets.service.uploads_folder import sweep_uploads
 from sunriza_assets_tests.service.serving import make_service, serving
 
 router = APIRouter()

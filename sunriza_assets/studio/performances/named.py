@@ -13,7 +13,7 @@ __all__ = [
     "PERFORMANCES",
     "Performance",
     "checked_performance",
-    "with_manner",
+    "with_performance_defaults",
 ]
 
 
@@ -43,7 +43,7 @@ DEFAULT_PERFORMANCE: Final = "calm"
 """Default of the command line where neither a clip nor a name is given."""
 
 
-def with_manner(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
+def with_performance_defaults(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
     """The default parameters of a performance, overridden by requested ones.
 
     Args:

@@ -21,7 +21,7 @@ from resources.publishing.versions import republish
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import AvatarError, ConflictError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publications import (
     AT_ONCE,
     DAY,
     NAMES,

@@ -20,9 +20,9 @@ from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     firestore_server,
     own_server,
 )
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publication_contract import PublicationContract
+from sunriza_assets_tests.resources.publishing.publications import (
     NAMES,
-    PublicationContract,
     files_of,
     published,
     versions_seen,

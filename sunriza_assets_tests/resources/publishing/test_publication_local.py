@@ -15,10 +15,10 @@ from resources.publishing.publication import folder_of
 from resources.storage.local import LocalStorage
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
 from sunriza_assets_tests.resources.avatars.test_local import Editor
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publication_contract import PublicationContract
+from sunriza_assets_tests.resources.publishing.publications import (
     AT_ONCE,
     NAMES,
-    PublicationContract,
     published,
     versions_seen,
 )
@@ -78,7 +78,7 @@ from pathlib import Path
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from resources.storage.local import LocalStorage
-from sunriza_assets_tests.resources.publishing.publication_contract import published
+from sunriza_assets_tests.resources.publishing.publications import published
 home = Home(Path(sys.argv[1]))
 print("ready", flush=True)
 for number in itertools.count(1):
