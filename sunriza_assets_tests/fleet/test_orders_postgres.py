@@ -46,7 +46,7 @@ def server() -> Iterator[Postgres]:
         server = Postgres(Path(folder) / "postgres")
         server.start()
         yield server
-        server.kill()  # nobody needs what a slow end would write
+        server.stop(at_once=True)
 
 
 def empty(server: Postgres) -> None:
