@@ -39,7 +39,7 @@ async def upload(request: Request) -> int:
 
 @router.get("/slow")
 async def slow() -> None:
-    await asyncio.sleep(20)
+    await asyncio.sleep(2.5)
 
 
 @router.get("/impatient-slow")
