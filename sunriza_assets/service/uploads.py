@@ -143,7 +143,7 @@ async def _count(service: Service, request: Request, size: int) -> None:
     if principal is None or not principal.is_limited or not size:
         return
     orders: OrderStore = service.orders
-    name = principal.credential or principal.uid
+    name = f"uid:{principal.uid}"
     result = await in_thread(orders.take, name, upload_limit(service.settings), size)
     if not result.allowed:
         raise LimitError(

@@ -14,7 +14,7 @@ MULTIPART = {"requestBody": {"content": {"multipart/form-data": {"schema": {"typ
 
 @router.get("/things")
 async def things(request: Request) -> dict[str, str]:
-    return {"address": request.state.client.address}
+    return {"address": request.state.client.address, "scheme": request.url.scheme}
 
 
 @router.post("/generate-dynamics")
@@ -77,7 +77,7 @@ def test_forged_forwarding_headers_count_for_nothing(tmp_path):
     with serving(make_service(tmp_path), router) as served, served.client() as client:
         for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
             answer = client.get("/things", headers={name: "1.2.3.4"})
-            assert answer.json() == {"address": "127.0.0.1"}
+            assert answer.json() == {"address": "127.0.0.1", "scheme": "http"}
         assert (
             "strict-transport-security"
             not in client.get("/things", headers={"X-Forwarded-Proto": "https"}).headers
@@ -95,9 +95,10 @@ def test_a_trusted_proxy_names_the_caller_it_has_seen(tmp_path):
             ("2001:db8::7", "2001:db8::7"),
         ):
             answer = client.get("/things", headers={"X-Forwarded-For": forwarded})
-            assert answer.json() == {"address": address}
+            assert answer.json()["address"] == address
         secure = client.get("/things", headers={"X-Forwarded-Proto": "https"})
         assert secure.headers["strict-transport-security"]
+        assert secure.json()["scheme"] == "https"
 
 
 def test_old_app_builds_are_served_until_a_date(tmp_path):
