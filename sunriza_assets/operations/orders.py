@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from resources.avatars.asking import with_wishes
 from resources.avatars.document import AvatarDocument
 from resources.orders.order import WAITING_STATES, Order, OrderError
 from resources.orders.store import OrderStore
@@ -160,6 +161,8 @@ class Dispatcher:
         if order.kind != "dynamics":
             return False
         document = self._document(order)
+        if document is not None and document.basic.get("jobId") != order.order_id:
+            document = with_wishes(document, order.inputs.get("parameters", {}))
         force = bool(order.inputs.get("force"))
         run = document and adoptable_run(self._instance, document, force=force)
         if not run:
@@ -174,7 +177,12 @@ class Dispatcher:
         if refusal is not None:
             self._end(order, "failed", refusal)
             return
-        document = open_stores().avatars.get(order.avatar_id or "")
+        # Written by the service already, unless it was killed, or another order has asked since.
+        document = open_stores().avatars.ask(
+            order.avatar_id or "",
+            parameters=order.inputs.get("parameters", {}),
+            job_id=order.order_id,
+        )
         run_id = str(uuid.uuid4())
         line = "started" if order.attempt == 1 else f"started, attempt {order.attempt}"
         tail = with_line(order.log_tail, line)
