@@ -1,0 +1,1 @@
+"""What the service costs on this machine, measured from outside, over HTTP."""
