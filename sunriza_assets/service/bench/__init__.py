@@ -1,1 +1,1 @@
-"""What the service costs on this machine, measured from outside, over HTTP."""
+"""Measuring the service: CPU time and counts, never judged by the clock."""
