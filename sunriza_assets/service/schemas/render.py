@@ -51,6 +51,9 @@ class EmotionEntry(BaseModel):
         description="What it is drawn by at intensity 1; lengths in distances of the outer eye"
         " corners, None where the portrait decides. None for neutral."
     )
+    creases: dict[str, float] = Field(
+        description="How deep each crease of the skin is at intensity 1, 0-1."
+    )
 
 
 class Emotions(BaseModel):
