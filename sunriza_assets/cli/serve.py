@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from sunriza_assets.service.parts import Part
     from sunriza_assets.service.serve import Addresses
 
 __all__ = ["serve"]
@@ -23,7 +24,12 @@ __all__ = ["serve"]
 )
 @click.option("--ui-port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option("--no-ui", is_flag=True, help="Without Dagster's UI and daemon.")
-def serve(host: str, port: int, ui_port: int, no_ui: bool) -> None:
+@click.option(
+    "--only",
+    type=click.Choice(["api", "engine", "dispatcher"]),
+    help="One part alone, for containers; all of them see the same home or databases.",
+)
+def serve(host: str, port: int, ui_port: int, no_ui: bool, only: "Part | None") -> None:
     """Start the HTTP service: API, warm engine, dispatcher with its worker, Dagster UI.
 
     Everybody may call it on a loopback address; elsewhere callers need a token or an API key
@@ -33,6 +39,10 @@ def serve(host: str, port: int, ui_port: int, no_ui: bool) -> None:
     from resources.home import Home
     from sunriza_assets.service.serve import serve as run
 
+    if only is not None:
+        from sunriza_assets.service.parts import serve_part
+
+        serve_part(only, host=host, port=port)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     log = Home.from_environment().root / "service" / "serve.log" if sys.stderr.isatty() else None
     run(

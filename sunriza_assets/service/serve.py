@@ -35,7 +35,7 @@ from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.modes import auth_mode
 from sunriza_assets.with_parent import command_with_parent
 
-__all__ = ["Addresses", "serve"]
+__all__ = ["Addresses", "serve", "serve_api"]
 
 _log = logging.getLogger("sunriza.serve")
 
@@ -177,6 +177,22 @@ def serve(
             _supervise(children, listener, ready)
 
 
+def serve_api(*, host: str, port: int) -> None:
+    """Serve the API alone (SUNRIZA_API_PROCESSES processes) until SIGTERM or SIGINT.
+
+    Raises:
+        StoreError: the port is taken (`store.port`).
+        ParameterError: a setting is wrong, or would open the service to everybody.
+    """
+    settings = current_settings()
+    auth_mode(settings, host)
+    home = Home(settings.home)
+    with _listening(host, port) as listener:
+        _prepare_metrics(home)
+        children = _api_children(settings, host, listener, settings.metrics_port, 2)
+        _supervise(children, listener, lambda _: None)
+
+
 def _children(
     settings: Settings,
     host: str,
@@ -186,9 +202,25 @@ def _children(
     output: int,
 ) -> list[_Child]:
     """What is started, in the order in which it is asked to end."""
+    children = _api_children(settings, host, listener, metrics_port, output)
+    others = {"dispatcher": ["-m", "sunriza_assets.service.dispatcher_process"]}
+    if ui_port is not None:
+        command = "from sunriza_assets.cli import main; main()"
+        others["Dagster UI"] = ["-c", command, "dev", "--port", str(ui_port)]
+    others["engine"] = ["-m", "sunriza_assets.service.engine_process"]
+    return children + [_Child(name, command, output=output) for name, command in others.items()]
+
+
+def _api_children(
+    settings: Settings,
+    host: str,
+    listener: socket.socket,
+    metrics_port: int | None,
+    output: int,
+) -> list[_Child]:
     descriptor = listener.fileno()
     api = ["-m", "sunriza_assets.service.api_process", host, str(descriptor)]
-    children = [
+    return [
         _Child(
             f"API {index}" if settings.api_processes > 1 else "API",
             [*api, str(metrics_port or 0)] if index == 0 else [*api, "0"],
@@ -197,12 +229,6 @@ def _children(
         )
         for index in range(settings.api_processes)
     ]
-    others = {"dispatcher": ["-m", "sunriza_assets.service.dispatcher_process"]}
-    if ui_port is not None:
-        command = "from sunriza_assets.cli import main; main()"
-        others["Dagster UI"] = ["-c", command, "dev", "--port", str(ui_port)]
-    others["engine"] = ["-m", "sunriza_assets.service.engine_process"]
-    return children + [_Child(name, command, output=output) for name, command in others.items()]
 
 
 def _supervise(

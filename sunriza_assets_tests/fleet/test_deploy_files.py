@@ -184,4 +184,4 @@ def _exists(command: list[str]) -> None:
     program = Path(command[0]).name
     assert Path(sys.executable).with_name(program).exists(), program
     if program == "sunriza":
-        assert command[1] in {*COMMANDS, "serve"}, command
+        assert command[1] in COMMANDS, command

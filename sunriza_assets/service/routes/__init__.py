@@ -15,6 +15,7 @@ from sunriza_assets.service.routes import (
     jobs,
     keys,
     me,
+    metrics,
     output,
     performances,
     preview,
@@ -29,6 +30,7 @@ __all__ = ["ROUTERS"]
 # `/jobs/events` is asked before `/jobs/{job_id}`.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    metrics.router,
     dynamics.router,
     trim.router,
     streams.router,

@@ -23,7 +23,7 @@ from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
 )
 from sunriza_assets_tests.resources.avatars.test_local import Editor
 from sunriza_assets_tests.resources.publishing.interleavings import World
-from sunriza_assets_tests.resources.publishing.publication_contract import AT_ONCE, DAY
+from sunriza_assets_tests.resources.publishing.publications import AT_ONCE, DAY
 from sunriza_assets_tests.resources.storage.storage_fixtures import (
     opened,
     own_bucket_server,

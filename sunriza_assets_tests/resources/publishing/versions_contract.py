@@ -13,7 +13,7 @@ from resources.publishing.versions import discard_version, publish_draft, republ
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publications import (
     AT_ONCE,
     NAMES,
     FailingStorage,
