@@ -26,6 +26,7 @@ from resources.avatars.document import AvatarDocument
 from resources.orders.order import WAITING_STATES, Order, OrderError
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone
+from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError, SunrizaError
 from sunriza_assets.graph.tags import PROCESS_TAG
@@ -35,6 +36,7 @@ from sunriza_assets.operations.order_outcomes import (
     EXPIRED,
     LOST,
     cost_of,
+    draft_result,
     has_published,
     order_error,
     result_of,
@@ -47,11 +49,13 @@ from sunriza_assets.operations.order_runs import (
     Work,
     adoptable_run,
     close_run,
+    is_draft,
     order_tags,
     plain_outcome,
     terminate_run,
 )
 from sunriza_assets.operations.retries import loss_of
+from sunriza_assets.studio.parameters import canonical
 
 __all__ = ["MAX_ATTEMPTS", "MAX_WAIT", "Dispatcher"]
 
@@ -158,7 +162,7 @@ class Dispatcher:
 
     def _adopt(self, order: Order) -> bool:
         """Let an order follow an unfinished run for the same inputs; whether there was one."""
-        if order.kind != "dynamics":
+        if order.kind != "dynamics" or is_draft(order):
             return False
         document = self._document(order)
         if document is not None and document.basic.get("jobId") != order.order_id:
@@ -188,9 +192,15 @@ class Dispatcher:
         tail = with_line(order.log_tail, line)
         if self._change(order, state="starting", run_id=run_id, log_tail=tail) is None:
             return
-        force = bool(order.inputs.get("force"))
-        tags = order_tags(document, order)
-        self._runner.start(Work(run_id, document.avatar_id, force, tags))
+        work = Work(
+            run_id,
+            document.avatar_id,
+            force=bool(order.inputs.get("force")),
+            tags=order_tags(document, order),
+            parameters=canonical(order.inputs.get("parameters", {})) if is_draft(order) else {},
+            is_draft=is_draft(order),
+        )
+        self._runner.start(work)
 
     # -- orders with a run ------------------------------------------------------------------------
 
@@ -240,6 +250,9 @@ class Dispatcher:
 
     def _write_followed(self, order: Order, run: dg.DagsterRun) -> None:
         """Write the progress that the run has put into its document."""
+        if is_draft(order):  # it leaves the document alone
+            self._write_progress(order, Progress(run.run_id))
+            return
         document = self._document(order)
         if document is None or document.record.run_id != run.run_id:
             return
@@ -283,8 +296,9 @@ class Dispatcher:
         document = self._document(order)
         if outcome.status == "lost":
             self._close(outcome.run_id, cancelled=order.state == "cancelling")
-        if document is not None and has_published(document, outcome.run_id):
-            result, storage = result_of(document), open_stores().storage
+        storage = open_stores().storage
+        result = None if document is None else _result(order, document, outcome, storage)
+        if document is not None and result is not None:
             cost = cost_of(document, outcome, storage)
             tail = with_line(order.log_tail, "done")
             ended = self._change(
@@ -322,7 +336,7 @@ class Dispatcher:
 
     def _fail_document(self, order: Order, error: OrderError) -> None:
         """Show an order's error on its avatar, unless a later run owns it or has answered it."""
-        if order.avatar_id is None:
+        if order.avatar_id is None or is_draft(order):
             return
         try:
             open_stores().avatars.fail(
@@ -357,6 +371,8 @@ class Dispatcher:
         document = self._document(order)
         others = [one for one in self._store.unfinished() if one.avatar_id == order.avatar_id]
         if document is None or others or document.inputs_version != order.inputs_version:
+            return
+        if is_draft(order):
             return
         if (
             document.has_open_request
@@ -453,6 +469,13 @@ def _refusal(order: Order) -> OrderError | None:
     """Why no run can be made for an order; None if one can."""
     if order.kind != "dynamics" or order.avatar_id is None:
         return OrderError("parameter.kind", "This kind of job is not made here.", retryable=False)
-    if order.inputs.get("publish") is False:
-        return OrderError("parameter.draft", "Drafts are not made here.", retryable=False)
     return None
+
+
+def _result(
+    order: Order, document: AvatarDocument, outcome: Outcome, storage: MediaStorage
+) -> dict[str, Any] | None:
+    """What an order's run has made; None if it has not succeeded."""
+    if is_draft(order):
+        return draft_result(document, outcome.run_id, storage)
+    return result_of(document) if has_published(document, outcome.run_id) else None

@@ -22,7 +22,7 @@ from typing import Any, Final
 from resources.home import Home
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.assets.progress import run_forecast
-from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
 from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.runs.avatar_runs import AvatarRuns
 
@@ -140,6 +140,8 @@ def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports
         commands.set_run(run_id)
         result = runs.render(
             work["avatar_id"],
+            only=assets_until_published(runs.assets) if work["is_draft"] else (),
+            parameters=work["parameters"],
             force=work["force"],
             tags=work["tags"],
             run_id=run_id,

@@ -332,14 +332,6 @@ def test_stopping_gives_orders_back(office: Office) -> None:
     assert run.is_finished
 
 
-def test_kinds_that_are_not_made_here_are_refused(office: Office) -> None:
-    order = office.order("ada", publish=False)
-    office.tick()
-    failed = office.get(order)
-    assert failed.error is not None
-    assert failed.error.code == "parameter.draft"
-
-
 def test_a_bug_in_one_order_does_not_stop_the_others(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
