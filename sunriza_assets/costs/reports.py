@@ -34,8 +34,10 @@ __all__ = [
 BOOKED: Final = "booked"
 """Stands for the costs that the steps themselves wrote down, each by the book it names."""
 
-Grouping = Literal["avatar", "run", "asset", "day", "month", "engine"]
-GROUPINGS: Final[tuple[Grouping, ...]] = ("avatar", "run", "asset", "day", "month", "engine")
+Grouping = Literal["avatar", "run", "asset", "day", "month", "engine", "kind"]
+GROUPINGS: Final[tuple[Grouping, ...]] = (
+    "avatar", "run", "asset", "day", "month", "engine", "kind",
+)  # fmt: skip
 _STEP_GROUPINGS: Final = ("asset", "engine")
 
 COST_COLUMNS: Final = (
@@ -58,6 +60,8 @@ COST_COLUMNS: Final = (
     "cost",
     "cost_currency",
     "price_book",
+    "kind",
+    "calls",
 )
 """What `cost_report` needs of the ledger."""
 RUNTIME_COLUMNS: Final = (
@@ -99,7 +103,11 @@ class Report:
 def cost_report(
     frame: "pd.DataFrame", book: PriceBook | None, *, by: Grouping = "avatar"
 ) -> Report:
-    """What it cost, per avatar, run, asset, day, month or engine, the dearest (or latest) first.
+    """What it cost, per avatar, run, asset, day, month, engine or kind.
+
+    The dearest (or latest) comes first. A kind is what was asked for: `dynamics`, the runs of
+    avatars; `render`, `preview`, `inspect`, `trim`, direct calls, which alone are counted;
+    `reports`, runs that concern no avatar.
 
     `published_seconds` and `published_cost` are the totals of runs that published, see `totals`;
     `seconds` and `cost` are all that was spent, on failures, previews and reports, too.
@@ -133,6 +141,8 @@ def cost_report(
     priced["published_seconds"] = priced["seconds"].where(in_totals(frame))
     priced["saved_cost"] = saved_cost(frame, priced["cost"])
     keys = [by, "price_book", "currency"]
+    if by == "kind":
+        priced["calls"] = frame["calls"].fillna(0).astype(int)
     sums = [name for name in priced.columns if name not in keys]
     groups = priced.groupby(keys, observed=True, sort=False)
     table = groups[sums].sum().reset_index()
@@ -146,7 +156,9 @@ def cost_report(
     totals = _totals(priced)
     return Report(
         title=f"Costs by {by}",
-        rows=table[[*keys, *_COST_ORDER]].reset_index(drop=True),
+        rows=table[[*keys, *(["calls"] if by == "kind" else []), *_COST_ORDER]].reset_index(
+            drop=True
+        ),
         facts={
             "price_book": BOOKED if book is None else book.name,
             "currency": ", ".join(totals) or (book.currency if book else ""),
@@ -333,6 +345,10 @@ def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
     columns = {"avatar": "partition", "run": "run_id", "asset": "asset", "engine": "engine"}
     if by in columns:
         return {by: categories(frame[columns[by]])}
+    if by == "kind":
+        runs = np.where(frame["partition"].isna(), "reports", "dynamics")
+        kinds = frame["kind"].astype(object)
+        return {by: kinds.where(kinds.notna(), runs).astype("category")}
     if by in ("day", "month"):
         # Text only once per day: a million instants fall into few days.
         days = frame["time"].dt.floor("D").astype("category")

@@ -1,10 +1,10 @@
 """The application: middleware around routers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from sunriza_assets import __version__
@@ -12,6 +12,7 @@ from sunriza_assets.service.auth.addresses import TrustedProxies
 from sunriza_assets.service.auth.authenticate import Authentication
 from sunriza_assets.service.auth.limits import Limits
 from sunriza_assets.service.context import Service
+from sunriza_assets.service.docs_page import install_docs_page
 from sunriza_assets.service.documentation import install_documentation
 from sunriza_assets.service.middleware.bodies import Bodies
 from sunriza_assets.service.middleware.cors import Cors
@@ -28,8 +29,13 @@ from sunriza_assets.service.uploads_folder import keep_swept, make_uploads_folde
 __all__ = ["create_app"]
 
 
-def create_app(service: Service) -> FastAPI:
-    """The ASGI application of one API process."""
+def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
+    """The ASGI application of one API process.
+
+    Args:
+        service: what routes call on.
+        routers: the routes; all of them unless a test wants others.
+    """
     ensure_logging()
     app = FastAPI(
         title="Sunriza",
@@ -40,10 +46,11 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,  # a redirect's address would be made of the caller's path
     )
     app.state.service = service
-    for router in ROUTERS:
+    for router in routers:
         app.include_router(router)
     install_problem_handlers(app)
     install_documentation(app, service)
+    install_docs_page(app)
     _wrap(app, service)
     return app
 

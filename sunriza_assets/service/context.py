@@ -66,11 +66,12 @@ class Service:
         return Quota(settings.unfinished_jobs, settings.jobs_per_day, settings.queued_jobs)
 
 
-def _service(connection: HTTPConnection) -> Service:
+# Dependencies are coroutines: FastAPI sends plain functions through a thread, at .1 ms each.
+async def _service(connection: HTTPConnection) -> Service:
     return cast(Service, connection.app.state.service)
 
 
-def _principal(connection: HTTPConnection) -> Principal:
+async def _principal(connection: HTTPConnection) -> Principal:
     """The caller, as the authentication middleware has found it.
 
     Raises:

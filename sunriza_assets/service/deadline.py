@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -86,6 +86,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._head_received = 0  # bytes of packets since the head began
         self._head_parsed = 0  # bytes of the target and of whole headers
         self._in_body = False
+        self._body_left: int | None = 0  # bytes still to come; None if nobody knows
         self._body_due_at = 0.0
         self._lingered: int | None = None  # bytes since the answer, if the body went on after it
         self._refused = False
@@ -160,6 +161,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._disarm()
         if not (self.parser.should_upgrade() and self._should_upgrade()):
             self._in_body = True
+            self._body_left = _announced_length(self.headers)
             self._lingered = None
             self._body_due_at = self.loop.time() + self.deadlines.body_s
             self._arm(self.deadlines.body_s, self._check_body)
@@ -170,6 +172,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._body_due_at += len(body) / self.deadlines.body_bytes_per_s
+        if self._body_left is not None:
+            self._body_left -= len(body)
         if self._lingered is not None:
             self._lingered += len(body)
             if self._lingered > self.deadlines.linger_bytes:
@@ -192,7 +196,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._refused or self.transport.is_closing() or not self.cycle.response_complete:
             return
-        if self._in_body:
+        if self._in_body and self._has_much_to_come():
+            self._close_gently()
+        elif self._in_body:
             self._lingered = 0
             self._arm(self.deadlines.linger_s, self._close_gently)
         elif not self._in_head:
@@ -256,7 +262,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._arm(min(1.0, self.deadlines.linger_s), self.transport.close)
+        self._arm(self.deadlines.linger_s, self.transport.close)
 
     def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
         self._disarm()
@@ -278,16 +284,46 @@ class DeadlineProtocol(HttpToolsProtocol):
         limit = self._concurrency
         return limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit)
 
+    def _has_much_to_come(self) -> bool:
+        left = self._body_left
+        return left is None or left > self.deadlines.linger_bytes
+
+    def _announcing(self, scope: Scope, send: Send) -> Send:
+        """A sender that announces the end of a connection whose body is not read to its end."""
+
+        async def announcing(message: Message) -> None:
+            if message["type"] != "http.response.start" or not (
+                self._in_body and self.cycle.scope is scope and self._has_much_to_come()
+            ):
+                await send(message)
+                return
+            cycle = self.cycle
+            headers = [*message.get("headers", ()), (b"connection", b"close")]
+            await send({**message, "headers": headers})
+            cycle.keep_alive = True  # closed by `on_response_complete`, gently
+
+        return announcing
+
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application, or 503 if too much is under way."""
         if not self._is_full():
-            await self._service(scope, receive, send)
+            await self._service(scope, receive, self._announcing(scope, send))
             return
         request_id = secrets.token_hex(12)
         response = problem_response(problem_of(_overload()), request_id)
         response.headers["X-Request-Id"] = request_id
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
+
+
+def _announced_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """Content-Length, which the parser has checked; 0 for no body, None for one of chunks."""
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            return int(value)
+    return 0
 
 
 def uvicorn_config(

@@ -1,4 +1,4 @@
-"""The OpenAPI document: problems of every operation, credentials, and the page that shows it."""
+"""The OpenAPI document: problems of every operation, and credentials."""
 
 from typing import Any, Final
 

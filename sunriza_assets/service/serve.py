@@ -382,4 +382,4 @@ def _forget_metrics(process: int) -> None:
     """Drop the gauges of a process that has ended."""
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(process)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(process)

@@ -12,13 +12,17 @@ import httpx
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
+from resources.avatars.local import LocalAvatars
+from resources.downloads.public_download import PublicDownload
 from resources.home import Home
 from resources.orders.sqlite import SqliteOrders
 from resources.settings import Settings
+from resources.storage.local import LocalStorage
 from resources.stores import OpenStores
 from sunriza_assets.service.app import create_app
 from sunriza_assets.service.context import Service
 from sunriza_assets.service.engine_client import EngineFacts
+from sunriza_assets.service.routes import ROUTERS, health, metrics
 
 
 @dataclass
@@ -64,11 +68,12 @@ class Served:
 def make_service(root: Path, *, open_mode: bool = True, **settings: Any) -> Service:
     """A service on a home of its own; settings by their environment variables."""
     values = Settings.from_environment({"SUNRIZA_HOME": str(root), **settings})
+    home = Home(root)
     return Service(
         settings=values,
-        home=Home(root),
+        home=home,
         orders=SqliteOrders(root / "service" / "service.db"),
-        stores=OpenStores(avatars=None, storage=None, shared=False),
+        stores=OpenStores(LocalAvatars(home), LocalStorage(home, PublicDownload(())), shared=False),
         engine=StillEngine(),
         open_mode=open_mode,
     )
@@ -76,10 +81,12 @@ def make_service(root: Path, *, open_mode: bool = True, **settings: Any) -> Serv
 
 @contextmanager
 def serving(service: Service, *routers: APIRouter, **options: Any) -> Iterator[Served]:
-    """The service on a free port of 127.0.0.1 until the block ends."""
-    app = create_app(service)
-    for router in routers:
-        app.include_router(router)
+    """The service on a free port of 127.0.0.1 until the block ends.
+
+    With routers, these take the place of its own but for health and metrics.
+    """
+    ours = (health.router, metrics.router, *routers) if routers else ROUTERS
+    app = create_app(service, ours)
     with running(app, **options) as port:
         yield Served(app, service, port)
 

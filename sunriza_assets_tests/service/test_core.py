@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sunriza_assets.errors import LimitError, MediaError
 from sunriza_assets.service.context import PrincipalDep
 from sunriza_assets.service.engine_client import EngineFacts
+from sunriza_assets.service.problems import ProblemBody
 from sunriza_assets_tests.service.serving import make_service, serving
 
 router = APIRouter()
@@ -130,6 +131,24 @@ def test_not_ready_with_a_broken_store(tmp_path):
         for path in (tmp_path / "service").glob("service.db*"):
             path.write_bytes(b"no database" * 1000)
         assert client.get("/health/ready").json()["parts"]["store"]["ready"] is False
+
+
+def test_the_documentation_is_for_this_machine(served, client):
+    page = client.get("/docs")
+    assert page.status_code == 200 and "/things/{thing_id}" in page.text
+    assert "<script" not in page.text and "https://" not in page.text
+    assert client.get("/docs", headers={"X-Forwarded-For": "8.8.8.8"}).status_code == 404
+
+
+def test_problems_are_what_the_document_says(client):
+    for answer in (
+        client.get("/nothing"),
+        client.put("/things/1"),
+        client.post("/things/1", json={}),
+        client.post("/things/1", content=b"{", headers={"Content-Type": "application/json"}),
+        client.post("/things/1", json={"number": 1, "text": "bug"}),
+    ):
+        ProblemBody.model_validate(answer.json())
 
 
 def test_openapi_names_problems_of_every_operation(client):

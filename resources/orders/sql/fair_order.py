@@ -33,14 +33,16 @@ def fair_order(waiting: Iterable[Waiting[T]]) -> Sequence[T]:
     """Waiting orders in the order of their turns: by kind, round robin over owners, by age.
 
     An owner's oldest order of a kind is in the first round, the next in the second, and so on.
-    Within a round those come first whose owner was served longest ago. Starting the first one
-    leaves the order of all others as it was.
+    In every round owners come in the same order: who was served longest ago, then whose oldest
+    order is older. So starting the first one leaves the order of all others as it was.
     """
+    first: dict[tuple[Kind, str], int] = {}
     rounds: Counter[tuple[Kind, str]] = Counter()
-    turns: list[tuple[int, int, int, int, T]] = []
+    turns: list[tuple[tuple[int, int, int, int], T]] = []
     for one in sorted(waiting, key=lambda one: one.number):
-        place = rounds[one.kind, one.owner]
-        rounds[one.kind, one.owner] += 1
-        turns.append((_RANKS[one.kind], place, one.served, one.number, one.what))
-    turns.sort(key=lambda turn: turn[:4])
-    return [what for *_, what in turns]
+        whose = (one.kind, one.owner)
+        oldest = first.setdefault(whose, one.number)
+        turns.append(((_RANKS[one.kind], rounds[whose], one.served, oldest), one.what))
+        rounds[whose] += 1
+    turns.sort(key=lambda turn: turn[0])
+    return [what for _, what in turns]

@@ -91,11 +91,11 @@ class Listing(Part):
     def unfinished(self) -> Sequence[Order]:
         """See `OrderStore.unfinished`."""
         with self._database.read() as transaction:
+            # Not ordered by SQL: SQLite would read all orders in that order to find these few.
             rows = transaction.run(
-                f"select {ORDER_COLUMNS} from orders"  # noqa: S608
-                " where finished_at is null order by number"
+                f"select {ORDER_COLUMNS}, number from orders where finished_at is null"  # noqa: S608
             )
-        return [order_of(row) for row in rows]
+        return [order_of(row[:-1]) for row in sorted(rows, key=lambda row: row[-1])]
 
     def waiting(self) -> Sequence[Order]:
         """See `OrderStore.waiting`."""

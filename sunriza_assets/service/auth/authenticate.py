@@ -29,22 +29,10 @@ from sunriza_assets.service.middleware.hosts import origin_allowed
 from sunriza_assets.service.monitor import metrics
 from sunriza_assets.service.policies import Policy
 
-__all__ = ["FAILURES", "SUBPROTOCOL", "Authentication", "Scoped"]
+__all__ = ["SUBPROTOCOL", "Authentication", "Scoped"]
 
 SUBPROTOCOL: Final = "sunriza.v1"
 """What a WebSocket is accepted with if the client offers it."""
-FAILURES: Final = (
-    "missing",
-    "several",
-    "malformed",
-    "signature",
-    "expired",
-    "claims",
-    "key",
-    "origin",
-    "scope",
-)
-"""Reasons of `sunriza_auth_failures_total`."""
 
 _OPEN: Final = Principal(
     uid=LOCAL_USER,
@@ -186,7 +174,7 @@ class Credentials:
 def Scoped(scope: KeyScope) -> Any:  # noqa: N802  # reads like the `Depends` that it is
     """A dependency of a route: the principal, which must have this scope (403 otherwise)."""
 
-    def scoped(connection: HTTPConnection) -> Principal:
+    async def scoped(connection: HTTPConnection) -> Principal:
         principal = cast(Principal | None, getattr(connection.state, "principal", None))
         if principal is None:
             raise refused("missing", "This needs a token or an API key")

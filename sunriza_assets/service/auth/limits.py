@@ -76,7 +76,7 @@ class Limits:
         elif policy.rate == "reads":
             limit = self.limits["reads"]
             known = self.reads.take_known(name)
-            result = known or await in_thread(self.reads.take, name)
+            result = await in_thread(self.reads.take, name) if known is None else known
         else:
             limit = self.limits[policy.rate]
             result = await in_thread(self.service.orders.take, name, limit)

@@ -93,9 +93,7 @@ def _check_type(kind: str | None, found: FoundRoute) -> None:
 
 def _too_large(limit: int) -> RequestError:
     size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 1024} kB"
-    return RequestError(
-        f"The body has more than {size}", code="too_large", headers={"Connection": "close"}
-    )
+    return RequestError(f"The body has more than {size}", code="too_large")
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

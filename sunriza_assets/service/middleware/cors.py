@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sunriza_assets.errors import AccessError
 
@@ -59,15 +59,11 @@ class Cors:
             }
             await Response(status_code=204, headers=answer)(scope, receive, send)
             return
-        if allowed:
-            # Answers of the edge (problems) carry them, too.
-            scope["state"].setdefault("answer_headers", {}).update(
-                {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED}
-            )
-
-        async def with_vary(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).add_vary_header("Origin")
-            await send(message)
-
-        await self.app(scope, receive, with_vary if self.origins else send)
+        if self.origins:
+            # The edge adds them, so that problems carry them, too.
+            extra = scope["state"].setdefault("answer_headers", {})
+            extra["Vary"] = "Origin"
+            if allowed:
+                extra["Access-Control-Allow-Origin"] = origin
+                extra["Access-Control-Expose-Headers"] = _EXPOSED
+        await self.app(scope, receive, send)

@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sunriza_assets.service.auth.addresses import Caller, TrustedProxies
-from sunriza_assets.service.middleware.routing_table import RoutingTable
+from sunriza_assets.service.middleware.routing_table import RoutingTable, own_path
 from sunriza_assets.service.middleware.sockets import answer_websocket
 from sunriza_assets.service.monitor import metrics
 from sunriza_assets.service.monitor.audit import audit
@@ -24,7 +24,7 @@ from sunriza_assets.service.policies import Policy, policy_of
 from sunriza_assets.service.problems import note_problem, problem_of, problem_response
 from sunriza_assets.service.request_errors import RequestError
 
-__all__ = ["Edge", "own_path"]
+__all__ = ["Edge"]
 
 URL_BYTES: Final = 8192
 """Longest path with query."""
@@ -33,6 +33,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _CHANGING: Final = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",  # whatever may be kept says so itself
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -155,13 +156,6 @@ class _AnswerClock:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
-def own_path(scope: Scope) -> str:
-    """The path of a request below the service's base path."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
-
-
 def _request_id(scope: Scope) -> str:
     """The caller's own id if it is a plain one, else a new one."""
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
@@ -190,10 +184,11 @@ def _set_headers(headers: MutableHeaders, state: Mapping[str, Any], *, secure: b
         headers.setdefault(name, value)
     if secure:
         headers.setdefault("Strict-Transport-Security", _HSTS)
-    if state["route"].startswith("/jobs"):
-        headers.setdefault("Cache-Control", "no-store")
     for name, value in state.get("answer_headers", {}).items():
-        headers.setdefault(name, value)
+        if name == "Vary":
+            headers.add_vary_header(value)
+        else:
+            headers.setdefault(name, value)
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
@@ -205,7 +200,8 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     metrics.REQUEST_DURATION.labels(route=route).observe(seconds)
     if method in _CHANGING:
         audit(scope, status or 499)
-    if method in _CHANGING or status >= 400 or seconds > _SLOW_S:
+    probe = state["policy"].public  # asked every few seconds; metrics count it
+    if method in _CHANGING or (not probe and (status >= 400 or seconds > _SLOW_S)):
         _log.info(
             "request",
             method=label,

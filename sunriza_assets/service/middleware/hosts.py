@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sunriza_assets.errors import AccessError
+from sunriza_assets.service.middleware.routing_table import own_path
 from sunriza_assets.service.request_errors import RequestError
 
 __all__ = ["LOOPBACK_HOSTS", "Hosts", "origin_allowed"]
@@ -69,7 +70,7 @@ class Hosts:
             )
 
     def _is_probe(self, scope: Scope) -> bool:
-        return not self.open_mode and scope["type"] == "http" and scope["path"] in _PROBES
+        return not self.open_mode and scope["type"] == "http" and own_path(scope) in _PROBES
 
 
 def host_name(host: str) -> str:

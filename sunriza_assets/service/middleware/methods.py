@@ -1,15 +1,21 @@
 """Methods: HEAD as GET without a body, OPTIONS, and 405 with everything that a path allows.
 
-`X-HTTP-Method-Override` and its like are read nowhere.
+`X-HTTP-Method-Override` and its like are read nowhere. A Range of many parts is not honoured (RFC
+9110, 14.2 allows it): each costs a part of its own.
 """
+
+from typing import Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sunriza_assets.service.middleware.routing_table import FoundRoute, RoutingTable
+from sunriza_assets.service.middleware.routing_table import FoundRoute, RoutingTable, own_path
 from sunriza_assets.service.request_errors import RequestError
 
 __all__ = ["Methods"]
+
+
+_RANGES: Final = 8
 
 
 class Methods:
@@ -36,10 +42,11 @@ class Methods:
         found: FoundRoute = scope["state"]["found"]
         if not found.allowed:
             raise RequestError("There is no such path", code="path")
+        _bound_ranges(scope)
         if found.known and scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
-        allowed = _allowed(self.table.find("", _path(scope)))
+        allowed = _allowed(self.table.find("", own_path(scope)))
         if scope["method"] == "OPTIONS":
             await Response(status_code=204, headers={"Allow": allowed})(scope, receive, send)
         elif scope["method"] == "HEAD" and found.known:
@@ -54,7 +61,7 @@ class Methods:
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the GET route, or the route's own HEAD, and keep its head alone."""
-        own = "HEAD" in self.table.find("", _path(scope)).allowed
+        own = "HEAD" in self.table.find("", own_path(scope)).allowed
         ended = False
 
         async def head_only(message: Message) -> None:
@@ -70,10 +77,11 @@ class Methods:
         await self.app(inner, receive, head_only)
 
 
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
+def _bound_ranges(scope: Scope) -> None:
+    """Take a Range header away that names many ranges."""
+    headers = scope["headers"]
+    if any(name == b"range" and value.count(b",") >= _RANGES for name, value in headers):
+        scope["headers"] = [(name, value) for name, value in headers if name != b"range"]
 
 
 def _allowed(found: FoundRoute) -> str:

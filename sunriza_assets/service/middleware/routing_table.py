@@ -12,8 +12,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
+from starlette.types import Scope
 
-__all__ = ["OTHER", "FoundRoute", "RoutingTable"]
+__all__ = ["OTHER", "FoundRoute", "RoutingTable", "media_type", "own_path"]
 
 OTHER: Final = "other"
 """Label of paths that no route knows."""
@@ -100,6 +101,13 @@ def _content_types(route: Any) -> frozenset[str]:
     if getattr(route, "body_field", None) is not None:
         types.add(_JSON)
     return frozenset(types)
+
+
+def own_path(scope: Scope) -> str:
+    """The path of a request below the service's base path."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] or "/" if root and path.startswith(root) else path
 
 
 def media_type(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

@@ -33,6 +33,10 @@ _SECRETS: Final = (
     (re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+@"), r"\1...@"),
 )
 _SECRET_NAMES: Final = frozenset(("authorization", "token", "x-api-key", "secret", "password"))
+_LIBRARIES: Final = {
+    "httpx": logging.WARNING,  # every address that is asked
+    "python_multipart": logging.ERROR,  # every broken form; it is answered with a problem
+}
 _DOUBLED: Final = frozenset(("message", "color_message"))  # the standard library's own copies
 _Event = MutableMapping[str, Any]
 
@@ -74,6 +78,8 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
     handler.of_service = True  # type: ignore[attr-defined]  # to find it again
     root.addHandler(handler)
     root.setLevel(level)
+    for name, quiet in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(max(level, quiet))
 
 
 def ensure_logging() -> None:

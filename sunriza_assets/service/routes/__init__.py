@@ -4,12 +4,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import avatars, health, output, render, versions
+from sunriza_assets.service.routes import avatars, health, metrics, output, render, versions
 
 __all__ = ["ROUTERS"]
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    metrics.router,
     avatars.router,
     versions.router,
     render.router,

@@ -108,12 +108,13 @@ def fork_server() -> Iterator[ForkServer]:
     For processes that decode many small files; see `forking`.
     """
     global _fork_server  # noqa: PLW0603 - a property of the process, as its children are
+    before = _fork_server
     with contextlib.closing(ForkServer(_environment())) as server:
         _fork_server = server
         try:
             yield server
         finally:
-            _fork_server = None
+            _fork_server = before
 
 
 _fork_server: ForkServer | None = None

@@ -163,6 +163,8 @@ class OrderListsContract:
         seen, position = store.changed_since(position)
         assert seen == []
         assert store.changed_since(position) == ([], position)
+        with_newest = put(store)  # by now everybody has heard of what came before
+        assert store.changed_since(position) == ([with_newest], position + 1)
 
     # Removal of what is old
 

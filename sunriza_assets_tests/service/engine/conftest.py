@@ -4,9 +4,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from PIL import Image
@@ -16,6 +17,11 @@ from sunriza_assets.service.engine_socket import EngineSocket
 from sunriza_assets.service.engine_wire import engine_socket
 
 READY_S = 120
+T = TypeVar("T")
+RENDER: dict[str, Any] = {
+    "intensity": 0.7, "output_format": "png", "width": None, "height": None, "owner": "u",
+    "request_id": "r",
+}  # fmt: skip
 
 
 @dataclass
@@ -28,6 +34,19 @@ class RunningEngine:
     def connect(self) -> EngineSocket:
         """A client for the present event loop."""
         return EngineSocket(engine_socket(self.home))
+
+
+def calling(engine: RunningEngine, call: Callable[[EngineSocket], Awaitable[T]]) -> T:
+    """The result of a call in an event loop of its own."""
+
+    async def run() -> T:
+        client = engine.connect()
+        try:
+            return await call(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
 
 
 def start_engine(home: Path, models: Path, **environment: str) -> RunningEngine:

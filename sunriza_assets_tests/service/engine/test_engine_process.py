@@ -1,10 +1,8 @@
 """The engine process over its socket: pictures, errors, life and death."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,26 +10,7 @@ from PIL import Image
 
 from sunriza_assets.errors import FaceError, MediaError, ParameterError
 from sunriza_assets.service.engine_socket import EngineSocket
-from sunriza_assets_tests.service.engine.conftest import RunningEngine
-
-T = TypeVar("T")
-RENDER: dict[str, Any] = {
-    "intensity": 0.7, "output_format": "png", "width": None, "height": None, "owner": "u",
-    "request_id": "r",
-}  # fmt: skip
-
-
-def calling(engine: RunningEngine, call: Callable[[EngineSocket], Awaitable[T]]) -> T:
-    """The result of a call in an event loop of its own."""
-
-    async def run() -> T:
-        client = engine.connect()
-        try:
-            return await call(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(run())
+from sunriza_assets_tests.service.engine.conftest import RENDER, RunningEngine, calling
 
 
 def pixels(path: Path) -> np.ndarray:
