@@ -15,10 +15,10 @@ CODE_VERSIONS: Final[Mapping[str, str]] = {
     "trimmed_video": "1",
     "motion_template": "1",
     "idle_video": "3",
-    "atlas": "1",
+    "atlas": "2",
     "mask": "1",
-    "roi": "2",
-    "idle_extras": "2",
+    "roi": "3",
+    "idle_extras": "3",
     "published_avatar": "2",
     "preview_page": "2",
 }

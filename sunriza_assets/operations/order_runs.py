@@ -16,13 +16,11 @@ from resources.orders.order import Order
 from resources.process_names import is_gone
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.tags import FORCE_TAG
+from sunriza_assets.graph.tags import FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.limits import owner_tags
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
-from sunriza_assets.operations.retries import INPUTS_TAG, NOT_RETRIED_BY_DAGSTER
+from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
 
 __all__ = [
-    "ORDER_TAG",
     "Outcome",
     "Progress",
     "Runner",
@@ -35,9 +33,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-ORDER_TAG: Final = "sunriza/job"
-"""Run tag: the id of the order that the run was made for."""
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -172,10 +167,29 @@ def terminate_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
         close_run(instance, run, cancelled=True)
 
 
-def plain_outcome(run: dg.DagsterRun) -> Outcome:
-    """The outcome of a finished run, as Dagster knows it."""
+def plain_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
+    """The outcome of a finished run, as Dagster knows it: with the first error of its steps."""
     words: Mapping[Any, str] = {
         dg.DagsterRunStatus.SUCCESS: "ready",
         dg.DagsterRunStatus.CANCELED: "cancelled",
     }
-    return Outcome(run.run_id, words.get(run.status, "error"), code="run.failed")
+    code, message = "run.failed", None
+    if run.status != dg.DagsterRunStatus.SUCCESS:
+        code, message = _named_failure(instance, run.run_id) or (code, message)
+    return Outcome(run.run_id, words.get(run.status, "error"), code, message)
+
+
+def _named_failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str] | None:
+    """Code and public message of a run's first failure that was raised on purpose."""
+    failures = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    for record in failures.records:
+        event = record.event_log_entry.dagster_event
+        raised = event.step_failure_data.user_failure_data if event is not None else None
+        if raised is not None and raised.description:
+            code, where = (raised.metadata.get(name) for name in ("code", "where"))
+            place = f" ({where.value})" if where is not None and where.value else ""
+            return (
+                str(code.value) if code is not None else "internal",
+                raised.description.replace(place, "") if place else raised.description,
+            )
+    return None

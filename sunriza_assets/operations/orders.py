@@ -27,7 +27,7 @@ from resources.orders.store import OrderStore
 from resources.process_names import is_gone
 from resources.stores import open_stores
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError, SunrizaError
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
+from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.operations.order_outcomes import (
     CANCELLED,
     DELETED,
@@ -66,7 +66,7 @@ _PROGRESS_S: Final = 1.0
 """Seconds between two writes of an order's progress within a step."""
 _LOOK_BACK: Final = 5000
 """Changes before its start that a dispatcher reads for orders that were cancelled without one."""
-_TAKEN_OVER: Final = frozenset({"conflict.superseded", "run.duplicate"})
+_TAKEN_OVER: Final = frozenset({"conflict.superseded", "conflict.duplicate"})
 """Errors of a run whose avatar another run is making."""
 
 
@@ -219,7 +219,7 @@ class Dispatcher:
             else:
                 self._requeue(order, "The run was never begun", attempt=order.attempt)
         elif run.is_finished:
-            outcome = plain_outcome(run)
+            outcome = plain_outcome(self._instance, run)
             if outcome.status == "error" and loss_of(self._instance, run) is not None:
                 outcome = Outcome(run.run_id, "lost")
             self._finish(order, outcome)
@@ -283,10 +283,11 @@ class Dispatcher:
                 order, state="done", step=None, eta_s=None, result=result, cost=cost, log_tail=tail
             )
             return ended or order
-        if order.state == "cancelling" or outcome.status == "cancelled":
+        taken_over = outcome.code in _TAKEN_OVER and order.state != "cancelling"
+        if not taken_over and (order.state == "cancelling" or outcome.status == "cancelled"):
             self._fail_document(order, CANCELLED)
             return self._end(order, "cancelled", CANCELLED)
-        if outcome.status == "lost" or outcome.code in _TAKEN_OVER:
+        if outcome.status == "lost" or taken_over:
             if order.attempt < MAX_ATTEMPTS:
                 why = "The run was lost" if outcome.status == "lost" else "Another run took over"
                 return self._requeue(order, why, attempt=order.attempt + 1)

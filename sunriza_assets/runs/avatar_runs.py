@@ -20,8 +20,7 @@ from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
-from sunriza_assets.graph.tags import FORCE_TAG
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
+from sunriza_assets.graph.tags import FORCE_TAG, PROCESS_TAG
 from sunriza_assets.studio.parameters import resolve
 
 __all__ = ["AvatarRuns"]

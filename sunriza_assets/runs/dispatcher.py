@@ -23,17 +23,19 @@ from resources.orders.open import open_orders
 from resources.orders.order import Order
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone, this_process
+from resources.settings import current_settings
+from resources.webhook_post import WebhookPost
 from sunriza_assets.errors import StoreError
+from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.orders import Dispatcher
+from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
 
-__all__ = ["LEASE", "dispatch"]
+__all__ = ["dispatch"]
 
 _log = logging.getLogger("sunriza.dispatcher")
 
-LEASE: Final = "dispatcher"
-"""Name of the lease."""
 LEASE_S: Final = 10.0
 """After how long without renewal another dispatcher takes over."""
 RENEW_S: Final = 2.0
@@ -75,14 +77,17 @@ class Leadership:
     def release(self) -> None:
         """Give the lease back."""
         self._ended.set()
-        self._store.release_lease(LEASE, self._holder)
+        self._store.release_lease(DISPATCHER_LEASE, self._holder)
 
     def _try(self) -> bool:
-        former = self._store.lease(LEASE)
+        former = self._store.lease(DISPATCHER_LEASE)
         if former is not None and former.holder != self._holder and is_gone(former.holder):
-            self._store.release_lease(LEASE, former.holder)
+            self._store.release_lease(DISPATCHER_LEASE, former.holder)
         begin = time.monotonic()
-        if self._store.hold_lease(LEASE, self._holder, seconds=LEASE_S).holder != self._holder:
+        if (
+            self._store.hold_lease(DISPATCHER_LEASE, self._holder, seconds=LEASE_S).holder
+            != self._holder
+        ):
             return False
         self._renewed = begin
         return True
@@ -96,11 +101,16 @@ class Leadership:
                 _log.warning("The lease cannot be renewed: %s", problem)
 
 
-def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
+def dispatch(
+    *,
+    ended: Callable[[Order], None] = lambda _: None,
+    tried: Callable[[Result], None] = lambda _: None,
+) -> int:
     """Dispatch until told to stop.
 
     Args:
         ended: gets each order that has ended.
+        tried: gets the result of each try to deliver a notice.
 
     Returns:
         The exit code: 1 if the lease was lost.
@@ -115,11 +125,14 @@ def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
         leadership = Leadership(store, this_process())
         try:
             if leadership.wait(stopping):
+                notices = Notices(store, WebhookPost(), _pusher(), tried=tried)
+                notices.start()
                 dispatcher = Dispatcher(store, instance, pool, ended=ended)
                 _dispatch(store, dispatcher, pool, leadership, stopping)
                 if leadership.is_held:
                     pool.kill()
                     dispatcher.release()
+                notices.stop()
         finally:
             pool.kill()
         if not stopping.is_set():
@@ -127,6 +140,16 @@ def dispatch(*, ended: Callable[[Order], None] = lambda _: None) -> int:
             return 1
         leadership.release()
         return 0
+
+
+def _pusher() -> Pusher | None:
+    """Push messages, if they are switched on."""
+    settings = current_settings()
+    if settings.push == "off":
+        return None
+    from resources.firebase import Firebase, FirebaseSettings
+
+    return Firebase(FirebaseSettings.of(settings)).push(settings.fcm_url)
 
 
 def _dispatch(

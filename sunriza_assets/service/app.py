@@ -24,6 +24,7 @@ from sunriza_assets.service.monitor.logs import ensure_logging
 from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
+from sunriza_assets.service.schemas.webhooks import WEBHOOKS
 from sunriza_assets.service.uploads_folder import keep_swept, make_uploads_folder
 
 __all__ = ["create_app"]
@@ -43,6 +44,7 @@ def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> Fast
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        webhooks=WEBHOOKS,
         redirect_slashes=False,  # a redirect's address would be made of the caller's path
     )
     app.state.service = service

@@ -8,7 +8,7 @@ import sys
 from resources.orders.order import Order
 from sunriza_assets.runs.dispatcher import dispatch
 from sunriza_assets.service.monitor.logs import configure_logging
-from sunriza_assets.service.monitor.metrics import JOB_DURATION
+from sunriza_assets.service.monitor.metrics import JOB_DURATION, WEBHOOK_DELIVERIES
 
 __all__ = ["main"]
 
@@ -16,7 +16,7 @@ __all__ = ["main"]
 def main() -> int:
     """Dispatch until told to stop; the exit code."""
     configure_logging()
-    return dispatch(ended=_observe)
+    return dispatch(ended=_observe, tried=lambda result: WEBHOOK_DELIVERIES.labels(result).inc())
 
 
 def _observe(order: Order) -> None:

@@ -62,7 +62,10 @@ _CODE_STATUS: Final[Mapping[str, int]] = {
     "store.address": 403,
     "store.full": 507,
 }
-_CODE_NAMES: Final[Mapping[str, str]] = {"conflict.idempotency": "idempotency.mismatch"}
+_CODE_NAMES: Final[Mapping[str, str]] = {
+    "conflict.idempotency": "idempotency.mismatch",
+    "conflict.in_progress": "idempotency.in_progress",
+}
 _FAMILY_TITLES: Final[Mapping[str, str]] = {
     "access": "Not allowed",
     "avatar": "Avatar not usable",
@@ -222,7 +225,7 @@ def _named(error: SunrizaError) -> Problem:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if status in (429, 503):
+    if status in (429, 503) or error.code == "conflict.in_progress":
         wait = error.retry_after_s if isinstance(error, LimitError) else None
         headers["Retry-After"] = str(max(1, math.ceil(wait)) if wait else _DEFAULT_RETRY_S)
     return Problem(

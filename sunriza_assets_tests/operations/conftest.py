@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,12 @@ def nothing() -> None:
 @dg.job
 def empty() -> None:
     nothing()
+
+
+def ordered(avatar_id: str, owner: str) -> Order:
+    """A new order for an avatar."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return Order(new_order_id(), "dynamics", owner, "accepted", now, avatar_id=avatar_id)
 
 
 @dataclass
@@ -100,11 +106,7 @@ class Office:
         if not open_stores().avatars.present([avatar_id]):
             self.avatar(avatar_id, owner)
         version = open_stores().avatars.get(avatar_id).inputs_version
-        now = datetime.now(UTC).replace(microsecond=0)
-        order = Order(
-            new_order_id(), "dynamics", owner, "accepted", now, inputs,
-            avatar_id=avatar_id, inputs_version=version,
-        )  # fmt: skip
+        order = replace(ordered(avatar_id, owner), inputs=inputs, inputs_version=version)
         return self.store.accept(order, quota=NO_QUOTA).order
 
     def get(self, order: Order) -> Order:

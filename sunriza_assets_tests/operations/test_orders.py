@@ -7,9 +7,8 @@ from resources.process_names import this_process
 from resources.stores import open_stores
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
-from sunriza_assets.operations.order_runs import ORDER_TAG, Outcome, Progress
-from sunriza_assets.operations.retries import INPUTS_TAG
+from sunriza_assets.graph.tags import INPUTS_TAG, ORDER_TAG, PROCESS_TAG
+from sunriza_assets.operations.order_runs import Outcome, Progress
 from sunriza_assets_tests.operations.conftest import Office, empty
 
 GONE = this_process().rpartition(":")[0] + ":1.00"

@@ -31,6 +31,7 @@ from resources.storage.scratch import discard, new_folder
 from resources.stores import open_stores
 from sunriza_assets.costs.devices import cpu, expected_device
 from sunriza_assets.costs.stopwatch import Stopwatch
+from sunriza_assets.graph.assets.duplicates import needless_run
 from sunriza_assets.graph.assets.failures import errors_as_failures
 from sunriza_assets.graph.assets.metadata import data_version
 from sunriza_assets.graph.assets.progress import forecast_run, progress_reporter, run_forecast
@@ -202,7 +203,15 @@ def avatar_step(
 def _claim(
     context: dg.AssetExecutionContext, stores: Stores, document: AvatarDocument, watch: Stopwatch
 ) -> AvatarDocument:
-    """Make this run the avatar's owner and report how long it will take."""
+    """Make this run the avatar's owner and report how long it will take.
+
+    Raises:
+        ConflictError: the run is not needed (`needless_run`); it ends as cancelled.
+    """
+    needless = needless_run(context.instance, context.run, document)
+    if needless is not None:
+        context.instance.report_run_canceling(context.run, message=needless.message)
+        raise needless
     expected_run = run_forecast(context.run.run_id)
     if expected_run is None:
         with watch.stage("forecast"):

@@ -4,13 +4,29 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from sunriza_assets.service.routes import avatars, health, metrics, output, render, versions
+from sunriza_assets.service.routes import (
+    avatars,
+    dynamics,
+    health,
+    jobs,
+    metrics,
+    output,
+    render,
+    streams,
+    trim,
+    versions,
+)
 
 __all__ = ["ROUTERS"]
 
+# `/jobs/events` is asked before `/jobs/{job_id}`.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
     metrics.router,
+    dynamics.router,
+    trim.router,
+    streams.router,
+    jobs.router,
     avatars.router,
     versions.router,
     render.router,

@@ -105,19 +105,21 @@ class Eye:
         """Rows and columns of the picture that the eye may change."""
         return self._window
 
-    def draw(self, closure: float, gaze: NDArray[Any]) -> Image | None:
+    def draw(self, closure: float, gaze: NDArray[Any], *, squint: float = 0.0) -> Image | None:
         """The eye with its lids and iris moved.
 
         Args:
             closure: 0 as in the portrait, 1 shut, down to `WIDEST_CLOSURE` for wider.
             gaze: (2,) shift of the iris in eye widths, x along the eye to the right, y down.
+            squint: share of the opening by which the lower lid rises, 0-0.5; a shut eye's does not.
 
         Returns:
             (h, w, 3) uint8 new content of `window`, or None where nothing changes.
         """
         closure = float(np.clip(closure, WIDEST_CLOSURE, 1.0))
         shift = np.clip(gaze, -np.array(_GAZE_LIMITS), _GAZE_LIMITS) * self._width
-        moved = abs(closure) > _MIN_CHANGE or np.abs(shift).max() > _MIN_CHANGE * self._width
+        moved = max(abs(closure), squint) > _MIN_CHANGE
+        moved = moved or np.abs(shift).max() > _MIN_CHANGE * self._width
         if not moved or self._y.size == 0 or self._opening < _MIN_OPENING * self._width:
             return None
         gap = self._lower - self._upper
@@ -126,7 +128,8 @@ class Eye:
         fall = (closure * meeting + overlap * smoothstep(8.0 * gap / self._opening)).astype(
             np.float32
         )
-        lift = np.float32(max(closure, 0.0) * _MEETING_SHARE) * gap
+        shut = max(closure, 0.0)
+        lift = np.float32(shut * _MEETING_SHARE + (1.0 - shut) * squint) * gap
         upper, lower = self._upper + fall, self._lower - lift
         ball = self._eyeball(upper, shift, closure)
         lower_skin = self._lower_lid(lower, lift)

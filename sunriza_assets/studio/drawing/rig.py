@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.background import Layers
+from sunriza_assets.studio.drawing.creases import Creases
 from sunriza_assets.studio.drawing.glasses import find_rims
 from sunriza_assets.studio.drawing.lids import Eye
 from sunriza_assets.studio.drawing.mouth import Mouth, MouthPainter
@@ -71,6 +72,9 @@ class PortraitRig:
         """The subject's right eye, then the left."""
         self.mouth = MouthPainter(points, self._crisp)
         self.warp = Warp(points, (width, height), stitched=stitched)
+        self.creases = Creases(
+            points, self.mouth.skin, size=(width, height), around=[eye.window for eye in self.eyes]
+        )
         self._layers = Layers(self._crisp, None if matte is None else _with_face(matte, points))
 
     def draw(
@@ -81,6 +85,7 @@ class PortraitRig:
         closure: tuple[float, float] = (0.0, 0.0),
         gaze: NDArray[Any] | None = None,
         mouth: Mouth | None = None,
+        emotion: EmotionOffsets | None = None,
     ) -> Image:
         """The portrait with its mesh at `points`.
 
@@ -91,6 +96,7 @@ class PortraitRig:
                 wider.
             gaze: (2, 2) shift of either iris in eye widths (x right, y down); None is none.
             mouth: what is inside the mouth where it opens; None paints a plain cavity.
+            emotion: whose lower lids and creases are drawn; None is the emotion of the rig.
 
         Returns:
             (H, W, 3) uint8, a new array.
@@ -98,10 +104,15 @@ class PortraitRig:
         head = head or HeadMotion.still()
         gaze = np.zeros((2, 2)) if gaze is None else gaze
         sources = self.warp.backward_map(head, points, self.mouth.lip_sources(head, points))
+        emotion = emotion or self.emotion
+        squint = emotion.squint if emotion else 0.0
         eyes = [
-            (eye.window, eye.draw(closure[side], gaze[side])) for side, eye in enumerate(self.eyes)
+            (eye.window, eye.draw(closure[side], gaze[side], squint=squint))
+            for side, eye in enumerate(self.eyes)
         ]
         drawn = [(window, eye) for window, eye in eyes if eye is not None]
+        if emotion and any(emotion.creases.values()):
+            drawn = [self.creases.draw(self._crisp, drawn, emotion.creases)]
         if sources is None and not drawn:
             return self.image.copy()
         frame = self._crisp.copy()

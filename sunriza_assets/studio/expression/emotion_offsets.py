@@ -5,14 +5,15 @@ must not move (lids, bridge of the nose, outline) are control points; the skin i
 thin-plate spline through all of them (J. Duchon, 1977).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
-from sunriza_assets.studio.expression.emotions import Emotion, emotion_of
+from sunriza_assets.studio.expression.emotions import Crease, Emotion, emotion_of
 from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.regions import (
     CHIN,
@@ -22,7 +23,7 @@ from sunriza_assets.studio.face.regions import (
     OVAL,
     UPPER_LIP,
 )
-from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, RIGHT_BROW
+from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, MOUTH_CORNERS, RIGHT_BROW
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
 __all__ = ["EmotionOffsets", "emotion_offsets", "fit_emotion"]
@@ -45,6 +46,8 @@ _JAW_SHARE: Final = 0.6
 """Displacement of the chin over that of the lower lip."""
 _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
+_BROW_ROOM: Final = 0.75
+"""Share of the skin between brow and lid that a lowered brow covers at most."""
 _SMILE_LIFTS: Final = 0.25
 """How much of the corners' rise the middle of a smiling mouth makes along with them."""
 
@@ -63,6 +66,12 @@ class EmotionOffsets:
     """Share of the portrait's own lip gap that the emotion's takes the place of, 0-1."""
     opens: bool
     """Whether the emotion opens the mouth further than the portrait's is."""
+    smile: Array
+    """(468, 3) the share of `offsets` that a smile has; zero in an emotion without one."""
+    squint: float = 0.0
+    """Share of the eyes' opening by which the lower lids rise, 0-1."""
+    creases: Mapping[Crease, float] = field(default_factory=dict)
+    """How deep each crease of the skin is, 0-1."""
 
     def closures(self, closure: NDArray[Any]) -> Array:
         """Closures (0 as in the portrait, 1 shut) of eyes that are so open: shut stays shut."""
@@ -72,16 +81,23 @@ class EmotionOffsets:
         """(468, 3) a frame's offsets with the emotion's laid over them.
 
         Where the clip opens the mouth the emotion need not: two openings would make a gaping one.
+        Nor need it smile where the clip does: two smiles would make a grin.
         """
-        rims = [UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]]
-        own = self.parting[rims[1]] - self.parting[rims[0]]
-        by_clip = float((offsets[rims[1]] - offsets[rims[0]]) @ own)
-        spared = float(np.clip(by_clip / max(float(own @ own), 1e-9), 0.0, 1.0))
-        return np.asarray(offsets + self.offsets - self.opens * spared * self.parting)
+        upper, lower = UPPER_LIP[-1, 5], LOWER_LIP[-1, 5]
+        opened = _share(offsets[lower] - offsets[upper], self.parting[lower] - self.parting[upper])
+        corners = list(MOUTH_CORNERS)
+        smiled = _share(offsets[corners].ravel(), self.smile[corners].ravel())
+        spared = self.opens * opened * self.parting + smiled * self.smile
+        return np.asarray(offsets + self.offsets - spared)
 
     def rest(self, mesh: Array) -> Array:
         """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips corrected."""
         return np.asarray(mesh + LipCorrector(mesh).corrected(self.offsets))
+
+
+def _share(made: Array, wanted: Array) -> float:
+    """How much of a wanted displacement has been made already, 0-1."""
+    return float(np.clip(made @ wanted / max(float(wanted @ wanted), 1e-9), 0.0, 1.0))
 
 
 def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | None:
@@ -91,12 +107,19 @@ def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | Non
         return None
     emotion, strength = requested
     offsets = strength * emotion_offsets(mesh, emotion)
+    smile = np.zeros_like(offsets)
+    if emotion.corners > 0.0:
+        alone = Emotion(cheeks=emotion.cheeks, corners=emotion.corners, width=emotion.width)
+        smile = strength * emotion_offsets(mesh, alone)
     return EmotionOffsets(
         offsets=offsets,
         parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
         openness=1.0 + strength * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
         opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
+        smile=smile,
+        squint=strength * emotion.squint,
+        creases={name: strength * depth for name, depth in emotion.creases.items()},
     )
 
 
@@ -140,7 +163,9 @@ def emotion_offsets(mesh: Array, emotion: Emotion) -> Array:
     if emotion.cheeks:
         shifts[list(_CHEEKS)] = (0.0, -emotion.cheeks)
     for brow, inwards in ((RIGHT_BROW, 1.0), (LEFT_BROW, -1.0)):
-        shifts[brow] = _brow(places[brow, 0] * inwards, emotion) * (inwards, 1.0)
+        lids = EYE_CONTOURS[0 if inwards > 0 else 1]
+        room = float(places[lids, 1].min() - places[brow, 1].max())
+        shifts[brow] = _brow(places[brow, 0] * inwards, emotion, room) * (inwards, 1.0)
     drop = _lips(places, shifts, emotion)
     chin = int(np.flatnonzero(OVAL == CHIN)[0])
     apart = np.abs(np.arange(len(OVAL)) - chin) / _JAW_REACH
@@ -152,10 +177,15 @@ def emotion_offsets(mesh: Array, emotion: Emotion) -> Array:
     return frame.pixels(followed)
 
 
-def _brow(inwards: Array, emotion: Emotion) -> Array:
-    """(N, 2) shift of a brow's points (towards the nose, down), their places being `inwards`."""
+def _brow(inwards: Array, emotion: Emotion, room: float) -> Array:
+    """(N, 2) shift of a brow's points (towards the nose, down), their places being `inwards`.
+
+    It falls no further than most of `room`, the skin between brow and lid.
+    """
     inner = (inwards - inwards.min()) / np.ptp(inwards)
     rise = emotion.outer_brow + (emotion.inner_brow - emotion.outer_brow) * inner
+    rise += emotion.brow_arch * 4.0 * inner * (1.0 - inner)
+    rise = np.maximum(rise, -_BROW_ROOM * max(room, 0.0))
     return np.stack([emotion.brow_pinch * inner, -rise], axis=1)
 
 
@@ -177,4 +207,6 @@ def _lips(places: Array, shifts: Array, emotion: Emotion) -> float:
         bend = np.minimum(np.abs(x), 1.0) ** _BEND + _SMILE_LIFTS * (lift > 0.0)
         shifts[rows, 0] = (width - 1.0) * half * x
         shifts[rows, 1] = share * opened - lift * half * bend - emotion.lips * outline
+    shifts[UPPER_LIP, 1] -= emotion.upper_lip * outline
+    shifts[LOWER_LIP, 1] += emotion.lower_lip * outline
     return float(max((1.0 - rising[5]) * opened[5], 0.0))

@@ -8,11 +8,24 @@ portraits at full strength.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["EMOTIONS", "Emotion", "emotion_of"]
+__all__ = ["EMOTIONS", "Crease", "Emotion", "emotion_of"]
+
+Crease = Literal[
+    "frown",
+    "nose_root",
+    "nasolabial",
+    "forehead",
+    "brow_worry",
+    "mouth_droop",
+    "chin",
+    "eye_bag",
+    "socket",
+]
+"""A group of creases that one muscle folds: see `drawing.creases`."""
 
 _MIN_SMILE_SHARE: Final = 0.35
 """Share of a smile that is added to a face that smiles already."""
@@ -30,8 +43,12 @@ class Emotion:
     """The same of the outer ends; between the two it changes evenly."""
     brow_pinch: float = 0.0
     """How far each inner end goes towards the other."""
+    brow_arch: float = 0.0
+    """Rise of the brows' middle above the line between their ends."""
     eyes: float = 1.0
-    """Opening of the eyes over their opening in the portrait."""
+    """Opening of the eyes over their opening in the portrait, as the upper lids make it."""
+    squint: float = 0.0
+    """Share of the eyes' opening by which the lower lids rise."""
     cheeks: float = 0.0
     """Rise of the cheeks below the eyes."""
     nose: float = 0.0
@@ -43,8 +60,14 @@ class Emotion:
     """Width of the mouth over its width in the portrait."""
     lips: float = 0.0
     """Rise of the middle of both lips."""
+    upper_lip: float = 0.0
+    """Rise of the upper lip alone, which bares the upper teeth."""
+    lower_lip: float = 0.0
+    """Fall of the lower lip alone, beside its middle."""
     opening: float | None = None
     """Gap between the inner lips in the middle of the mouth; None leaves it to the portrait."""
+    creases: Mapping[Crease, float] = field(default_factory=dict, hash=False)
+    """How deep each crease of the skin is, 0-1."""
 
     def corner_lift(self, smile: float) -> float:
         """How far the corners go up on a face whose own are up by `smile`; half mouth widths."""
@@ -60,35 +83,44 @@ class Emotion:
 EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
     {
         "neutral": None,  # the portrait's own face, whatever it is
-        # AU6 cheeks raised, which narrows the eyes; AU12 corners pulled up and out. The lips stay
-        # as they are: a smile that bares teeth needs a photo that has some.
+        # AU6 cheeks raised, which narrows the eyes from below; AU12 corners pulled up and out. The
+        # lips stay as they are: a smile that bares teeth needs a photo that has some.
         "happy": Emotion(
-            cheeks=0.035, eyes=0.88, corners=0.33, width=1.24
+            cheeks=0.04, eyes=0.93, squint=0.12, corners=0.36, width=1.26,
+            creases={"nasolabial": 0.4, "eye_bag": 0.4},
         ),
-        # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down; tired lids.
+        # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down, AU17 chin
+        # raised; tired lids.
         "sad": Emotion(
-            inner_brow=0.055, outer_brow=-0.02, brow_pinch=0.02, eyes=0.82, corners=-0.14,
-            width=0.97, opening=0.0,
+            inner_brow=0.09, outer_brow=-0.045, brow_pinch=0.035, eyes=0.72, squint=0.08,
+            corners=-0.27, width=1.0, lips=0.012, opening=0.0,
+            creases={"brow_worry": 0.6, "mouth_droop": 0.6, "chin": 0.5, "nasolabial": 0.25},
         ),
-        # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU23 lips tightened.
+        # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU17, AU23, AU24 lips pressed
+        # together and tightened.
         "angry": Emotion(
-            inner_brow=-0.06, outer_brow=0.005, brow_pinch=0.035, eyes=0.92, corners=-0.08,
-            width=0.93, opening=0.0,
+            inner_brow=-0.08, outer_brow=0.03, brow_pinch=0.04, brow_arch=-0.015, eyes=1.15,
+            squint=0.18, nose=0.015, corners=-0.10, width=0.84, lips=0.014, lower_lip=-0.01,
+            opening=0.0,
+            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.2, "chin": 0.4},
         ),
         # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
         "surprised": Emotion(
-            inner_brow=0.08, outer_brow=0.08, eyes=1.18, corners=-0.05, width=0.88,
-            opening=0.115,
+            inner_brow=0.09, outer_brow=0.09, brow_arch=0.02, eyes=1.25, corners=-0.05, width=0.84,
+            opening=0.24, creases={"forehead": 0.7},
         ),
         # AU1, AU2, AU4 brows raised and straightened, AU5, AU20 lips stretched, AU26 jaw dropped.
         "fearful": Emotion(
-            inner_brow=0.075, outer_brow=0.025, brow_pinch=0.03, eyes=1.18, corners=-0.10,
-            width=1.10, opening=0.055,
+            inner_brow=0.09, outer_brow=-0.01, brow_pinch=0.037, brow_arch=-0.03, eyes=1.25,
+            nose=0.015, corners=-0.28, width=1.20, lips=0.01, lower_lip=0.014, opening=0.07,
+            creases={"brow_worry": 1.0, "forehead": 0.7},
         ),
-        # AU9 nose wrinkled, which lowers the brows and raises the upper lip; AU15, AU17.
+        # AU9 nose wrinkled, which lowers the brows; AU10 upper lip raised; AU7 lower lids raised.
         "disgusted": Emotion(
-            inner_brow=-0.045, outer_brow=-0.02, brow_pinch=0.02, eyes=0.78, cheeks=0.03,
-            nose=0.03, corners=-0.14, width=0.96, lips=0.025, opening=0.0,
+            inner_brow=-0.074, outer_brow=0.01, brow_pinch=0.015, eyes=0.72, squint=0.33,
+            cheeks=0.06, nose=0.046, corners=-0.11, width=0.905, lips=0.03, upper_lip=0.075,
+            lower_lip=0.03, opening=0.02,
+            creases={"nose_root": 1.0, "nasolabial": 1.0, "frown": 0.7, "eye_bag": 0.3},
         ),
     }
 )  # fmt: skip

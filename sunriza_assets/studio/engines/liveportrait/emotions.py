@@ -6,7 +6,7 @@ along the directions in expression space that LivePortrait's own portrait editor
 those that move a brow need not lie on it. Each direction is normalised to its leading keypoint,
 which moves as far as the emotion says, limited to the editor's ranges. So corners droop much less
 than they rise. Brows rise only as a whole, by the mean of both ends' rise; cheeks and nose follow
-the smile or stay.
+the smile or stay; lids close by what both of them move; creases are the networks' own.
 """
 
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def emotion_keypoints(
         return None
     emotion, strength = requested
     source, ratios = portrait.motion.keypoints, portrait.ratios
-    openness = 1.0 + strength * (emotion.eyes - 1.0)
+    openness = 1.0 + strength * (emotion.eyes - emotion.squint - 1.0)
     wanted = openness * ratios.eyes.mean(dim=1, keepdim=True)
     lips = torch.zeros_like(source)
     if emotion.opening is not None:
@@ -139,7 +139,8 @@ def expression_offsets(portrait: Portrait, emotion: Emotion) -> Tensor:
     )
     across = motion.kp[0, list(LIPS), 0]
     exp[list(LIPS), 0] += (emotion.mouth_width(smile) - 1.0) * (across - across.mean())
-    exp[[UPPER_LIP, LOWER_LIP], 1] -= emotion.lips * unit
+    exp[UPPER_LIP, 1] -= (emotion.lips + emotion.upper_lip) * unit
+    exp[LOWER_LIP, 1] -= (emotion.lips - emotion.lower_lip) * unit
     changed = Motion(motion.scale, motion.rotation, motion.exp + exp, motion.t, motion.kp)
     return changed.keypoints - motion.keypoints
 

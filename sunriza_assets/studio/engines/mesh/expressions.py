@@ -35,5 +35,8 @@ class PreparedMeshPortrait:
             closure = (float(right), float(left))
         with self._drawing:
             return self._rig.draw(
-                speaking_mesh(self._rig, shape, emotion), closure=closure, mouth=mouth_inside(shape)
+                speaking_mesh(self._rig, shape, emotion),
+                closure=closure,
+                mouth=mouth_inside(shape),
+                emotion=emotion,
             )

@@ -1,0 +1,107 @@
+"""Clips that a caller names by an address: whose they are, and where they lie."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from resources.avatars.document import is_avatar_id
+from resources.serving.media_server import LOCAL_NAMES
+from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreError
+from sunriza_assets.service.auth.principals import Principal
+from sunriza_assets.service.context import Service
+
+__all__ = ["MAX_CLIP_BYTES", "fetch_clip"]
+
+MAX_CLIP_BYTES: Final = 50_000_000
+"""Largest clip that is read."""
+_MAX_URL: Final = 8192
+_ABSENT: Final = frozenset({"store.missing", "store.refused", "store.name", "store.link"})
+
+
+def fetch_clip(
+    service: Service, principal: Principal, url: str, folder: Path, *, host: str
+) -> Path:
+    """A local file of a clip that the caller may read; blocking.
+
+    That is an object in the folder of an avatar of the caller's own, or of a public one; or what an
+    allowed host (SUNRIZA_ALLOWED_HOSTS) serves. An old app build, which sends no token, needs an
+    object's download token instead.
+
+    Args:
+        folder: for the download; a local store hands out its own file.
+        host: the request's Host, whose `/files/…` are the store's objects.
+
+    Raises:
+        AccessError: `access.missing` there is no such file, or it is somebody else's.
+        StoreError: `store.address` the address may not be read.
+        MediaError: `media.too_large`.
+    """
+    if len(url) > _MAX_URL or not url.isprintable():
+        raise _refused(url)
+    storage = service.stores.storage
+    name = _served_name(url, service.base_path, host) or storage.name_of(url)
+    try:
+        if name is None:
+            return storage.resolve(url, folder, avatar_id="", max_bytes=MAX_CLIP_BYTES)
+        if principal.via == "anonymous":
+            return storage.resolve(url, folder, avatar_id="", max_bytes=MAX_CLIP_BYTES)
+        avatar_id = _readable_avatar(service, principal, name)
+        return storage.resolve(name, folder, avatar_id=avatar_id, max_bytes=MAX_CLIP_BYTES)
+    except StoreError as error:
+        if error.code == "store.too_large":
+            raise MediaError(
+                "The clip is too large",
+                remedy=f"At most {MAX_CLIP_BYTES // 1_000_000} MB are taken.",
+                code="too_large",
+            ) from error
+        if error.code in _ABSENT:
+            raise _absent() from error
+        raise
+
+
+def _readable_avatar(service: Service, principal: Principal, name: str) -> str:
+    """The avatar in whose folder an object lies.
+
+    Raises:
+        AccessError: it lies in none, or in that of an avatar of somebody else's.
+    """
+    parts = name.split("/")
+    if len(parts) < 3 or parts[0] != "avatars" or not is_avatar_id(parts[1]):
+        raise _absent()
+    try:
+        document = service.stores.avatars.get(parts[1])
+    except AvatarError as error:
+        raise _absent() from error
+    is_public = document.data.get("isPublic") is True
+    if document.is_foreign or not (principal.owns(document.user_id) or is_public):
+        raise _absent()
+    return parts[1]
+
+
+def _served_name(url: str, base_path: str, host: str) -> str | None:
+    """The object behind an address of this service, or of this machine's file server."""
+    try:
+        parts = urlsplit(url)
+        own = not parts.netloc or parts.netloc == host or parts.hostname in LOCAL_NAMES
+    except ValueError:
+        return None
+    prefix = f"{base_path}/files/"
+    if parts.scheme not in ("", "http", "https") or not own or not parts.path.startswith(prefix):
+        return None
+    return unquote(parts.path.removeprefix(prefix))
+
+
+def _absent() -> AccessError:
+    return AccessError(
+        "There is no such clip",
+        remedy="Name a clip of one of your avatars by its download URL.",
+        code="missing",
+    )
+
+
+def _refused(url: str) -> StoreError:
+    return StoreError(
+        "This address is not read: it is too long, or has characters that no address has",
+        where=url[:80],
+        code="address",
+    )

@@ -1,0 +1,103 @@
+"""`generate-dynamics`: the app's call, answered at once with the job that works for it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import JSONResponse, Response
+
+from resources.orders.order import Order
+from resources.orders.store import Outcome
+from sunriza_assets.service.asking import (
+    DynamicsWish,
+    ask_for_dynamics,
+    check_inputs,
+    own_avatar,
+    read_wish,
+)
+from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.forecast import duration_forecast
+from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
+from sunriza_assets.service.schemas.dynamics import DynamicsAnswer, DynamicsRequest
+
+__all__ = ["router"]
+
+_ROUTE: Final = "POST /generate-dynamics"
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Begin to read the ledger, so that the first answer has a forecast."""
+    duration_forecast(app.state.service).seconds()
+    yield
+
+
+router = APIRouter(tags=["dynamics"], lifespan=_lifespan)
+
+
+@router.post(
+    "/generate-dynamics",
+    response_model=DynamicsAnswer,
+    summary="Make an avatar move",
+    description="Answers at once; the job works on. An unfinished job for the same inputs is"
+    " returned again.",
+)
+@router.post("/", response_model=DynamicsAnswer, summary="The same, at the address of old builds")
+async def generate_dynamics(
+    request: Request,
+    service: ServiceDep,
+    principal: PrincipalDep,
+    body: DynamicsRequest | None = None,
+    idempotency_key: IdempotencyHeader = None,
+) -> Response:
+    """See `DynamicsRequest`, `DynamicsAnswer`."""
+    given = body.model_dump(exclude_unset=True) if body else {}
+    wish = read_wish(given)
+    key = key_of(request, principal, _ROUTE, json_fingerprint(given))
+
+    def accept() -> tuple[Mapping[str, Any], int, str, bool]:
+        document = own_avatar(service, principal, wish.avatar_id)
+        check_inputs(document)
+        used = document.record.inputs
+        seconds = duration_forecast(service).seconds(
+            same_inputs=bool(document.record.current)
+            and (used.get("image"), used.get("video"))
+            == (document.inputs["image"], document.inputs["video"])
+        )
+        accepted = ask_for_dynamics(
+            service,
+            principal,
+            wish,
+            answer=lambda order, outcome: _answer(service, wish, order, outcome),
+            key=key,
+            eta_s=seconds,
+            request_id=getattr(request.state, "request_id", None),
+            document=document,
+        )
+        stored = accepted.answer
+        if stored is None:
+            raise AssertionError("an order was accepted without an answer")
+        return stored.body, stored.status, accepted.order.order_id, accepted.outcome == "replayed"
+
+    answer, status, order_id, was_replayed = await in_thread(accept)
+    request.state.made = order_id
+    return JSONResponse(dict(answer), status, headers=REPLAYED if was_replayed else None)
+
+
+def _answer(
+    service: Service, wish: DynamicsWish, order: Order, outcome: Outcome
+) -> Mapping[str, Any]:
+    """The body of the answer; called inside the transaction that stores the order."""
+    return {
+        "status": "generating",
+        "avatar_id": wish.avatar_id,
+        "dynamics_id": wish.dynamics_id,
+        "estimated_seconds": round(order.eta_s or 0),
+        "message": "The avatar is being made."
+        if wish.publish
+        else "A draft of the avatar is being made.",
+        "job_id": order.order_id,
+        "job_url": f"{service.base_path}/jobs/{order.order_id}",
+        "deduplicated": outcome == "same_inputs",
+    }
