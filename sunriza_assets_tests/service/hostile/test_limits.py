@@ -1,4 +1,7 @@
-"""Callers who send too much, and who pretend to be others."""
+"""Callers who send too much, and who pretend to be others.
+
+Case 64 forged X-Forwarded-For; rates, uploads of a day, old app builds without a token.
+"""
 
 import pytest
 from fastapi import APIRouter, Request
