@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from resources.avatars.document import AvatarDocument
 from resources.orders.order import OrderCost, OrderError
-from resources.publishing.publication import folder_of
+from resources.publishing.publication import FILES, folder_of
 from resources.storage.objects import MediaStorage
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.costs.totals import RunTotal
@@ -22,6 +22,7 @@ __all__ = [
     "EXPIRED",
     "LOST",
     "cost_of",
+    "draft_result",
     "has_published",
     "order_error",
     "result_of",
@@ -70,6 +71,26 @@ def result_of(document: AvatarDocument) -> dict[str, Any]:
     return result
 
 
+def draft_result(
+    document: AvatarDocument, run_id: str, storage: MediaStorage
+) -> dict[str, Any] | None:
+    """The result of a finished order for a draft: its version and addresses; None if there is none.
+
+    A draft that was published already counts, too.
+    """
+    version = _version_by(document, run_id)
+    if version is None:
+        return None
+    folder = f"{folder_of(document.avatar_id)}/{version}"
+    urls = {
+        _snake(FILES[name].key): stored.url
+        for stored in storage.list(f"{folder}/")
+        if (name := stored.name.removeprefix(f"{folder}/")) in FILES
+    }
+    result: dict[str, Any] = {"avatar_id": document.avatar_id, "version": version, "draft": True}
+    return {**result, **urls, "video_url": urls.get("idle_video_url")}
+
+
 def cost_of(document: AvatarDocument, outcome: Outcome, storage: MediaStorage) -> OrderCost | None:
     """What an order cost: its run's total, as in the manifest of what it published.
 
@@ -107,15 +128,23 @@ def with_line(lines: Sequence[str], text: str) -> tuple[str, ...]:
 def _total_in_manifest(
     document: AvatarDocument, run_id: str, storage: MediaStorage
 ) -> RunTotal | None:
-    published = next((one for one in document.record.published if one.run_id == run_id), None)
-    if published is None:
+    version = _version_by(document, run_id)
+    if version is None:
         return None
-    name = f"{folder_of(document.avatar_id)}/{published.version}/{MANIFEST_NAME}"
+    name = f"{folder_of(document.avatar_id)}/{version}/{MANIFEST_NAME}"
     try:
         with TemporaryDirectory(prefix="sunriza-") as folder:
             return Manifest.load(storage.fetch(name, Path(folder))).total
     except SunrizaError:  # a result without its cost is still a result
         return None
+
+
+def _version_by(document: AvatarDocument, run_id: str) -> str | None:
+    """The publication or complete draft of a run; None if it has made neither."""
+    record = document.record
+    made = {one.run_id: one.version for one in record.drafts if one.complete}
+    made |= {one.run_id: one.version for one in record.published}
+    return made.get(run_id)
 
 
 def _snake(name: str) -> str:

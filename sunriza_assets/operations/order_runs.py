@@ -6,7 +6,7 @@ an order or to none, whenever a process was killed, and no order has two.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import dagster as dg
@@ -16,7 +16,7 @@ from resources.orders.order import Order
 from resources.process_names import is_gone
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.tags import FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
+from sunriza_assets.graph.tags import DRAFT_TAG, FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.limits import owner_tags
 from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
 
@@ -27,6 +27,7 @@ __all__ = [
     "Work",
     "adoptable_run",
     "close_run",
+    "is_draft",
     "order_tags",
     "plain_outcome",
     "terminate_run",
@@ -54,6 +55,10 @@ class Work:
     """Whether everything is made anew."""
     tags: Mapping[str, str]
     """Tags of the run."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Canonical parameters of the run's own, over those of the document: a draft's."""
+    is_draft: bool = False
+    """Whether the result is stored as a draft; such a run ends where the avatar is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +128,23 @@ class Runner(Protocol):
 
 
 def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
-    """Tags of a run for an order: what the sensors look for, and the order's id."""
+    """Tags of a run for an order: what the sensors look for, and the order's id.
+
+    A run for a draft answers no wish of the document, so sensors do not look for it.
+    """
+    if is_draft(order):
+        return {ORDER_TAG: order.order_id, DRAFT_TAG: "true", **NOT_RETRIED_BY_DAGSTER}
     return {
         INPUTS_TAG: document.inputs_version,
         ORDER_TAG: order.order_id,
         **NOT_RETRIED_BY_DAGSTER,
         **owner_tags(document),
     }
+
+
+def is_draft(order: Order) -> bool:
+    """Whether an order's result is stored as a draft."""
+    return order.inputs.get("publish") is False
 
 
 def adoptable_run(

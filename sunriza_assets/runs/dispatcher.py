@@ -29,6 +29,7 @@ from sunriza_assets.errors import StoreError
 from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
+from sunriza_assets.operations.purging import Purging
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
 
@@ -127,12 +128,15 @@ def dispatch(
             if leadership.wait(stopping):
                 notices = Notices(store, WebhookPost(), _pusher(), tried=tried)
                 notices.start()
+                purging = Purging(instance)
+                purging.start()
                 dispatcher = Dispatcher(store, instance, pool, ended=ended)
                 _dispatch(store, dispatcher, pool, leadership, stopping)
                 if leadership.is_held:
                     pool.kill()
                     dispatcher.release()
                 notices.stop()
+                purging.stop()
         finally:
             pool.kill()
         if not stopping.is_set():

@@ -114,6 +114,8 @@ class WorkerPool:
                     "avatar_id": work.avatar_id,
                     "force": work.force,
                     "tags": dict(work.tags),
+                    "parameters": dict(work.parameters),
+                    "is_draft": work.is_draft,
                 }
             }
         )

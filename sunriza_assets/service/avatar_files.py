@@ -11,8 +11,24 @@ from resources.avatars.document import AvatarDocument
 from resources.publishing.publication import FILES, folder_of
 from sunriza_assets.service.context import Service
 
-__all__ = ["file_url", "names_by_key", "own_path", "published_urls"]
+__all__ = ["PURPOSES", "file_url", "names_by_key", "own_path", "published_urls"]
 
+PURPOSES: Mapping[str, str] = {
+    "idle.mp4": "The looping video of the portrait.",
+    "atlas.jpg": "The mouth in twelve visemes.",
+    "mask.png": "Where a viseme covers the idle, feathered.",
+    "atlas.json": "Index of the atlas.",
+    "roi.json": "Where the mouth is in the idle, frame by frame.",
+    "idle_chunks/heroImage_chunk.jpg": "The still before the chunks.",
+    "idle_chunks/idle_chunk1.mp4": "First part of the idle.",
+    "idle_chunks/idle_chunk2.mp4": "Second part of the idle.",
+    "idle_chunks/idle_chunk3.mp4": "Third part of the idle.",
+    "frames.zip": "The idle as pictures.",
+    "poster.jpg": "The first frame of the idle.",
+    "thumbnail.jpg": "The same, small.",
+    "manifest.json": "What this version was made of, by what, and at what cost.",
+}
+"""Documented file name -> what it is for."""
 names_by_key: Mapping[str, str] = {file.key: name for name, file in FILES.items()}
 """Key in the document -> documented file name."""
 

@@ -65,7 +65,7 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("DELETE", "/output/{filename}"): _OUTPUT,
     ("POST", "/inspect"): replace(_RENDER, scope="jobs"),
     ("POST", "/avatars"): _LONG,
-    ("PATCH", "/avatars/{avatar_id}"): _CHANGE,
+    ("PATCH", "/avatars/{avatar_id}"): _LONG,
     ("DELETE", "/avatars/{avatar_id}"): Policy(answer_s=180.0),
     ("GET", "/jobs/events"): _STREAM,
     ("GET", "/jobs/{job_id}"): Policy(answer_s=90.0),
@@ -75,12 +75,14 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("POST", "/keys"): _CHANGE,
     ("POST", "/webhooks/secret/rotate"): _CHANGE,
 }
-# A preview still is a picture drawn by the engine; a zip is as long as its files.
+# A preview still is a picture drawn by the engine; a zip and a file take what their size takes.
 _ENDINGS: Final[Mapping[tuple[str, str], Policy]] = {
     ("POST", "/preview"): replace(_RENDER, scope="jobs"),
     ("POST", "/publish"): replace(_CHANGE, answer_s=180.0),
     ("POST", "/redeliver"): _CHANGE,
     ("GET", "/zip"): _STREAM,
+    ("GET", "/{name:path}"): _STREAM,
+    ("GET", "/{kind}"): _STREAM,
 }
 _READ: Final = Policy()
 _PREFER_WAIT_S: Final = 65.0

@@ -46,6 +46,33 @@ def test_an_order_goes_from_accepted_to_done(office: Office) -> None:
     assert any(line.endswith("idle_video 3.1 s") for line in done.log_tail)
 
 
+def test_wishes_that_were_not_written_before_a_kill_are_written_at_the_start(
+    office: Office,
+) -> None:
+    office.avatar("anna", fps=25, loop=False)
+    order = office.order("anna", parameters={"fps": 12.0}, publish=True)
+    office.tick()
+    document = open_stores().avatars.get("anna")
+    assert document.wishes == {"fps": 12.0, "loop": False}
+    assert document.basic["jobId"] == order.order_id
+    assert office.runner.works[0].tags[INPUTS_TAG] == document.inputs_version
+
+
+def test_a_run_for_other_wishes_is_not_adopted(office: Office) -> None:
+    office.avatar("anna", fps=25)
+    version = open_stores().avatars.get("anna").inputs_version
+    run = office.instance.create_run_for_job(
+        empty,
+        tags={AVATAR_TAG: "anna", INPUTS_TAG: version},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    other = office.order("anna", parameters={"fps": 12.0})
+    same = office.order("anna", parameters={"fps": 25})
+    office.tick()
+    assert office.get(other).run_id not in (None, run.run_id)
+    assert office.get(same).run_id == run.run_id
+
+
 def test_progress_is_written_once_a_second_and_a_new_step_at_once(office: Office) -> None:
     order = office.order("ada")
     office.tick()
@@ -274,6 +301,29 @@ def test_cancelled_while_waiting_the_document_asks_no_more(office: Office, resta
     assert not document.needs_run
 
 
+def test_wishes_that_the_api_could_not_write_are_written(office: Office) -> None:
+    office.order("ada", parameters={"drivingMultiplier": 1.25})
+    office.tick()
+    basic = open_stores().avatars.get("ada").basic
+    assert basic["parameters"]["drivingMultiplier"] == 1.25
+    (work,) = office.runner.works
+    assert work.tags[INPUTS_TAG] == open_stores().avatars.get("ada").inputs_version
+
+
+def test_wishes_of_a_later_order_stay(office: Office) -> None:
+    first = office.order("ada", parameters={"drivingMultiplier": 1.25})
+    second = office.order("ada", parameters={"drivingMultiplier": 1.5})
+    avatars = open_stores().avatars
+    for order in (first, second):
+        avatars.ask("ada", parameters=order.inputs["parameters"], job_id=order.order_id)
+    office.tick()
+    (work,) = office.runner.works
+    office.run(work)
+    office.tick()
+    assert avatars.get("ada").basic["parameters"]["drivingMultiplier"] == 1.5
+    assert office.get(first).run_id == office.get(second).run_id, "one run answers both"
+
+
 def test_an_order_that_was_superseded_follows_the_newer_run(office: Office) -> None:
     order = office.order("ada")
     office.tick()
@@ -303,14 +353,6 @@ def test_stopping_gives_orders_back(office: Office) -> None:
     run = office.instance.get_run_by_id(work.run_id)
     assert run is not None
     assert run.is_finished
-
-
-def test_kinds_that_are_not_made_here_are_refused(office: Office) -> None:
-    order = office.order("ada", publish=False)
-    office.tick()
-    failed = office.get(order)
-    assert failed.error is not None
-    assert failed.error.code == "parameter.draft"
 
 
 def test_a_bug_in_one_order_does_not_stop_the_others(

@@ -15,6 +15,7 @@ from resources.media_io import run_of_files
 from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
 from resources.publishing.reuse import REUSED_FROM, record_of_reuse, source_run
+from resources.publishing.versions import publish_draft
 from resources.services import ProgressReporter, Stores
 from resources.serving.media_server import link
 from resources.storage.logged_urls import logged
@@ -34,7 +35,7 @@ from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
 from sunriza_assets.graph.assets.progress import run_forecast
-from sunriza_assets.graph.assets.run_scope import launchpad_parameters
+from sunriza_assets.graph.assets.run_scope import is_draft, launchpad_parameters
 from sunriza_assets.studio.parameters import (
     RenderParameters,
     canonical,
@@ -58,7 +59,8 @@ def published_avatar(
 ) -> dg.MaterializeResult[None]:
     """Idle, atlas, mask, ROI and manifest under the bucket paths that the document names: `ready`.
 
-    A run that no longer owns its avatar publishes nothing.
+    A run that no longer owns its avatar publishes nothing. A run of a draft stores the same files
+    in a folder of their own, which no document names.
     """
     with avatar_step(context, stores, board) as step:
         sheet = IdleSheet.load(idle_video).content
@@ -78,6 +80,8 @@ def published_avatar(
             "roi": run_of_files(roi),
             "idle_extras": run_of_files(idle_extras),
         })  # fmt: skip
+        if is_draft(context.run):
+            return _stored_draft(step, stores, files, builder)
         parameters = RenderParameters(**sheet["parameters"])
         publication: dict[str, Any] = {
             "parameters": parameters.to_document(),
@@ -121,6 +125,27 @@ def published_avatar(
             },
             data_version=dg.DataVersion(current.run_id if current else context.run.run_id),
         )
+
+
+def _stored_draft(
+    step: Step, stores: Stores, files: Mapping[str, Path], builder: "ManifestBuilder"
+) -> dg.MaterializeResult[None]:
+    """Store a run's result as a draft."""
+    run_id = step.context.run.run_id
+    with step.watch.stage("upload"):
+        version = publish_draft(
+            stores.storage,
+            stores.avatars,
+            step.avatar_id,
+            run_id,
+            files={**files, MANIFEST_NAME: builder.write},
+        )
+    with step.watch.stage("preview"):
+        pictures = first_frame_preview(files["idle.mp4"])
+    return dg.MaterializeResult(
+        metadata={**pictures, "draft": version, **builder.metadata()},
+        data_version=dg.DataVersion(run_id),
+    )
 
 
 class ManifestBuilder:

@@ -71,10 +71,10 @@ class Gallery(BaseModel):
     poster_url: str | None = None
     idle_url: str
     chunks: list[str] = Field(default=[], description="Parts of the idle, in order of play.")
-    hero_image_chunk_url: str | None = None
-    atlas_url: str | None = None
-    atlas_json_url: str | None = None
-    mask_url: str | None = None
-    roi_url: str | None = None
-    frames_zip_url: str | None = None
-    manifest_url: str | None = None
+    hero_image_chunk: str | None = Field(default=None, description="The still before the chunks.")
+    atlas: str | None = Field(default=None, description="The mouth in twelve visemes.")
+    atlas_json: str | None = Field(default=None, description="Index of the atlas.")
+    mask: str | None = Field(default=None, description="Where a viseme covers the idle.")
+    roi: str | None = Field(default=None, description="Where the mouth is, frame by frame.")
+    frames_zip: str | None = None
+    manifest: str | None = Field(default=None, description="What it was made of, and its cost.")
