@@ -13,8 +13,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any, Final
@@ -22,23 +21,15 @@ from typing import Any, Final
 import dagster as dg
 
 from resources.avatars.document import AvatarDocument
-from resources.orders.order import WAITING_STATES, Order, OrderError
+from resources.orders.order import WAITING_STATES, Order, OrderError, is_order_id
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone
-from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
-from sunriza_assets.errors import AvatarError, ConflictError, StoreError, SunrizaError
 from sunriza_assets.graph.tags import PROCESS_TAG
+from sunriza_assets.operations.order_ends import OrderEnds
 from sunriza_assets.operations.order_outcomes import (
     CANCELLED,
-    DELETED,
     EXPIRED,
-    LOST,
-    cost_of,
-    draft_result,
-    has_published,
-    order_error,
-    result_of,
     with_line,
 )
 from sunriza_assets.operations.order_runs import (
@@ -47,7 +38,6 @@ from sunriza_assets.operations.order_runs import (
     Runner,
     Work,
     adoptable_run,
-    close_run,
     is_draft,
     order_tags,
     plain_outcome,
@@ -56,22 +46,16 @@ from sunriza_assets.operations.order_runs import (
 from sunriza_assets.operations.retries import loss_of
 from sunriza_assets.studio.parameters import canonical
 
-__all__ = ["MAX_ATTEMPTS", "MAX_WAIT", "Dispatcher"]
+__all__ = ["MAX_WAIT", "Dispatcher"]
 
 _log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3
-"""Runs of one order that may be lost before it is given up."""
 MAX_WAIT: Final = timedelta(days=1)
 """How long an order may wait for its run."""
 _FOLLOW_S: Final = 1.0
 """Seconds between two looks at a run that another process makes."""
 _PROGRESS_S: Final = 1.0
 """Seconds between two writes of an order's progress within a step."""
-_LOOK_BACK: Final = 5000
-"""Changes before its start that a dispatcher reads for orders that were cancelled without one."""
-_TAKEN_OVER: Final = frozenset({"conflict.superseded", "conflict.duplicate"})
-"""Errors of a run whose avatar another run is making."""
 
 
 class Dispatcher:
@@ -97,11 +81,10 @@ class Dispatcher:
         self._store = store
         self._instance = instance
         self._runner = runner
-        self._ended = ended
+        self._ends = OrderEnds(store, instance, ended)
         self._clock = clock
         self._written: dict[str, tuple[float, str | None]] = {}
         self._followed: dict[str, float] = {}
-        self._position: int | None = None
 
     def tick(self, *, starting: bool = True) -> None:
         """Bring every unfinished order a step further; never waits for a run.
@@ -113,12 +96,12 @@ class Dispatcher:
         orders = {order.order_id: order for order in self._store.unfinished()}
         for order in list(orders.values()):
             for report in reports.get(order.run_id or "", ()):
-                with self._guarded(order):
+                with self._ends.guarded(order):
                     orders[order.order_id] = order = self._take(order, report)  # noqa: PLW2901
             if order.run_id is not None and not order.is_terminal:
-                with self._guarded(order):
+                with self._ends.guarded(order):
                     self._attend(order, orders.values())
-        self._settle_cancelled()
+        self._ends.settle_cancelled()
         if starting:
             self._start_waiting(orders.values())
         self._forget(orders)
@@ -127,10 +110,10 @@ class Dispatcher:
         """Give the orders of runs that this dispatcher's own workers make back to the queue."""
         for order in self._store.unfinished():
             if order.run_id is not None and self._runner.has(order.run_id):
-                with self._guarded(order):
-                    self._close(order.run_id, cancelled=order.state == "cancelling")
+                with self._ends.guarded(order):
+                    self._ends.close(order.run_id, cancelled=order.state == "cancelling")
                     if order.state != "cancelling":
-                        self._requeue(order, "The service was stopped", attempt=order.attempt)
+                        self._ends.requeue(order, "The service was stopped", attempt=order.attempt)
 
     # -- waiting orders ---------------------------------------------------------------------------
 
@@ -143,9 +126,9 @@ class Dispatcher:
             return
         busy = {one.avatar_id for one in orders if one.run_id is not None and not one.is_terminal}
         for order in self._store.waiting():
-            with self._guarded(order):
+            with self._ends.guarded(order):
                 if datetime.now(UTC) - order.created_at > MAX_WAIT:
-                    self._end(order, "expired", EXPIRED)
+                    self._ends.end(order, "expired", EXPIRED)
                 elif order.avatar_id in busy:
                     if not (self._is_due(f"adopt:{order.order_id}") and self._adopt(order)):
                         self._mark_queued(order)
@@ -157,32 +140,31 @@ class Dispatcher:
 
     def _mark_queued(self, order: Order) -> None:
         if order.state == "accepted":
-            self._change(order, state="queued")
+            self._ends.change(order, state="queued")
 
     def _adopt(self, order: Order) -> bool:
         """Let an order follow an unfinished run for the same inputs; whether there was one."""
         if order.kind != "dynamics" or is_draft(order):
             return False
-        document = self._document(order)
         force = bool(order.inputs.get("force"))
-        run = document and adoptable_run(self._instance, document, force=force)
-        if not run:
+        run = adoptable_run(self._instance, _asked(order), force=force)
+        if run is None:
             return False
         line = with_line(order.log_tail, "joined a run that is under way")
-        self._change(order, state="starting", run_id=run.run_id, log_tail=line)
+        self._ends.change(order, state="starting", run_id=run.run_id, log_tail=line)
         return True
 
     def _start(self, order: Order) -> None:
         """Make a run for an order."""
         refusal = _refusal(order)
         if refusal is not None:
-            self._end(order, "failed", refusal)
+            self._ends.end(order, "failed", refusal)
             return
-        document = open_stores().avatars.get(order.avatar_id or "")
+        document = _asked(order)
         run_id = str(uuid.uuid4())
         line = "started" if order.attempt == 1 else f"started, attempt {order.attempt}"
         tail = with_line(order.log_tail, line)
-        if self._change(order, state="starting", run_id=run_id, log_tail=tail) is None:
+        if self._ends.change(order, state="starting", run_id=run_id, log_tail=tail) is None:
             return
         work = Work(
             run_id,
@@ -199,14 +181,14 @@ class Dispatcher:
     def _take(self, order: Order, report: Progress | Outcome) -> Order:
         """Write what a worker has reported of an order's run."""
         if isinstance(report, Outcome):
-            return self._finish(order, report)
+            return self._ends.finish(order, report)
         return order if order.state == "cancelling" else self._write_progress(order, report)
 
     def _attend(self, order: Order, orders: Iterable[Order]) -> None:
         """Look after an order whose run is under way: here, elsewhere, or nowhere any more."""
         run_id = order.run_id or ""
         if order.state == "cancelling" and _is_shared(order, orders):
-            self._end(order, "cancelled", CANCELLED)
+            self._ends.end(order, "cancelled", CANCELLED)
         elif self._runner.has(run_id):
             if order.state == "cancelling" and self._is_due(order.order_id):
                 self._interrupt(run_id)
@@ -225,16 +207,16 @@ class Dispatcher:
         run = self._instance.get_run_by_id(order.run_id or "")
         if run is None:  # the order was written, and then its dispatcher died
             if order.state == "cancelling":
-                self._end(order, "cancelled", CANCELLED)
+                self._ends.end(order, "cancelled", CANCELLED)
             else:
-                self._requeue(order, "The run was never begun", attempt=order.attempt)
+                self._ends.requeue(order, "The run was never begun", attempt=order.attempt)
         elif run.is_finished:
             outcome = plain_outcome(self._instance, run)
             if outcome.status == "error" and loss_of(self._instance, run) is not None:
                 outcome = Outcome(run.run_id, "lost")
-            self._finish(order, outcome)
+            self._ends.finish(order, outcome)
         elif is_gone(run.tags.get(PROCESS_TAG, "")):
-            self._finish(order, Outcome(run.run_id, "lost"))
+            self._ends.finish(order, Outcome(run.run_id, "lost"))
         elif order.state == "cancelling":
             terminate_run(self._instance, run)
         else:
@@ -245,7 +227,7 @@ class Dispatcher:
         if is_draft(order):  # it leaves the document alone
             self._write_progress(order, Progress(run.run_id))
             return
-        document = self._document(order)
+        document = self._ends.document(order)
         if document is None or document.record.run_id != run.run_id:
             return
         percent, eta_s = document.basic.get("progress"), document.basic.get("etaSeconds")
@@ -275,124 +257,9 @@ class Dispatcher:
         if not changes or same:
             return order
         self._written[order.order_id] = (now, progress.step or step)
-        return self._change(order, **changes) or order
+        return self._ends.change(order, **changes) or order
 
-    # -- ends -------------------------------------------------------------------------------------
-
-    def _finish(self, order: Order, outcome: Outcome) -> Order:
-        """End an order whose run has ended, or give it back to the queue if the run was lost.
-
-        Everything else is done before the order's own end is written: a dispatcher that dies in
-        between comes here again.
-        """
-        document = self._document(order)
-        if outcome.status == "lost":
-            self._close(outcome.run_id, cancelled=order.state == "cancelling")
-        storage = open_stores().storage
-        result = None if document is None else _result(order, document, outcome, storage)
-        if document is not None and result is not None:
-            cost = cost_of(document, outcome, storage)
-            tail = with_line(order.log_tail, "done")
-            ended = self._change(
-                order, state="done", step=None, eta_s=None, result=result, cost=cost, log_tail=tail
-            )
-            return ended or order
-        taken_over = outcome.code in _TAKEN_OVER and order.state != "cancelling"
-        if not taken_over and (order.state == "cancelling" or outcome.status == "cancelled"):
-            self._fail_document(order, CANCELLED)
-            return self._end(order, "cancelled", CANCELLED)
-        if outcome.status == "lost" or taken_over:
-            if order.attempt < MAX_ATTEMPTS:
-                why = "The run was lost" if outcome.status == "lost" else "Another run took over"
-                return self._requeue(order, why, attempt=order.attempt + 1)
-            self._fail_document(order, LOST)
-            return self._end(order, "lost", LOST)
-        error = order_error(document, outcome) if document is not None else DELETED
-        self._fail_document(order, error)
-        return self._end(order, "failed", error)
-
-    def _end(self, order: Order, state: str, error: OrderError) -> Order:
-        tail = with_line(order.log_tail, error.message)
-        changes = {"state": state, "step": None, "eta_s": None, "error": error, "log_tail": tail}
-        return self._change(order, **changes) or order
-
-    def _requeue(self, order: Order, why: str, *, attempt: int) -> Order:
-        tail = with_line(order.log_tail, f"{why}. It is queued again.")
-        changes = {"state": "queued", "run_id": None, "step": None, "eta_s": None}
-        return self._change(order, **changes, attempt=attempt, log_tail=tail) or order
-
-    def _close(self, run_id: str, *, cancelled: bool) -> None:
-        run = self._instance.get_run_by_id(run_id)
-        if run is not None:
-            close_run(self._instance, run, cancelled=cancelled)
-
-    def _fail_document(self, order: Order, error: OrderError) -> None:
-        """Show an order's error on its avatar, unless a later run owns it or has answered it."""
-        if order.avatar_id is None or is_draft(order):
-            return
-        try:
-            open_stores().avatars.fail(
-                order.avatar_id,
-                order.run_id or order.order_id,
-                code=error.code,
-                message=error.message,
-                asked_for=order.inputs_version,
-            )
-        except AvatarError as problem:  # deleted meanwhile
-            _log.info("%s: the document of its avatar is not written: %s", order.order_id, problem)
-
-    def _settle_cancelled(self) -> None:
-        """Show on documents that orders were cancelled while they waited.
-
-        The store ends such an order at once, and its document still asks for a run.
-        """
-        first = self._position is None
-        position = self._store.position()
-        if first:
-            self._position = max(0, position - _LOOK_BACK)
-        while self._position is not None and self._position < position:
-            changed, self._position = self._store.changed_since(self._position)
-            for order in changed:
-                if order.state == "cancelled" and order.run_id is None:
-                    with self._guarded(order):
-                        self._settle_document(order)
-            if not changed:
-                break
-
-    def _settle_document(self, order: Order) -> None:
-        document = self._document(order)
-        others = [one for one in self._store.unfinished() if one.avatar_id == order.avatar_id]
-        if document is None or others or document.inputs_version != order.inputs_version:
-            return
-        if is_draft(order):
-            return
-        if (
-            document.has_open_request
-            and adoptable_run(self._instance, document, force=False) is None
-        ):
-            self._fail_document(order, CANCELLED)
-
-    # -- what these use ---------------------------------------------------------------------------
-
-    def _document(self, order: Order) -> AvatarDocument | None:
-        """The order's avatar; None where it was deleted."""
-        if order.avatar_id is None:
-            return None
-        try:
-            return open_stores().avatars.get(order.avatar_id)
-        except AvatarError:
-            return None
-
-    def _change(self, order: Order, **changes: Any) -> Order | None:
-        """The order as it is stored; None where it was changed meanwhile: the next tick sees it."""
-        try:
-            changed = self._store.change(order, **changes)
-        except ConflictError as conflict:
-            _log.info("%s was changed meanwhile: %s", order.order_id, conflict)
-            return None
-        if changed.is_terminal:
-            self._ended(changed)
-        return changed
+    # -- memory -----------------------------------------------------------------------------------
 
     def _is_due(self, key: str) -> bool:
         now = self._clock()
@@ -406,32 +273,6 @@ class Dispatcher:
         for memory in (self._written, self._followed):
             for key in [key for key in memory if key.removeprefix("adopt:") not in orders]:
                 del memory[key]
-
-    @contextmanager
-    def _guarded(self, order: Order) -> Iterator[None]:
-        """Let an error of one order not keep the others waiting.
-
-        A store that cannot be reached is tried again; any other error fails the order.
-        """
-        try:
-            yield
-        except StoreError as problem:
-            _log.warning("%s: %s", order.order_id, problem)
-        except SunrizaError as error:
-            self._fail_document_and_end(order, OrderError(error.code, error.public, False))
-        except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them
-            _log.exception("%s fails", order.order_id)
-            message = "Something went wrong on our side; the operators can see what."
-            self._fail_document_and_end(order, OrderError("internal", message, True))
-
-    def _fail_document_and_end(self, order: Order, error: OrderError) -> None:
-        latest = self._store.get(order.order_id)
-        if latest is not None and not latest.is_terminal:
-            try:
-                self._fail_document(latest, error)
-            except StoreError as problem:
-                _log.warning("%s: %s", order.order_id, problem)
-            self._end(latest, "failed", error)
 
 
 def _by_run(reports: Iterable[Progress | Outcome]) -> Mapping[str, Sequence[Progress | Outcome]]:
@@ -464,10 +305,19 @@ def _refusal(order: Order) -> OrderError | None:
     return None
 
 
-def _result(
-    order: Order, document: AvatarDocument, outcome: Outcome, storage: MediaStorage
-) -> dict[str, Any] | None:
-    """What an order's run has made; None if it has not succeeded."""
-    if is_draft(order):
-        return draft_result(document, outcome.run_id, storage)
-    return result_of(document) if has_published(document, outcome.run_id) else None
+def _asked(order: Order) -> AvatarDocument:
+    """The order's avatar, its document with the order's wishes.
+
+    Whoever accepts an order writes its wishes into the document afterwards, and may have been
+    killed in between. Wishes of a later order stay.
+
+    Raises:
+        AvatarError: it was deleted.
+    """
+    avatars, avatar_id = open_stores().avatars, order.avatar_id or ""
+    document = avatars.get(avatar_id)
+    wishes, job_id = order.inputs.get("parameters"), document.basic.get("jobId")
+    is_later = isinstance(job_id, str) and is_order_id(job_id) and job_id >= order.order_id
+    if wishes is None or is_draft(order) or is_later:
+        return document
+    return avatars.ask(avatar_id, parameters=wishes, job_id=order.order_id)

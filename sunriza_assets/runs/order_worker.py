@@ -19,7 +19,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+import dagster as dg
+
+from resources.accounting.event_log import update_ledger
 from resources.home import Home
+from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.assets.progress import run_forecast
 from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
@@ -122,7 +126,7 @@ def main(descriptor: int) -> None:
         commands.start()
         with opened_instance(Home.from_environment()) as instance:
             runs = AvatarRuns(instance, reports.progress)
-            _warm_up()
+            _warm_up(instance)
             reports.send({"ready": os.getpid()})
             while True:
                 try:
@@ -159,11 +163,16 @@ def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports
     reports.send({"finished": run_id, **outcome})
 
 
-def _warm_up() -> None:
-    """Load what the first run would load: models and libraries."""
+def _warm_up(instance: dg.DagsterInstance) -> None:
+    """Load what the first run would load: models, the ledger and the libraries that read it."""
     from resources.engines.choice import face_mesh
 
-    face_mesh(Home.from_environment().models)
+    home = Home.from_environment()
+    try:
+        face_mesh(home.models)
+        update_ledger(instance, Ledger(home.reports / LEDGER_FOLDER))
+    except SunrizaError as error:  # the first run says it to whom it concerns
+        _log.warning("Not all is warm: %s", error)
 
 
 if __name__ == "__main__":

@@ -274,6 +274,29 @@ def test_cancelled_while_waiting_the_document_asks_no_more(office: Office, resta
     assert not document.needs_run
 
 
+def test_wishes_that_the_api_could_not_write_are_written(office: Office) -> None:
+    office.order("ada", parameters={"drivingMultiplier": 1.25})
+    office.tick()
+    basic = open_stores().avatars.get("ada").basic
+    assert basic["parameters"]["drivingMultiplier"] == 1.25
+    (work,) = office.runner.works
+    assert work.tags[INPUTS_TAG] == open_stores().avatars.get("ada").inputs_version
+
+
+def test_wishes_of_a_later_order_stay(office: Office) -> None:
+    first = office.order("ada", parameters={"drivingMultiplier": 1.25})
+    second = office.order("ada", parameters={"drivingMultiplier": 1.5})
+    avatars = open_stores().avatars
+    for order in (first, second):
+        avatars.ask("ada", parameters=order.inputs["parameters"], job_id=order.order_id)
+    office.tick()
+    (work,) = office.runner.works
+    office.run(work)
+    office.tick()
+    assert avatars.get("ada").basic["parameters"]["drivingMultiplier"] == 1.5
+    assert office.get(first).run_id == office.get(second).run_id, "one run answers both"
+
+
 def test_an_order_that_was_superseded_follows_the_newer_run(office: Office) -> None:
     order = office.order("ada")
     office.tick()

@@ -4,96 +4,36 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
-import psutil
 import pytest
 
 from sunriza_assets_tests.processes import has_ended, wait_for
-
-CLI = [sys.executable, "-c", "from sunriza_assets.cli import main; main()"]
-
-
-@dataclass
-class Serving:
-    """A running `sunriza serve`."""
-
-    process: "subprocess.Popen[str]"
-    environment: Mapping[str, str]
-    log: Path
-    url: str = ""
-    family: list[psutil.Process] = field(default_factory=list)
-
-    def wait_until_ready(self) -> None:
-        """Read what it says until it is ready."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("API "):
-                self.url = line.split()[1]
-            if line.startswith("Ready"):
-                return
-        raise AssertionError(f"it has ended: {self.log.read_text()[-3000:]}")
-
-    def is_ready(self) -> bool:
-        """Whether all parts are ready now."""
-        try:
-            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def processes(self) -> list[psutil.Process]:
-        """All its processes."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def find(self, module: str) -> psutil.Process | None:
-        """The process that runs a module; None if there is none now."""
-        for one in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                if module in " ".join(one.cmdline()):
-                    return one
-        return None
+from sunriza_assets_tests.service.serving_processes import CLI, Serving, begin_serving
 
 
 @pytest.fixture
-def begin(tmp_path: Path, models_root: Path) -> Iterator[Callable[..., Serving]]:
+def begin(
+    tmp_path: Path, models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Serving]]:
     """Starts `sunriza serve` with these arguments on a home of its own."""
     begun: list[Serving] = []
-    environment = {name: value for name, value in os.environ.items() if "SUNRIZA" not in name}
-    environment |= {
-        "SUNRIZA_HOME": str(tmp_path / "home"),
-        "SUNRIZA_MODELS": str(models_root),
-        "SUNRIZA_METRICS_PORT": "0",
-    }
-    environment.pop("DAGSTER_HOME", None)
+    for name in [name for name in os.environ if name.startswith("SUNRIZA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SUNRIZA_MODELS", str(models_root))
 
     def start(*arguments: str) -> Serving:
         log = tmp_path / f"{len(begun)}.log"
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [*CLI, "serve", "--port", "0", *arguments],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        begun.append(Serving(process, environment, log))
+        begun.append(begin_serving(arguments, log))
         return begun[-1]
 
     yield start
     for serving in begun:
-        if serving.process.poll() is None:
-            serving.family = serving.processes()
-            serving.process.kill()
-        serving.process.wait()
-        for one in serving.family:
-            if one.is_running():
-                one.kill()
+        serving.end()
 
 
 @pytest.mark.slow
@@ -109,7 +49,7 @@ def test_dead_children_come_back_and_a_signal_ends_all(begin: Callable[..., Serv
         wait_for(serving.is_ready, 120)
     second = subprocess.run(
         [*CLI, "serve", "--no-ui", "--port", "0"],
-        env=serving.environment, capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert second.returncode == 2
     assert "Another `sunriza serve` runs on this home" in second.stderr
