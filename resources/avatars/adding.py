@@ -14,7 +14,9 @@ from typing import Any
 from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
 from resources.avatars.store import AvatarStore, id_in_use
 from resources.storage.objects import MediaStorage
+from sunriza_assets.atomic import store_errors
 from sunriza_assets.errors import ParameterError
+from sunriza_assets.studio.media.sniff import HEAD_BYTES, SUFFIXES, sniff
 from sunriza_assets.studio.parameters import RenderParameters, camel_name, canonical
 from sunriza_assets.studio.performances.named import DEFAULT_PERFORMANCE, checked_performance
 
@@ -26,7 +28,7 @@ class AvatarInputs:
     """What an avatar is made of; what is None is left as it is."""
 
     portrait: Path | None = None
-    """A picture; its suffix is kept."""
+    """A picture."""
     clip: Path | None = None
     """A talking clip."""
     performance: str | None = None
@@ -177,6 +179,10 @@ def _fields(
 
 
 def _suffix(path: Path) -> str:
-    """The file's suffix where it is a plain one: object names come from people's file names."""
+    """The suffix of the file's format, else its own where it is a plain one."""
+    with store_errors("read", path), path.open("rb") as file:
+        kind = sniff(file.read(HEAD_BYTES))
+    if kind.name in SUFFIXES:
+        return SUFFIXES[kind.name]
     suffix = path.suffix.lower()
     return suffix if len(suffix) <= 6 and suffix[1:].isascii() and suffix[1:].isalnum() else ""

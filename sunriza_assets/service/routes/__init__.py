@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from sunriza_assets.service.routes import (
     avatars,
     costs,
+    creating,
     dynamics,
     files,
     health,
@@ -35,6 +36,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     streams.router,
     jobs.router,
     avatars.router,
+    creating.router,
     versions.router,
     files.router,
     preview.router,

@@ -59,7 +59,7 @@ async def trim_video(
             )
             trimmed = folder / "trimmed.mp4"
             try:
-                await service.engine.trim(clip, start_s, end_s, trimmed)
+                await service.engine.trim(clip, start_s, end_s, trimmed, owner=principal.uid)
             except LimitError as error:  # of another process
                 raise _busy() from error
         except BaseException:

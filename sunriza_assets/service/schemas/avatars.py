@@ -4,8 +4,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sunriza_assets.service.schemas.inspection import ShownFinding
+from sunriza_assets.service.schemas.jobs import Job
+
 __all__ = [
     "EXAMPLE_ROW",
+    "AvatarChange",
     "AvatarCreated",
     "AvatarDetail",
     "AvatarInputsShown",
@@ -104,13 +108,31 @@ class AvatarDetail(AvatarRow):
     error: dict[str, str] | None = Field(description="`code` and `message` of the last run.")
 
 
+class AvatarChange(BaseModel):
+    """What may be changed of an avatar without files; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "Anna", "parameters": {"lips": "still"}}]},
+    )
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    performance: str | None = Field(
+        default=None, max_length=100, description="Takes the place of the clip."
+    )
+    parameters: dict[str, Any] = Field(default={}, description="Added to those it has.")
+    render: bool | None = Field(
+        default=None,
+        description="Whether a changed avatar is rendered: true without it; false also keeps it"
+        " from being rendered by itself.",
+    )
+
+
 class AvatarCreated(BaseModel):
     """A new or changed avatar, and the job that renders it."""
 
     avatar: AvatarDetail
-    job: dict[str, Any] | None = Field(
-        description="As `GET /jobs/{job_id}`; null if no run was asked for."
-    )
-    findings: list[dict[str, Any]] = Field(
+    job: Job | None = Field(description="The job that renders it; null if none was asked for.")
+    findings: list[ShownFinding] = Field(
         default=[], description="Advice about portrait and clip, worst first."
     )

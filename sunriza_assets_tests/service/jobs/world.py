@@ -41,7 +41,15 @@ class TrimmingEngine(StillEngine):
     asked: list[tuple[Path, float, float]] = field(default_factory=list)
     problem: Exception | None = None
 
-    async def trim(self, clip: Path, start_s: float, end_s: float, destination: Path) -> int:
+    async def trim(
+        self,
+        clip: Path,
+        start_s: float,
+        end_s: float,
+        destination: Path,
+        *,
+        owner: str | None = None,
+    ) -> int:
         self.asked.append((clip, start_s, end_s))
         if self.problem is not None:
             raise self.problem
