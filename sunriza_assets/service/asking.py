@@ -89,7 +89,7 @@ def read_wish(body: Mapping[str, Any]) -> DynamicsWish:
     if not isinstance(avatar_id, str) or not avatar_id.strip():
         raise MissingParameterError("avatar_id required", code="avatar_id")
     dynamics_id = fields.get("dynamics_id", KNOWN_DYNAMICS[0])
-    if dynamics_id not in KNOWN_DYNAMICS:
+    if not isinstance(dynamics_id, str) or dynamics_id not in KNOWN_DYNAMICS:
         raise ParameterError(
             f"There are no dynamics {str(dynamics_id)[:60]!r}",
             remedy=f"Known are: {', '.join(KNOWN_DYNAMICS)}.",
