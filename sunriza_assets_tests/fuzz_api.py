@@ -18,6 +18,7 @@ from pathlib import Path
 
 __all__ = ["fuzz", "main", "serving"]
 
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 CLI = [sys.executable, "-c", "from sunriza_assets.cli import main; main()"]
 
 
@@ -38,7 +39,7 @@ def fuzz(program: Path, folder: Path, examples: int, options: Sequence[str] = ()
     """Run schemathesis with all checks against a service on an empty home; its exit code."""
     with serving(folder / "home") as url:
         command = [
-            *(program, "run", f"{url}/openapi.json", "--checks", "all"),
+            *(program, "--config-file", CONFIG, "run", f"{url}/openapi.json", "--checks", "all"),
             *("--max-examples", str(examples), "--phases", "examples,coverage,fuzzing,stateful"),
             # Long polls and streams answer late by design.
             *("--request-timeout", "70", "--continue-on-failure", "--no-color"),

@@ -23,7 +23,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{page.name} links to {target}"
         if anchor and file.suffix == ".md":
-            assert anchor[1:] in _anchors(file), f"{page.name} links to {target}{anchor}"
+            assert anchor[1:] in anchors_of(file), f"{page.name} links to {target}{anchor}"
 
 
 def test_every_document_is_on_the_map() -> None:
@@ -48,7 +48,7 @@ def _drawing() -> ModuleType:
     return module
 
 
-def _anchors(page: Path) -> set[str]:
+def anchors_of(page: Path) -> set[str]:
     """The anchors of a page's headings, as code hosts make them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

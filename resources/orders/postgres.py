@@ -49,6 +49,7 @@ class _PostgresDatabase:
         """See `Database.write`."""
         with self._server.write() as transaction:
             yield transaction
+        self._watch.look_again()  # one's own changes are seen before they are told
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

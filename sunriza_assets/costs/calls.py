@@ -28,7 +28,7 @@ from sunriza_assets.costs.events import FIRST_CALL_EVENT, StepEvent
 from sunriza_assets.costs.prices import PriceBook, cost_of
 from sunriza_assets.costs.record import StepRecord
 
-__all__ = ["CALLS_FOLDER", "CallBook", "read_calls"]
+__all__ = ["CALLS_FOLDER", "Booking", "CallBook", "read_calls"]
 
 CALLS_FOLDER: Final = "calls"
 """The journal's place below the reports folder."""
@@ -44,6 +44,18 @@ class _Account:
     device: Device
     engine: str | None
     engine_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What one line of the journal costs."""
+
+    kind: str
+    """What was done."""
+    amount: float | None
+    """In the currency; None without a price for the device."""
+    currency: str
+    """ISO 4217 code."""
 
 
 @dataclass(slots=True)
@@ -109,8 +121,8 @@ class CallBook:
             spent.cpu_s += cpu_s
             spent.gpu_s += gpu_s
 
-    def flush(self) -> None:
-        """Write what was counted since the last time; nothing if there is nothing.
+    def flush(self) -> list[Booking]:
+        """Write what was counted since the last time, and say what it costs.
 
         Raises:
             StoreError: the journal cannot be written; the sums stay for the next time.
@@ -119,11 +131,11 @@ class CallBook:
             with self._guard:
                 sums, self._sums = self._sums, {}
             if not sums:
-                return
+                return []
             now = self._clock()
-            lines = [self._line(account, spent, now) for account, spent in sums.items()]
+            entries = [self._entry(account, spent, now) for account, spent in sums.items()]
             try:
-                self._append(f"{datetime.fromtimestamp(now, UTC):%Y-%m}.jsonl", lines)
+                self._append(f"{datetime.fromtimestamp(now, UTC):%Y-%m}.jsonl", entries)
             except BaseException:
                 with self._guard:
                     for account, spent in sums.items():
@@ -133,8 +145,10 @@ class CallBook:
                         newer.cpu_s += spent.cpu_s
                         newer.gpu_s += spent.gpu_s
                 raise
+        facts = [entry["metadata"] for entry in entries]
+        return [Booking(one["kind"], one.get("cost"), one["cost_currency"]) for one in facts]
 
-    def _line(self, account: _Account, spent: _Sum, now: float) -> str:
+    def _entry(self, account: _Account, spent: _Sum, now: float) -> dict[str, Any]:
         record = StepRecord(
             wall_s=round(spent.wall_s, 6),
             device=account.device.name,
@@ -150,20 +164,18 @@ class CallBook:
         )
         # Microseconds, and never the same twice even if the clock is set back.
         self._last_event = max(self._last_event + 1, round(now * 1e6))
-        return json.dumps(
-            {
-                "run_id": self._run_id,
-                "asset": account.kind,
-                "event_id": self._last_event,
-                "timestamp": now,
-                "metadata": record.to_dict()
-                | cost_of(record, self._prices).to_dict()
-                | {"kind": account.kind, "owner": account.owner, "calls": spent.calls},
-            },
-            separators=(",", ":"),
-        )
+        return {
+            "run_id": self._run_id,
+            "asset": account.kind,
+            "event_id": self._last_event,
+            "timestamp": now,
+            "metadata": record.to_dict()
+            | cost_of(record, self._prices).to_dict()
+            | {"kind": account.kind, "owner": account.owner, "calls": spent.calls},
+        }
 
-    def _append(self, name: str, lines: list[str]) -> None:
+    def _append(self, name: str, entries: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(entry, separators=(",", ":")) for entry in entries]
         make_folder(self._folder)
         path = self._folder / name
         with store_errors("write", path), path.open("a+b") as journal:

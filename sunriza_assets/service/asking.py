@@ -18,9 +18,10 @@ from resources.orders.order import Order, Webhook, new_order_id
 from resources.orders.store import Acceptance, AnswerOf, IdempotencyKey
 from sunriza_assets.errors import AvatarError, ParameterError, StoreError
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.context import Service
+from sunriza_assets.service.context import Service, in_thread
 from sunriza_assets.service.jobs import withdraw
 from sunriza_assets.service.missing import MissingParameterError
+from sunriza_assets.service.own_avatars import find_avatar
 from sunriza_assets.service.webhooks import requested_webhook
 from sunriza_assets.studio.parameters import camel_name, canonical, checked
 
@@ -108,20 +109,20 @@ def read_wish(body: Mapping[str, Any]) -> DynamicsWish:
     )
 
 
-def own_avatar(service: Service, principal: Principal, avatar_id: str) -> AvatarDocument:
-    """The document of an avatar that the caller may change; blocking.
+async def own_avatar(service: Service, principal: Principal, avatar_id: str) -> AvatarDocument:
+    """The document of an avatar whose dynamics the caller may make.
 
     An old app build sends no token, so nobody knows whose it is; it may make any avatar's dynamics,
     as before, while `SUNRIZA_AUTH` says so.
 
     Raises:
-        AvatarError: `avatar.missing` there is none, or it is somebody else's: the same text.
+        AvatarError: `avatar.missing` as `find_avatar`.
         StoreError: it cannot be read.
     """
-    document = service.stores.avatars.get(avatar_id)
-    if document.is_foreign or not (
-        principal.via == "anonymous" or principal.owns(document.user_id)
-    ):
+    if principal.via != "anonymous":
+        return await find_avatar(service, principal, avatar_id)
+    document = await in_thread(service.stores.avatars.get, avatar_id)
+    if document.is_foreign:
         raise no_such_avatar(avatar_id)
     return document
 
@@ -129,6 +130,7 @@ def own_avatar(service: Service, principal: Principal, avatar_id: str) -> Avatar
 def ask_for_dynamics(
     service: Service,
     principal: Principal,
+    document: AvatarDocument,
     wish: DynamicsWish,
     *,
     answer: AnswerOf,
@@ -137,26 +139,23 @@ def ask_for_dynamics(
     eta_s: float | None = None,
     retry_of: str | None = None,
     request_id: str | None = None,
-    document: AvatarDocument | None = None,
 ) -> Acceptance:
     """Store an order for an avatar, and then write its wishes into the document; blocking.
 
     Args:
+        document: the avatar, read with `own_avatar` a moment ago.
         answer: makes the answer's body.
         key: the request's idempotency key.
         answer_status: HTTP status of the answer.
         eta_s: forecast seconds of the run.
         retry_of: the order that this one repeats.
         request_id: id of the HTTP request.
-        document: the avatar, if it was read with `own_avatar` a moment ago.
 
     Raises:
-        AvatarError: no such avatar, or it lacks portrait or clip (`avatar.no_image`, `no_video`).
+        AvatarError: it lacks portrait or clip (`avatar.no_image`, `no_video`), or was deleted.
         LimitError, CreditsError, ConflictError, StoreError: as `OrderStore.accept`.
     """
-    if document is None:
-        document = own_avatar(service, principal, wish.avatar_id)
-    check_inputs(document)
+    _check_inputs(document)
     owner = principal.uid
     if principal.via == "anonymous" and document.user_id is not None:
         owner = document.user_id
@@ -188,7 +187,7 @@ def ask_for_dynamics(
     return accepted
 
 
-def check_inputs(document: AvatarDocument) -> None:
+def _check_inputs(document: AvatarDocument) -> None:
     """Refuse an avatar that lacks what a run needs.
 
     Raises:

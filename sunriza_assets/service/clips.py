@@ -1,5 +1,6 @@
 """Clips that a caller names by an address: whose they are, and where they lie."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -8,20 +9,23 @@ from resources.avatars.document import is_avatar_id
 from resources.serving.media_server import LOCAL_NAMES
 from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreError
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.context import Service
+from sunriza_assets.service.context import Service, in_thread
 
 __all__ = ["MAX_CLIP_BYTES", "fetch_clip"]
 
 MAX_CLIP_BYTES: Final = 50_000_000
 """Largest clip that is read."""
 _MAX_URL: Final = 8192
+_ABSENT_S: Final = 0.05
+"""An absent clip is told after this time at the earliest: finding that an avatar is somebody else's
+takes longer than finding none."""
 _ABSENT: Final = frozenset({"store.missing", "store.refused", "store.name", "store.link"})
 
 
-def fetch_clip(
+async def fetch_clip(
     service: Service, principal: Principal, url: str, folder: Path, *, host: str
 ) -> Path:
-    """A local file of a clip that the caller may read; blocking.
+    """A local file of a clip that the caller may read.
 
     That is an object in the folder of an avatar of the caller's own, or of a public one; or what an
     allowed host (SUNRIZA_ALLOWED_HOSTS) serves. An old app build, which sends no token, needs an
@@ -32,10 +36,21 @@ def fetch_clip(
         host: the request's Host, whose `/files/…` are the store's objects.
 
     Raises:
-        AccessError: `access.missing` there is no such file, or it is somebody else's.
+        AccessError: `access.missing` there is no such file, or it is somebody else's: the same
+            text, after the same time.
         StoreError: `store.address` the address may not be read.
         MediaError: `media.too_large`.
     """
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    try:
+        return await in_thread(_fetch, service, principal, url, folder, host)
+    except AccessError:
+        await asyncio.sleep(max(0.0, begin + _ABSENT_S - loop.time()))
+        raise
+
+
+def _fetch(service: Service, principal: Principal, url: str, folder: Path, host: str) -> Path:
     if len(url) > _MAX_URL or not url.isprintable():
         raise _refused(url)
     storage = service.stores.storage

@@ -175,13 +175,13 @@ def render_avatar(
     accepted = ask_for_dynamics(
         service,
         principal,
+        document,
         DynamicsWish(document.avatar_id),
         answer=lambda _order, _outcome: {},
         eta_s=duration_forecast(service).seconds(
             same_inputs=bool(document.record.current) and same
         ),
         request_id=request_id,
-        document=document,
     )
     return accepted.order
 

@@ -56,7 +56,9 @@ class Deadlines:
     linger_s: float = 5.0
     """For the rest of a body whose request is answered already."""
     linger_bytes: int = 256 * 1024
-    """The same in bytes."""
+    """Likewise; a connection with more to come is closed, and its end announced."""
+    discard_bytes: int = 64 * 1024 * 1024
+    """What is still read of a connection that ends: a client may read only after it has sent."""
     head_bytes: int = 32_768
     """Largest head: request line and headers."""
     headers: int = 100
@@ -90,6 +92,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._body_due_at = 0.0
         self._lingered: int | None = None  # bytes since the answer, if the body went on after it
         self._refused = False
+        self._discarded = 0  # bytes since the refusal
 
     # -- the connection ---------------------------------------------------------------------------
 
@@ -107,6 +110,9 @@ class DeadlineProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Start a head's timer with its first byte, and bound a head that does not end."""
         if self._refused:
+            self._discarded += len(data)
+            if self._discarded > self.deadlines.discard_bytes:
+                self.transport.close()
             return
         if not self._in_head and not self._in_body:
             self._begin_head()
@@ -331,6 +337,7 @@ def uvicorn_config(
     *,
     protocol: type[DeadlineProtocol] = DeadlineProtocol,
     concurrency: int = CONCURRENCY,
+    ping_s: float = PING_S,
     base_path: str = "",
 ) -> uvicorn.Config:
     """How uvicorn serves the service; sockets are handed to `Server.serve`.
@@ -339,6 +346,7 @@ def uvicorn_config(
         app: made by `create_app`.
         protocol: another one has other deadlines.
         concurrency: connections and requests at once.
+        ping_s: seconds between the pings of a WebSocket, and for a pong.
         base_path: path prefix under which the service is mounted.
     """
     access = logging.getLogger("uvicorn.access")
@@ -351,8 +359,8 @@ def uvicorn_config(
         lifespan="on",
         ws_max_size=SOCKET_MESSAGE_BYTES,
         ws_max_queue=8,
-        ws_ping_interval=PING_S,
-        ws_ping_timeout=PING_S,
+        ws_ping_interval=ping_s,
+        ws_ping_timeout=ping_s,
         ws_per_message_deflate=False,  # a small message may unpack to a large one
         log_config=None,
         access_log=False,

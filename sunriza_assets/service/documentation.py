@@ -78,4 +78,4 @@ def _complete(operation: dict[str, Any], method: str, path: str, *, secured: boo
     responses.setdefault("5XX", dict(_REFERENCE))
     policy = policy_of(method, path)
     if secured and not policy.public:
-        operation["security"] = [*_SECURITY, *([{}] if policy.anonymous else [])]
+        operation["security"] = [*_SECURITY, *([{}] if policy.anonymous or policy.loopback else [])]

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
@@ -28,6 +27,7 @@ from sunriza_assets.errors import EngineError, StoreError, SunrizaError
 from sunriza_assets.service.engine.server import Calls, EngineServer
 from sunriza_assets.service.engine_client import EngineFacts
 from sunriza_assets.service.engine_wire import engine_socket, make_private_folder
+from sunriza_assets.service.monitor import metrics
 
 if TYPE_CHECKING:
     from sunriza_assets.service.engine.drawing import Drawing
@@ -82,8 +82,7 @@ async def _run(home: Home, *, parent: int) -> None:
             task.cancel()
         await server.close()
         socket.unlink(missing_ok=True)
-        with suppress(StoreError):
-            book.flush()
+        _flush(book)
     os.close(lock)
 
 
@@ -133,10 +132,19 @@ async def _watch_parent(parent: int, ended: asyncio.Event) -> None:
 async def _book_costs(book: CallBook) -> None:
     while True:
         await asyncio.sleep(BOOKING_S)
-        try:
-            await asyncio.to_thread(book.flush)
-        except StoreError as error:  # kept for the next minute
-            _log.error("Costs could not be booked: %s", error.message)
+        await asyncio.to_thread(_flush, book)
+
+
+def _flush(book: CallBook) -> None:
+    """Write what was done to the journal, and count it for the metrics."""
+    try:
+        booked = book.flush()
+    except StoreError as error:  # kept for the next minute
+        _log.error("Costs could not be booked: %s", error.message)
+        return
+    for one in booked:
+        if one.amount is not None:
+            metrics.COST.labels(kind=one.kind, currency=one.currency).inc(one.amount)
 
 
 async def _make_ready(

@@ -1,7 +1,7 @@
 """Who may call which route, how often, and how long the answer may take: one table.
 
 A route that the table does not name gets the strictest policy that fits its method: a caller with
-scope `jobs`, the rate of reads for GET and that of making jobs for anything else.
+scope `jobs`, the rate of making jobs for POST and that of reads for anything else.
 """
 
 from collections.abc import Mapping
@@ -72,11 +72,14 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/jobs/{job_id}/events"): _STREAM,
     ("POST", "/jobs/{job_id}/cancel"): _CHANGE,
     ("POST", "/jobs/{job_id}/retry"): _WORK,
-    ("DELETE", "/jobs/{job_id}"): _CHANGE,
+    ("POST", "/keys"): _CHANGE,
+    ("POST", "/webhooks/secret/rotate"): _CHANGE,
 }
 # A preview still is a picture drawn by the engine; a zip and a file take what their size takes.
 _ENDINGS: Final[Mapping[tuple[str, str], Policy]] = {
     ("POST", "/preview"): replace(_RENDER, scope="jobs"),
+    ("POST", "/publish"): replace(_CHANGE, answer_s=180.0),
+    ("POST", "/redeliver"): _CHANGE,
     ("GET", "/zip"): _STREAM,
     ("GET", "/{name:path}"): _STREAM,
     ("GET", "/{kind}"): _STREAM,
@@ -98,7 +101,7 @@ def policy_of(method: str, template: str, *, waits: bool = False) -> Policy:
     found = _POLICIES.get((method, template))
     if found is None:
         ending = (method, template[template.rfind("/") :])
-        found = _ENDINGS.get(ending, _READ if method in ("GET", "OPTIONS") else _WORK)
+        found = _ENDINGS.get(ending, _WORK if method == "POST" else _READ)
     if waits and found.answer_s is not None:
         return replace(found, answer_s=found.answer_s + _PREFER_WAIT_S)
     return found

@@ -46,7 +46,7 @@ def server() -> Iterator[Postgres]:
         server = Postgres(Path(folder) / "postgres")
         server.start()
         yield server
-        server.kill()  # nobody needs what a slow end would write
+        server.stop(at_once=True)
 
 
 def empty(server: Postgres) -> None:
@@ -85,7 +85,7 @@ def test_laws_of_orders(server: Postgres) -> None:
             return PostgresOrders(server.url, now_ms=clock)
 
     run_state_machine_as_test(
-        PostgresLaws, settings=settings(max_examples=8, stateful_step_count=25, deadline=None)
+        PostgresLaws, settings=settings(max_examples=6, stateful_step_count=25, deadline=None)
     )
 
 
@@ -109,13 +109,13 @@ def test_fifty_equal_requests_from_processes_make_one_order(server: Postgres) ->
     store.close()
 
 
-@pytest.mark.parametrize("victim", ["writers", "server"])
-def test_kills_leave_nothing_half(server: Postgres, victim: str) -> None:
+@pytest.mark.parametrize(("victim", "rounds"), [("writers", 5), ("server", 4)])
+def test_kills_leave_nothing_half(server: Postgres, victim: str, rounds: int) -> None:
     empty(server)
     said: dict[str, str] = {}
     store = PostgresOrders(server.url)
     store.add_credits("anna", GRANTED)
-    for number in range(6):
+    for number in range(rounds):
         children = [start_writer("work", server.url, f"{number}-{side}") for side in "ab"]
         for child in children:
             assert child.stdout is not None
@@ -138,7 +138,7 @@ def test_kills_leave_nothing_half(server: Postgres, victim: str) -> None:
         gone = put(store, "ben")  # by a new connection, without asking for one
         store.request_cancel(gone.order_id)
         store.remove(gone.order_id)
-    assert check_whole(store, said).total() >= 12
+    assert check_whole(store, said).total() >= 2 * rounds
     store.close()
 
 

@@ -46,6 +46,33 @@ def test_an_order_goes_from_accepted_to_done(office: Office) -> None:
     assert any(line.endswith("idle_video 3.1 s") for line in done.log_tail)
 
 
+def test_wishes_that_were_not_written_before_a_kill_are_written_at_the_start(
+    office: Office,
+) -> None:
+    office.avatar("anna", fps=25, loop=False)
+    order = office.order("anna", parameters={"fps": 12.0}, publish=True)
+    office.tick()
+    document = open_stores().avatars.get("anna")
+    assert document.wishes == {"fps": 12.0, "loop": False}
+    assert document.basic["jobId"] == order.order_id
+    assert office.runner.works[0].tags[INPUTS_TAG] == document.inputs_version
+
+
+def test_a_run_for_other_wishes_is_not_adopted(office: Office) -> None:
+    office.avatar("anna", fps=25)
+    version = open_stores().avatars.get("anna").inputs_version
+    run = office.instance.create_run_for_job(
+        empty,
+        tags={AVATAR_TAG: "anna", INPUTS_TAG: version},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    other = office.order("anna", parameters={"fps": 12.0})
+    same = office.order("anna", parameters={"fps": 25})
+    office.tick()
+    assert office.get(other).run_id not in (None, run.run_id)
+    assert office.get(same).run_id == run.run_id
+
+
 def test_progress_is_written_once_a_second_and_a_new_step_at_once(office: Office) -> None:
     order = office.order("ada")
     office.tick()

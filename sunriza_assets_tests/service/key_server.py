@@ -57,6 +57,10 @@ class KeyServer:
     asked: int = 0
     status: int = 200
     max_age: int = 3600
+    answering: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def token(
         self,
@@ -101,6 +105,7 @@ def key_server() -> Iterator[KeyServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             published.asked += 1
+            published.answering.wait(30)
             body = json.dumps(
                 {key_id: key.certificate() for key_id, key in published.keys.items()}
             ).encode()

@@ -1,5 +1,6 @@
 """Modes, keys, and what a verified token spares."""
 
+import threading
 import time
 
 import pytest
@@ -99,6 +100,24 @@ def test_new_certificates_are_fetched_when_the_old_ones_have_aged():
         verifier = TokenVerifier(PROJECT, certificates, clock)
         with pytest.raises(AccessError):
             verifier.verify(keys.token(header={"kid": "k1"}, signer=keys.keys["k2"]))
+
+
+def test_a_slow_certificate_server_holds_nobody_who_needs_no_new_key():
+    clock = Clock()
+    with key_server() as keys:
+        keys.max_age = 100
+        certificates = Certificates(keys.url, clock)
+        assert certificates.load("k1")
+        clock.now += 101
+        keys.answering.clear()  # the server accepts, and says nothing
+        fetching = threading.Thread(target=certificates.load, args=("k1",))
+        fetching.start()
+        while keys.asked < 2:
+            time.sleep(0.01)
+        assert certificates.load("k1")
+        assert fetching.is_alive()
+        keys.answering.set()
+        fetching.join()
 
 
 def test_without_a_project_no_token_is_taken():

@@ -1,4 +1,7 @@
-"""Metrics, logs and the audit line, read back."""
+"""Metrics, logs and the audit line, read back.
+
+Of the hostile cases: 61 a flood of random paths, 62 line ends in a text.
+"""
 
 import io
 import json
@@ -86,7 +89,7 @@ def test_every_metric_is_in_a_live_answer(tmp_path):
 
 def test_random_paths_make_no_new_labels(tmp_path):
     with serving(make_service(tmp_path), router) as served, served.client() as client:
-        for number in range(300):
+        for number in range(60):
             client.get(f"/random/{number}")
             client.post(f"/things/{number}")
             client.request(f"METHOD{chr(65 + number % 26)}", "/x")

@@ -283,7 +283,7 @@ class PostgresWatch:
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._asked_at = 0.0
+        self._asked_at = -_TELL_AGAIN_S
         self._value = 0
         _opened.add(self)
 
@@ -299,6 +299,10 @@ class PostgresWatch:
             except self._server.driver.Error as problem:
                 self._drop()
                 raise self._server.error(problem) from problem
+
+    def look_again(self) -> None:
+        """Let the next call ask the server."""
+        self._asked_at = -_TELL_AGAIN_S
 
     def close(self) -> None:
         """Close its connection."""
@@ -316,18 +320,19 @@ class PostgresWatch:
             self._connection = self._server.connect()
             with self._connection.cursor() as cursor:
                 cursor.execute("listen sunriza_orders")
-            self._asked_at = 0.0
+            self.look_again()
         connection = self._connection
         if readable(connection):
             connection.poll()
         now = self._clock()
         if connection.notifies or not 0 <= now - self._asked_at < _TELL_AGAIN_S:
-            # What arrives while the query runs stays in the list for the next call.
+            # What comes while the query runs is for the next call: a notification stays in the
+            # list, a wish to look again in the time.
             connection.notifies.clear()
+            self._asked_at = now
             with connection.cursor() as cursor:
                 cursor.execute("select value from position")
                 ((self._value,),) = cursor.fetchall()
-            self._asked_at = now
         return self._value
 
     def _drop(self) -> None:

@@ -236,6 +236,8 @@ class SqliteFile:
             connection.execute(f"pragma application_id = {_APPLICATION_ID}")
         elif application != _APPLICATION_ID or version < 1:
             raise self._foreign()
+        elif self._disposable and version < SCHEMA_VERSION:
+            raise self._foreign()  # made anew rather than migrated
         elif version > SCHEMA_VERSION:
             raise StoreError(
                 f"The database has version {version}; this program knows {SCHEMA_VERSION}",

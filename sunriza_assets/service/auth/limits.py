@@ -69,7 +69,7 @@ class Limits:
 
     async def _check(self, scope: Scope, principal: Principal) -> None:
         policy: Policy = scope["state"]["policy"]
-        name = principal.credential or principal.uid
+        name = f"uid:{principal.uid}"  # whichever of its keys it uses
         if principal.via == "anonymous":
             limit = _ANONYMOUS
             result = await in_thread(self.service.orders.take, name, limit)

@@ -40,6 +40,7 @@ _DEFAULT_AGE_S: Final = 3600.0
 _SHORTEST_AGE_S: Final = 60.0
 _LONGEST_AGE_S: Final = 86_400.0
 _RETRY_S: Final = 10.0
+_PATIENCE_S: Final = 1.0
 _BODY_BYTES: Final = 1 << 20
 _MAX_AGE: Final = re.compile(r"max-age=(\d{1,9})")
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
@@ -80,24 +81,58 @@ class Certificates:
     def load(self, key_id: str) -> bool:
         """Have current certificates; whether this key is among them.
 
+        One thread fetches. Others go on with what there is, and wait for a new key only a moment:
+        they are threads that the stores need.
+
         Raises:
             StoreError: `store.certificates` there are none, and none can be fetched.
         """
-        with self._lock:
-            now = self._clock()
-            stale = now >= self._until
-            # A key id that is not known may be a new one; anybody can invent one, so not at once.
-            new = key_id not in self._key_ids and now - self._asked_at >= _RETRY_S
-            if stale or new:
-                self._fetch(now, keep=bool(self._body) and now < self._until + _LONGEST_AGE_S)
-            return key_id in self._key_ids
+        known = key_id in self._key_ids
+        if known and self._clock() < self._until:
+            return True
+        patience = -1.0 if not self._body else 0.0 if known else _PATIENCE_S
+        if self._lock.acquire(timeout=patience):
+            try:
+                self._refresh(key_id)
+            finally:
+                self._lock.release()
+        return key_id in self._key_ids
 
-    def _fetch(self, now: float, *, keep: bool) -> None:
-        import urllib3
-
-        if now - self._asked_at < _RETRY_S and keep:
+    def _refresh(self, key_id: str) -> None:
+        """Fetch certificates if they have aged, or if a key id may be a new one."""
+        now = self._clock()
+        if now < self._until and key_id in self._key_ids:
+            return
+        usable = bool(self._body) and now < self._until + _LONGEST_AGE_S
+        if now - self._asked_at < _RETRY_S:  # anybody can invent key ids
+            if not usable:
+                raise self._unavailable("asked a moment ago")
             return
         self._asked_at = now
+        try:
+            self._fetch(now)
+        except (OSError, ValueError) as error:
+            # Certificates are published long before they sign, and long after.
+            if not usable:
+                raise self._unavailable(error) from error
+
+    def _unavailable(self, reason: object) -> StoreError:
+        return StoreError(
+            "Tokens cannot be verified now: their certificates cannot be fetched",
+            where=f"{self.url}: {reason}",
+            remedy="Try again, or use an API key.",
+            code="certificates",
+        )
+
+    def _fetch(self, now: float) -> None:
+        """Fetch the certificates.
+
+        Raises:
+            OSError: the server does not answer.
+            ValueError: it answers something else.
+        """
+        import urllib3
+
         try:
             with urllib3.PoolManager(retries=False) as pool:
                 answer = pool.request(
@@ -105,16 +140,9 @@ class Certificates:
                 )
                 body = answer.read(_BODY_BYTES)
                 answer.release_conn()
-            found = _published(answer.status, body)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
-            if keep:
-                return  # certificates are published long before they sign, and long after
-            raise StoreError(
-                "Tokens cannot be verified now: their certificates cannot be fetched",
-                where=f"{self.url}: {error}",
-                remedy="Try again, or use an API key.",
-                code="certificates",
-            ) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise OSError(str(error)) from error
+        found = _published(answer.status, body)
         age = _MAX_AGE.search(answer.headers.get("Cache-Control", ""))
         seconds = float(age.group(1)) if age else _DEFAULT_AGE_S
         self._body, self._key_ids = body, frozenset(found)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -96,7 +97,7 @@ class Drawing:
         )
         started = time.perf_counter()
         source = Path(portrait)
-        with self._work.room("queue", _MOST_PENDING, units=len(emotions), retry_after_s=1.0):
+        with self._room(len(emotions)):
             digest, _ = await self._work.run(
                 self._work.any, "render", owner, lambda: _sha256(source)
             )
@@ -122,7 +123,7 @@ class Drawing:
         wishes = resolve(parameters)
         asked = {name: value for name, value in canonical(parameters).items() if name in _PREPARED}
         source = Path(portrait)
-        with self._work.room("queue", _MOST_PENDING, retry_after_s=1.0):
+        with self._room(1):
             digest, _ = await self._work.run(
                 self._work.any, "preview", owner, lambda: _sha256(source)
             )
@@ -139,6 +140,11 @@ class Drawing:
 
             path, _ = await self._work.run(self._work.draw, "preview", owner, draw, calls=1)
         return str(path)
+
+    def _room(self, pictures: int) -> AbstractContextManager[None]:
+        return self._work.room(
+            "queue", _MOST_PENDING, what="pictures", units=pictures, retry_after_s=1.0
+        )
 
     async def _picture(self, wish: _Wish, emotion: str) -> RenderedPicture:
         """One emotion picture: found in the cache, or drawn."""

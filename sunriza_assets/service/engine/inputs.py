@@ -52,7 +52,9 @@ class Inputs:
     ) -> list[dict[str, Any]]:
         """Findings of the input coach as JSON values, refusals first."""
         limits = replace(DEFAULT_LIMITS, clip_seconds=resolve(parameters).max_seconds)
-        with self._work.room("inspections", _MOST_INSPECTIONS, retry_after_s=5.0):
+        with self._work.room(
+            "inspections", _MOST_INSPECTIONS, what="inspections", retry_after_s=5.0
+        ):
             findings, _ = await self._work.run(
                 self._work.inspect,
                 "inspect",
@@ -98,7 +100,7 @@ class Inputs:
             return info.frame_count
 
         async def work() -> int:
-            with self._work.room("trims", _MOST_TRIMS, retry_after_s=5.0):
+            with self._work.room("trims", _MOST_TRIMS, what="trims", retry_after_s=5.0):
                 frames, _ = await self._work.run(self._work.trim, "trim", owner, cut, calls=1)
                 return frames
 

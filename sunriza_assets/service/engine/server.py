@@ -31,7 +31,7 @@ class EngineServer:
         """How the engine stands."""
         self._calls: Calls = {}
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def listen(self, socket: Path) -> None:
         """Begin to listen; a socket that is there belonged to a process that has ended."""
@@ -48,15 +48,15 @@ class EngineServer:
         """Stop listening and give up what is at work."""
         if self._server is not None:
             self._server.close()
-        for task in self._connections:
-            task.cancel()
+        for writer in self._connections.values():
+            writer.transport.abort()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            self._connections[task] = writer
+            task.add_done_callback(self._connections.pop)
         try:
             while (request := await read_frame(reader)) is not None:
                 answer = await self._answer_unless_closed(request, reader)

@@ -102,8 +102,17 @@ class Work:
         return await asyncio.get_running_loop().run_in_executor(pool, measured)
 
     @contextmanager
-    def room(self, kind: str, most: int, *, units: int = 1, retry_after_s: float) -> Iterator[None]:
+    def room(
+        self, kind: str, most: int, *, what: str, units: int = 1, retry_after_s: float
+    ) -> Iterator[None]:
         """Inside the block so many units of a kind are at work or wait for a thread.
+
+        Args:
+            kind: the error's code.
+            most: units of all callers together.
+            what: what they are, for the error.
+            units: how many are added.
+            retry_after_s: what the error advises.
 
         Raises:
             LimitError: there are too many already.
@@ -111,7 +120,7 @@ class Work:
         pending = self._pending.get(kind, 0)
         if pending + units > most:
             raise LimitError(
-                f"{pending} {kind} are at work already",
+                f"{pending} {what} are at work already",
                 remedy="Try again in a few seconds.",
                 code=kind,
                 retry_after_s=retry_after_s,

@@ -66,6 +66,8 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(scope)
         state["client"] = caller = self.proxies.caller(scope)
+        if caller.secure:  # so that addresses in answers say so
+            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=state["request_id"])
         if scope["type"] == "websocket":
@@ -85,7 +87,7 @@ class Edge:
     ) -> None:
         state = scope["state"]
         began = time.perf_counter()
-        clock = _AnswerClock(policy.answer_s, receive, send)
+        clock = _AnswerClock(policy.answer_s, receive, send, has_body=_has_body(scope))
         status = 0
 
         async def with_headers(message: Message) -> None:
@@ -118,8 +120,11 @@ class Edge:
 class _AnswerClock:
     """Limits the time from the end of a request to the beginning of its answer."""
 
-    def __init__(self, seconds: float | None, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, seconds: float | None, receive: Receive, send: Send, *, has_body: bool
+    ) -> None:
         self._seconds = seconds
+        self._has_body = has_body
         self._receive, self._send = receive, send
         self._timeout = asyncio.timeout(None)
         self._started = False
@@ -128,6 +133,8 @@ class _AnswerClock:
 
     async def __aenter__(self) -> "_AnswerClock":
         await self._timeout.__aenter__()
+        if not self._has_body:
+            self._start()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
@@ -162,6 +169,13 @@ def _request_id(scope: Scope) -> str:
     if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
         return given[0].decode("ascii")
     return secrets.token_hex(12)
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
 
 
 def _check_target(scope: Scope) -> None:

@@ -3,10 +3,12 @@
 import math
 import os
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -82,12 +84,15 @@ class StoreCollector:
         ]
 
 
-def exposition(collector: StoreCollector, *, engine_ready: bool) -> bytes:
+def exposition(
+    collector: StoreCollector, *, engine_ready: bool, folder: Path | None = None
+) -> bytes:
     """All metrics as text.
 
     Args:
         collector: of the store.
         engine_ready: how the engine process stands.
+        folder: whose disk's free bytes are told.
     """
     registry = CollectorRegistry()
     if os.environ.get(_MULTIPROCESS):
@@ -95,14 +100,19 @@ def exposition(collector: StoreCollector, *, engine_ready: bool) -> bytes:
     else:
         registry = REGISTRY
     own = CollectorRegistry()
-    own.register(_Given([*collector.collect(), *_facts(engine_ready=engine_ready)]))
+    facts = _facts(engine_ready=engine_ready)
+    if folder is not None:
+        free = shutil.disk_usage(folder).free
+        facts.append(_gauge("sunriza_disk_free_bytes", "Free bytes below SUNRIZA_HOME.", free))
+    own.register(_Given([*collector.collect(), *facts]))
     return generate_latest(registry) + generate_latest(own)
 
 
 async def answer_metrics(service: Service, collector: StoreCollector) -> Response:
     """The answer of a scrape."""
     facts = await engine_facts(service)
-    text = await in_thread(exposition, collector, engine_ready=facts.ready)
+    root = service.home.root
+    text = await in_thread(exposition, collector, engine_ready=facts.ready, folder=root)
     return Response(text, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
 

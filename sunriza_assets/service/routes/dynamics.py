@@ -1,6 +1,6 @@
 """`generate-dynamics`: the app's call, answered at once with the job that works for it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -8,11 +8,10 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 from resources.orders.order import Order
-from resources.orders.store import Outcome
+from resources.orders.store import Acceptance, Outcome
 from sunriza_assets.service.asking import (
     DynamicsWish,
     ask_for_dynamics,
-    check_inputs,
     own_avatar,
     read_wish,
 )
@@ -55,39 +54,36 @@ async def generate_dynamics(
     given = body.model_dump(exclude_unset=True) if body else {}
     wish = read_wish(given)
     key = key_of(request, principal, _ROUTE, json_fingerprint(given))
+    document = await own_avatar(service, principal, wish.avatar_id)
 
-    def accept() -> tuple[Mapping[str, Any], int, str, bool]:
-        document = own_avatar(service, principal, wish.avatar_id)
-        check_inputs(document)
+    def accept() -> Acceptance:
         used = document.record.inputs
         seconds = duration_forecast(service).seconds(
             same_inputs=bool(document.record.current)
             and (used.get("image"), used.get("video"))
             == (document.inputs["image"], document.inputs["video"])
         )
-        accepted = ask_for_dynamics(
+        return ask_for_dynamics(
             service,
             principal,
+            document,
             wish,
             answer=lambda order, outcome: _answer(service, wish, order, outcome),
             key=key,
             eta_s=seconds,
-            request_id=getattr(request.state, "request_id", None),
-            document=document,
+            request_id=request.state.request_id,
         )
-        stored = accepted.answer
-        if stored is None:
-            raise AssertionError("an order was accepted without an answer")
-        return stored.body, stored.status, accepted.order.order_id, accepted.outcome == "replayed"
 
-    answer, status, order_id, was_replayed = await in_thread(accept)
-    request.state.made = order_id
-    return JSONResponse(dict(answer), status, headers=REPLAYED if was_replayed else None)
+    accepted = await in_thread(accept)
+    order, outcome, answer = accepted.order, accepted.outcome, accepted.answer
+    request.state.made = order.order_id
+    return JSONResponse(
+        dict(answer.body) if answer else _answer(service, wish, order, outcome),
+        headers=REPLAYED if outcome == "replayed" else None,
+    )
 
 
-def _answer(
-    service: Service, wish: DynamicsWish, order: Order, outcome: Outcome
-) -> Mapping[str, Any]:
+def _answer(service: Service, wish: DynamicsWish, order: Order, outcome: Outcome) -> dict[str, Any]:
     """The body of the answer; called inside the transaction that stores the order."""
     return {
         "status": "generating",

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from resources.orders.order import Kind, Order, Status
 from resources.orders.order_json import order_to_json, rfc3339
 from sunriza_assets.errors import AccessError, ConflictError
-from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics
+from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics, own_avatar
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.jobs import (
@@ -137,13 +137,14 @@ async def retry_job(
         ask_for_dynamics,
         service,
         principal,
+        await own_avatar(service, principal, order.avatar_id),
         DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs),
         key=key,
         answer=lambda new, _: order_to_json(new, base=service.base_path),
         answer_status=202,
         retry_of=order.order_id,
         eta_s=order.eta_s,
-        request_id=getattr(request.state, "request_id", None),
+        request_id=request.state.request_id,
     )
     new = accepted.order
     request.state.made = new.order_id

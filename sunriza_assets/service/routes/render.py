@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -30,7 +30,7 @@ from sunriza_assets.service.schemas.render import (
     SeedScale,
 )
 from sunriza_assets.service.uploads import UploadedForm, UploadRules, uploaded
-from sunriza_assets.studio.expression.emotions import EMOTIONS
+from sunriza_assets.studio.expression.emotions import EMOTIONS, Emotion
 
 __all__ = ["router"]
 
@@ -95,9 +95,10 @@ async def emotions() -> Emotions:
             EmotionEntry(
                 name=name,
                 seed_scale=SeedScale(**SEED_TABLE[name]),
-                action_units=None if units is None else asdict(units),
+                action_units=None if emotion is None else _amounts(emotion),
+                creases={} if emotion is None else dict(emotion.creases),
             )
-            for name, units in EMOTIONS.items()
+            for name, emotion in EMOTIONS.items()
         ],
         default_intensity=DEFAULT_INTENSITY,
         formats=list(PICTURE_FORMATS),
@@ -172,6 +173,12 @@ async def _draw(
         for stage, seconds in picture.stages.items():
             metrics.RENDER_STAGE.labels(stage=stage).observe(seconds)
     return [_answer(request, service, picture) for picture in drawn]
+
+
+def _amounts(emotion: Emotion) -> dict[str, float | None]:
+    """Name -> amount of everything an emotion moves."""
+    names = (item.name for item in fields(emotion) if item.name != "creases")
+    return {name: getattr(emotion, name) for name in names}
 
 
 def _register(service: Service, owner: str, pictures: Sequence[RenderedPicture]) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from sunriza_assets.errors import LimitError, ParameterError
 from sunriza_assets.service.clips import fetch_clip
-from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep
 from sunriza_assets.service.missing import MissingParameterError
 from sunriza_assets.service.schemas.trim import TrimRequest
 
@@ -54,12 +54,12 @@ async def trim_video(
         folder = service.uploads_folder / f"trim-{secrets.token_hex(8)}"
         try:
             folder.mkdir(mode=0o700, parents=True)
-            clip = await in_thread(
-                fetch_clip, service, principal, url, folder, host=request.headers.get("host", "")
+            clip = await fetch_clip(
+                service, principal, url, folder, host=request.headers.get("host", "")
             )
             trimmed = folder / "trimmed.mp4"
             try:
-                await service.engine.trim(clip, start_s, end_s, trimmed)
+                await service.engine.trim(clip, start_s, end_s, trimmed, owner=principal.uid)
             except LimitError as error:  # of another process
                 raise _busy() from error
         except BaseException:

@@ -47,9 +47,12 @@ class EmotionEntry(BaseModel):
 
     name: str
     seed_scale: SeedScale
-    action_units: dict[str, float | dict[str, float] | None] | None = Field(
+    action_units: dict[str, float | None] | None = Field(
         description="What it is drawn by at intensity 1; lengths in distances of the outer eye"
-        " corners, creases of the skin 0-1, None where the portrait decides. None for neutral."
+        " corners, None where the portrait decides. None for neutral."
+    )
+    creases: dict[str, float] = Field(
+        description="How deep each crease of the skin is at intensity 1, 0-1."
     )
 
 

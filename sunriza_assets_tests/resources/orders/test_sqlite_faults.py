@@ -184,6 +184,30 @@ def test_a_newer_database_is_left_alone(path: Path) -> None:
     assert "Update" in str(refused.value)
 
 
+def test_an_older_database_is_brought_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteOrders(path)
+    order = put(store)
+    store.close()
+    module = "resources.orders.sql.sqlite_file"
+    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 3)
+    steps = {1: ["alter table orders add column extra text"], 2: ["update orders set extra = 'x'"]}
+    monkeypatch.setattr(f"{module}.MIGRATIONS", steps)
+    store = SqliteOrders(path)
+    assert store.get(order.order_id) == order
+    assert store.take("anna", TEN).allowed
+    with store._database.read() as transaction:
+        assert transaction.run("select extra from orders") == [("x",)]
+    store.close()
+    with pytest.raises(StoreError):
+        monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 4)
+        monkeypatch.setattr(f"{module}.MIGRATIONS", {3: ["drop table outputs", "nonsense"]})
+        SqliteOrders(path)
+    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 3)
+    assert SqliteOrders(path).expired_outputs() == []  # a step that fails has changed nothing
+
+
 def test_another_programs_database_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     with sqlite3.connect(path) as connection:

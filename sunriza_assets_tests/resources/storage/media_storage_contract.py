@@ -40,6 +40,21 @@ HOSTILE_NAMES = [
 
 
 class MediaStorageContract(ResolvingContract):
+    def test_an_address_names_its_object(
+        self, storage: MediaStorage, file: Callable[[bytes], Path]
+    ) -> None:
+        name = "avatars/anna/videos/a clip, ü.mp4"
+        assert storage.name_of(storage.put(file(b"x"), name).url) == name
+        assert storage.name_of(name) == name
+        for address in (
+            "https://example.com/avatars/anna/videos/clip.mp4",
+            "http://127.0.0.1/avatars/anna/videos/clip.mp4",
+            "data:video/mp4,x",
+            "file:///etc/passwd",
+            "http://[::1",
+        ):
+            assert storage.name_of(address) is None
+
     def test_what_is_put_is_there(
         self,
         storage: MediaStorage,

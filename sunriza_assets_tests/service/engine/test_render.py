@@ -157,6 +157,17 @@ def test_the_emotions_are_told_in_both_scales(client: httpx.Client) -> None:
     assert happy["action_units"]["corners"] > 0
 
 
+def test_without_an_engine_callers_are_asked_to_come_back(tmp_path: Path, portrait: Path) -> None:
+    service = make_service(tmp_path)
+    service.engine = EngineSocket(engine_socket(tmp_path))
+    with serving(service) as running, running.client() as client:
+        answer = post(client, portrait, emotion="happy")
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine.unreachable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert str(tmp_path) not in answer.text
+        assert list(service.uploads_folder.iterdir()) == []
+
+
 def test_ranges(client: httpx.Client, picture: str) -> None:
     whole = client.get(picture)
     size, tag = len(whole.content), whole.headers["etag"]

@@ -1,4 +1,7 @@
-"""Callers who send too much, and who pretend to be others."""
+"""Callers who send too much, and who pretend to be others.
+
+Case 64 forged X-Forwarded-For; rates, uploads of a day, old app builds without a token.
+"""
 
 import pytest
 from fastapi import APIRouter, Request
@@ -14,7 +17,7 @@ MULTIPART = {"requestBody": {"content": {"multipart/form-data": {"schema": {"typ
 
 @router.get("/things")
 async def things(request: Request) -> dict[str, str]:
-    return {"address": request.state.client.address}
+    return {"address": request.state.client.address, "scheme": request.url.scheme}
 
 
 @router.post("/generate-dynamics")
@@ -32,7 +35,7 @@ LIMITS = {
     "SUNRIZA_READS_PER_MINUTE": "60",
     "SUNRIZA_JOBS_PER_MINUTE": "3",
     "SUNRIZA_RENDERS_PER_MINUTE": "50",
-    "SUNRIZA_UPLOAD_BYTES_PER_DAY": "3000",
+    "SUNRIZA_UPLOAD_BYTES_PER_DAY": "4000",
 }
 
 
@@ -71,13 +74,14 @@ def test_uploaded_bytes_are_counted(tmp_path, key):
         ]
         assert [one.status_code for one in answers] == [200, 200, 200, 429]
         assert answers[3].json()["code"] == "limit.uploads"
+        assert answers[0].json() == {"size": 1000}
 
 
 def test_forged_forwarding_headers_count_for_nothing(tmp_path):
     with serving(make_service(tmp_path), router) as served, served.client() as client:
         for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
             answer = client.get("/things", headers={name: "1.2.3.4"})
-            assert answer.json() == {"address": "127.0.0.1"}
+            assert answer.json() == {"address": "127.0.0.1", "scheme": "http"}
         assert (
             "strict-transport-security"
             not in client.get("/things", headers={"X-Forwarded-Proto": "https"}).headers
@@ -95,9 +99,10 @@ def test_a_trusted_proxy_names_the_caller_it_has_seen(tmp_path):
             ("2001:db8::7", "2001:db8::7"),
         ):
             answer = client.get("/things", headers={"X-Forwarded-For": forwarded})
-            assert answer.json() == {"address": address}
+            assert answer.json()["address"] == address
         secure = client.get("/things", headers={"X-Forwarded-Proto": "https"})
         assert secure.headers["strict-transport-security"]
+        assert secure.json()["scheme"] == "https"
 
 
 def test_old_app_builds_are_served_until_a_date(tmp_path):

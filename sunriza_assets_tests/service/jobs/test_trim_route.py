@@ -171,7 +171,9 @@ def test_what_cannot_be_cut_is_said_and_leaves_nothing(clips: World) -> None:
 def test_a_third_trim_at_once_has_to_wait(clips: World, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = [], asyncio.Event()
 
-    async def slow(clip: Path, start_s: float, end_s: float, destination: Path) -> int:
+    async def slow(
+        clip: Path, start_s: float, end_s: float, destination: Path, *, owner: str | None = None
+    ) -> int:
         begun.append(asyncio.get_running_loop())
         await go_on.wait()
         destination.write_bytes(b"cut")

@@ -3,8 +3,11 @@
 Nobody works on its orders: tests change them the way the dispatcher does.
 """
 
+import shutil
+import sqlite3
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from sunriza_assets.service.auth.keys import make_key
 from sunriza_assets.service.context import Service
 from sunriza_assets_tests.service.serving import StillEngine, running
 
+# Loading certificates takes longer than most tests.
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 INPUTS: dict[str, Any] = {
     "avatarImageUrl": "avatars/anna/images/hero.png",
     "training": {"heroVideoUrl": "avatars/anna/videos/clip.mp4"},
@@ -36,7 +41,15 @@ class TrimmingEngine(StillEngine):
     asked: list[tuple[Path, float, float]] = field(default_factory=list)
     problem: Exception | None = None
 
-    async def trim(self, clip: Path, start_s: float, end_s: float, destination: Path) -> int:
+    async def trim(
+        self,
+        clip: Path,
+        start_s: float,
+        end_s: float,
+        destination: Path,
+        *,
+        owner: str | None = None,
+    ) -> int:
         self.asked.append((clip, start_s, end_s))
         if self.problem is not None:
             raise self.problem
@@ -80,7 +93,9 @@ class World:
 
     def client(self, user: str | None = "alice") -> httpx.Client:
         headers = {} if user is None else {"Authorization": f"Bearer {self.token(user)}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+        return httpx.Client(
+            base_url=self.url, headers=headers, timeout=60, trust_env=False, verify=_NO_CERTIFICATES
+        )
 
     def add_avatar(self, avatar_id: str = "anna", user: str = "alice", **fields: Any) -> None:
         self.avatars.merge(avatar_id, INPUTS | {"userId": user} | fields)
@@ -96,6 +111,17 @@ class World:
         order = self.orders.get(job_id)
         assert order is not None
         return order
+
+    def clear(self) -> None:
+        """Remove avatars, objects and jobs; a running server goes on."""
+        home = self.service.home
+        for folder in (home.avatars, home.storage):
+            shutil.rmtree(folder, ignore_errors=True)
+        with closing(sqlite3.connect(home.root / "service" / "service.db")) as database, database:
+            for table in ("orders", "answers", "acceptances", "notices", "deliveries", "accounts"):
+                database.execute(f"delete from {table}")  # noqa: S608
+        self.engine.asked.clear()
+        self.engine.problem = None
 
     def change(self, job_id: str, **changes: Any) -> Order:
         """Change an order as the dispatcher does."""
