@@ -91,7 +91,9 @@ def add(
     else:
         for finding in findings:
             click.echo(f"advice: {finding.sentence}")
-        click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
+        performance = (document.get("training") or {}).get("performance")
+        moved_by = f", moved by the performance {performance}" if performance else ""
+        click.echo(f"{avatar_id} added{moved_by}. Render it with: sunriza render {avatar_id}")
 
 
 def _coach_findings(

@@ -61,9 +61,10 @@ COST_COLUMNS: Final = (
     "cost_currency",
     "price_book",
     "kind",
+    "owner",
     "calls",
 )
-"""What `cost_report` needs of the ledger."""
+"""What `cost_report` needs of the ledger, and whose direct calls are whose."""
 RUNTIME_COLUMNS: Final = (
     "time",
     "run_id",

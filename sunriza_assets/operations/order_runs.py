@@ -19,6 +19,7 @@ from sunriza_assets.graph.partitions import AVATAR_TAG
 from sunriza_assets.graph.tags import DRAFT_TAG, FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.limits import owner_tags
 from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
+from sunriza_assets.platform import queue
 
 __all__ = [
     "Outcome",
@@ -137,6 +138,7 @@ def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
     return {
         INPUTS_TAG: document.inputs_version,
         ORDER_TAG: order.order_id,
+        **(queue.CHANGED if document.record.current else queue.NEW),
         **NOT_RETRIED_BY_DAGSTER,
         **owner_tags(document),
     }

@@ -25,7 +25,7 @@ from resources.orders.order import WAITING_STATES, Order, OrderError, is_order_i
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone
 from resources.stores import open_stores
-from sunriza_assets.graph.tags import PROCESS_TAG
+from sunriza_assets.graph.tags import ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.order_ends import OrderEnds
 from sunriza_assets.operations.order_outcomes import (
     CANCELLED,
@@ -210,6 +210,9 @@ class Dispatcher:
                 self._ends.end(order, "cancelled", CANCELLED)
             else:
                 self._ends.requeue(order, "The run was never begun", attempt=order.attempt)
+        elif _was_never_submitted(order, run):
+            self._ends.close(run.run_id, cancelled=True)
+            self._ends.requeue(order, "The run was never begun", attempt=order.attempt)
         elif run.is_finished:
             outcome = plain_outcome(self._instance, run)
             if outcome.status == "error" and loss_of(self._instance, run) is not None:
@@ -285,6 +288,12 @@ def _by_run(reports: Iterable[Progress | Outcome]) -> Mapping[str, Sequence[Prog
         else:
             of_run.append(report)
     return runs
+
+
+def _was_never_submitted(order: Order, run: dg.DagsterRun) -> bool:
+    """Whether a dispatcher died between making the order's own run and submitting it."""
+    own = run.tags.get(ORDER_TAG) == order.order_id and PROCESS_TAG not in run.tags
+    return own and run.status == dg.DagsterRunStatus.NOT_STARTED and order.state != "cancelling"
 
 
 def _is_shared(order: Order, orders: Iterable[Order]) -> bool:

@@ -1,8 +1,8 @@
 """Finishing what the service's deletions have begun, without waiting for Dagster's daemon.
 
-The service marks an avatar as deleted (`AvatarStore.retire`). The sensor `deleted_avatars` purges
-it within five minutes where a daemon runs; the dispatcher does so within a minute, with or without
-one. Both may work at once, for every step of a purge may be repeated.
+The service marks an avatar as deleted (`AvatarStore.retire`). Where a daemon runs, the sensor
+`deleted_avatars` purges it within five minutes; the dispatcher does so within a minute, with or
+without one. Both may work at once, for every step of a purge may be repeated.
 """
 
 import logging

@@ -23,7 +23,7 @@ from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.graph.tags import FORCE_TAG, PROCESS_TAG
 from sunriza_assets.studio.parameters import resolve
 
-__all__ = ["AvatarRuns"]
+__all__ = ["AvatarRuns", "avatar_assets"]
 
 # Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
 _QUIET_LOGS: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -54,12 +54,7 @@ class AvatarRuns:
         self._announce = announce
         self._listener = listener
         self._job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
-        self.assets = [
-            key.to_user_string()
-            for level in self._job.asset_layer.asset_graph.toposorted_asset_keys_by_level
-            for key in level
-            if key in self._job.asset_layer.selected_asset_keys
-        ]
+        self.assets = _asset_names(self._job)
         """Names of the assets of an avatar, upstream first."""
 
     def render(
@@ -143,6 +138,20 @@ class AvatarRuns:
             "assets": assets,
             "error": error,
         }
+
+
+def avatar_assets() -> list[str]:
+    """Names of the assets of an avatar, upstream first."""
+    return _asset_names(build_defs().resolve_job_def(AVATAR_DYNAMICS.name))
+
+
+def _asset_names(job: dg.JobDefinition) -> list[str]:
+    return [
+        key.to_user_string()
+        for level in job.asset_layer.asset_graph.toposorted_asset_keys_by_level
+        for key in level
+        if key in job.asset_layer.selected_asset_keys
+    ]
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

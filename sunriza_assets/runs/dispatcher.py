@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+import dagster as dg
+
 from resources.home import Home
 from resources.orders.open import open_orders
 from resources.orders.order import Order
@@ -27,6 +29,7 @@ from resources.settings import current_settings
 from resources.webhook_post import WebhookPost
 from sunriza_assets.errors import StoreError
 from sunriza_assets.operations.notices import Notices, Pusher, Result
+from sunriza_assets.operations.order_runs import Runner
 from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
 from sunriza_assets.operations.purging import Purging
@@ -121,29 +124,43 @@ def dispatch(
         logging.getLogger(name).setLevel(logging.WARNING)
     with _stopped_by_signals(stopping), opened_instance(Home.from_environment()) as instance:
         store = open_orders()
-        pool = WorkerPool(gpu_count())
-        pool.poll()  # the workers load while the lease is waited for
-        leadership = Leadership(store, this_process())
-        try:
-            if leadership.wait(stopping):
-                notices = Notices(store, WebhookPost(), _pusher(), tried=tried)
-                notices.start()
-                purging = Purging(instance)
-                purging.start()
-                dispatcher = Dispatcher(store, instance, pool, ended=ended)
-                _dispatch(store, dispatcher, pool, leadership, stopping)
-                if leadership.is_held:
-                    pool.kill()
-                    dispatcher.release()
-                notices.stop()
-                purging.stop()
-        finally:
-            pool.kill()
+        with _opened_runner(instance) as runner:
+            leadership = Leadership(store, this_process())
+            if not leadership.wait(stopping):
+                return 0
+            notices = Notices(store, WebhookPost(), _pusher(), tried=tried)
+            notices.start()
+            purging = Purging(instance)
+            purging.start()
+            dispatcher = Dispatcher(store, instance, runner, ended=ended)
+            _dispatch(store, dispatcher, runner, leadership, stopping)
+            if leadership.is_held and isinstance(runner, WorkerPool):
+                runner.kill()
+                dispatcher.release()
+            notices.stop()
+            purging.stop()
         if not stopping.is_set():
             _log.error("The lease was lost")
             return 1
         leadership.release()
         return 0
+
+
+@contextmanager
+def _opened_runner(instance: dg.DagsterInstance) -> Iterator[Runner]:
+    """What makes the runs, by SUNRIZA_DISPATCH; its processes end with the block."""
+    if current_settings().dispatch == "queue":
+        from sunriza_assets.runs.queue_runner import opened_queue
+
+        with opened_queue(instance) as runner:
+            yield runner
+        return
+    pool = WorkerPool(gpu_count())
+    pool.poll()  # the workers load while the lease is waited for
+    try:
+        yield pool
+    finally:
+        pool.kill()
 
 
 def _pusher() -> Pusher | None:
@@ -159,7 +176,7 @@ def _pusher() -> Pusher | None:
 def _dispatch(
     store: OrderStore,
     dispatcher: Dispatcher,
-    pool: WorkerPool,
+    runner: Runner,
     leadership: Leadership,
     stopping: threading.Event,
 ) -> None:
@@ -167,15 +184,16 @@ def _dispatch(
     _log.info("This is the active dispatcher")
     position, last, idle = -1, 0.0, 0
     drained_at: float | None = None
+    pool = runner if isinstance(runner, WorkerPool) else None
     while leadership.is_held:
         if stopping.is_set():
             drained_at = drained_at or time.monotonic() + DRAIN_S
-            if not pool.is_busy() or time.monotonic() > drained_at:
+            if pool is None or not pool.is_busy() or time.monotonic() > drained_at:
                 return
-        ready, _, _ = select.select(pool.sockets(), [], [], _LOOK_S)
+        ready, _, _ = select.select(pool.sockets() if pool else [], [], [], _LOOK_S)
         try:
             present = store.position()
-            free = pool.free()
+            free = pool.free() if pool else 0
             if (
                 not ready
                 and (present, free) == (position, idle)

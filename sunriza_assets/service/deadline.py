@@ -337,6 +337,7 @@ def uvicorn_config(
     *,
     protocol: type[DeadlineProtocol] = DeadlineProtocol,
     concurrency: int = CONCURRENCY,
+    ping_s: float = PING_S,
     base_path: str = "",
 ) -> uvicorn.Config:
     """How uvicorn serves the service; sockets are handed to `Server.serve`.
@@ -345,6 +346,7 @@ def uvicorn_config(
         app: made by `create_app`.
         protocol: another one has other deadlines.
         concurrency: connections and requests at once.
+        ping_s: seconds between the pings of a WebSocket, and for a pong.
         base_path: path prefix under which the service is mounted.
     """
     access = logging.getLogger("uvicorn.access")
@@ -357,8 +359,8 @@ def uvicorn_config(
         lifespan="on",
         ws_max_size=SOCKET_MESSAGE_BYTES,
         ws_max_queue=8,
-        ws_ping_interval=PING_S,
-        ws_ping_timeout=PING_S,
+        ws_ping_interval=ping_s,
+        ws_ping_timeout=ping_s,
         ws_per_message_deflate=False,  # a small message may unpack to a large one
         log_config=None,
         access_log=False,

@@ -1,6 +1,7 @@
 """The client of the engine process: `EngineService` over its Unix socket."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -165,20 +166,21 @@ class EngineSocket:
             RuntimeError: a bug in the engine process, which logged it.
         """
         request = {"call": name, "arguments": arguments}
-        async with self._slots:
-            try:
-                async with asyncio.timeout(_SECONDS[name]):
-                    while self._idle:
-                        with suppress(ConnectionError):
-                            return await self._exchange(self._idle.pop(), request)
-                    return await self._exchange(await self._connect(), request)
-            except (OSError, TimeoutError) as problem:
-                raise EngineError(
-                    "The engine does not answer at the moment",
-                    where=f"{self._socket}: {problem or type(problem).__name__}",
-                    remedy="Try again in a few seconds.",
-                    code="unreachable",
-                ) from problem
+        # How the engine stands is told however many pictures are waited for.
+        slot = contextlib.nullcontext() if name == "facts" else self._slots
+        try:
+            async with asyncio.timeout(_SECONDS[name]), slot:
+                while self._idle:
+                    with suppress(ConnectionError):
+                        return await self._exchange(self._idle.pop(), request)
+                return await self._exchange(await self._connect(), request)
+        except (OSError, TimeoutError) as problem:
+            raise EngineError(
+                "The engine does not answer at the moment",
+                where=f"{self._socket}: {problem or type(problem).__name__}",
+                remedy="Try again in a few seconds.",
+                code="unreachable",
+            ) from problem
 
     async def _connect(self) -> Connection:
         async with asyncio.timeout(_CONNECT_S):

@@ -24,6 +24,8 @@ UNKNOWN_S: Final = 120
 """Seconds that are told before anything was measured."""
 REFRESH_S: Final = 60.0
 """Seconds for which the figures are kept."""
+_UNKNOWN_S: Final = 5.0
+"""Seconds after which a ledger that knew nothing is read again."""
 _NEWEST_CLIPS: Final = 20
 """Runs whose clips' lengths stand for the next one."""
 _NEWEST_STEPS: Final = 3_000
@@ -56,7 +58,8 @@ class DurationForecast:
         """
         with self._lock:
             now = time.monotonic()
-            if self._read_at is None or now - self._read_at >= self._refresh_s:
+            patience_s = self._refresh_s if self._seconds else _UNKNOWN_S
+            if self._read_at is None or now - self._read_at >= patience_s:
                 self._read_at = now
                 Thread(target=self.refresh, name="forecast", daemon=True).start()
             return self._seconds.get(same_inputs, UNKNOWN_S)
@@ -89,15 +92,16 @@ def duration_forecast(service: Service) -> DurationForecast:
 
 def _learned(home: Home) -> Mapping[bool, int]:
     """Seconds of a run by whether its inputs were used before; empty if no run is known."""
-    # Slow to load, and read only where jobs are made.
-    from sunriza_assets.costs.devices import Device
-    from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
-    from sunriza_assets.costs.prices import price_book
 
     folder = home.reports / LEDGER_FOLDER
     if not folder.is_dir():
         return {}
+    # numpy and pyarrow are loaded only where there is something to read.
+    from sunriza_assets.costs.devices import Device
+    from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
+    from sunriza_assets.costs.prices import price_book
+
     recent = recent_steps(Ledger(folder)).slice(0, _NEWEST_STEPS)
     rows = recent.select(
         ["asset", "success", "engine", "device", "device_kind", "clip_frames"]

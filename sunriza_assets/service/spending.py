@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Final
 
 from resources.home import Home
+from sunriza_assets.costs.calls import CALLS_FOLDER
 from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
 from sunriza_assets.costs.events import table_of
@@ -55,13 +56,16 @@ def costs_of(
 
     Raises:
         CostError: the ledger cannot be read.
+        StoreError: direct calls since the last time cannot be added to it.
     """
     empty = Costs(by=by, since=instant(since) or "", rows=[], total={}, seconds=0.0, warnings=[])
     folder = home.reports / LEDGER_FOLDER
-    if not folder.is_dir():
-        return empty
+    ledger = Ledger(folder)
     with _ONE_AT_A_TIME:
-        table = Ledger(folder).table(COST_COLUMNS, since=since)
+        ledger.add_calls(home.reports / CALLS_FOLDER)
+        if not folder.is_dir():
+            return empty
+        table = ledger.table(COST_COLUMNS, since=since)
         if owner is not None:
             table = _own_rows(table, owner, avatar_ids)
         if not table.num_rows:
@@ -164,10 +168,8 @@ def _own_rows(table: Any, owner: str, avatar_ids: Collection[str]) -> Any:
 
     ids = pa.array(sorted(avatar_ids), pa.string())
     own = pc.is_in(table["partition"].cast(pa.string()), value_set=ids)
-    if "owner" in table.schema.names:
-        calls = pc.equal(table["owner"].cast(pa.string()), owner)
-        own = pc.or_(own, pc.fill_null(calls, fill_value=False))
-    return table.filter(own)
+    calls = pc.equal(table["owner"].cast(pa.string()), owner)
+    return table.filter(pc.or_(own, pc.fill_null(calls, fill_value=False)))
 
 
 def _row(found: dict[str, Any], by: str) -> CostRow:

@@ -129,12 +129,15 @@ async def uploaded(request: Request, rules: UploadRules) -> AsyncIterator[Upload
     """
     service = cast(Service, request.app.state.service)
     reader = _FormReader(rules, service.uploads_folder)
+    announced = int(request.headers.get("content-length", 0))
+    await _count(service, request, announced)
     try:
-        form = await reader.read(request)
-        await _count(service, request, sum(len_ for len_ in reader.sizes()))
+        form = await reader.read(request, announced)
+        if not announced:  # it came in chunks
+            await _count(service, request, reader.size)
         yield form
     finally:
-        await in_thread(reader.remove_files)
+        reader.remove_files()  # in no thread: whoever is cancelled may wait for none
 
 
 async def _count(service: Service, request: Request, size: int) -> None:
@@ -193,9 +196,9 @@ class _FormReader:
         self._field_count = 0
         self._ended = False
 
-    async def read(self, request: Request) -> UploadedForm:
-        """Read the form to its end."""
-        await in_thread(self._check_space, int(request.headers.get("content-length", 0)))
+    async def read(self, request: Request, announced: int) -> UploadedForm:
+        """Read the form, of which so many bytes are announced, to its end."""
+        await in_thread(self._check_space, announced)
         try:
             parser = self._parser(request.headers.get("content-type", ""))
             async for chunk in request.stream():
@@ -213,9 +216,10 @@ class _FormReader:
             raise RequestError("The form ends too early", code="form")
         return UploadedForm(self.fields, await self._finished())
 
-    def sizes(self) -> list[int]:
-        """Bytes of each file."""
-        return [file.size for file in self.files]
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
 
     def remove_files(self) -> None:
         """Delete all files."""

@@ -19,6 +19,7 @@ from resources.orders.sqlite import SqliteOrders
 from resources.settings import Settings
 from resources.storage.local import LocalStorage
 from resources.stores import OpenStores
+from sunriza_assets.errors import EngineError
 from sunriza_assets.service.app import create_app
 from sunriza_assets.service.context import Service
 from sunriza_assets.service.engine_client import EngineFacts
@@ -35,6 +36,9 @@ class StillEngine:
 
     async def facts(self) -> EngineFacts:
         return self.facts_now
+
+    async def render(self, *_: object, **__: object) -> None:
+        raise EngineError("Nothing is drawn here", code="unreachable")
 
 
 @dataclass

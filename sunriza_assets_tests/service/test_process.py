@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("dagster", "torch", "cv2", "onnxruntime", "pandas", "scipy", "av")
+HEAVY = ("dagster", "torch", "cv2", "onnxruntime", "pandas", "scipy", "av", "numpy")
 
 LOADED = f"""
 import sys, pathlib

@@ -44,7 +44,7 @@ def test_they_do_what_they_say(
         environment = {"SUNRIZA_HOME": str(home), "SUNRIZA_MODELS": str(models_root)}
         portrait = tmp_path / "portrait.jpg"
         subprocess.run(
-            [*add, "ada", "--image", portrait, "--set", "stitching_retargeting_eyes_width=256"],
+            [*add, "ada", "--image", portrait, "--set", "stitching_retargeting_eyes_width=512"],
             env={"PATH": "/usr/bin:/bin", **environment},
             check=True,
         )

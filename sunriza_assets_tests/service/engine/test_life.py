@@ -1,6 +1,7 @@
 """Life and death of the engine process: start, restart, kill, orphans, costs that survive."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -186,3 +187,13 @@ def test_a_kill_loses_no_file_and_a_minute_of_costs_at_most(
     asyncio.run(run())
     events = list(read_calls(home / "reports" / CALLS_FOLDER, {})[0])
     assert {event.metadata["owner"] for event in events} == {None, "u"}
+    command = "from sunriza_assets.cli import main; main()"
+    told = subprocess.run(
+        [sys.executable, "-c", command, "report", "costs", "--by", "kind", "--json"],
+        env={**os.environ, "SUNRIZA_HOME": str(home)},
+        capture_output=True,
+        check=True,
+    )
+    [row] = json.loads(told.stdout)["rows"]
+    assert (row["kind"], row["calls"]) == ("render", sum(e.metadata["calls"] for e in events))
+    assert row["cost"] == pytest.approx(sum(event.metadata["cost"] for event in events))

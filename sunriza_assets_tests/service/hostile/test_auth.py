@@ -1,4 +1,10 @@
-"""Credentials that are none, forged, foreign or over."""
+"""Credentials that are none, forged, foreign or over.
+
+Case 1 no credential, 2 garbage, 3 algorithm none, 4 HMAC keyed with the public key, 5 expired,
+6 issued in the future, 7 wrong audience, 8 wrong issuer, 9 unknown key id, 10 empty subject, 11 two
+credentials, 12 revoked key, 13 key in the query, 14 token of another project; of case 51 the
+WebSocket of a foreign page.
+"""
 
 import json
 import time

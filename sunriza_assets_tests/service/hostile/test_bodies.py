@@ -1,4 +1,10 @@
-"""Bodies that are too large, of the wrong kind, or read differently by different parsers."""
+"""Bodies that are too large, of the wrong kind, or read differently by different parsers.
+
+Case 33 declared too large, 34 too large in chunks, 35 length and chunks at once, 36 wrong length,
+37 many fields and files, 38 missing or huge boundary, 39 JSON that parsers read differently,
+40 wrong content type, 41 files that are not what they say (decoding them is the engine's), 42 file
+names, 43 long and odd texts.
+"""
 
 import json
 import socket

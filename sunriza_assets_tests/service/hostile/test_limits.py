@@ -1,4 +1,7 @@
-"""Callers who send too much, and who pretend to be others."""
+"""Callers who send too much, and who pretend to be others.
+
+Case 64 forged X-Forwarded-For; rates, uploads of a day, old app builds without a token.
+"""
 
 import pytest
 from fastapi import APIRouter, Request
@@ -32,7 +35,7 @@ LIMITS = {
     "SUNRIZA_READS_PER_MINUTE": "60",
     "SUNRIZA_JOBS_PER_MINUTE": "3",
     "SUNRIZA_RENDERS_PER_MINUTE": "50",
-    "SUNRIZA_UPLOAD_BYTES_PER_DAY": "3000",
+    "SUNRIZA_UPLOAD_BYTES_PER_DAY": "4000",
 }
 
 
@@ -71,6 +74,7 @@ def test_uploaded_bytes_are_counted(tmp_path, key):
         ]
         assert [one.status_code for one in answers] == [200, 200, 200, 429]
         assert answers[3].json()["code"] == "limit.uploads"
+        assert answers[0].json() == {"size": 1000}
 
 
 def test_forged_forwarding_headers_count_for_nothing(tmp_path):

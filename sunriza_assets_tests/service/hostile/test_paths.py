@@ -1,4 +1,8 @@
-"""Paths and ids that want to be something else, tried on every route with one in its path."""
+"""Paths and ids that want to be something else, tried on every route with one in its path.
+
+Case 30 climbing, encoded, absolute and endless paths, 31 reserved and look-alike names, 32 ids with
+slashes, dots and emoji.
+"""
 
 import http.client
 import re

@@ -1,4 +1,9 @@
-"""HTTP and WebSockets as broken and hostile clients speak them."""
+"""HTTP and WebSockets as broken and hostile clients speak them.
+
+Case 45 slow head, body and reader, 46 idle connections, 47 huge heads and line ends in a request
+id, 48 ranges, 49 method override, TRACE and a storm of OPTIONS, 50 foreign hosts, 51 floods, large
+frames and silence of a WebSocket.
+"""
 
 import json
 import socket
@@ -337,6 +342,17 @@ def test_a_flood_of_frames_is_held_back(served):
                 break
     with httpx.Client(base_url=served.url, trust_env=False) as client:
         assert client.get("/things").json() == [1]
+
+
+def test_a_socket_that_answers_no_ping_is_left(tmp_path):
+    handshake = (
+        b"GET /ws/echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with serving(make_service(tmp_path), router, ping_s=0.5) as served:
+        answer = served.raw(handshake)  # until the server closes
+    assert answer.startswith(b"HTTP/1.1 101") and b"keepalive ping timeout" in answer
 
 
 def test_a_socket_that_does_not_exist_is_refused(served):

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from sunriza_assets.costs.calls import CALLS_FOLDER, CallBook
+from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.events import StepEvent
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
+from sunriza_assets.costs.prices import price_book
 from sunriza_assets_tests.service.studio.world import World, studio_world
 
 DAY = 86_400.0
@@ -39,7 +42,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 step(4, "idle_video", "gone", 700.0),
             ]
         )
+        calls = CallBook(world.service.home.reports / CALLS_FOLDER, price_book())
+        for owner in ("caller", "caller", "v", None):
+            calls.add("render", owner, device=Device("A CPU", "cpu"), wall_s=1.0, cpu_s=0.5)
+        calls.flush()
         yield world
+
+
+def test_a_caller_sees_what_its_own_pictures_cost(world: World) -> None:
+    found = world.client("caller").get("/costs", params={"by": "kind", "since": "2026-01-01"})
+    [row] = found.json()["rows"]
+    assert (row["key"], row["seconds"]) == ("render", 2.0)
+    assert row["cost"] == pytest.approx(1.0 * 0.10 / 3600)
 
 
 def test_a_caller_sees_what_its_own_avatars_cost(world: World) -> None:
