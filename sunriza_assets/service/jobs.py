@@ -99,11 +99,15 @@ async def changed_order(
     Raises:
         AccessError: as `own_order`.
     """
+    until = asyncio.get_running_loop().time() + wait_s
     async with change_feed(service).of_order(order_id) as changes:
         order = await own_order(service, principal, order_id)
         known = order.revision if revision is None else revision
-        if order.revision == known and not order.is_terminal:
-            await changes.take(wait_s)
+        while order.revision == known and not order.is_terminal:
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await changes.take(left)  # the change that the caller knows may arrive late
             order = await own_order(service, principal, order_id)
         return order
 
