@@ -308,7 +308,7 @@ def no_such_avatar(avatar_id: str) -> AvatarError:
     return AvatarError(
         "There is no such avatar",
         where=avatar_id,
-        remedy="Add it with `sunriza avatar add`.",
+        remedy="Add it first.",
         code="missing",
     )
 

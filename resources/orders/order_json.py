@@ -1,5 +1,6 @@
 """An order as the JSON that HTTP answers, webhooks and streams call a job."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, overload
 from urllib.parse import quote
@@ -32,7 +33,7 @@ def order_to_json(
         queue_position: how many come before it, if it waits and that is known.
         base: what the links begin with; without it they are absolute paths.
     """
-    error, cost = order.error, order.cost
+    error, cost, result = order.error, order.cost, _reachable(order.result, base)
     return {
         "job_id": order.order_id,
         "id": order.order_id,
@@ -52,30 +53,52 @@ def order_to_json(
         "run_id": order.run_id,
         "attempt": order.attempt,
         "retry_of": order.retry_of,
-        "result": dict(order.result),
-        "video_url": order.result.get("video_url"),
-        "audio_url": order.result.get("audio_url"),
+        "result": result,
+        "video_url": result.get("video_url"),
+        "audio_url": result.get("audio_url"),
         "error": error
         and {"code": error.code, "message": error.message, "retryable": error.retryable},
         "log_tail": "\n".join(order.log_tail),
         "cost": cost
         and {"seconds": cost.seconds, "amount": cost.amount, "currency": cost.currency},
-        "links": _links(order, base),
+        "links": _links(order, result, base),
     }
 
 
-def _links(order: Order, base: str) -> dict[str, str | None]:
+def _reachable(result: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """A result whose addresses a caller can follow.
+
+    Files of the local store have none: the service serves them below `/avatars/{id}/versions/…`.
+    """
+    return {
+        name: _served(value, result, base)
+        if isinstance(value, str) and value.startswith("file:")
+        else value
+        for name, value in result.items()
+    }
+
+
+def _served(address: str, result: Mapping[str, Any], base: str) -> str | None:
+    """The path that serves a file of the local store; None for one of no version."""
+    avatar_id, version = result.get("avatar_id"), result.get("version")
+    _, found, name = address.partition(f"/{version}/")
+    if not found or not isinstance(avatar_id, str):
+        return None
+    return f"{base}/avatars/{quote(avatar_id, safe='')}/versions/{version}/files/{name}"
+
+
+def _links(order: Order, result: Mapping[str, Any], base: str) -> dict[str, str | None]:
     """Where more of it is found; `result` once it is done."""
     itself = f"{base}/jobs/{order.order_id}"
-    result = None
+    found = None
     if order.state == "done":
-        result = order.result.get("video_url") or order.result.get("audio_url")
+        found = result.get("video_url") or result.get("audio_url")
         if order.kind == "dynamics" and order.avatar_id is not None:
-            result = f"{base}/avatars/{quote(order.avatar_id, safe='')}/gallery"
+            found = f"{base}/avatars/{quote(order.avatar_id, safe='')}/gallery"
     return {
         "self": itself,
         "events": f"{itself}/events",
         "ws": f"{base}/ws/jobs/{order.order_id}",
         "cancel": f"{itself}/cancel",
-        "result": result,
+        "result": found,
     }

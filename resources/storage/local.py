@@ -269,6 +269,6 @@ def _refused(url: str) -> StoreError:
     return StoreError(
         "This address is not one of the local store",
         where=without_query(url),
-        remedy="Bring files in with `sunriza avatar add`.",
+        remedy="Bring files in by adding an avatar, or by changing one.",
         code="address",
     )

@@ -1,11 +1,13 @@
 """Clips that a caller names by an address: whose they are, and where they lie."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from resources.avatars.document import is_avatar_id
+from resources.publishing.publication import folder_of
 from resources.serving.media_server import LOCAL_NAMES
 from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreError
 from sunriza_assets.service.auth.principals import Principal
@@ -19,6 +21,8 @@ _MAX_URL: Final = 8192
 _ABSENT_S: Final = 0.05
 """An absent clip is told after this time at the earliest: finding that an avatar is somebody else's
 takes longer than finding none."""
+_CLIP_OF: Final = re.compile(r"/avatars/([^/]+)/inputs/clip")
+_FILE_OF_VERSION: Final = re.compile(r"/avatars/([^/]+)/versions/([^/]+)/files/(.+)")
 _ABSENT: Final = frozenset({"store.missing", "store.refused", "store.name", "store.link"})
 
 
@@ -27,9 +31,10 @@ async def fetch_clip(
 ) -> Path:
     """A local file of a clip that the caller may read.
 
-    That is an object in the folder of an avatar of the caller's own, or of a public one; or what an
-    allowed host (SUNRIZA_ALLOWED_HOSTS) serves. An old app build, which sends no token, needs an
-    object's download token instead.
+    That is an object in the folder of an avatar of the caller's own, or of a public one, also by
+    the path where this service serves it (`/avatars/{id}/inputs/clip`); or what an allowed host
+    (SUNRIZA_ALLOWED_HOSTS) serves. An old app build, which sends no token, needs an object's
+    download token instead.
 
     Args:
         folder: for the download; a local store hands out its own file.
@@ -54,7 +59,11 @@ def _fetch(service: Service, principal: Principal, url: str, folder: Path, host:
     if len(url) > _MAX_URL or not url.isprintable():
         raise _refused(url)
     storage = service.stores.storage
-    name = _served_name(url, service.base_path, host) or storage.name_of(url)
+    path = _served_path(url, service.base_path, host)
+    if path is not None and (clip := _CLIP_OF.fullmatch(path)):
+        url = _clip_of(service, principal, clip[1])
+        path = None
+    name = _object_behind(path) or storage.name_of(url)
     try:
         if name is None:
             return storage.resolve(url, folder, avatar_id="", max_bytes=MAX_CLIP_BYTES)
@@ -93,17 +102,40 @@ def _readable_avatar(service: Service, principal: Principal, name: str) -> str:
     return parts[1]
 
 
-def _served_name(url: str, base_path: str, host: str) -> str | None:
-    """The object behind an address of this service, or of this machine's file server."""
+def _clip_of(service: Service, principal: Principal, avatar_id: str) -> str:
+    """Where the clip of an avatar lies.
+
+    Raises:
+        AccessError: as `_readable_avatar`, or it has none.
+    """
+    _readable_avatar(service, principal, f"avatars/{avatar_id}/videos")
+    try:
+        return service.stores.avatars.get(avatar_id).hero_video_url
+    except AvatarError as error:
+        raise _absent() from error
+
+
+def _served_path(url: str, base_path: str, host: str) -> str | None:
+    """The path of an address of this service, or of this machine's file server."""
     try:
         parts = urlsplit(url)
         own = not parts.netloc or parts.netloc == host or parts.hostname in LOCAL_NAMES
     except ValueError:
         return None
-    prefix = f"{base_path}/files/"
-    if parts.scheme not in ("", "http", "https") or not own or not parts.path.startswith(prefix):
+    if parts.scheme not in ("", "http", "https") or not own:
         return None
-    return unquote(parts.path.removeprefix(prefix))
+    if not parts.path.startswith(f"{base_path}/"):
+        return None
+    return unquote(parts.path.removeprefix(base_path))
+
+
+def _object_behind(path: str | None) -> str | None:
+    """The name of the object that this service or the file server has at a path."""
+    if path is None:
+        return None
+    if version := _FILE_OF_VERSION.fullmatch(path):
+        return f"{folder_of(version[1])}/{version[2]}/{version[3]}"
+    return path.removeprefix("/files/") if path.startswith("/files/") else None
 
 
 def _absent() -> AccessError:

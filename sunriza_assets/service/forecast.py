@@ -11,11 +11,12 @@ from statistics import median
 from threading import Lock, Thread
 from typing import Any, Final
 
+from resources.avatars.document import AvatarDocument
 from resources.home import Home
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.service.context import Service
 
-__all__ = ["UNKNOWN_S", "DurationForecast", "duration_forecast"]
+__all__ = ["UNKNOWN_S", "DurationForecast", "duration_forecast", "run_seconds"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +70,16 @@ class DurationForecast:
             self._seconds = _learned(self._home)
         except SunrizaError as error:
             _log.warning("Forecasts are guesses: %s", error)
+
+
+def run_seconds(service: Service, document: AvatarDocument) -> int:
+    """Whole seconds that a run of an avatar will probably take."""
+    used = document.record.inputs
+    return duration_forecast(service).seconds(
+        same_inputs=bool(document.record.current)
+        and (used.get("image"), used.get("video"))
+        == (document.inputs["image"], document.inputs["video"])
+    )
 
 
 def duration_forecast(service: Service) -> DurationForecast:

@@ -81,6 +81,12 @@ _FAMILY_TITLES: Final[Mapping[str, str]] = {
     "request": "Invalid request",
     "store": "Store not available",
 }
+_CODE_TITLES: Final[Mapping[str, str]] = {
+    "access.credentials": "Credentials not usable",
+    "access.token": "Credentials not usable",
+    "store.address": "Address not allowed",
+    "store.full": "Storage full",
+}
 _DEFAULT_RETRY_S: Final = 5
 _HTTP_CODES: Final[Mapping[int, str]] = {
     400: "request.form",
@@ -232,9 +238,16 @@ def _named(error: SunrizaError) -> Problem:
         status=status,
         code=code,
         detail=error.public,
-        title=_FAMILY_TITLES.get(error.family, HTTPStatus(status).phrase),
+        title=_title(error, status),
         headers=headers,
     )
+
+
+def _title(error: SunrizaError, status: int) -> str:
+    if status in (404, 410):
+        return HTTPStatus(status).phrase
+    named = _CODE_TITLES.get(error.code) or _FAMILY_TITLES.get(error.family)
+    return named or HTTPStatus(status).phrase
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -16,7 +16,7 @@ from sunriza_assets.service.asking import (
     read_wish,
 )
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
-from sunriza_assets.service.forecast import duration_forecast
+from sunriza_assets.service.forecast import UNKNOWN_S, duration_forecast, run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.schemas.dynamics import DynamicsAnswer, DynamicsRequest
 
@@ -57,12 +57,6 @@ async def generate_dynamics(
     document = await own_avatar(service, principal, wish.avatar_id)
 
     def accept() -> Acceptance:
-        used = document.record.inputs
-        seconds = duration_forecast(service).seconds(
-            same_inputs=bool(document.record.current)
-            and (used.get("image"), used.get("video"))
-            == (document.inputs["image"], document.inputs["video"])
-        )
         return ask_for_dynamics(
             service,
             principal,
@@ -70,7 +64,7 @@ async def generate_dynamics(
             wish,
             answer=lambda order, outcome: _answer(service, wish, order, outcome),
             key=key,
-            eta_s=seconds,
+            eta_s=run_seconds(service, document),
             request_id=request.state.request_id,
         )
 
@@ -89,7 +83,7 @@ def _answer(service: Service, wish: DynamicsWish, order: Order, outcome: Outcome
         "status": "generating",
         "avatar_id": wish.avatar_id,
         "dynamics_id": wish.dynamics_id,
-        "estimated_seconds": round(order.eta_s or 0),
+        "estimated_seconds": UNKNOWN_S if order.eta_s is None else round(order.eta_s),
         "message": "The avatar is being made."
         if wish.publish
         else "A draft of the avatar is being made.",

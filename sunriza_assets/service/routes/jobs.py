@@ -11,6 +11,7 @@ from resources.orders.order_json import order_to_json, rfc3339
 from sunriza_assets.errors import AccessError, ConflictError
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics, own_avatar
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.jobs import (
     cancelled,
@@ -133,17 +134,18 @@ async def retry_job(
     if order.kind != "dynamics" or order.avatar_id is None:
         raise ConflictError("Jobs of this kind cannot be repeated", code="kind")
     key = key_of(request, principal, "POST /jobs/{job_id}/retry", json_fingerprint(job_id))
+    document = await own_avatar(service, principal, order.avatar_id)
     accepted = await in_thread(
         ask_for_dynamics,
         service,
         principal,
-        await own_avatar(service, principal, order.avatar_id),
+        document,
         DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs),
         key=key,
         answer=lambda new, _: order_to_json(new, base=service.base_path),
         answer_status=202,
         retry_of=order.order_id,
-        eta_s=order.eta_s,
+        eta_s=run_seconds(service, document),
         request_id=request.state.request_id,
     )
     new = accepted.order

@@ -80,6 +80,27 @@ def test_an_ended_order_as_json() -> None:
     assert (told["status"], told["links"]["result"]) == ("error", None)
 
 
+def test_files_of_the_local_store_have_the_addresses_at_which_they_are_served() -> None:
+    folder = "file:///home/ann%20e/storage/avatars/a/dynamics/basic/v000001-ab"
+    result = {
+        "avatar_id": "a",
+        "version": "v000001-ab",
+        "video_url": f"{folder}/idle.mp4",
+        "idle_chunk1_url": f"{folder}/idle_chunks/idle_chunk1.mp4",
+        "poster_url": "https://storage.example/poster.jpg",
+        "odd_url": "file:///etc/passwd",
+    }
+    told = order_to_json(an_order(avatar_id="a", state="done", result=result), base="/v1")
+    served = "/v1/avatars/a/versions/v000001-ab/files"
+    assert told["result"] == {
+        **result,
+        "video_url": f"{served}/idle.mp4",
+        "idle_chunk1_url": f"{served}/idle_chunks/idle_chunk1.mp4",
+        "odd_url": None,
+    }
+    assert told["video_url"] == f"{served}/idle.mp4"
+
+
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1)), st.integers(-720, 720))  # noqa: DTZ001
 def test_times_are_exact(time: datetime, minutes: int) -> None:
     time = time.replace(tzinfo=UTC)

@@ -1,12 +1,17 @@
 """Jobs: reading, waiting, listing, cancelling, repeating, deleting."""
 
+import asyncio
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from resources.orders.order import OrderError, Webhook
+from sunriza_assets.service.auth.principals import Principal
+from sunriza_assets.service.changes import change_feed
+from sunriza_assets.service.jobs import changed_order
 from sunriza_assets.service.schemas.jobs import Job
 from sunriza_assets_tests.service.jobs.world import World
 
@@ -134,6 +139,27 @@ class TestLongPoll:
             answer = client.get(f"/jobs/{job_id}?wait=1", headers={"If-None-Match": '"1"'})
             assert answer.status_code == 304
 
+    def test_a_change_that_the_caller_knows_does_not_end_the_wait(self, served: World) -> None:
+        """It may reach the watcher only after the request that follows it."""
+        served.add_avatar()
+        job_id = served.make_job()
+        service = replace(served.service, extra={})
+        principal = Principal("alice", "key", frozenset({"jobs"}))
+
+        async def ask() -> bool:
+            feed = change_feed(service)
+            waiting = asyncio.create_task(
+                changed_order(service, principal, job_id, revision=1, wait_s=60)
+            )
+            async with feed.of_order(job_id):
+                await asyncio.sleep(0.3)
+                feed._hand_over([served.order(job_id)], feed.position)
+                ended, _ = await asyncio.wait([waiting], timeout=0.3)
+                waiting.cancel()
+            return bool(ended)
+
+        assert not asyncio.run(ask())
+
     def test_an_ended_job_is_not_waited_for(self, served: World) -> None:
         served.add_avatar()
         job_id = served.make_job()
@@ -253,13 +279,18 @@ class TestRetrying:
         job_id = served.make_job(
             parameters={"fps": 12}, webhook_url="https://example.com/hook", publish=False
         )
-        served.change(job_id, state="failed", error=OrderError("run.failed", "x", retryable=True))
+        served.change(
+            job_id,
+            state="failed",
+            eta_s=None,
+            error=OrderError("run.failed", "x", retryable=True),
+        )
         with served.client() as client:
             key = {"Idempotency-Key": "k"}
             answer = client.post(f"/jobs/{job_id}/retry", headers=key)
             assert answer.status_code == 202
             job = answer.json()
-            assert job["retry_of"] == job_id
+            assert (job["retry_of"], job["eta_seconds"]) == (job_id, 120)
             assert answer.headers["location"] == f"/jobs/{job['id']}"
             again = client.post(f"/jobs/{job_id}/retry", headers=key)
             assert again.headers["idempotency-replayed"] == "true"
@@ -342,3 +373,28 @@ class TestDeliveries:
             (again,) = served.orders.due_notices()
             assert again.notice_id == notice.notice_id
             assert client.post(f"/jobs/{job_id}/deliveries/2/redeliver").status_code == 404
+
+
+def test_the_document_describes_jobs_and_messages(served: World) -> None:
+    with served.client() as client:
+        document = client.get("/openapi.json").json()
+    assert document["webhooks"].keys() == {"job.done", "job.error", "job.running"}
+    message = document["webhooks"]["job.done"]["post"]
+    assert "JobEvent" in str(message["requestBody"])
+    assert {one["name"] for one in message["parameters"]} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    schemas = document["components"]["schemas"]
+    assert schemas["JobEvent"]["properties"]["data"] == {
+        "$ref": "#/components/schemas/Job",
+        "description": "The job as it was then.",
+    }
+    paths = document["paths"]
+    assert (
+        "text/event-stream" in paths["/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]
+    )
+    assert "video/mp4" in paths["/trimVideo"]["post"]["responses"]["200"]["content"]
+    names = {one["name"] for one in paths["/generate-dynamics"]["post"]["parameters"]}
+    assert "Idempotency-Key" in names

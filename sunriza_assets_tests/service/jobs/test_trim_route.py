@@ -65,6 +65,8 @@ def test_a_clip_is_named_as_this_service_serves_it(clips: World) -> None:
         "http://localhost:3001/files/avatars%2Fanna/videos/clip.mp4",
         "avatars/anna/videos/clip.mp4",
         f"{clips.url}/files/avatars/pia/videos/clip.mp4",
+        "/avatars/anna/inputs/clip",
+        f"{clips.url}/avatars/anna/inputs/clip",
     ):
         assert trim(clips, url).status_code == 200, url
 
@@ -77,6 +79,11 @@ def test_a_foreign_clip_is_an_absent_one(clips: World) -> None:
             "/files/avatars/eve/videos/none.mp4",
             "/files/avatars/nobody/videos/clip.mp4",
             "/files/avatars/anna/videos/none.mp4",
+            "/avatars/eve/inputs/clip",
+            "/avatars/nobody/inputs/clip",
+            "/avatars/eve/versions/v1/files/idle.mp4",
+            "/avatars/anna/versions/v1/files/idle.mp4",
+            "/avatars/anna/versions/v1/files/../../../../../eve/videos/clip.mp4",
             "/files/avatars/anna/dynamics/basic/idle.mp4",
             "/files/avatars/anna/../eve/videos/clip.mp4",
             "/files/avatars/anna/%2e%2e/eve/videos/clip.mp4",
