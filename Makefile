@@ -49,8 +49,8 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
-bench-service: .venv/.installed-dev models ## CPU, memory and counts of the service against its bars, with the hardware
-	$(BIN)/python -m sunriza_assets_tests.service.bench_service
+bench-service: models ## CPU, memory and counts of the service against its bars, with the hardware
+	$(BIN)/python -m sunriza_assets.service.bench
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \
@@ -63,7 +63,7 @@ fuzz-api: .venv/.installed-dev models ## Hold the service against its OpenAPI do
 	@test -x .venv-fuzz/bin/schemathesis || { .venv/bin/python -m venv .venv-fuzz \
 		&& .venv-fuzz/bin/python -m pip install --quiet "schemathesis>=4.32,<4.33"; }
 	$(BIN)/python -m sunriza_assets_tests.fuzz_api .venv-fuzz/bin/schemathesis \
-		--examples $(or $(EXAMPLES),200)
+		--examples $(or $(EXAMPLES),200) $(if $(SEED),--seed $(SEED))
 
 serve: models ## The HTTP service with everything it needs, http://127.0.0.1:8080
 	$(BIN)/sunriza serve

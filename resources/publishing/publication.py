@@ -265,10 +265,9 @@ def _unused_versions(record: RunRecord, retention: Retention, now: datetime) -> 
         for old, new in zip(record.published, successors, strict=True)
         if new.at > replaced_before
     }
-    newest = dict.fromkeys(one.version for one in reversed(record.published) if not one.removed)
-    used |= set(list(newest)[: retention.versions])
-    if record.current is not None:
-        used.add(record.current.version)
+    if record.current is not None:  # else their owner has removed the results
+        kept = (one.version for one in reversed(record.published) if not one.removed)
+        used |= {record.current.version, *list(dict.fromkeys(kept))[: retention.versions]}
     known = {one.version for one in record.published if not one.removed}
     stuck = {
         one.version for one in record.drafts if not one.complete and one.at < now - _DRAFT_PATIENCE

@@ -17,7 +17,7 @@ from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.engine_client import EngineService
 
-__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread"]
+__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread", "read_orders"]
 
 T = TypeVar("T")
 
@@ -87,6 +87,17 @@ ServiceDep = Annotated[Service, Depends(_service)]
 """The process's `Service`."""
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 """The caller of this request."""
+
+
+async def read_orders(service: Service, function: Callable[..., T], *args: Any) -> T:
+    """Call a function that only reads a row or two of the order store.
+
+    In SQLite that takes microseconds and waits for no writer, less than handing it to a thread
+    does; so it is called at once. Postgres is asked in a thread.
+    """
+    if service.settings.orders_url is None:
+        return function(*args)
+    return await in_thread(function, *args)
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.uploads import UploadedForm
@@ -11,7 +11,8 @@ from sunriza_assets.studio.parameters import camel_name, canonical, checked
 
 __all__ = ["checked_parameters", "form_schema", "number_of", "parameters_of", "switch_of"]
 
-_SWITCHES: Mapping[str, bool] = {"true": True, "1": True, "on": True, "yes": True} | {
+_LONGEST_NAME: Final = 80
+_SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "on": True, "yes": True} | {
     "false": False, "0": False, "off": False, "no": False,
 }  # fmt: skip
 
@@ -89,4 +90,6 @@ def checked_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ParameterError: one is unknown or out of its range.
     """
+    if any(len(str(key)) > _LONGEST_NAME for key in given):
+        raise ParameterError("This is no parameter's name", code="unknown")
     return {camel_name(name): checked(name, value) for name, value in canonical(given).items()}

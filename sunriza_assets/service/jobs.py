@@ -13,7 +13,7 @@ from resources.orders.order_json import order_to_json
 from sunriza_assets.errors import AccessError, AvatarError, StoreError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.changes import change_feed
-from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.context import Service, in_thread, read_orders
 
 __all__ = [
     "cancelled",
@@ -38,7 +38,7 @@ async def own_order(service: Service, principal: Principal, order_id: str) -> Or
         AccessError: `access.missing` there is none, or it is somebody else's: the same text, after
             the same work; `access.expired` its time is over.
     """
-    order = await in_thread(service.orders.get, order_id)
+    order = await read_orders(service, service.orders.get, order_id)
     if order is None or not principal.owns(order.owner):
         raise no_such_job()
     if order.is_terminal and order.expires_at is not None and order.expires_at <= datetime.now(UTC):
@@ -66,10 +66,10 @@ def job_now(service: Service, order: Order) -> dict[str, Any]:
 
 
 async def job_json(service: Service, order: Order) -> dict[str, Any]:
-    """`job_now`, in a thread if need be."""
+    """`job_now`, without blocking."""
     if order.status != "queued":
         return job_now(service, order)
-    return await in_thread(job_now, service, order)
+    return await read_orders(service, job_now, service, order)
 
 
 async def job_response(service: Service, order: Order, status: int = 200) -> Response:
@@ -117,7 +117,7 @@ async def ended_order(service: Service, order: Order, *, wait_s: float) -> Order
     until = asyncio.get_running_loop().time() + wait_s
     async with change_feed(service).of_order(order.order_id) as changes:
         while True:
-            present = await in_thread(service.orders.get, order.order_id)
+            present = await read_orders(service, service.orders.get, order.order_id)
             order = present or order
             left = until - asyncio.get_running_loop().time()
             if order.is_terminal or left <= 0:

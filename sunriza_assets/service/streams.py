@@ -15,7 +15,7 @@ from resources.orders.order import Order
 from sunriza_assets.errors import LimitError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.changes import change_feed
-from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.context import Service, in_thread, read_orders
 from sunriza_assets.service.monitor import metrics
 
 __all__ = [
@@ -128,7 +128,7 @@ async def watch_job(
     """
     order_id = order.order_id
     async with change_feed(service).of_order(order_id) as changes:
-        current = await in_thread(service.orders.get, order_id)
+        current = await read_orders(service, service.orders.get, order_id)
         told = after
         while current is not None:
             if current.revision > told:
@@ -142,7 +142,7 @@ async def watch_job(
             else:
                 yield JobNews()
                 # Deleted jobs are no changes.
-                current = await in_thread(service.orders.get, order_id)
+                current = await read_orders(service, service.orders.get, order_id)
 
 
 async def watch_jobs(

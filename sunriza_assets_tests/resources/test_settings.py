@@ -20,6 +20,8 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "sunriza_assets/platform/dev.py": "sets a switch of Dagster",
     "sunriza_assets/operations/lost_runs.py": "hands a child process its environment",
     "sunriza_assets/runs/worker_pool.py": "hands workers their environment, with a GPU's number",
+    "sunriza_assets/service/bench/api.py": "hands a child process its environment",
+    "sunriza_assets/service/bench/first_step.py": "hands a child process its environment",
     "sunriza_assets/service/bench/render.py": "hands child processes their environment",
     "sunriza_assets/service/monitor/exposition.py": "reads prometheus_client's own variable",
     "sunriza_assets/service/parts.py": "sets the home for this process and its children",

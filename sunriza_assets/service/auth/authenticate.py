@@ -24,7 +24,7 @@ from sunriza_assets.service.auth.modes import AuthMode
 from sunriza_assets.service.auth.principals import LOCAL_USER, Principal
 from sunriza_assets.service.auth.principals import Scope as KeyScope
 from sunriza_assets.service.auth.tokens import TokenVerifier
-from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.context import Service, in_thread, read_orders
 from sunriza_assets.service.middleware.hosts import origin_allowed
 from sunriza_assets.service.monitor import metrics
 from sunriza_assets.service.policies import Policy
@@ -161,13 +161,14 @@ class Credentials:
 
     async def _of_key(self, text: str) -> Principal:
         key_id = key_id_of(text)
-        key = None if key_id is None else await in_thread(self.service.orders.find_key, key_id)
+        orders = self.service.orders
+        key = None if key_id is None else await read_orders(self.service, orders.find_key, key_id)
         if not matches(text, key) or key is None:
             raise refused("key", "The API key is unknown or revoked")
         now = time.monotonic()
         if now - self._touched.get(key.key_id, -60.0) >= 60.0:
             self._touched[key.key_id] = now
-            await in_thread(self.service.orders.touch_key, key.key_id, datetime.now(UTC))
+            await in_thread(orders.touch_key, key.key_id, datetime.now(UTC))
         scopes = cast(frozenset[KeyScope], frozenset(key.scopes))
         return Principal(key.owner, "key", scopes, credential=f"key:{key.key_id}")
 

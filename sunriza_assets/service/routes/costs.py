@@ -1,11 +1,13 @@
 """What the caller's avatars and calls have cost, and what a run would take."""
 
 import json
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from resources.avatars.document import AvatarDocument
@@ -30,6 +32,13 @@ _CLIP_RATE: Final = Fraction(25)
 _PERFORMANCE_RATE: Final = Fraction(25)
 
 
+def _iso_day(text: object) -> object:
+    """A day as it is written in ISO 8601; pydantic alone would take seconds since 1970, too."""
+    if isinstance(text, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError("is no day such as 2026-01-31")
+    return text
+
+
 @router.get(
     "/costs",
     response_model=Costs,
@@ -45,7 +54,9 @@ async def show_costs(
         Query(description="`kind`: runs of avatars, or direct calls by what they do."),
     ] = "day",
     since: Annotated[
-        date | None, Query(description="First day, UTC; 90 days back without it.")
+        date | None,
+        BeforeValidator(_iso_day),
+        Query(description="First day, UTC, such as 2026-01-31; 90 days back without it."),
     ] = None,
     form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
 ) -> Response:
@@ -85,7 +96,12 @@ async def show_forecast(
     ] = None,
     performance: Annotated[str | None, Query(max_length=100)] = None,
     parameters: Annotated[
-        str | None, Query(max_length=8000, description="Render parameters as a JSON object.")
+        str | None,
+        Query(
+            max_length=2500,
+            pattern="^[ -~]*$",
+            description="Render parameters as a JSON object, in ASCII.",
+        ),
     ] = None,
 ) -> ForecastAnswer:
     """Seconds and cost of a run with these parameters, learned from the newest similar runs."""

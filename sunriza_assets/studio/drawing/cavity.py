@@ -65,6 +65,12 @@ _COVERED: Final = 0.6
 """Share of the upper teeth that protruding lips hide when they are entirely pursed."""
 _LOWER_REACH: Final = 0.035
 """How far the lower teeth reach above the lower lip."""
+_CROWN: Final = 0.105
+"""Height of an upper front tooth from its edge to the gum, IOD."""
+_PAPILLA: Final = 0.022
+"""How much further down the gum reaches between two teeth."""
+_GUM_LIGHT: Final = 1.05
+"""Brightness of gums over that of the tongue."""
 _EDGE: Final = 0.007
 """Softness of a tooth's edge."""
 
@@ -204,7 +210,8 @@ def paint_upper_teeth(
     reach = _UPPER_REACH * (1.0 - _COVERED * inside.pursed)
     edge = inside.below_root - reach * bow + _scallop(np.abs(inside.x), _TOOTH_EDGES)
     edge = np.maximum(edge, inside.below_upper - most)
-    return _teeth(canvas, inside, palette.teeth, edge=edge, boundaries=_TOOTH_EDGES)
+    row = _teeth(canvas, inside, palette.teeth, edge=edge, boundaries=_TOOTH_EDGES)
+    return _gums(row, inside, palette, edge=edge)
 
 
 def paint_lower_teeth(
@@ -231,11 +238,23 @@ def _teeth(
     cover = rise(-edge, -_EDGE, _EDGE) * (1.0 - rise(away, 0.85 * boundaries[-1], boundaries[-1]))
     cover = cover * (1.0 - rise(inside.side, 0.80, 0.98))
     between = np.min(np.abs(away[:, :, None] - boundaries), axis=2)
-    gaps = 1.0 - 0.16 * np.exp(-((between / 0.0055) ** 2))
+    gaps = 1.0 - 0.22 * np.exp(-((between / 0.0055) ** 2))
     turning = 1.0 - 0.50 * np.clip(away / boundaries[-1], 0.0, 1.0) ** 1.8
     tip = 0.90 + 0.10 * rise(-edge, 0.0, 0.02)
     colour = white * (gaps * turning * tip)[:, :, None]
     return np.asarray(canvas + cover[:, :, None] * (colour - canvas), dtype=np.float32)
+
+
+def _gums(row: Plane, inside: MouthInterior, palette: Palette, *, edge: Plane) -> Plane:
+    """Lay the gums over the necks of a row of upper teeth, which a raised lip bares."""
+    away = np.abs(inside.x)
+    between = np.min(np.abs(away[:, :, None] - _TOOTH_EDGES), axis=2)
+    neck = _CROWN - _PAPILLA * np.exp(-((between / 0.016) ** 2))
+    cover = rise(-edge - neck, -1.5 * _EDGE, 1.5 * _EDGE)
+    cover = cover * (1.0 - rise(inside.side, 0.80, 0.98))
+    light = 0.95 - 0.4 * np.clip(away / _TOOTH_EDGES[-1], 0.0, 1.0) ** 1.8
+    colour = _GUM_LIGHT * palette.tongue * light[:, :, None]
+    return np.asarray(row + cover[:, :, None] * (colour - row), dtype=np.float32)
 
 
 def _scallop(away: Plane, boundaries: NDArray[np.float64]) -> Plane:

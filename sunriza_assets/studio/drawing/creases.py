@@ -88,25 +88,25 @@ _STROKES: Final[Mapping[Crease, tuple[_Stroke, ...]]] = {
     # Two upright lines between the brows, and the shade of the skin bunched there (AU4).
     "frown": (
         *_both(
-            _Stroke(((108, 9, 0.75), (107, 9, 0.64), (55, 8, 0.50), (193, 168, 0.36)), 0.030, 0.22)
+            _Stroke(((108, 9, 0.75), (107, 9, 0.64), (55, 8, 0.50), (193, 168, 0.36)), 0.030, 0.28)
         ),
-        _Stroke(((9, 8, 0.0), (8, 8, 0.0), (168, 8, 0.4)), 0.11, 0.15, ridges=0.0),
+        _Stroke(((9, 8, 0.0), (8, 8, 0.0), (168, 8, 0.4)), 0.11, 0.18, ridges=0.0),
     ),
     # The shade of a lowered brow over the inner half of the eye (AU4).
     "socket": _both(
         _Stroke(((65, 28, 0.5), (222, 56, 0.5), (221, 55, 0.2), (193, 189, 0.4)),
-                0.06, 0.36, ridges=0.0),
+                0.06, 0.44, ridges=0.0),
     ),
     # Lines across the root of the nose (AU9).
     "nose_root": (
-        _Stroke(((193, 189, 0.3), (8, 168, 0.75), (417, 413, 0.3)), 0.030, 0.19, ridges=0.6),
-        _Stroke(((245, 122, 0.2), (168, 6, 0.55), (465, 351, 0.2)), 0.030, 0.15, ridges=0.0),
+        _Stroke(((193, 189, 0.3), (8, 168, 0.75), (417, 413, 0.3)), 0.030, 0.23, ridges=0.6),
+        _Stroke(((245, 122, 0.2), (168, 6, 0.55), (465, 351, 0.2)), 0.030, 0.18, ridges=0.0),
     ),
     # From the wing of the nose around the corner of the mouth (AU9, AU10, AU12): sharp towards
     # the cheek, soft towards the lip.
     "nasolabial": _both(
         _Stroke(((49, 129, 0.5), (129, 203, 0.25), (203, 206, 0.3), (206, 92, 0.12),
-                 (216, 186, 0.35), (57, 212, 0.3)), 0.032, 0.30, lee=2.0),
+                 (216, 186, 0.35), (57, 212, 0.3)), 0.032, 0.33, lee=2.0),
     ),
     # Lines across the whole forehead (AU1 with AU2).
     "forehead": (

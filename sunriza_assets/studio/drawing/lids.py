@@ -30,7 +30,7 @@ __all__ = ["WIDEST_CLOSURE", "Eye"]
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
-WIDEST_CLOSURE: Final = -0.25
+WIDEST_CLOSURE: Final = -0.42
 """Closure of the widest eye that is drawn; there is no eyeball above it in the photo."""
 _MEETING_SHARE: Final = 0.14
 """Where closed lids meet: this share of the opening above the lower rim."""

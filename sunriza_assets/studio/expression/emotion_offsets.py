@@ -18,9 +18,11 @@ from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.regions import (
     CHIN,
     EYE_CONTOURS,
+    LOWER_LIDS,
     LOWER_LIP,
     NOSE_BASE,
     OVAL,
+    UPPER_LIDS,
     UPPER_LIP,
 )
 from sunriza_assets.studio.face.topology import LEFT_BROW, MESH_POINTS, MOUTH_CORNERS, RIGHT_BROW
@@ -48,6 +50,9 @@ _JAW_REACH: Final = 8
 """Points of the outline on either side of the chin up to which it is the jaw's."""
 _BROW_ROOM: Final = 0.75
 """Share of the skin between brow and lid that a lowered brow covers at most."""
+_USUAL_OPENING: Final = 0.33
+"""Opening of the eyes over their width of which the table's widening is a share."""
+_MOST_LID_GAIN: Final = 1.7
 _SMILE_LIFTS: Final = 0.25
 """How much of the corners' rise the middle of a smiling mouth makes along with them."""
 
@@ -95,6 +100,16 @@ class EmotionOffsets:
         return np.asarray(mesh + LipCorrector(mesh).corrected(self.offsets))
 
 
+def _lid_gain(mesh: Array, emotion: Emotion) -> float:
+    """How much more than other eyes a narrow one opens for its size: lids rise as far in all."""
+    if emotion.eyes <= 1.0:
+        return 1.0
+    upper, lower = mesh[UPPER_LIDS][:, 4, :2], mesh[LOWER_LIDS][:, 4, :2]
+    width = np.linalg.norm(mesh[UPPER_LIDS][:, -1] - mesh[UPPER_LIDS][:, 0], axis=1)
+    opening = float((np.linalg.norm(lower - upper, axis=1) / np.maximum(width, 1e-6)).mean())
+    return float(np.clip(_USUAL_OPENING / max(opening, 1e-6), 1.0, _MOST_LID_GAIN))
+
+
 def _share(made: Array, wanted: Array) -> float:
     """How much of a wanted displacement has been made already, 0-1."""
     return float(np.clip(made @ wanted / max(float(wanted @ wanted), 1e-9), 0.0, 1.0))
@@ -114,7 +129,7 @@ def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | Non
     return EmotionOffsets(
         offsets=offsets,
         parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
-        openness=1.0 + strength * (emotion.eyes - 1.0),
+        openness=1.0 + strength * _lid_gain(mesh, emotion) * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
         opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
         smile=smile,

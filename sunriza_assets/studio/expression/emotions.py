@@ -89,38 +89,42 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
             cheeks=0.04, eyes=0.93, squint=0.12, corners=0.36, width=1.26,
             creases={"nasolabial": 0.4, "eye_bag": 0.4},
         ),
-        # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down, AU17 chin
-        # raised; tired lids.
+        # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down, AU17 both lips
+        # pushed up by the chin; tired lids.
         "sad": Emotion(
-            inner_brow=0.09, outer_brow=-0.045, brow_pinch=0.035, eyes=0.72, squint=0.08,
-            corners=-0.27, width=1.0, lips=0.012, opening=0.0,
-            creases={"brow_worry": 0.6, "mouth_droop": 0.6, "chin": 0.5, "nasolabial": 0.25},
+            inner_brow=0.09, outer_brow=-0.042, brow_pinch=0.028, brow_arch=-0.01, eyes=0.72,
+            squint=0.14, corners=-0.31, width=1.02, lips=0.008, opening=0.0,
+            creases={"brow_worry": 0.9, "mouth_droop": 0.6, "chin": 0.2, "nasolabial": 0.4},
         ),
         # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU17, AU23, AU24 lips pressed
         # together and tightened.
         "angry": Emotion(
-            inner_brow=-0.08, outer_brow=0.03, brow_pinch=0.04, brow_arch=-0.015, eyes=1.15,
-            squint=0.18, nose=0.015, corners=-0.10, width=0.84, lips=0.014, lower_lip=-0.01,
+            inner_brow=-0.095, outer_brow=0.045, brow_pinch=0.035, brow_arch=-0.015, eyes=1.18,
+            squint=0.17, nose=0.025, corners=-0.21, width=0.80, lips=0.022, lower_lip=-0.01,
             opening=0.0,
-            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.2, "chin": 0.4},
+            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.25, "chin": 0.35},
         ),
         # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
         "surprised": Emotion(
-            inner_brow=0.09, outer_brow=0.09, brow_arch=0.02, eyes=1.25, corners=-0.05, width=0.84,
-            opening=0.24, creases={"forehead": 0.7},
+            inner_brow=0.098, outer_brow=0.098, brow_arch=0.02, eyes=1.32, corners=-0.10,
+            width=0.79, opening=0.26, creases={"forehead": 0.7},
         ),
-        # AU1, AU2, AU4 brows raised and straightened, AU5, AU20 lips stretched, AU26 jaw dropped.
+        # AU1, AU2, AU4 brows raised and straightened, AU5 upper lids raised, AU7 lower lids tense,
+        # AU20 lips stretched, AU26 jaw dropped.
         "fearful": Emotion(
-            inner_brow=0.09, outer_brow=-0.01, brow_pinch=0.037, brow_arch=-0.03, eyes=1.25,
-            nose=0.015, corners=-0.28, width=1.20, lips=0.01, lower_lip=0.014, opening=0.07,
-            creases={"brow_worry": 1.0, "forehead": 0.7},
+            inner_brow=0.1, outer_brow=-0.015, brow_pinch=0.037, brow_arch=-0.03, eyes=1.38,
+            nose=0.025, corners=-0.30, width=1.20, lips=0.008, lower_lip=0.015, opening=0.08,
+            creases={"brow_worry": 1.0, "forehead": 0.85, "eye_bag": 0.4},
         ),
-        # AU9 nose wrinkled, which lowers the brows; AU10 upper lip raised; AU7 lower lids raised.
+        # AU9 nose wrinkled, which lowers the brows; AU10 upper lip raised, AU16 lower lip lowered;
+        # AU6, AU7 lower lids raised.
         "disgusted": Emotion(
-            inner_brow=-0.074, outer_brow=0.01, brow_pinch=0.015, eyes=0.72, squint=0.33,
-            cheeks=0.06, nose=0.046, corners=-0.11, width=0.905, lips=0.03, upper_lip=0.075,
-            lower_lip=0.03, opening=0.02,
-            creases={"nose_root": 1.0, "nasolabial": 1.0, "frown": 0.7, "eye_bag": 0.3},
+            inner_brow=-0.08, outer_brow=0.01, brow_pinch=0.022, eyes=0.72, squint=0.32,
+            cheeks=0.06, nose=0.075, corners=-0.20, width=0.90, lips=0.03, upper_lip=0.08,
+            lower_lip=0.05, opening=0.05,
+            creases={
+                "nose_root": 1.0, "nasolabial": 1.0, "frown": 1.0, "eye_bag": 0.3, "socket": 0.2,
+            },
         ),
     }
 )  # fmt: skip

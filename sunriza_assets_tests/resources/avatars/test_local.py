@@ -346,7 +346,10 @@ def _die(*_: object) -> None:
 
 
 class TestALargeFolder:
-    def test_files_edited_in_place_are_seen(self, tmp_path: Path) -> None:
+    def test_files_edited_in_place_are_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(local_listing, "_FRESH_S", 0.0)
         avatars, editor = LocalAvatars(Home(tmp_path)), Editor(Home(tmp_path))
         for number in range(5):
             editor.replace(f"a{number}", INPUTS | {"userId": "u", "name": f"N{number}"})

@@ -12,7 +12,7 @@ from resources.publishing.publication import Retention, folder_of, tidy
 from resources.publishing.versions import discard_version, publish_draft, republish
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError
-from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
+from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
 from sunriza_assets_tests.resources.publishing.publications import (
     AT_ONCE,
     NAMES,
@@ -52,6 +52,18 @@ class VersionsContract:
                 republish(storage, avatars, "anna", version, tmp_path)
             assert caught.value.code == "avatar.version"
         assert len(list(storage.list(f"{folder_of('anna')}/v"))) == 3 * len(NAMES)
+
+    def test_results_that_their_owner_has_removed_are_not_kept(
+        self, avatars: AvatarStore, client: Client, storage: MediaStorage, tmp_path: Path
+    ) -> None:
+        avatars.merge("anna", INPUTS)
+        published(storage, avatars, tmp_path, "run-1")
+        published(storage, avatars, tmp_path, "run-2")
+        client.replace("anna", INPUTS | {"updatedAt": 1})
+        avatars.claim("anna", "run-3")
+        avatars.fail("anna", "run-3", code="face.none", message="No face.")
+        tidy(storage, avatars, "anna", now=datetime.now(UTC) + timedelta(days=2))
+        assert not list(storage.list(folder_of("anna")))
 
     def test_a_version_that_lost_a_file_is_not_put_in_place(
         self,

@@ -373,3 +373,28 @@ class TestDeliveries:
             (again,) = served.orders.due_notices()
             assert again.notice_id == notice.notice_id
             assert client.post(f"/jobs/{job_id}/deliveries/2/redeliver").status_code == 404
+
+
+def test_the_document_describes_jobs_and_messages(served: World) -> None:
+    with served.client() as client:
+        document = client.get("/openapi.json").json()
+    assert document["webhooks"].keys() == {"job.done", "job.error", "job.running"}
+    message = document["webhooks"]["job.done"]["post"]
+    assert "JobEvent" in str(message["requestBody"])
+    assert {one["name"] for one in message["parameters"]} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    schemas = document["components"]["schemas"]
+    assert schemas["JobEvent"]["properties"]["data"] == {
+        "$ref": "#/components/schemas/Job",
+        "description": "The job as it was then.",
+    }
+    paths = document["paths"]
+    assert (
+        "text/event-stream" in paths["/jobs/{job_id}/events"]["get"]["responses"]["200"]["content"]
+    )
+    assert "video/mp4" in paths["/trimVideo"]["post"]["responses"]["200"]["content"]
+    names = {one["name"] for one in paths["/generate-dynamics"]["post"]["parameters"]}
+    assert "Idempotency-Key" in names

@@ -78,6 +78,14 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def quiet_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One in which no avatar is ever made."""
+    with studio_world(tmp_path_factory.mktemp("quiet")) as world:
+        world.service.engine = LookingEngine(folder=world.folder)
+        yield world
+
+
 def made(client: httpx.Client, clip: bytes | None = None, **fields: str) -> httpx.Response:
     files = {"portrait": ("x.png", portrait(), "text/html")}
     if clip is not None:
@@ -171,13 +179,14 @@ def test_what_cannot_work_is_refused_before_anything_is_stored(world: World) -> 
     ],
 )
 def test_wrong_forms_are_refused(
-    world: World, files: dict[str, bytes], fields: dict[str, str], status: int
+    quiet_world: World, files: dict[str, bytes], fields: dict[str, str], status: int
 ) -> None:
     sent: Any = {name: (name, content) for name, content in files.items()}
-    answer = world.client("u").post("/avatars", files=sent or {"x": (None, "")}, data=fields)
+    client = quiet_world.client("u")
+    answer = client.post("/avatars", files=sent or {"x": (None, "")}, data=fields)
     assert answer.status_code == status, answer.text
-    assert list(world.avatars.ids()) == []
-    assert list(world.service.uploads_folder.iterdir()) == []
+    assert list(quiet_world.avatars.ids()) == []
+    assert list(quiet_world.service.uploads_folder.iterdir()) == []
 
 
 def test_an_id_is_given_once_and_nobody_learns_to_whom(world: World) -> None:

@@ -181,7 +181,6 @@ def looks(
 def test_others_see_the_emotion(looks: dict[str, Points]) -> None:
     own = looks["neutral"]
     corners = {name: corner_height(look) - corner_height(own) for name, look in looks.items()}
-    brows = {name: brow_height(look) - brow_height(own) for name, look in looks.items()}
     inner = {
         name: brow_height(look, _INNER) - brow_height(own, _INNER) for name, look in looks.items()
     }
@@ -196,7 +195,7 @@ def test_others_see_the_emotion(looks: dict[str, Points]) -> None:
     assert max(corners["sad"], corners["angry"], corners["disgusted"]) < -0.02
     assert min(inner["surprised"], inner["fearful"], inner["sad"]) > 0.02
     assert outer["surprised"] > max(outer["fearful"], outer["sad"], 0.0) + 0.01
-    assert max(brows["angry"], brows["disgusted"]) < -0.01
+    assert max(inner["angry"], inner["disgusted"]) < -0.02
     assert min(eyes["surprised"], eyes["fearful"]) > 1.03
     assert max(eyes["sad"], eyes["disgusted"], eyes["happy"]) < 0.95
     assert mouth_aperture(looks["sad"]) < 0.6 * mouth_aperture(own)
@@ -214,7 +213,7 @@ def test_a_smile_is_lost_where_it_does_not_belong(looks: dict[str, Points]) -> N
 def test_the_upper_lip_goes_where_its_muscles_pull(looks: dict[str, Points]) -> None:
     """Raised by AU10 in disgust, let down by whatever else undoes the smile."""
     heights = {name: philtrum(look) for name, look in looks.items()}
-    assert heights["disgusted"] < min(heights[name] for name in ("sad", "angry", "fearful")) - 0.01
+    assert heights["disgusted"] < min(heights[name] for name in ("sad", "angry", "fearful")) - 0.005
 
 
 def test_no_two_emotions_look_alike(looks: dict[str, Points]) -> None:
