@@ -21,35 +21,37 @@ def dynamics_request() -> dict[str, Any]:
         "required": ["avatar_id"],
         "additionalProperties": False,
         "properties": {
-            "avatar_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"},
-            "dynamics_id": {"enum": ["basic", None], "default": "basic"},
-            "parameters": {
-                "description": "Laid over those of the document.",
-                "type": ["object", "null"],
-                "additionalProperties": False,
-                "properties": parameters,
+            "avatar_id": {
+                "description": "Which avatar.",
+                "type": "string",
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$",
             },
-            "webhook_url": {
-                "description": "Public address that is told of the job's end.",
-                "type": ["string", "null"],
-                "pattern": r"^https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(/[!-~]*)?$",
-                "maxLength": 2048,
-            },
-            "webhook_events": {
-                "description": "What it is told of: `job.done` and `job.error` by default.",
-                "type": ["array", "null"],
-                "items": {"type": "string", "enum": ["job.done", "job.error", "job.running"]},
-            },
-            "publish": {
-                "description": "false makes a draft: the avatar stays as it is published.",
-                "type": ["boolean", "null"],
-                "default": True,
-            },
-            "force": {
-                "description": "true makes it anew although nothing has changed.",
-                "type": ["boolean", "null"],
-                "default": False,
-            },
+            "dynamics_id": _or_null({"type": "string", "enum": ["basic"]}, "`basic` by default."),
+            "parameters": _or_null(
+                {"type": "object", "additionalProperties": False, "properties": parameters},
+                "Laid over those of the document.",
+            ),
+            "webhook_url": _or_null(
+                {
+                    "type": "string",
+                    "pattern": r"^https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(/[!-~]*)?$",
+                    "maxLength": 2048,
+                },
+                "Public address that is told of the job's end.",
+            ),
+            "webhook_events": _or_null(
+                {
+                    "type": "array",
+                    "items": {"type": "string", "enum": ["job.done", "job.error", "job.running"]},
+                },
+                "What it is told of: `job.done` and `job.error` by default.",
+            ),
+            "publish": _or_null(
+                {"type": "boolean"}, "false makes a draft: the avatar stays as it is published."
+            ),
+            "force": _or_null(
+                {"type": "boolean"}, "true makes it anew although nothing has changed."
+            ),
             "hero_image_url": {"description": "Ignored: the document's counts."},
             "hero_video_url": {"description": "Ignored: the document's counts."},
             **parameters,
@@ -62,6 +64,10 @@ def dynamics_request() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _or_null(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}], "description": description}
 
 
 class DynamicsAnswer(BaseModel):
