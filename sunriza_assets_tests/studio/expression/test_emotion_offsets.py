@@ -143,10 +143,11 @@ def test_a_shut_eye_is_shut_in_any_emotion(landmarks: Points, emotion: str) -> N
     assert (np.diff(closures) > 0).all()
 
 
-def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points) -> None:
+@pytest.mark.parametrize("emotion", ["surprised", "disgusted"])
+def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points, emotion: str) -> None:
     mesh = landmarks[:468]
     closed = mesh + LipCorrector(mesh, closed=1.0).corrected(np.zeros((468, 3)))
-    face = worn(closed, "surprised")
+    face = worn(closed, emotion)
     assert face.opens
     np.testing.assert_allclose(face.added_to(np.zeros((468, 3))), face.offsets)
     np.testing.assert_allclose(face.added_to(2 * face.parting), face.offsets + face.parting)
