@@ -8,7 +8,7 @@ export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet dev lint format bench bench-gpu bench-rerender bench-fleet quality docs fuzz constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills quality docs fuzz fuzz-api constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,12 +49,28 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
+bench-service: models ## CPU, memory and counts of the service against its bars, with the hardware
+	$(BIN)/python -m sunriza_assets.service.bench
+
+bench-kills: models ## Kill the service's processes at 100 random moments under 200 jobs; half an hour
+	$(BIN)/python -m sunriza_assets_tests.service.kills --kills 100 --jobs 200
+	$(BIN)/python -m sunriza_assets_tests.service.bench_orders
+
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \
 		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}" $(if $(MEDIA),--media "$(MEDIA)")
 
 fuzz: .venv/.installed ## Damage media at random for a minute; only named errors may come out
 	$(BIN)/python -m sunriza_assets_tests.fuzz_media --seconds 60 --keep $(SUNRIZA_HOME)/fuzz
+
+fuzz-api: .venv/.installed-dev models ## Hold the service against its OpenAPI document: EXAMPLES=200 an operation
+	@test -x .venv-fuzz/bin/schemathesis || { .venv/bin/python -m venv .venv-fuzz \
+		&& .venv-fuzz/bin/python -m pip install --quiet "schemathesis>=4.32,<4.33"; }
+	$(BIN)/python -m sunriza_assets_tests.fuzz_api .venv-fuzz/bin/schemathesis \
+		--examples $(or $(EXAMPLES),200) $(if $(SEED),--seed $(SEED))
+
+serve: models ## The HTTP service with everything it needs, http://127.0.0.1:8080
+	$(BIN)/sunriza serve
 
 dev: models ## Dagster UI and daemon on this home, http://localhost:3000
 	$(BIN)/sunriza dev
@@ -65,9 +81,10 @@ lint: .venv/.installed-dev ## ruff (format and rules), mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: .venv/.installed-dev ## Write the generated pages anew: architecture.md, settings.md
+docs: .venv/.installed-dev ## Write the generated pages anew: architecture.md, settings.md, api.md
 	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/sunriza settings --markdown > docs/settings.md
+	$(BIN)/python docs/write_api.py
 
 format: .venv/.installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff format
@@ -80,7 +97,7 @@ constraints: ## Pin anew what pyproject.toml allows today
 	./deploy/pin-constraints.sh
 
 clean: ## Remove what tools leave behind; SUNRIZA_HOME stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.installed: pyproject.toml constraints.txt deploy/venv.sh
 	@deploy/venv.sh

@@ -21,6 +21,7 @@ from google.api_core import exceptions
 from resources.avatars.firestore import FirestoreAvatars
 from resources.downloads.public_download import PublicDownload
 from resources.google.errors import google_errors
+from resources.push import FirestoreTokens, Push
 from resources.settings import Settings
 from resources.storage.firebase import FIREBASE_URL, FirebaseStorage
 from sunriza_assets.errors import StoreError
@@ -108,6 +109,7 @@ class Firebase:
             )
         self._settings = settings
         self._project = project
+        self._credentials = credentials
         self._bucket = settings.bucket or f"{project}.firebasestorage.app"
         with google_errors(project):
             self._firestore = FirestoreClient(
@@ -127,6 +129,15 @@ class Firebase:
             downloads=PublicDownload(self._settings.allowed_hosts),
             base_url=self._settings.storage_url,
         )
+
+    def push(self, url: str) -> Push:
+        """Push messages to the devices of the project's users.
+
+        Args:
+            url: where the HTTP v1 API of Firebase Cloud Messaging is.
+        """
+        tokens = FirestoreTokens(self._firestore)
+        return Push(tokens, self._project, self._credentials, url=url)
 
     def describe(self) -> str:
         """One line that names project and bucket with the rights on them. Writes nothing.

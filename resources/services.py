@@ -32,7 +32,7 @@ __all__ = [
     "Engines",
     "Listener",
     "MediaIO",
-    "ProgressBoard",
+    "ProgressReporter",
     "Stores",
     "Templates",
 ]
@@ -123,7 +123,7 @@ class Templates(dg.ConfigurableResource):
         return TemplateUsers(open_stores().storage)
 
 
-class ProgressBoard(dg.ConfigurableResource):
+class ProgressReporter(dg.ConfigurableResource):
     """Reports the progress of steps to a listener in this process, such as a progress bar.
 
     Dagster makes resources anew for every run, so the listener is kept in a context variable.

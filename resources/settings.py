@@ -61,6 +61,15 @@ class Settings(ServiceSettings):
         " and Firebase Storage.",
         json_schema_extra={"group": "Stores"},
     )
+    keep_versions: int = Field(
+        default=5,
+        alias="SUNRIZA_KEEP_VERSIONS",
+        ge=1,
+        le=30,
+        description="Published versions of an avatar that are kept to be put in place again, the"
+        " one in place included.",
+        json_schema_extra={"group": "Stores"},
+    )
     allowed_hosts: Hosts = Field(
         default=(),
         alias="SUNRIZA_ALLOWED_HOSTS",

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from resources.services import Engines, MediaIO, ProgressBoard, Stores, Templates
+from resources.services import Engines, MediaIO, ProgressReporter, Stores, Templates
 from sunriza_assets.graph.assets import (
     extras,
     inputs,
@@ -37,7 +37,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         "media_io": MediaIO(),
         "engines": Engines(),
         "templates": Templates(),
-        "board": ProgressBoard(),
+        "board": ProgressReporter(),
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules(

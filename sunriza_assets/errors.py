@@ -62,14 +62,19 @@ class SunrizaError(Exception):
     @property
     def public(self) -> str:
         """What a user of the app may read: no paths, no names of machines."""
-        return f"{self.what}. {self.remedy}" if self.remedy else f"{self.what}."
+        return f"{self.what}{self._stop} {self.remedy}" if self.remedy else self.what + self._stop
 
     @property
     def message(self) -> str:
         """One line: what (where). remedy."""
         place = f" ({self.where})" if self.where else ""
         advice = f" {self.remedy}" if self.remedy else ""
-        return f"{self.what}{place}.{advice}"
+        return f"{self.what}{place}{'.' if place else self._stop}{advice}"
+
+    @property
+    def _stop(self) -> str:
+        """A full stop, unless it is a question."""
+        return "" if self.what.endswith("?") else "."
 
 
 class MediaError(SunrizaError):

@@ -91,7 +91,7 @@ def read_here(path: Path, scratch: Path) -> None:
     """All that the child does with a file, in this process."""
     if sniff(path.read_bytes()[:4096]).medium is Medium.PICTURE:
         probe_in_process(path, LIMITS)
-        read_picture_in_process(path, max_side=None, limits=LIMITS, accept=lambda: None)
+        read_picture_in_process(path, max_size=None, limits=LIMITS, accept=lambda: None)
         return
     probe_in_process(path, LIMITS)
     conform_in_process(

@@ -23,7 +23,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{page.name} links to {target}"
         if anchor and file.suffix == ".md":
-            assert anchor[1:] in _anchors(file), f"{page.name} links to {target}{anchor}"
+            assert anchor[1:] in anchors_of(file), f"{page.name} links to {target}{anchor}"
 
 
 def test_every_document_is_on_the_map() -> None:
@@ -36,11 +36,16 @@ def test_every_document_is_on_the_map() -> None:
 
 def test_the_architecture_page_is_what_the_imports_say() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert page == _drawing().page(), "run `make docs`"
+    assert page == _script("draw_architecture").page(), "run `make docs`"
 
 
-def _drawing() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw", ROOT / "docs" / "draw_architecture.py")
+def test_the_page_of_the_api_is_what_its_routes_say() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert page == _script("write_api").page(), "run `make docs`"
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -48,7 +53,7 @@ def _drawing() -> ModuleType:
     return module
 
 
-def _anchors(page: Path) -> set[str]:
+def anchors_of(page: Path) -> set[str]:
     """The anchors of a page's headings, as code hosts make them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -141,7 +141,7 @@ def test_an_environment_of_another_version_is_made_anew(checkout: Checkout) -> N
 
 def test_running_needs_no_package_of_the_developers_and_testing_does(checkout: Checkout) -> None:
     checkout.has("python3", "3.11")
-    for target in ("demo", "dev", "models", "bench", "quality"):
+    for target in ("demo", "serve", "dev", "models", "bench", "quality"):
         assert "venv.sh dev" not in checkout.make("-n", target).stdout, target
     for target in ("test", "test-slow", "test-fleet", "test-liveportrait", "lint", "format"):
         assert "venv.sh dev" in checkout.make("-n", target).stdout, target

@@ -1,4 +1,4 @@
-# Both variants of the image: docker buildx bake -f deploy/docker/docker-bake.hcl
+# All variants of the image: docker buildx bake -f deploy/docker/docker-bake.hcl
 
 variable "TAG" {
   default = "latest"
@@ -11,12 +11,13 @@ variable "TORCH_CPU_INDEX" {
 }
 
 group "default" {
-  targets = ["gpu", "cpu"]
+  targets = ["gpu", "cpu", "serve", "serve-cpu"]
 }
 
 target "gpu" {
   context    = "."
   dockerfile = "deploy/docker/Dockerfile"
+  target     = "fleet"
   tags       = ["sunriza-assets:${TAG}"]
 }
 
@@ -28,4 +29,16 @@ target "cpu" {
     MODELS              = "face"
   }
   tags     = ["sunriza-assets:${TAG}-cpu"]
+}
+
+target "serve" {
+  inherits = ["gpu"]
+  target   = "serve"
+  tags     = ["sunriza-service:${TAG}"]
+}
+
+target "serve-cpu" {
+  inherits = ["cpu"]
+  target   = "serve"
+  tags     = ["sunriza-service:${TAG}-cpu"]
 }

@@ -29,7 +29,7 @@ from sunriza_assets.costs.estimates import Estimate, estimate, recent_steps
 from sunriza_assets.costs.events import table_of
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.costs.prices import PriceBook, price_book
-from sunriza_assets.costs.speed import slowness
+from sunriza_assets.costs.speed import host_time_factor
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.studio.parameters import RenderParameters, resolve
 
@@ -101,7 +101,7 @@ class _EstimateInputs:
     engine: str
     device: Device
     cached: frozenset[str]
-    slowness: float
+    host_time_factor: float
 
     def estimate(self, clip_frames: int) -> Estimate:
         return estimate(
@@ -113,7 +113,7 @@ class _EstimateInputs:
             host=cpu(),
             clip_frames=clip_frames,
             cached=self.cached,
-            slowness=self.slowness,
+            host_time_factor=self.host_time_factor,
             cores=core_count(),
         )
 
@@ -179,7 +179,7 @@ def _slowness(recent: "pa.Table") -> float:
     """How slow this machine is against the priors; 1 if the ledger has steps of its own."""
     if cpu().name in recent["device"].to_pylist():
         return 1.0
-    return slowness()
+    return host_time_factor()
 
 
 def _engine_and_device(wanted: str, recent: "pa.Table", models: Path) -> tuple[str, Device]:

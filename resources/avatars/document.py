@@ -195,7 +195,7 @@ class AvatarDocument:
         input or whose owner has switched `training.dynamicsEnabled` off, nor for results of the
         former system. If the record belongs to another owner, no run starts at all.
         """
-        if self.is_foreign:
+        if self.is_foreign or self.record.restoring is not None:
             return False
         if self.has_open_request or self.is_held:
             return True
@@ -240,6 +240,8 @@ class AvatarDocument:
             expected = foreign_fields(self)
             leaks = (shown_fields(record).keys() - expected.keys()) & self.basic.keys()
             return bool(leaks) or any(self.basic.get(key) != expected[key] for key in expected)
+        if record.restoring is not None:
+            return True
         if record.waiting is None and record.inputs_version is None:
             return self._has_foreign_results
         removed = self.is_blank and record.state != "generating"

@@ -20,22 +20,17 @@ from typing import TYPE_CHECKING, Any, Final
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
-from resources.avatars import ownership
-from resources.avatars.document import (
-    DYNAMICS_ID,
-    AvatarDocument,
-    checked_avatar_id,
-    is_avatar_id,
-    merged,
-    new_document,
-)
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id, is_avatar_id
+from resources.avatars.firestore_fields import document_of, field_paths, new_fields
+from resources.avatars.firestore_listing import FirestoreListing
 from resources.avatars.firestore_retirement import Retirement, read_record, record_of
 from resources.avatars.firestore_stream import StreamPosition, update_time_text
 from resources.avatars.instants import epoch_ms, now
+from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.owned import OwnedAvatars
-from resources.avatars.owners import id_error, may_use_id
-from resources.avatars.ownership import Transition
-from resources.avatars.store import Change, Cursor, Page, no_such_avatar
+from resources.avatars.owners import id_error, may_use_id, owner_in
+from resources.avatars.store import Change, Cursor, Page, id_in_use, no_such_avatar
+from resources.avatars.transition import Transition, document_after
 from resources.google.errors import google_errors, retrying
 from sunriza_assets.errors import AvatarError, StoreError
 
@@ -76,7 +71,7 @@ class FirestoreAvatars(OwnedAvatars):
         checked_avatar_id(avatar_id)
         with google_errors(avatar_id):
             snapshot, record = retrying()(self._read, avatar_id)
-        return _document(snapshot, record)
+        return document_of(snapshot, record)
 
     def ids(self) -> Iterator[str]:
         """All avatar ids, in order."""
@@ -95,19 +90,81 @@ class FirestoreAvatars(OwnedAvatars):
         reference = self._reference(avatar_id)
 
         def attempt() -> None:
-            now_ms = epoch_ms(now())
             [snapshot] = self._get_all([reference], fields=["id"])
-            if not snapshot.exists:
-                document = merged(new_document(avatar_id, now_ms), fields)
-                self._retirement.create(reference, document | {"updatedAt": now_ms})
-                return
-            batch = self._client.batch()
-            batch.update(reference, _leaves(fields) | {"updatedAt": now_ms})
-            batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
+            if snapshot.exists:
+                self._merge(reference, fields)
+            else:
+                self._retirement.create(reference, new_fields(avatar_id, fields))
 
         with google_errors(avatar_id):
             retrying(*_CONFLICTS)(attempt)
         return self.get(avatar_id)
+
+    def create(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create a document; see `AvatarStore.create`.
+
+        A repeated creation whose first answer was lost is told by its content.
+        """
+        reference = self._reference(avatar_id)
+        document = new_fields(avatar_id, fields)
+
+        def attempt() -> None:
+            [snapshot] = self._get_all([reference])
+            if not snapshot.exists:
+                self._retirement.create(reference, document)
+            elif snapshot.to_dict() != document:
+                raise id_in_use(avatar_id)
+
+        with google_errors(avatar_id):
+            retrying(*_CONFLICTS)(attempt)
+        return self.get(avatar_id)
+
+    def update(
+        self, avatar_id: str, fields: Mapping[str, Any], *, owner: str | None = None
+    ) -> AvatarDocument:
+        """Merge nested fields into a document that exists; see `AvatarStore.update`."""
+        reference = self._reference(avatar_id)
+
+        def attempt() -> None:
+            [snapshot] = self._get_all([reference])
+            found = owner_in(snapshot.to_dict() or {}) if snapshot.exists else None
+            if not snapshot.exists or owner not in (None, found):
+                raise no_such_avatar(avatar_id)
+            self._merge(reference, fields, unchanged_since=snapshot)
+
+        with google_errors(avatar_id):
+            retrying(*_CONFLICTS)(attempt)
+        return self.get(avatar_id)
+
+    def _merge(
+        self,
+        reference: "DocumentReference",
+        fields: Mapping[str, Any],
+        *,
+        unchanged_since: "DocumentSnapshot | None" = None,
+    ) -> None:
+        option = None
+        if unchanged_since is not None:
+            option = self._client.write_option(last_update_time=unchanged_since.update_time)
+        batch = self._client.batch()
+        batch.update(reference, field_paths(fields) | {"updatedAt": epoch_ms(now())}, option=option)
+        batch.commit(retry=_NO_RETRY, timeout=_TIMEOUT_S)
+
+    def page(
+        self,
+        owner: str | None,
+        *,
+        sort: Sort = "updated",
+        text: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AvatarPage:
+        """A page of avatars by one indexed query; see `AvatarStore.page`."""
+        key = None if cursor is None else read_cursor(cursor, sort)
+        listing = FirestoreListing(self._client.collection(self._collection), self._run)
+        with google_errors(self._collection):
+            found, last = listing.after(owner, sort, text, key, limit)
+            return AvatarPage(self._with_records(found), last.to_cursor() if last else None)
 
     def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
         """Make sure that a new document may have this id; see `AvatarStore.check_free`."""
@@ -185,12 +242,12 @@ class FirestoreAvatars(OwnedAvatars):
 
         def attempt() -> tuple[AvatarDocument, bool]:
             snapshot, record = self._read(avatar_id)
-            document = _document(snapshot, record)
+            document = document_of(snapshot, record)
             step = decide(document)
             if step is None:
                 return document, False
             update_time = self._swap(snapshot, record, document, step)
-            return ownership.document_after(document, step, update_time), True
+            return document_after(document, step, update_time), True
 
         with google_errors(avatar_id):
             return retrying(*_CONFLICTS, for_s=patience_s)(attempt)
@@ -310,7 +367,7 @@ class FirestoreAvatars(OwnedAvatars):
         for one in snapshots:
             try:
                 checked_avatar_id(one.id)
-                changes.append(Change(one.id, _document(one, records[one.id])))
+                changes.append(Change(one.id, document_of(one, records[one.id])))
             except (AvatarError, StoreError) as problem:
                 changes.append(Change(one.id, None, problem.message))
         return changes
@@ -338,25 +395,3 @@ class FirestoreAvatars(OwnedAvatars):
         if not document_id:
             return None
         return self._client.collection(self._collection).document(document_id)
-
-
-def _document(snapshot: "DocumentSnapshot", record: "DocumentSnapshot") -> AvatarDocument:
-    return AvatarDocument(
-        avatar_id=snapshot.id,
-        data=snapshot.to_dict() or {},
-        update_time=update_time_text(snapshot.update_time),
-        record=read_record(record),
-    )
-
-
-def _leaves(fields: Mapping[str, Any], *parents: str) -> dict[str, Any]:
-    """Nested fields by Firestore's field paths, so that maps are merged and not replaced."""
-    from google.cloud.firestore_v1.field_path import FieldPath
-
-    paths: dict[str, Any] = {}
-    for key, value in fields.items():
-        if isinstance(value, Mapping) and value:
-            paths |= _leaves(value, *parents, key)
-        else:
-            paths[FieldPath(*parents, key).to_api_repr()] = value
-    return paths

@@ -20,7 +20,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from resources.avatars import ownership
 from resources.avatars.document import (
     AvatarDocument,
     checked_avatar_id,
@@ -29,11 +28,20 @@ from resources.avatars.document import (
     new_document,
 )
 from resources.avatars.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
+from resources.avatars.listing import AvatarPage, Sort, read_cursor
+from resources.avatars.local_listing import LocalListing
 from resources.avatars.owned import OwnedAvatars
 from resources.avatars.owners import id_error, may_use_id, owner_in
-from resources.avatars.ownership import Transition
 from resources.avatars.record import RunRecord
-from resources.avatars.store import Change, Cursor, Page, no_such_avatar, not_retired
+from resources.avatars.store import (
+    Change,
+    Cursor,
+    Page,
+    id_in_use,
+    no_such_avatar,
+    not_retired,
+)
+from resources.avatars.transition import Transition, document_after
 from resources.avatars.waiting_marks import WaitingMarks
 from resources.home import Home
 from resources.storage.stamped import next_time, write_bytes
@@ -56,6 +64,7 @@ class LocalAvatars(OwnedAvatars):
         self._home = home
         self._folder = home.avatars
         self._waiting = WaitingMarks(home.avatars)
+        self._listing = LocalListing(home.avatars, self._scan)
 
     def get(self, avatar_id: str) -> AvatarDocument:
         """One document; see `AvatarStore.get`."""
@@ -77,17 +86,62 @@ class LocalAvatars(OwnedAvatars):
         """Create the document or merge nested fields into it."""
         path = self._path(avatar_id)
         with self._locked(avatar_id):
-            now_ms = epoch_ms(now())
-            data: Mapping[str, Any] = new_document(avatar_id, now_ms)
-            former = None
+            return self._merge(path, avatar_id, fields)
+
+    def create(self, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create a document; see `AvatarStore.create`."""
+        path = self._path(avatar_id)
+        with self._locked(avatar_id):
             if path.is_file():
-                document = self._read(avatar_id)
-                data, former = document.data, document.update_time
-            else:
-                self._check_free(avatar_id, owner_in(fields))
-            after = merged(data, fields) | {"updatedAt": now_ms}
-            self._write(path, after, former)
-            return self._read(avatar_id)
+                raise id_in_use(avatar_id)
+            return self._merge(path, avatar_id, fields)
+
+    def update(
+        self, avatar_id: str, fields: Mapping[str, Any], *, owner: str | None = None
+    ) -> AvatarDocument:
+        """Merge nested fields into a document that exists; see `AvatarStore.update`."""
+        path = self._path(avatar_id)
+        with self._locked(avatar_id):
+            if not path.is_file() or owner not in (None, self._read(avatar_id).user_id):
+                raise no_such_avatar(avatar_id)
+            return self._merge(path, avatar_id, fields)
+
+    def _merge(self, path: Path, avatar_id: str, fields: Mapping[str, Any]) -> AvatarDocument:
+        """Create or change the document; the caller holds its lock."""
+        now_ms = epoch_ms(now())
+        data: Mapping[str, Any] = new_document(avatar_id, now_ms)
+        former = None
+        if path.is_file():
+            document = self._read(avatar_id)
+            data, former = document.data, document.update_time
+        else:
+            self._check_free(avatar_id, owner_in(fields))
+        after = merged(data, fields) | {"updatedAt": now_ms}
+        self._write(path, after, former)
+        return self._read(avatar_id)
+
+    def page(
+        self,
+        owner: str | None,
+        *,
+        sort: Sort = "updated",
+        text: str = "",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AvatarPage:
+        """A page of avatars; see `AvatarStore.page` and `local_listing`."""
+        key = None if cursor is None else read_cursor(cursor, sort)
+        found = self._listing.after(owner, sort, text, key, limit + 1)
+        changes = [self._change(one.avatar_id) for one in found[:limit]]
+        return AvatarPage(
+            [
+                one
+                for one in changes
+                if (self._is_document(one.avatar_id) if one.document is None else True)
+                and owner in (None, one.document.user_id if one.document else None)
+            ],
+            found[limit - 1].to_cursor() if len(found) > limit else None,
+        )
 
     def check_free(self, avatar_id: str, user_id: str | None = None) -> None:
         """Make sure that a new document may have this id; see `AvatarStore.check_free`."""
@@ -208,7 +262,7 @@ class LocalAvatars(OwnedAvatars):
             if waiting is None and document.record.waiting is not None:
                 self._waiting.remove(avatar_id)
             if step.fields or step.drop:
-                after = ownership.document_after(document, step, document.update_time)
+                after = document_after(document, step, document.update_time)
                 self._write(path, after.data, document.update_time)
             return self._read(avatar_id), True
 

@@ -6,13 +6,13 @@ Transitions are computed by `ownership`; a store only applies them in one transa
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from resources.avatars import ownership
+from resources.avatars import asking, ownership, versions
 from resources.avatars.document import AvatarDocument
 from resources.avatars.instants import now
-from resources.avatars.ownership import Transition
+from resources.avatars.transition import Transition
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import AvatarError, StoreError
 
@@ -59,6 +59,12 @@ class OwnedAvatars(ABC):
             if error.code != "avatar.missing":
                 self.settle(avatar_id)
             raise
+
+    def ask(self, avatar_id: str, *, parameters: Mapping[str, Any], job_id: str) -> AvatarDocument:
+        """Write the wishes of a job, and that a run is wanted; see `AvatarStore.ask`."""
+        return self._apply(
+            avatar_id, lambda document: asking.ask(document, parameters, job_id, now())
+        )[0]
 
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
@@ -166,6 +172,40 @@ class OwnedAvatars(ABC):
     def settle(self, avatar_id: str) -> bool:
         """Correct what a client or a killed run has left inconsistent; see `AvatarStore.settle`."""
         return self._apply(avatar_id, lambda document: ownership.settle(document, now()))[1]
+
+    def republish(
+        self,
+        avatar_id: str,
+        *,
+        version: str,
+        results: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None,
+    ) -> AvatarDocument:
+        """Put a kept version in place again; see `AvatarStore.republish`."""
+        self._apply(
+            avatar_id,
+            lambda document: versions.republish(
+                document, now(), version=version, results=results, parameters=parameters
+            ),
+        )
+        return self._apply(avatar_id, lambda document: ownership.settle(document, now()))[0]
+
+    def begin_draft(self, avatar_id: str, run_id: str, *, version: str) -> AvatarDocument:
+        """Note a draft before its upload; see `AvatarStore.begin_draft`."""
+        return self._apply(
+            avatar_id,
+            lambda document: versions.begin_draft(document, run_id, now(), version=version),
+        )[0]
+
+    def finish_draft(self, avatar_id: str, *, version: str) -> AvatarDocument:
+        """Mark a draft as complete; see `AvatarStore.finish_draft`."""
+        return self._apply(
+            avatar_id, lambda document: versions.finish_draft(document, version=version)
+        )[0]
+
+    def discard(self, avatar_id: str, marked: Collection[str]) -> AvatarDocument:
+        """Mark versions as removed; see `AvatarStore.discard`."""
+        return self._apply(avatar_id, lambda document: versions.discard(document, marked))[0]
 
     @abstractmethod
     def _apply(

@@ -2,90 +2,36 @@
 
 Both stores apply these transitions inside their own kind of transaction (a file lock, a Firestore
 transaction), so that they behave alike. Each transition also corrects what a client's stale copy
-has changed in `dynamics.basic`; the record is described in `record.py`. No input or output here.
+has changed in `dynamics.basic`; the record is described in `record.py`, a transition and its effect
+on a document in `transition.py`. No input or output here.
 """
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, shown_fields
-from resources.avatars.instants import as_instant, epoch_ms
+from resources.avatars.document import AvatarDocument, shown_fields
+from resources.avatars.instants import as_instant
 from resources.avatars.owners import check_owner, foreign_fields, is_unbound
 from resources.avatars.record import MAX_EARLIER_RUNS, MAX_PUBLICATIONS, Published, RunRecord
+from resources.avatars.transition import RESULT_KEYS, Transition, document_after, stale_keys
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import ConflictError
 
 __all__ = [
-    "Transition",
     "bind",
     "claim",
     "confirm",
-    "document_after",
     "fail",
     "has_failed",
     "hold",
     "progress",
     "publish",
+    "restored",
     "retry",
     "settle",
 ]
-
-# Keys that a publication may set. Keys that the next one does not set are removed, or a document
-# would mix files of two versions.
-RESULT_KEYS: Final = frozenset(
-    {
-        "idleVideoUrl",
-        "atlasUrl",
-        "maskUrl",
-        "atlasJsonUrl",
-        "roiJsonUrl",
-        "heroImageChunkUrl",
-        "idleChunk1Url",
-        "idleChunk2Url",
-        "idleChunk3Url",
-        "framesZipUrl",
-        "posterUrl",
-        "thumbnailUrl",
-        "latentsUrl",
-        "manifestUrl",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One change of an avatar: the new record, and the changes of its document."""
-
-    record: RunRecord
-    """The record after the transition."""
-    put: Mapping[str, Any]
-    """Keys of `dynamics.basic` to write."""
-    drop: frozenset[str]
-    """Keys of `dynamics.basic` to remove."""
-    updated_at: datetime | None
-    """New `updatedAt` of the document (epoch ms) and of `dynamics.basic`; None leaves both."""
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """All that is written into `dynamics.basic`."""
-        if self.updated_at is None:
-            return dict(self.put)
-        return {**self.put, "updatedAt": self.updated_at}
-
-
-def document_after(document: AvatarDocument, step: Transition, update_time: str) -> AvatarDocument:
-    """The document after a transition."""
-    data = copy.deepcopy(dict(document.data))
-    dynamics = data.get("dynamics")
-    data["dynamics"] = dynamics = dict(dynamics) if isinstance(dynamics, Mapping) else {}
-    kept = {key: value for key, value in document.basic.items() if key not in step.drop}
-    dynamics[DYNAMICS_ID] = kept | step.fields
-    if step.updated_at is not None:
-        data["updatedAt"] = epoch_ms(step.updated_at)
-    return replace(document, data=data, record=step.record, update_time=update_time)
 
 
 def claim(
@@ -116,13 +62,14 @@ def claim(
         results=_remaining_results(document),
         user_id=document.user_id,
         waiting=None,
+        restoring=None,
     )
     estimate = {} if eta_s is None else {"etaSeconds": _seconds(eta_s)}
     shown = shown_fields(new)
     return Transition(
         record=new,
         put=shown | {"progress": 0} | estimate,
-        drop=_stale_keys(document, new, shown) | ({"etaSeconds"} - estimate.keys()),
+        drop=stale_keys(document, new, shown) | ({"etaSeconds"} - estimate.keys()),
         updated_at=now,
     )
 
@@ -220,7 +167,7 @@ def _publish_or_confirm(
     shown = shown_fields(new)
     if replace(document, record=new).has_open_request:
         shown.pop("status", None)
-    drop = _stale_keys(document, new, shown)
+    drop = stale_keys(document, new, shown)
     if document.wishes == record.inputs.get("wishes", {}):
         shown["parameters"] = dict(parameters)
         if overridden:
@@ -324,6 +271,8 @@ def settle(document: AvatarDocument, now: datetime) -> Transition | None:
             *("createdAt", "generatedAt", "waiting"),
         }
         return Transition(record, expected, frozenset(shown_by_runs & document.basic.keys()), now)
+    if record.restoring is not None:
+        return restored(document, now)
     if is_unbound(document):
         record = replace(record, user_id=document.user_id)
     if record.waiting is None and record.inputs_version is None:
@@ -336,6 +285,26 @@ def settle(document: AvatarDocument, now: datetime) -> Transition | None:
     if document.status == "pending" and record.results_cover(document.inputs_version):
         record = _without_failed_run(record)
     return _transition_to(document, record, None)
+
+
+def restored(document: AvatarDocument, now: datetime) -> Transition:
+    """The next step of putting a publication in place again.
+
+    The document gets the publication's parameters and results while the record still names them,
+    and then the record forgets them. So a process that is killed in between is corrected by the
+    next `settle`.
+    """
+    record = document.record
+    put = shown_fields(record) | {"parameters": dict(record.restoring or {})}
+    drop = stale_keys(document, record, put) | ({"overridden"} & document.basic.keys())
+    if drop or any(not _same_value(document.basic.get(key), put[key]) for key in put):
+        return Transition(record, put, drop, now)
+    return Transition(replace(record, restoring=None), {}, frozenset(), None)
+
+
+def _same_value(found: object, meant: object) -> bool:
+    """Equality that also accepts an instant written as RFC 3339 text."""
+    return (as_instant(found) if isinstance(meant, datetime) else found) == meant
 
 
 def _without_failed_run(record: RunRecord) -> RunRecord:
@@ -382,7 +351,7 @@ def _transition_to(
         answered and record.last_run_covers(document.inputs_version)
     ):
         shown.pop("status", None)
-    return Transition(record, shown, _stale_keys(document, record, shown), now)
+    return Transition(record, shown, stale_keys(document, record, shown), now)
 
 
 def bind(document: AvatarDocument) -> Transition | None:
@@ -396,18 +365,6 @@ def bind(document: AvatarDocument) -> Transition | None:
         return None
     record = replace(document.record, user_id=document.user_id)
     return Transition(record, {}, frozenset(), None)
-
-
-def _stale_keys(
-    document: AvatarDocument, record: RunRecord, shown: Mapping[str, Any]
-) -> frozenset[str]:
-    """Keys of the document that belong to another state or version than the record's."""
-    owned = {"error", "waiting"}
-    if record.state != "generating":
-        owned |= {"progress", "etaSeconds", "startedAt"}
-    if record.published:
-        owned |= RESULT_KEYS
-    return frozenset(owned & document.basic.keys()) - shown.keys()
 
 
 def _seconds(eta_s: float) -> int:

@@ -14,12 +14,13 @@ from resources.avatars.instants import as_instant
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import StoreError
 
-__all__ = ["Published", "RunRecord", "State"]
+__all__ = ["Draft", "Published", "RunRecord", "State"]
 
 State = Literal["generating", "ready", "error"]
 
 MAX_EARLIER_RUNS: Final = 64
 MAX_PUBLICATIONS: Final = 32
+MAX_DRAFTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,24 @@ class Published:
     asked_version: str = ""
     """The same before the effective parameters were written into the document, as in older copies
     that clients hold. Empty if not recorded."""
+    removed: bool = False
+    """Whether its files may be deleted; it can never be put in place again then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version that was rendered without being published."""
+
+    version: str
+    """Folder of its objects below `avatars/<id>/dynamics/basic/`."""
+    run_id: str
+    """The run that made it."""
+    at: datetime
+    """When its upload began, UTC."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """`AvatarDocument.inputs` that it was made from, without the run's own parameters."""
+    complete: bool = False
+    """Whether all its files are uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,10 @@ class RunRecord:
     """Whether the avatar was deleted and all that is kept of it is being removed."""
     waiting: Waiting | None = None
     """Why and until when the next run is held back, if it is."""
+    drafts: tuple[Draft, ...] = ()
+    """Versions that wait to be published or discarded, oldest first."""
+    restoring: Mapping[str, Any] | None = None
+    """Parameters of a publication that was put in place again, until the document shows them."""
 
     @property
     def current(self) -> Published | None:
@@ -128,8 +151,19 @@ class RunRecord:
                     _read_instant(entry["at"]),
                     entry.get("inputs_version", ""),
                     entry.get("asked_version", ""),
+                    entry.get("removed", False),
                 )
                 for entry in values.get("published", ())
+            )
+            values["drafts"] = tuple(
+                Draft(
+                    entry["version"],
+                    entry["run_id"],
+                    _read_instant(entry["at"]),
+                    entry.get("inputs", {}),
+                    entry.get("complete", False),
+                )
+                for entry in values.get("drafts", ())
             )
             if values.get("waiting") is not None:
                 values["waiting"] = Waiting.from_dict(values["waiting"])

@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from resources.avatars.document import AvatarDocument
+from resources.avatars.store_parts import AvatarsForPeople, AvatarVersions
 from resources.avatars.waiting import Waiting
 from sunriza_assets.errors import AvatarError, ConflictError
 
-__all__ = ["AvatarStore", "Change", "Cursor", "Page", "no_such_avatar", "not_retired"]
+__all__ = [
+    "AvatarStore",
+    "Change",
+    "Cursor",
+    "Page",
+    "id_in_use",
+    "no_such_avatar",
+    "not_retired",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,7 +61,7 @@ class Page:
     """Where the stream continues, also after an empty page; None at its beginning."""
 
 
-class AvatarStore(Protocol):
+class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
     """Operations on the database of avatars.
 
     A run owns an avatar from `claim` to `publish`, `fail` or the next run's `claim`. `progress`,
@@ -139,6 +148,22 @@ class AvatarStore(Protocol):
 
         Raises:
             ConflictError: the avatar is not retired.
+        """
+        ...
+
+    def ask(self, avatar_id: str, *, parameters: Mapping[str, Any], job_id: str) -> AvatarDocument:
+        """Write the wishes of a job of the service and its id, and ask for a run, all at once.
+
+        The status is `pending` then; or stays `generating` while a run works with these inputs.
+        Asking again for the same job changes nothing. `jobId` is no input: it starts no run.
+
+        Args:
+            parameters: checked values by camelCase name, laid over the document's own wishes.
+            job_id: `jobId` in `dynamics.basic`, for clients.
+
+        Raises:
+            AvatarError: there is no such avatar; or the record belongs to another owner, or to an
+                avatar that is being deleted.
         """
         ...
 
@@ -283,8 +308,18 @@ def no_such_avatar(avatar_id: str) -> AvatarError:
     return AvatarError(
         "There is no such avatar",
         where=avatar_id,
-        remedy="Add it with `sunriza avatar add`.",
+        remedy="Add it first.",
         code="missing",
+    )
+
+
+def id_in_use(avatar_id: str) -> ConflictError:
+    """The error of every store for creating an avatar whose id is in use, whoever owns it."""
+    return ConflictError(
+        "This id is in use",
+        where=avatar_id,
+        remedy="Choose another id, or leave it out.",
+        code="exists",
     )
 
 

@@ -8,6 +8,7 @@
 
 import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 __all__ = [
+    "KIND_ORDER",
     "TERMINAL_STATES",
+    "WAITING_STATES",
     "Kind",
     "Order",
     "OrderCost",
@@ -53,6 +56,20 @@ TERMINAL_STATES: Final[frozenset[State]] = frozenset(
 )
 """States that an order never leaves."""
 
+WAITING_STATES: Final[tuple[State, ...]] = ("accepted", "queued")
+"""States in which an order waits for its turn."""
+
+KIND_ORDER: Final[tuple[Kind, ...]] = (
+    "trim",
+    "tts",
+    "render_batch",
+    "animate",
+    "refine",
+    "dynamics",
+)
+"""Kinds in the order in which waiting orders are started: what takes seconds and keeps somebody
+waiting comes before what takes minutes."""
+
 _STATUS: Final[Mapping[State, Status]] = {
     "accepted": "queued",
     "queued": "queued",
@@ -70,9 +87,36 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ORDER_ID: Final = re.compile(rf"job_[{_ALPHABET}]{{26}}")
 
 
+_RANDOM_BITS: Final = 80
+
+
+class _Ids:
+    """Numbers of 48 bits of milliseconds and 80 random ones that grow within a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest = 0
+
+    def next(self) -> int:
+        """A number above all before it, even if the clock was set back since."""
+        random = secrets.randbits(_RANDOM_BITS)
+        with self._lock:
+            value = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | random
+            if value >> _RANDOM_BITS <= self._newest >> _RANDOM_BITS:
+                value = self._newest + 1 + (random >> 8)  # as ULID does within a millisecond
+            self._newest = value
+        return value
+
+
+_IDS: Final = _Ids()
+
+
 def new_order_id() -> str:
-    """`job_` and 26 characters: 48 bits of milliseconds since 1970, 80 random bits."""
-    value = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    """`job_` and 26 characters: 48 bits of milliseconds since 1970, 80 random bits.
+
+    The ids of one process grow.
+    """
+    value = _IDS.next()
     return "job_" + "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 

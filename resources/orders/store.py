@@ -6,16 +6,33 @@ use it at once. Every method is one transaction: after a kill at any line it has
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from resources.orders.order import Kind, Order, Status
+from resources.orders.records import (
+    KEEP_KEYS_S,
+    KEEP_ORDERS_S,
+    Acceptance,
+    AnswerOf,
+    ApiKey,
+    Delivery,
+    IdempotencyKey,
+    Lease,
+    Notice,
+    OrderPage,
+    Outcome,
+    Quota,
+    RateLimit,
+    RateResult,
+    StoredAnswer,
+)
 
 __all__ = [
     "KEEP_KEYS_S",
     "KEEP_ORDERS_S",
     "Acceptance",
+    "AnswerOf",
     "ApiKey",
     "Delivery",
     "IdempotencyKey",
@@ -23,182 +40,12 @@ __all__ = [
     "Notice",
     "OrderPage",
     "OrderStore",
+    "Outcome",
     "Quota",
     "RateLimit",
     "RateResult",
     "StoredAnswer",
 ]
-
-KEEP_ORDERS_S: Final = 30 * 86_400
-"""How long ended orders stay."""
-KEEP_KEYS_S: Final = 7 * 86_400
-"""How long idempotency keys stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """An HTTP answer that is given again to the same idempotency key."""
-
-    status: int
-    """HTTP status."""
-    body: Mapping[str, Any]
-    """JSON body; `{job_id}` stands for no order but is stored as it was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """What makes two requests the same."""
-
-    owner: str
-    """The principal."""
-    route: str
-    """Method and path template: `POST /generate-dynamics`."""
-    key: str
-    """The header's value, 1-255 visible ASCII characters."""
-    fingerprint: str
-    """sha256 (hex) of the request's content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """The outcome of offering an order."""
-
-    order: Order
-    """The new order, or the one that is there already."""
-    outcome: Literal["new", "same_inputs", "replayed"]
-    """`same_inputs`: an unfinished order of the same owner, kind, avatar and inputs is at work;
-    `replayed`: the idempotency key was used before for the same request."""
-    answer: StoredAnswer | None = None
-    """For `replayed`: the first answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """Limits that are checked in the transaction that accepts an order; None: no limit."""
-
-    unfinished: int | None = 3
-    """Unfinished orders of one owner."""
-    per_day: int | None = 50
-    """Orders of one owner in the last 24 hours."""
-    queue: int | None = 500
-    """Unfinished orders of everybody."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPage:
-    """A page of a listing."""
-
-    orders: Sequence[Order]
-    """Newest first."""
-    next_cursor: str | None
-    """Opaque; None on the last page."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """A generic cell rate algorithm (ITU-T I.371): `count` units in each `period_s`, all of them
-    at once at most."""
-
-    name: str
-    """`reads`, `render`, `orders`, `upload_bytes`…"""
-    count: int
-    """Units."""
-    period_s: float
-    """Seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateResult:
-    """What a rate limit says of one request."""
-
-    allowed: bool
-    """Whether it may go on."""
-    remaining: int
-    """Units that may be used at once after it."""
-    retry_after_s: float
-    """Seconds until it would be allowed; 0 if it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key; the secret is shown once when it is made, only its hash is stored."""
-
-    key_id: str
-    """Public part: `snz_<key_id>_<secret>`."""
-    secret_sha256: str
-    """sha256 (hex) of the whole key."""
-    owner: str
-    """User id that requests with it act for."""
-    scopes: frozenset[str]
-    """Of render, jobs, metrics, admin."""
-    name: str
-    """What the owner calls it."""
-    created_at: datetime
-    """UTC."""
-    revoked_at: datetime | None = None
-    """UTC; a revoked key stays listed."""
-    last_used_at: datetime | None = None
-    """UTC, exact to the minute."""
-    webhook: Mapping[str, Any] = field(default_factory=dict)
-    """Default `url` and `events` for orders made with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A webhook message or push that waits in the outbox."""
-
-    notice_id: str
-    """Stable over all tries: the `webhook-id`."""
-    order_id: str
-    """The order it tells of."""
-    owner: str
-    """Whose signing secret is used."""
-    channel: Literal["webhook", "push"]
-    """How it is delivered."""
-    target: str
-    """URL of the receiver; empty for a push."""
-    event: str
-    """`job.done`, `job.error`, `job.running`."""
-    body: Mapping[str, Any]
-    """The order as it was at the event (`order_to_json`)."""
-    due_at: datetime
-    """When the next try is due, UTC."""
-    tries: int = 0
-    """Tries so far."""
-    state: Literal["waiting", "delivered", "failed"] = "waiting"
-    """Where it stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One try to deliver a notice."""
-
-    number: int
-    """1, 2, … within its order."""
-    notice_id: str
-    """Which notice."""
-    event: str
-    """Its event."""
-    at: datetime
-    """When it was tried, UTC."""
-    status: int | None
-    """HTTP status; None if there was no answer."""
-    ms: int
-    """Milliseconds it took."""
-    outcome: Literal["delivered", "refused", "failed"]
-    """`failed`: no answer, or no address that may be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Who is the one active dispatcher."""
-
-    holder: str
-    """Name of the process."""
-    renewed_at: datetime
-    """UTC."""
-    until: datetime
-    """When another may take it over, UTC."""
 
 
 class OrderStore(Protocol):
@@ -216,27 +63,32 @@ class OrderStore(Protocol):
         *,
         quota: Quota,
         key: IdempotencyKey | None = None,
-        answer: Mapping[str, Any] | None = None,
+        answer: AnswerOf | None = None,
         answer_status: int = 200,
         credits: int = 0,
+        api_key: str | None = None,
     ) -> Acceptance:
         """Store a new order with its idempotency key; or return the one that is there.
 
         Equal unfinished orders (owner, kind, avatar, inputs version, `inputs`) are one, unless
-        `inputs_version` is None.
+        `inputs_version` is None or the one that is there is being cancelled.
 
         Args:
             order: in state `accepted`, revision 1.
             quota: see `Quota`; an order that is there already is not counted again.
             key: makes the acceptance repeatable.
-            answer: what a replay answers; kept with the key.
+            answer: makes the answer's body, which is kept with the key.
             answer_status: the HTTP status of that answer.
-            credits: how many credits of the owner are reserved; 0 for none.
+            credits: how many credits of the owner are reserved; 0 for none. They are captured
+                when the order is done, and given back when it ends otherwise.
+            api_key: public part of the API key that the order came with; its default webhook
+                holds for an order that names none.
 
         Raises:
-            LimitError: `limit.unfinished`, `limit.per_day`, `limit.queue`, or
-                `credits.insufficient`.
-            ConflictError: `conflict.idempotency` the key was used for another request.
+            LimitError: `limit.unfinished`, `limit.per_day`, `limit.queue`.
+            CreditsError: `credits.insufficient`.
+            ConflictError: `conflict.idempotency` the key was used for another request;
+                `conflict.in_progress` that request is still under way (see `begin_answer`).
         """
         ...
 
@@ -246,7 +98,7 @@ class OrderStore(Protocol):
 
     def page(
         self,
-        owner: str,
+        owner: str | None,
         *,
         status: Status | None = None,
         kind: Kind | None = None,
@@ -254,7 +106,7 @@ class OrderStore(Protocol):
         limit: int = 50,
         cursor: str | None = None,
     ) -> OrderPage:
-        """Orders of one owner, newest first.
+        """Orders of one owner, or of everybody for None; newest first.
 
         Raises:
             ParameterError: the cursor is none of this store's.
@@ -266,24 +118,31 @@ class OrderStore(Protocol):
 
         `progress` never falls: the larger value stays. A change to a terminal state sets
         `finished_at` and `expires_at`, and puts a notice for its webhook and for push into the
-        outbox, in the same transaction; a change to `running` does so for `job.running`.
+        outbox, in the same transaction; a change to `running` does so for `job.running`, once.
+        The first change to `running` sets `started_at`; one to `done` sets `progress` to 100.
+
+        Args:
+            order: as it was read; its revision is what the change is based on.
+            changes: `state`, `progress`, `step`, `eta_s`, `started_at`, `expires_at`, `run_id`,
+                `attempt`, `result`, `error`, `log_tail` or `cost`.
 
         Returns:
             The order as it is stored now.
 
         Raises:
             ConflictError: `conflict.revision` the order was changed by somebody else, has ended,
-                or is gone.
+                or is gone; `conflict.cancelling` it is being cancelled and may only end.
         """
         ...
 
     def request_cancel(self, order_id: str) -> Order | None:
-        """`cancelling` for an unfinished order, at once `cancelled` while it has no run; a
-        terminal one stays. Idempotent. None if there is no such order."""
+        """`cancelling` for an unfinished order, at once `cancelled` while it waits without a run;
+        a terminal one stays. Idempotent. None if there is no such order."""
         ...
 
     def remove(self, order_id: str) -> bool:
-        """Delete a terminal order with its deliveries; whether there was one.
+        """Delete a terminal order with its notices, deliveries and idempotency keys; whether there
+        was one. Its outputs expire at once: `expired_outputs` names them.
 
         Raises:
             ConflictError: `conflict.unfinished`.
@@ -292,6 +151,11 @@ class OrderStore(Protocol):
 
     def unfinished(self) -> Sequence[Order]:
         """All unfinished orders, oldest first."""
+        ...
+
+    def waiting(self) -> Sequence[Order]:
+        """Orders `accepted` or `queued`, in the order in which they are to be started: by kind,
+        then round robin over owners, then by age (`fair_order`)."""
         ...
 
     def queue_position(self, order: Order) -> int | None:
@@ -315,14 +179,39 @@ class OrderStore(Protocol):
     def changed_since(self, position: int, limit: int = 500) -> tuple[Sequence[Order], int]:
         """Orders changed after a position, each once in its present state, and the new position.
 
-        An order's terminal state is never skipped.
+        An order's terminal state is never skipped; only an order that was removed meanwhile is.
         """
+        ...
+
+    # -- answers to requests that make no order ---------------------------------------------------
+
+    def begin_answer(self, key: IdempotencyKey, *, seconds: float = 180.0) -> StoredAnswer | None:
+        """Begin a request that spends or makes something, but no order; or its stored answer.
+
+        None: the caller works now, and calls `finish_answer` or `abandon_answer`. If it does
+        neither within `seconds`, the key is free again.
+
+        Raises:
+            ConflictError: `conflict.idempotency` the key was used for another request;
+                `conflict.in_progress` the same request is under way.
+        """
+        ...
+
+    def finish_answer(self, key: IdempotencyKey, answer: StoredAnswer) -> None:
+        """Store the answer that equal requests get from now on."""
+        ...
+
+    def abandon_answer(self, key: IdempotencyKey) -> None:
+        """Forget a request that was begun and has failed: the same may be tried again."""
         ...
 
     # -- limits -----------------------------------------------------------------------------------
 
     def take(self, principal: str, limit: RateLimit, units: int = 1) -> RateResult:
-        """Use units of a principal's rate limit."""
+        """Use units of a principal's rate limit; nothing is used if they are not allowed.
+
+        More units than the limit has are never allowed; `retry_after_s` is its period then.
+        """
         ...
 
     def credits(self, owner: str) -> int | None:
@@ -366,7 +255,8 @@ class OrderStore(Protocol):
     # -- notices ----------------------------------------------------------------------------------
 
     def due_notices(self, limit: int = 50) -> Sequence[Notice]:
-        """Waiting notices whose time has come, the longest due first, at most one per target."""
+        """Waiting notices whose time has come, the longest due first; at most one per receiver
+        (URL of a webhook, owner for a push), so that a dead one takes one place."""
         ...
 
     def record_delivery(
@@ -401,6 +291,10 @@ class OrderStore(Protocol):
         """The owner of an output that has not expired."""
         ...
 
+    def outputs_of(self, order_id: str) -> Sequence[str]:
+        """Names of an order's outputs, expired ones too."""
+        ...
+
     def remove_output(self, name: str) -> bool:
         """Forget an output; whether it was known."""
         ...
@@ -412,7 +306,11 @@ class OrderStore(Protocol):
     # -- the dispatcher ---------------------------------------------------------------------------
 
     def hold_lease(self, name: str, holder: str, *, seconds: float = 10.0) -> Lease:
-        """Take or renew a lease; the result's holder is another one if that one's has not ended."""
+        """Take or renew a lease; the result's holder is another one if that one's has not ended.
+
+        A lease that reaches further into the future than `seconds` was written before the clock
+        was set back; it is shortened to `seconds` from now.
+        """
         ...
 
     def release_lease(self, name: str, holder: str) -> None:
@@ -430,7 +328,8 @@ class OrderStore(Protocol):
         ...
 
     def sweep(self) -> int:
-        """Remove orders, keys and notices whose time is over; how many rows."""
+        """Remove orders and keys whose time is over; how many rows. Outputs are left to whoever
+        removes their files (`expired_outputs`)."""
         ...
 
     def close(self) -> None:

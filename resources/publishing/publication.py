@@ -6,8 +6,8 @@
 Every publication uploads into a folder of its own, verifies it, and then switches the document in
 one transaction, which fails for a run that no longer owns the avatar. So the URLs of a document are
 always those of one version, whole. Replaced versions stay for a day, for readers that hold their
-URLs and for clients that save a stale copy of the document. The reasons for two names are in
-`docs/decisions/versioned-objects.md`.
+URLs and for clients that save a stale copy of the document, and the newest few stay to be put in
+place again (`versions.py`). The reasons for two names are in `docs/decisions/versioned-objects.md`.
 """
 
 import hashlib
@@ -23,29 +23,48 @@ from typing import Any, Final
 from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
 from resources.avatars.record import RunRecord
 from resources.avatars.store import AvatarStore
+from resources.settings import current_settings
 from resources.storage.objects import ABSENT, MediaStorage
 from sunriza_assets.costs.manifest import MANIFEST_NAME
 from sunriza_assets.errors import ConflictError, StoreError
 
 __all__ = [
     "FILES",
-    "KEEP_REPLACED",
     "PublishedFile",
+    "Retention",
     "confirm_publication",
+    "delete_all",
     "folder_of",
     "publish_avatar",
     "tidy",
+    "tidy_or_warn",
+    "upload_version",
 ]
 
 _log = logging.getLogger(__name__)
 
-KEEP_REPLACED: Final = timedelta(days=1)
-"""How long a replaced version stays readable."""
-
 # A version's objects never change; the plain copies do.
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _REVALIDATE: Final = "no-cache"
-_VERSION: Final = re.compile(r"v(\d{6,})-[0-9a-f]{8}")
+_VERSION: Final = re.compile(r"([vd])(\d{6,})-[0-9a-f]{8}")
+"""v: made by a run that owned the avatar; d: a draft."""
+_DRAFT_PATIENCE: Final = timedelta(days=1)
+"""How long the upload of a draft may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which replaced versions keep their files."""
+
+    replaced: timedelta = timedelta(days=1)
+    """How long after they were replaced all do."""
+    versions: int = 5
+    """How many of the newest do for good, the one in place included; 1-30."""
+
+    @classmethod
+    def of_settings(cls) -> "Retention":
+        """As SUNRIZA_KEEP_VERSIONS says."""
+        return cls(versions=current_settings().keep_versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,7 @@ def publish_avatar(
     files: Mapping[str, Path | Callable[[], Path]],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
-    keep_replaced: timedelta = KEEP_REPLACED,
+    retention: Retention | None = None,
 ) -> AvatarDocument:
     """Publish what a run has made; a run that has published already changes nothing.
 
@@ -100,7 +119,7 @@ def publish_avatar(
             called after they are uploaded.
         parameters: all effective parameters, camelCase.
         overridden: launchpad parameters that override the document's wishes.
-        keep_replaced: how long versions that are replaced stay readable.
+        retention: which replaced versions keep their files; as the settings say when None.
 
     Returns:
         The document with the results in place.
@@ -113,7 +132,7 @@ def publish_avatar(
     if document.record.current is None or document.record.current.run_id != run_id:
         version = _new_version(document, run_id)
         try:
-            results = _upload(storage, f"{folder_of(avatar_id)}/{version}", files)
+            results = upload_version(storage, f"{folder_of(avatar_id)}/{version}", files)
             document = avatars.publish(
                 avatar_id,
                 run_id,
@@ -123,10 +142,10 @@ def publish_avatar(
                 overridden=overridden,
             )
         except ConflictError:
-            _delete(storage, f"{folder_of(avatar_id)}/{version}/")
+            delete_all(storage, f"{folder_of(avatar_id)}/{version}/")
             raise
     # From here on the avatar is published; tidying may be repeated later.
-    _tidy_or_warn(storage, avatars, avatar_id, keep_replaced)
+    tidy_or_warn(storage, avatars, avatar_id, retention)
     return document
 
 
@@ -179,16 +198,19 @@ def confirm_publication(
     document = avatars.confirm(
         avatar_id, run_id, version=current.version, parameters=parameters, overridden=overridden
     )
-    _tidy_or_warn(storage, avatars, avatar_id, KEEP_REPLACED)
+    tidy_or_warn(storage, avatars, avatar_id)
     return document
 
 
-def _tidy_or_warn(
-    storage: MediaStorage, avatars: AvatarStore, avatar_id: str, keep_replaced: timedelta
+def tidy_or_warn(
+    storage: MediaStorage,
+    avatars: AvatarStore,
+    avatar_id: str,
+    retention: Retention | None = None,
 ) -> None:
     """Tidy, and log errors: the avatar is published either way, and tidying may be repeated."""
     try:
-        tidy(storage, avatars, avatar_id, keep_replaced=keep_replaced)
+        tidy(storage, avatars, avatar_id, retention=retention)
     except StoreError as problem:
         _log.warning("%s is published, but not tidied: %s", avatar_id, problem)
 
@@ -198,44 +220,59 @@ def tidy(
     avatars: AvatarStore,
     avatar_id: str,
     *,
-    keep_replaced: timedelta = KEEP_REPLACED,
+    retention: Retention | None = None,
     now: datetime | None = None,
 ) -> list[str]:
     """Copy the current version to the plain names, and delete unused versions.
 
-    Unused are versions replaced longer ago than `keep_replaced`, and those of runs that died or
-    were superseded before they published. It may be repeated at any time, also during a
-    publication.
+    Unused are replaced versions that `retention` does not keep, drafts that were discarded or never
+    completed, and versions of runs that died or were superseded before they published. A version
+    that the record knows is marked there before its first file is deleted, so that it cannot be put
+    in place meanwhile. It may be repeated at any time, also during a publication.
 
     Returns:
         The names of the objects that were deleted.
     """
     _copy_to_plain_names(storage, avatars, avatar_id)
-    folder = folder_of(avatar_id)
+    folder, at = folder_of(avatar_id), now or datetime.now(UTC)
     # The objects are listed first: a version that is published in between is then not on the list.
-    names = [stored.name for stored in storage.list(f"{folder}/v")]
+    names = [stored.name for kind in "dv" for stored in storage.list(f"{folder}/{kind}")]
     record = avatars.get(avatar_id).record
-    alive = _retained_versions(record, (now or datetime.now(UTC)) - keep_replaced)
+    unused = _unused_versions(record, retention or Retention.of_settings(), at)
+    if unused:
+        record = avatars.discard(avatar_id, unused).record
+    kept = {one.version for one in record.published if not one.removed}
+    kept |= {one.version for one in record.drafts}
     deleted = []
     for name in names:
         version = name.removeprefix(f"{folder}/").partition("/")[0]
         match = _VERSION.fullmatch(version)
-        is_dead = match and version not in alive and _cannot_publish(record, int(match[1]))
+        is_dead = match and version not in kept
+        if match and match[1] == "v":
+            is_dead = is_dead and _cannot_publish(record, int(match[2]))
         if is_dead and storage.delete(name):
             deleted.append(name)
     return deleted
 
 
-def _retained_versions(record: RunRecord, replaced_before: datetime) -> set[str]:
-    """Versions that may still be read: the current one, and recently replaced ones."""
+def _unused_versions(record: RunRecord, retention: Retention, now: datetime) -> set[str]:
+    """Versions that the record keeps and that need no files any more."""
     # Results that their owner has removed have no successor: their own age counts.
     successors = (*record.published[1:], *record.published[-1:])
-    recent = {
+    replaced_before = now - retention.replaced
+    used = {
         old.version
         for old, new in zip(record.published, successors, strict=True)
         if new.at > replaced_before
     }
-    return recent | ({record.current.version} if record.current else set())
+    if record.current is not None:  # else their owner has removed the results
+        kept = (one.version for one in reversed(record.published) if not one.removed)
+        used |= {record.current.version, *list(dict.fromkeys(kept))[: retention.versions]}
+    known = {one.version for one in record.published if not one.removed}
+    stuck = {
+        one.version for one in record.drafts if not one.complete and one.at < now - _DRAFT_PATIENCE
+    }
+    return (known - used) | stuck
 
 
 def _cannot_publish(record: RunRecord, claim: int) -> bool:
@@ -243,10 +280,21 @@ def _cannot_publish(record: RunRecord, claim: int) -> bool:
     return claim < record.claims or (claim == record.claims and record.state != "generating")
 
 
-def _upload(
+def upload_version(
     storage: MediaStorage, folder: str, files: Mapping[str, Path | Callable[[], Path]]
 ) -> dict[str, str]:
-    """Upload and verify; the URLs by document key."""
+    """Upload the files of a version and verify them.
+
+    Args:
+        folder: of the version, without a trailing slash.
+        files: see `publish_avatar`.
+
+    Returns:
+        The URLs by key of the document.
+
+    Raises:
+        StoreError: something could not be written, or was damaged on its way.
+    """
     if "idle.mp4" not in files or files.keys() - FILES.keys():
         raise ValueError(f"cannot publish {sorted(files)}: known are {sorted(FILES)}")
     results = {}
@@ -289,7 +337,8 @@ def _copy_to_plain_names(storage: MediaStorage, avatars: AvatarStore, avatar_id:
         record, done = now, now.current == record.current
 
 
-def _delete(storage: MediaStorage, prefix: str) -> None:
+def delete_all(storage: MediaStorage, prefix: str) -> None:
+    """Delete all objects below a prefix."""
     for stored in list(storage.list(prefix)):
         storage.delete(stored.name)
 

@@ -217,6 +217,11 @@ class FirebaseStorage:
         with google_errors(name):
             return retrying()(remove)
 
+    def name_of(self, url: str) -> str | None:
+        """The object of the bucket that an address names, in any of Google's URL forms."""
+        address = object_address(url, self._bucket.name, self._base_url)
+        return None if address is None else address.name
+
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """The file behind an address; see `MediaStorage.resolve`."""
         address = object_address(url, self._bucket.name, self._base_url)

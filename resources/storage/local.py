@@ -152,6 +152,13 @@ class LocalStorage:
                 path.parent.rmdir()
             return True
 
+    def name_of(self, url: str) -> str | None:
+        """The object that a file URI of this store, or a bare name, names."""
+        try:
+            return self._name_from_url(url)
+        except StoreError:
+            return None
+
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """The file behind a file URI of this store, a bare object name, or an allowed address.
 
@@ -262,6 +269,6 @@ def _refused(url: str) -> StoreError:
     return StoreError(
         "This address is not one of the local store",
         where=without_query(url),
-        remedy="Bring files in with `sunriza avatar add`.",
+        remedy="Bring files in by adding an avatar, or by changing one.",
         code="address",
     )

@@ -141,6 +141,13 @@ class MediaStorage(Protocol):
         """
         ...
 
+    def name_of(self, url: str) -> str | None:
+        """The name of the object of this store that an address names; None for all other addresses.
+
+        The name is not checked, and the object need not exist.
+        """
+        ...
+
     def resolve(self, url: str, folder: Path, *, avatar_id: str, max_bytes: int) -> Path:
         """A local file of an input that an avatar's document names.
 

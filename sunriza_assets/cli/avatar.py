@@ -91,7 +91,9 @@ def add(
     else:
         for finding in findings:
             click.echo(f"advice: {finding.sentence}")
-        click.echo(f"{avatar_id} added. Render it with: sunriza render {avatar_id}")
+        performance = (document.get("training") or {}).get("performance")
+        moved_by = f", moved by the performance {performance}" if performance else ""
+        click.echo(f"{avatar_id} added{moved_by}. Render it with: sunriza render {avatar_id}")
 
 
 def _coach_findings(
@@ -144,44 +146,12 @@ def add_avatar(
         AvatarError: the id is none, or there is no such performance.
         ParameterError: both a clip and a performance, or a wrong parameter.
     """
-    import time
-
-    from resources.avatars.document import DYNAMICS_ID, checked_avatar_id
+    from resources.avatars.adding import AvatarInputs, add_or_replace
     from resources.services import Stores
-    from sunriza_assets.studio.parameters import RenderParameters
-    from sunriza_assets.studio.performances.builtin import DEFAULT_PERFORMANCE
 
-    checked_avatar_id(avatar_id)
-    if performance is not None:
-        _checked_performance(performance, video)
     stores = Stores()
-    stores.avatars.check_free(avatar_id)  # before anything is uploaded
-    storage, avatars = stores.storage, stores.avatars
-    now_ms = time.time_ns() // 1_000_000
-    picture = storage.put(image, f"avatars/{avatar_id}/images/hero_{now_ms}{_suffix(image)}")
-    is_new = avatar_id not in avatars.present([avatar_id])
-    training: dict[str, Any] = {"heroImageUrl": picture.url, "imageUrls": [picture.url]}
-    if video is not None:
-        clip = storage.put(video, f"avatars/{avatar_id}/videos/hero_{now_ms}{_suffix(video)}")
-        training |= {"heroVideoUrl": clip.url, "videoUrls": [clip.url], "performance": None}
-    elif performance is not None or is_new or not avatars.get(avatar_id).has_motion_source:
-        moved_by = performance or DEFAULT_PERFORMANCE
-        training |= {"heroVideoUrl": None, "videoUrls": [], "performance": moved_by}
-    fields: dict[str, Any] = {
-        "avatarId": avatar_id,
-        "avatarImageUrl": picture.url,
-        "training": training,
-        "updatedAt": now_ms,
-    }
-    if is_new:
-        fields["createdAt"] = now_ms
-    if name or is_new:
-        fields["name"] = name or avatar_id
-    if parameters:
-        camel = RenderParameters(**parameters).to_document()
-        wanted = {key: camel[key] for key in camel if key in _camel_names(parameters)}
-        fields["dynamics"] = {DYNAMICS_ID: {"parameters": wanted}}
-    return avatars.merge(avatar_id, fields).plain
+    inputs = AvatarInputs(image, video, performance, name, parameters or {})
+    return add_or_replace(stores.avatars, stores.storage, avatar_id, inputs).plain
 
 
 @avatar.command("list")
@@ -248,7 +218,7 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
     from resources.services import Stores
     from sunriza_assets.cli.avatar_card import print_avatar
     from sunriza_assets.studio.parameters import resolve
-    from sunriza_assets.studio.performances.builtin import with_manner
+    from sunriza_assets.studio.performances.named import with_performance_defaults
 
     document = Stores().avatars.get(avatar_id)
     if as_json:
@@ -257,7 +227,9 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
                 "id": avatar_id,
                 "status": document.status or "new",
                 "needs_run": document.needs_run,
-                "parameters": resolve(with_manner(document.performance, document.wishes)).to_dict(),
+                "parameters": resolve(
+                    with_performance_defaults(document.performance, document.wishes)
+                ).to_dict(),
                 "document": document.plain,
             }
         )
@@ -265,27 +237,3 @@ def show(avatar_id: str, verbose: bool, as_json: bool) -> None:
     from rich.console import Console
 
     print_avatar(Console(), document, verbose=verbose)
-
-
-def _checked_performance(name: str, video: Path | None) -> None:
-    from sunriza_assets.errors import ParameterError
-    from sunriza_assets.studio.performances.builtin import motion_script
-
-    motion_script(name)
-    if video is not None:
-        raise ParameterError(
-            f"Both a clip and the performance {name} are to move the avatar",
-            remedy="Leave out --video or --performance.",
-        )
-
-
-def _suffix(path: Path) -> str:
-    """The file's suffix where it is a plain one: object names come from people's file names."""
-    suffix = path.suffix.lower()
-    return suffix if len(suffix) <= 6 and suffix[1:].isascii() and suffix[1:].isalnum() else ""
-
-
-def _camel_names(parameters: dict[str, Any]) -> set[str]:
-    from sunriza_assets.studio.parameters import camel_name
-
-    return {camel_name(name) for name in parameters}

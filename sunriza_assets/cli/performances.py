@@ -13,13 +13,14 @@ __all__ = ["performances"]
 @as_json
 def performances(as_json: bool) -> None:
     """List the built-in performances that take the place of a clip."""
-    from sunriza_assets.studio.performances.builtin import PERFORMANCES, motion_script
+    from sunriza_assets.studio.performances.named import PERFORMANCES
+    from sunriza_assets.studio.performances.plans import PLANS
 
     rows: list[dict[str, Any]] = [
         {
             "name": name,
             "description": performance.description,
-            "seconds": float(motion_script(name).seconds),
+            "seconds": float(PLANS[name].seconds),
             "parameters": dict(performance.parameters),
         }
         for name, performance in PERFORMANCES.items()

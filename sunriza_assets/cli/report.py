@@ -19,6 +19,7 @@ __all__ = ["report"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _GROUPINGS: Final = ("avatar", "run", "asset", "day", "month", "engine")
+_COST_GROUPINGS: Final = (*_GROUPINGS, "kind")
 _FORMATS: Final = ("table", "csv", "json", "html")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WHAT_IF_ROWS: Final = 50_000
@@ -123,7 +124,11 @@ def report() -> None:
 
 @report.command()
 @click.option(
-    "--by", type=click.Choice(_GROUPINGS), default="avatar", show_default=True, help="One row each."
+    "--by",
+    type=click.Choice(_COST_GROUPINGS),
+    default="avatar",
+    show_default=True,
+    help="One row each; a kind is what was asked for: dynamics, render, trim...",
 )
 @book_option
 @ledger_options
@@ -166,7 +171,7 @@ def runtime(*, by: str, since: datetime | None, limit: int, form: str, as_json: 
     from sunriza_assets.costs.charts import runtime_chart, share_chart
     from sunriza_assets.costs.reports import RUNTIME_COLUMNS, runtime_report, stage_report
 
-    frame = _ledger().frame(RUNTIME_COLUMNS, since=since)
+    frame = _ledger().frame(RUNTIME_COLUMNS, since=since, calls=False)
     table = runtime_report(frame, by=by)  # type: ignore[arg-type]  # click knows the choices
     stages = stage_report(frame)
     _show(
@@ -260,9 +265,10 @@ def what_if(
 
 
 def _ledger() -> "Ledger":
-    """The ledger of this home, with what its event log holds by now."""
+    """The ledger of this home, with what its event log and its journal of calls hold by now."""
     from resources.home import Home
     from resources.settings import current_settings
+    from sunriza_assets.costs.calls import CALLS_FOLDER
     from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 
     home = Home.from_environment()
@@ -273,6 +279,7 @@ def _ledger() -> "Ledger":
 
         with opened_instance(home) as instance:
             update_ledger(instance, ledger)
+    ledger.add_calls(home.reports / CALLS_FOLDER)
     return ledger
 
 

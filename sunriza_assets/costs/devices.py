@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal
 
-__all__ = ["Device", "accelerator", "cpu", "expected", "loaded_cuda"]
+__all__ = ["Device", "accelerator", "cpu", "expected_device", "loaded_cuda"]
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
 
@@ -45,7 +45,7 @@ def accelerator() -> Device | None:
     return None
 
 
-def expected(engine: str) -> Device:
+def expected_device(engine: str) -> Device:
     """The device that an engine will use, before it has allocated anything."""
     torch: Any = sys.modules.get("torch")
     if engine != "mesh" and torch is not None and torch.cuda.is_available():

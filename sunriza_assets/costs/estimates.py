@@ -2,9 +2,9 @@
 
 Time of an asset = a fixed part + a part per frame of the clip. With many similar steps of different
 lengths both parts are fitted; with few, the asset's prior is scaled to match them; with none, the
-prior is multiplied by the measured slowness of this machine, and the estimate's basis says so. The
-newest steps of all assets, compared with the fit, give a load factor that scales the whole. All
-statistics are medians, so that one stalled step does not distort later estimates.
+prior is multiplied by how much longer than the reference this machine takes, and the estimate's
+basis says so. The newest steps of all assets, compared with the fit, give a load factor that scales
+the whole. All statistics are medians, so that one stalled step does not distort later estimates.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -219,7 +219,7 @@ def estimate(
     host: Device,
     clip_frames: int,
     cached: Collection[str] = (),
-    slowness: float = 1.0,
+    host_time_factor: float = 1.0,
     cores: int = REFERENCE_CORES,
 ) -> Estimate:
     """Estimate the duration and cost of a run.
@@ -236,7 +236,7 @@ def estimate(
         host: device of the other assets, usually `devices.cpu()`.
         clip_frames: frames of the trimmed clip.
         cached: assets whose result is known to be cached.
-        slowness: seconds that one second of a prior takes on `host`; see `speed.slowness`.
+        host_time_factor: seconds that one second of a prior takes on `host`, see `speed`.
         cores: of `host`, for priors of work that keeps all of them busy.
     """
     rows = _comparable_steps(recent, engine, {device.name, host.name})
@@ -259,7 +259,7 @@ def estimate(
     for asset, model in wall_models.items():
         similar = similar_by_asset[asset]
         where = device if model.accelerated and asset not in cached else host
-        prior_factor = slowness if where.kind == "cpu" else 1.0
+        prior_factor = host_time_factor if where.kind == "cpu" else 1.0
         seconds = model.seconds(clip_frames) * (load_factor if similar else prior_factor)
         # A busy machine takes longer, and no more CPU seconds.
         shared = similar[0]["device_kind"] == "cpu" if similar else where.kind == "cpu"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "FIRST_CALL_EVENT",
     "KEY",
     "TEXT_COLUMNS",
     "UNKNOWN",
@@ -30,6 +31,9 @@ __all__ = [
 
 KEY: Final = ("run_id", "asset", "partition", "event_id")
 """Primary key of a row: a retry or a second materialization has its own event."""
+FIRST_CALL_EVENT: Final = 1 << 48
+"""Ids from here on are those of direct calls (microseconds since 1970), which come from a journal
+of their own (`calls`); below it are those of event logs."""
 UNKNOWN: Final = "unknown"
 """Device of a step that left no record; no price book has a price for it."""
 
@@ -44,6 +48,8 @@ TEXT_COLUMNS: Final = (
     "cache",
     "price_book",
     "cost_currency",
+    "kind",
+    "owner",
 )
 _FLOAT_COLUMNS: Final = (
     "wall_s",
@@ -65,6 +71,7 @@ _WHOLE_COLUMNS: Final = (
     "egress_bytes",
     "frames",
     "clip_frames",
+    "calls",
 )
 _FLAG_COLUMNS: Final = ("success", "measured", "cold")
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -153,6 +160,9 @@ def row_of(event: StepEvent) -> dict[str, Any] | None:
         "cost": float(cost) if isinstance(cost, int | float) else None,
         "cost_currency": event.metadata.get("cost_currency"),
         "price_book": event.metadata.get("price_book"),
+        "kind": event.metadata.get("kind"),
+        "owner": event.metadata.get("owner"),
+        "calls": event.metadata.get("calls"),
     }
 
 

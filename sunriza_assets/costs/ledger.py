@@ -1,4 +1,4 @@
-"""The ledger: one row per step, kept after the runs themselves are deleted.
+"""The ledger: one row per step, and per minute of direct calls, kept after runs are deleted.
 
 A folder of Parquet files and `index.json`, which names the files that count and the cursor. The
 index is replaced in one rename, so an update is there wholly or not at all; files that no index
@@ -8,18 +8,19 @@ merged into one, a full one is never touched again, so an update costs the same 
 """
 
 import itertools
-import json
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sunriza_assets.atomic import lock, replaced, store_errors
+from sunriza_assets.atomic import lock, replaced
+from sunriza_assets.costs.calls import read_calls
 from sunriza_assets.costs.events import (
+    FIRST_CALL_EVENT,
     KEY,
     TEXT_COLUMNS,
     LogCursor,
@@ -28,7 +29,8 @@ from sunriza_assets.costs.events import (
     row_of,
     table_of,
 )
-from sunriza_assets.errors import CostError, StoreError
+from sunriza_assets.costs.ledger_index import LedgerFile, LedgerIndex, furthest_cursor
+from sunriza_assets.errors import CostError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +42,11 @@ _log = logging.getLogger(__name__)
 
 LEDGER_FOLDER: Final = "ledger"
 """Its place below the reports folder."""
-SCHEMA: Final = 1
 FULL_ROWS: Final = 250_000
 """Rows from which on a file is never merged again."""
 MAX_SMALL_FILES: Final = 16
 """More small files than this are merged."""
 _BATCH: Final = 20_000
-_INDEX: Final = "index.json"
 _READ_ATTEMPTS: Final = 5
 
 
@@ -66,22 +66,6 @@ class Update:
     """How far the log has been read; the next update starts after it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    rows: int
-    first_event: int
-    last_event: int
-    first_time: float
-    last_time: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    cursor: LogCursor = field(default_factory=LogCursor)
-    files: tuple[_File, ...] = ()
-
-
 class Ledger:
     """The ledger in a folder, which is made when something is written.
 
@@ -99,12 +83,35 @@ class Ledger:
         """How far which event log has been read."""
         return self._index().cursor
 
-    def update(self, events: Iterable[StepEvent], *, cursor: LogCursor | None = None) -> Update:
+    def add_calls(self, journal: Path) -> Update:
+        """Add the direct calls that were written to a journal since the last time.
+
+        Args:
+            journal: its folder; see `calls`.
+
+        Raises:
+            CostError: the ledger is damaged or of a newer version.
+            StoreError: the journal cannot be read, or the ledger cannot be written.
+        """
+        index = self._index()
+        events, reached = read_calls(journal, index.journal)
+        if reached.items() <= index.journal.items():
+            return Update(added=0, known=0, unmeasured=0, refused=0, cursor=index.cursor)
+        return self.update(events, journal=reached)
+
+    def update(
+        self,
+        events: Iterable[StepEvent],
+        *,
+        cursor: LogCursor | None = None,
+        journal: Mapping[str, int] | None = None,
+    ) -> Update:
         """Add the rows of events; events that are in the ledger already are skipped.
 
         Args:
             events: in any order.
             cursor: how far the log was read for them; None leaves the ledger's own as it is.
+            journal: how far each file of the journal of calls was read for them.
 
         An event with a malformed record is logged, counted and skipped.
 
@@ -115,19 +122,20 @@ class Ledger:
         with lock(self.folder / ".lock"):
             index = self._index()
             self._remove_unreferenced(index)
-            files, read = list(index.files), _furthest_cursor(index.cursor, cursor)
+            files, read = list(index.files), furthest_cursor(index.cursor, cursor)
+            offsets = {**index.journal, **(journal or {})}
             counts = Counter[str]()
             for batch in _batches(events, _BATCH):
                 rows = _rows(batch, counts)
                 new_keys = rows.keys() - self._existing_keys(rows.keys(), files)
                 if new_keys:
                     new = sorted((rows[key] for key in new_keys), key=lambda row: row["event_id"])
-                    files.append(self._write(table_of(new)))
+                    files += (self._write(table_of(part)) for part in _by_source(new))
                 counts["added"] += len(new_keys)
                 counts["known"] += len(rows) - len(new_keys)
-            if read != index.cursor or counts["added"]:
-                compacted = _Index(read, tuple(self._compact(files)))
-                self._commit(compacted)
+            if read != index.cursor or offsets != index.journal or counts["added"]:
+                compacted = LedgerIndex(read, tuple(self._compact(files)), offsets)
+                compacted.write(self.folder)
                 self._remove_unreferenced(compacted)
         return Update(
             added=counts["added"],
@@ -138,33 +146,45 @@ class Ledger:
         )
 
     def table(
-        self, columns: Sequence[str] | None = None, *, since: datetime | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        since: datetime | None = None,
+        calls: bool = True,
     ) -> "pa.Table":
         """All rows, or those from an instant on, as one Arrow table; text is dictionary-encoded.
 
         Args:
             columns: wanted columns (`stage_*` stands for all stages); None takes all.
+            since: no rows before it.
+            calls: whether rows of direct calls are wanted, each of which sums up a minute.
 
         Raises:
             CostError: the ledger is damaged or of a newer version.
         """
         oldest = None if since is None else since.timestamp()
         return self._read(
-            lambda index: [f for f in index.files if oldest is None or f.last_time >= oldest],
+            lambda index: [
+                file
+                for file in index.files
+                if (oldest is None or file.last_time >= oldest) and (calls or not file.holds_calls)
+            ],
             columns,
             since,
         )
 
     def recent(self, rows: int, columns: Sequence[str]) -> "pa.Table":
-        """The newest `rows` rows, the newest first, without reading old files.
+        """The newest `rows` rows of steps, the newest first, without reading old files.
 
         Raises:
             CostError: the ledger is damaged or of a newer version.
         """
 
-        def newest(index: _Index) -> list[_File]:
+        def newest(index: LedgerIndex) -> list[LedgerFile]:
             files = sorted(
-                index.files, key=lambda file: (file.last_time, file.last_event), reverse=True
+                (file for file in index.files if not file.holds_calls),
+                key=lambda file: (file.last_time, file.last_event),
+                reverse=True,
             )
             before = itertools.accumulate((file.rows for file in files), initial=0)
             return [file for file, seen in zip(files, before, strict=False) if seen < rows]
@@ -174,14 +194,18 @@ class Ledger:
         return table.sort_by(order).slice(0, rows).select(_available(table.schema.names, columns))
 
     def frame(
-        self, columns: Sequence[str] | None = None, *, since: datetime | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        since: datetime | None = None,
+        calls: bool = True,
     ) -> "pd.DataFrame":
         """The same as `table`, as a pandas frame with categorical text."""
-        return self.table(columns, since=since).to_pandas()
+        return self.table(columns, since=since, calls=calls).to_pandas()
 
     def _read(
         self,
-        select_files: Callable[[_Index], list[_File]],
+        select_files: Callable[[LedgerIndex], list[LedgerFile]],
         columns: Sequence[str] | None,
         since: datetime | None,
     ) -> "pa.Table":
@@ -201,17 +225,17 @@ class Ledger:
                         remedy="Delete the folder and let the report read the event log anew.",
                         code="ledger",
                     ) from None
+        # Columns that no file has, because it was written before there were any.
+        known = {name for table in tables for name in table.schema.names}
         empty = table_of([])
-        table = pa.concat_tables(
-            tables or [empty.select(_available(empty.schema.names, columns))],
-            promote_options="default",
-        )
+        missing = [name for name in _available(empty.schema.names, columns) if name not in known]
+        table = pa.concat_tables([*tables, empty.select(missing)], promote_options="default")
         if since is not None and "time" in table.schema.names:
             floor = pa.scalar(since.astimezone(UTC), table.schema.field("time").type)
             table = table.filter(pc.greater_equal(table["time"], floor))
         return table.unify_dictionaries()
 
-    def _load(self, file: _File, columns: Sequence[str] | None) -> "pa.Table":
+    def _load(self, file: LedgerFile, columns: Sequence[str] | None) -> "pa.Table":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -229,7 +253,7 @@ class Ledger:
             ) from damage
 
     def _existing_keys(
-        self, keys: Iterable[tuple[Any, ...]], files: list[_File]
+        self, keys: Iterable[tuple[Any, ...]], files: list[LedgerFile]
     ) -> set[tuple[Any, ...]]:
         """Those of the keys that the files contain."""
         import pyarrow as pa
@@ -250,8 +274,17 @@ class Ledger:
                 found.update(zip(*(column.to_pylist() for column in columns), strict=True))
         return found
 
-    def _compact(self, files: list[_File]) -> list[_File]:
-        """The files after merging: more than `MAX_SMALL_FILES` small ones become one."""
+    def _compact(self, files: list[LedgerFile]) -> list[LedgerFile]:
+        """The files after merging: more than `MAX_SMALL_FILES` small ones become one.
+
+        Steps and calls are merged apart: their event ids lie far from each other, and a file with
+        both would seem to hold every event between.
+        """
+        calls = [file for file in files if file.holds_calls]
+        steps = [file for file in files if not file.holds_calls]
+        return self._compact_source(steps) + self._compact_source(calls)
+
+    def _compact_source(self, files: list[LedgerFile]) -> list[LedgerFile]:
         import pyarrow as pa
 
         small = [file for file in files if file.rows < FULL_ROWS]
@@ -267,7 +300,7 @@ class Ledger:
         compacted = self._write(pa.concat_tables(tables, promote_options="default"))
         return [file for file in files if file not in chosen] + [compacted]
 
-    def _write(self, table: "pa.Table") -> _File:
+    def _write(self, table: "pa.Table") -> LedgerFile:
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
@@ -278,7 +311,7 @@ class Ledger:
         # Whole microseconds: a moment with a time zone would load pandas to be told.
         moments = table["time"].cast(pa.int64())
         events, times = (pc.min_max(column).as_py() for column in (table["event_id"], moments))
-        return _File(
+        return LedgerFile(
             name=name,
             rows=table.num_rows,
             first_event=events["min"],
@@ -287,44 +320,10 @@ class Ledger:
             last_time=times["max"] / 1e6,
         )
 
-    def _commit(self, index: _Index) -> None:
-        document = {
-            "schema": SCHEMA,
-            "cursor": asdict(index.cursor),
-            "files": [asdict(file) for file in index.files],
-        }
-        with replaced(self.folder / _INDEX) as part:
-            part.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    def _index(self) -> LedgerIndex:
+        return LedgerIndex.read(self.folder)
 
-    def _index(self) -> _Index:
-        path = self.folder / _INDEX
-        try:
-            with store_errors("read", path):
-                document = json.loads(path.read_text(encoding="utf-8"))
-            if document["schema"] != SCHEMA:
-                raise CostError(
-                    f"The ledger is of version {document['schema']}, this reads {SCHEMA}",
-                    where=path,
-                    remedy="Update the program.",
-                    code="ledger",
-                )
-            return _Index(
-                LogCursor(**document["cursor"]),
-                tuple(_File(**file) for file in document["files"]),
-            )
-        except StoreError:
-            if not path.exists():
-                return _Index()
-            raise
-        except (ValueError, KeyError, TypeError) as damage:
-            raise CostError(
-                "The ledger's index is damaged",
-                where=path,
-                remedy="Delete the folder and let the report read the event log anew.",
-                code="ledger",
-            ) from damage
-
-    def _remove_unreferenced(self, index: _Index) -> None:
+    def _remove_unreferenced(self, index: LedgerIndex) -> None:
         """Remove files that are not in the index: merged ones, and those of a killed writer."""
         named = {file.name for file in index.files}
         for path in self.folder.glob("steps-*.parquet"):
@@ -332,13 +331,6 @@ class Ledger:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(".*.part"):
             path.unlink(missing_ok=True)
-
-
-def _furthest_cursor(known: LogCursor, read: LogCursor | None) -> LogCursor:
-    """The later of two cursors of one log, so that overlapping updates do not step back."""
-    if read is None:
-        return known
-    return max(known, read, key=lambda c: c.event_id) if known.log == read.log else read
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -362,6 +354,12 @@ def _rows(batch: list[StepEvent], counts: Counter[str]) -> dict[tuple[Any, ...],
         elif rows.setdefault(_key(row), row) is not row:
             counts["known"] += 1
     return rows
+
+
+def _by_source(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows, ordered by event, as those of steps and those of calls, where there are any."""
+    for _, part in itertools.groupby(rows, key=lambda row: row["event_id"] >= FIRST_CALL_EVENT):
+        yield list(part)
 
 
 def _available(names: Sequence[str], wanted: Sequence[str] | None) -> list[str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sunriza_assets.costs.prices import GB, GIB, PriceBook
+from sunriza_assets.costs.amounts import amounts, categories, saved_cost
+from sunriza_assets.costs.prices import PriceBook
 from sunriza_assets.costs.record import stage_name
 from sunriza_assets.costs.totals import in_known_totals, in_totals
 from sunriza_assets.errors import CostError
@@ -26,7 +26,6 @@ __all__ = [
     "GROUPINGS",
     "RUNTIME_COLUMNS",
     "Report",
-    "amounts",
     "cost_report",
     "runtime_report",
     "stage_report",
@@ -35,8 +34,10 @@ __all__ = [
 BOOKED: Final = "booked"
 """Stands for the costs that the steps themselves wrote down, each by the book it names."""
 
-Grouping = Literal["avatar", "run", "asset", "day", "month", "engine"]
-GROUPINGS: Final[tuple[Grouping, ...]] = ("avatar", "run", "asset", "day", "month", "engine")
+Grouping = Literal["avatar", "run", "asset", "day", "month", "engine", "kind"]
+GROUPINGS: Final[tuple[Grouping, ...]] = (
+    "avatar", "run", "asset", "day", "month", "engine", "kind",
+)  # fmt: skip
 _STEP_GROUPINGS: Final = ("asset", "engine")
 
 COST_COLUMNS: Final = (
@@ -59,8 +60,11 @@ COST_COLUMNS: Final = (
     "cost",
     "cost_currency",
     "price_book",
+    "kind",
+    "owner",
+    "calls",
 )
-"""What `cost_report` needs of the ledger."""
+"""What `cost_report` needs of the ledger, and whose direct calls are whose."""
 RUNTIME_COLUMNS: Final = (
     "time",
     "run_id",
@@ -82,8 +86,6 @@ RUNTIME_COLUMNS: Final = (
 )
 """What `runtime_report` and `stage_report` need."""
 
-_NO_VALUE: Final = "(none)"
-
 
 @dataclass(frozen=True)
 class Report:
@@ -102,7 +104,11 @@ class Report:
 def cost_report(
     frame: "pd.DataFrame", book: PriceBook | None, *, by: Grouping = "avatar"
 ) -> Report:
-    """What it cost, per avatar, run, asset, day, month or engine, the dearest (or latest) first.
+    """What it cost, per avatar, run, asset, day, month, engine or kind.
+
+    The dearest (or latest) comes first. A kind is what was asked for: `dynamics`, the runs of
+    avatars; `render`, `preview`, `inspect`, `trim`, direct calls, which alone are counted;
+    `reports`, runs that concern no avatar.
 
     `published_seconds` and `published_cost` are the totals of runs that published, see `totals`;
     `seconds` and `cost` are all that was spent, on failures, previews and reports, too.
@@ -119,8 +125,8 @@ def cost_report(
     priced = pd.DataFrame(
         {
             **_grouping(frame, by),
-            "currency": _categories(frame["cost_currency"]) if book is None else book.currency,
-            "price_book": _categories(frame["price_book"]) if book is None else book.name,
+            "currency": categories(frame["cost_currency"]) if book is None else book.currency,
+            "price_book": categories(frame["price_book"]) if book is None else book.name,
             "steps": 1,
             "failed": ~frame["success"].astype(bool),
             "seconds": frame["wall_s"],
@@ -134,8 +140,10 @@ def cost_report(
     published = in_known_totals(frame, priced["cost"])
     priced["published_cost"] = priced["cost"].where(published)
     priced["published_seconds"] = priced["seconds"].where(in_totals(frame))
-    priced["saved_cost"] = _saved_cost(frame, priced["cost"])
+    priced["saved_cost"] = saved_cost(frame, priced["cost"])
     keys = [by, "price_book", "currency"]
+    if by == "kind":
+        priced["calls"] = frame["calls"].fillna(0).astype(int)
     sums = [name for name in priced.columns if name not in keys]
     groups = priced.groupby(keys, observed=True, sort=False)
     table = groups[sums].sum().reset_index()
@@ -149,7 +157,9 @@ def cost_report(
     totals = _totals(priced)
     return Report(
         title=f"Costs by {by}",
-        rows=table[[*keys, *_COST_ORDER]].reset_index(drop=True),
+        rows=table[[*keys, *(["calls"] if by == "kind" else []), *_COST_ORDER]].reset_index(
+            drop=True
+        ),
         facts={
             "price_book": BOOKED if book is None else book.name,
             "currency": ", ".join(totals) or (book.currency if book else ""),
@@ -200,8 +210,8 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
     keys = _grouping(frame, by)
     if by in _STEP_GROUPINGS:
         if by == "asset":
-            keys["engine"] = _categories(frame["engine"])
-        keys["device"] = _categories(frame["device"])
+            keys["engine"] = categories(frame["engine"])
+        keys["device"] = categories(frame["device"])
     hit = frame["cache"] == "hit"
     done = frame["success"].astype(bool) & ~hit
     cold = frame["cold"].eq(True)
@@ -232,7 +242,7 @@ def runtime_report(frame: "pd.DataFrame", *, by: Grouping = "asset") -> Report:
     else:
         unit = "run of an avatar"
         runs = pd.DataFrame(
-            {**keys, "run_id": frame["run_id"], "partition": _categories(frame["partition"])}
+            {**keys, "run_id": frame["run_id"], "partition": categories(frame["partition"])}
         )
         runs["seconds"] = frame["wall_s"]
         runs = runs[in_totals(frame, unpublished=True)]
@@ -282,7 +292,7 @@ def stage_report(frame: "pd.DataFrame", *, per_asset: bool = False) -> Report:
         spent["unbooked"] = frame["unbooked_s"].fillna(0.0)
     spent["unmeasured"] = frame["wall_s"].where(~frame["measured"].astype(bool), 0.0)
     if per_asset:
-        sums = spent.groupby(_categories(frame["asset"]), observed=True).sum().stack()
+        sums = spent.groupby(categories(frame["asset"]), observed=True).sum().stack()
         sums.index.names = ["asset", "stage"]
         table = sums.rename("seconds").reset_index()
         table["share"] = table["seconds"] / table.groupby("asset", observed=True)[
@@ -301,54 +311,6 @@ def stage_report(frame: "pd.DataFrame", *, per_asset: bool = False) -> Report:
     )
 
 
-def amounts(frame: "pd.DataFrame", book: PriceBook | None) -> "pd.Series":
-    """Cost of every row by a book, NaN where a part of it has no price; `prices.cost_of` at scale.
-
-    None takes the costs as booked.
-    """
-    import pandas as pd
-
-    if book is None:
-        return frame["cost"].astype(float)
-    wall = frame["wall_s"].to_numpy(float)
-    used = frame["cpu_s"].to_numpy(float)
-    shared = _categories(frame["device_kind"]).eq("cpu").to_numpy(bool) & ~np.isnan(used)
-    total = np.where(shared, used, wall) * _device_rates(frame, book)
-    if book.cores is not None:
-        total = total + used * book.cores.rate
-    if book.memory is not None:
-        total = total + frame["peak_memory_bytes"].to_numpy(float) / GIB * wall * book.memory.rate
-    if book.egress is not None:
-        # As in `cost_of`: unmeasured traffic counts as none.
-        total = total + np.nan_to_num(frame["egress_bytes"].to_numpy(float)) / GB * book.egress.rate
-    return pd.Series(total, index=frame.index)
-
-
-def _device_rates(frame: "pd.DataFrame", book: PriceBook) -> NDArray[np.float64]:
-    """Price per second of every row's device, NaN where the book has none."""
-    device, kind = _categories(frame["device"]).cat, _categories(frame["device_kind"]).cat
-    pair = device.codes.to_numpy(np.int64) * len(kind.categories) + kind.codes.to_numpy(np.int64)
-    seen, place = np.unique(pair, return_inverse=True)
-    rates = np.full(len(seen), np.nan)
-    for index, code in enumerate(seen):
-        name, how = divmod(int(code), len(kind.categories))
-        found = book.find(str(device.categories[name]), str(kind.categories[how]))
-        if found is not None:
-            rates[index] = found[1].rate
-    return rates[place]
-
-
-def _saved_cost(frame: "pd.DataFrame", cost: "pd.Series") -> "pd.Series":
-    """What the seconds saved by a cache would have cost: at the rate of that asset when made."""
-    made = (frame["cache"] != "hit") & cost.notna()
-    asset = _categories(frame["asset"])
-    spent = cost[made].groupby(asset[made], observed=True).sum()
-    seconds = frame["wall_s"][made].groupby(asset[made], observed=True).sum()
-    rate = asset.astype(object).map((spent / seconds.where(seconds > 0)).to_dict())
-    own = cost / frame["wall_s"].where(frame["wall_s"] > 0)
-    return frame["cache_saved_s"] * rate.astype(float).fillna(own)
-
-
 def _totals(priced: "pd.DataFrame") -> dict[str, float]:
     """Currency -> sum of what has a price."""
     known = priced[priced["cost"].notna()]
@@ -363,7 +325,7 @@ def _unpriced_notes(
     missing = priced["unpriced_steps"]
     lines = []
     for device, seconds in frame["wall_s"][missing].groupby(
-        _categories(frame["device"])[missing], observed=True
+        categories(frame["device"])[missing], observed=True
     ):
         reason = "Their steps booked none" if book is None else f"Price book {book.name} has none"
         lines.append(
@@ -383,7 +345,11 @@ def _unmeasured_note(steps: int, seconds: float) -> tuple[str, ...]:
 def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
     columns = {"avatar": "partition", "run": "run_id", "asset": "asset", "engine": "engine"}
     if by in columns:
-        return {by: _categories(frame[columns[by]])}
+        return {by: categories(frame[columns[by]])}
+    if by == "kind":
+        runs = np.where(frame["partition"].isna(), "reports", "dynamics")
+        kinds = frame["kind"].astype(object)
+        return {by: kinds.where(kinds.notna(), runs).astype("category")}
     if by in ("day", "month"):
         # Text only once per day: a million instants fall into few days.
         days = frame["time"].dt.floor("D").astype("category")
@@ -392,13 +358,3 @@ def _grouping(frame: "pd.DataFrame", by: str) -> dict[str, "pd.Series"]:
     raise CostError(
         f"Reports cannot be grouped by {by!r}", remedy=f"Known are: {', '.join(GROUPINGS)}."
     )
-
-
-def _categories(texts: "pd.Series") -> "pd.Series":
-    """Categorical text in which a missing value is a name like others."""
-    labels = texts.astype("category")
-    if labels.isna().any():
-        if _NO_VALUE not in labels.cat.categories:
-            labels = labels.cat.add_categories(_NO_VALUE)
-        labels = labels.fillna(_NO_VALUE)
-    return labels

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["slowness"]
+__all__ = ["host_time_factor"]
 
 REFERENCE_S: Final = 0.045
 """CPU seconds of one round where the priors were measured."""
@@ -22,7 +22,7 @@ _PASSES: Final = 6
 
 
 @lru_cache(maxsize=1)
-def slowness() -> float:
+def host_time_factor() -> float:
     """Time here over time on the reference machine, 1 is equal; measured once per process."""
     rounds = []
     for _ in range(_ROUNDS):

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["PUBLISHING", "RunTotal", "in_known_totals", "in_totals", "run_total", "steps_in_total"]
 
@@ -90,13 +89,15 @@ def steps_in_total(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
     return {name: made[name] for name in names[:end]}
 
 
-def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> NDArray[np.bool_]:
+def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> "NDArray[np.bool_]":
     """Mask of the ledger rows that belong to the total of their run: vectorised `steps_in_total`.
 
     Args:
         frame: ledger rows with run_id, event_id, asset and success.
         unpublished: whether runs that published nothing count, too, with all their steps.
     """
+    import numpy as np
+
     run = frame["run_id"].astype("category").cat.codes.to_numpy(np.int64)
     made = frame["success"].to_numpy(bool)
     event = frame["event_id"].to_numpy(np.int64)
@@ -107,7 +108,7 @@ def in_totals(frame: "pd.DataFrame", *, unpublished: bool = False) -> NDArray[np
     return inside | (published[run] < 0) if unpublished else inside
 
 
-def in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> NDArray[np.bool_]:
+def in_known_totals(frame: "pd.DataFrame", cost: "pd.Series") -> "NDArray[np.bool_]":
     """Mask of the ledger rows that belong to a total all parts of which have a price.
 
     Args:

@@ -16,7 +16,7 @@ import dagster as dg
 
 from resources.dagster_internals import ConfigType, ConfigTypeKind, PostProcessingError
 from sunriza_assets.errors import ParameterError
-from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, allowed_values, checked
+from sunriza_assets.studio.parameters import CHOICES, DEFAULTS, MEANINGS, allowed_values, checked
 
 __all__ = [
     "IDLE_CONFIG",
@@ -31,29 +31,6 @@ Schema = dict[str, dg.Field]
 
 _DOCUMENT: Final = "document"
 """A value that begins with this word leaves the parameter to the document."""
-
-_DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "max_seconds": "Seconds of the clip that are used, from its start.",
-    "engine": "What animates; auto takes the best there is, for an idle the template's.",
-    "driving_multiplier": "Gain of all motion; 1 is the clip's own.",
-    "scale_multiplier": "Share of the clip's zoom that is carried over.",
-    "stitching_retargeting_eyes_width": "Longest side of the picture, pixels.",
-    "animation_region": "What moves.",
-    "flag_relative": "Motion relative to the neutral frame; false takes expressions as they are.",
-    "flag_stitching": "Keep shoulders and border in place.",
-    "flag_pasteback": "The whole picture; false gives the square around the face.",
-    "flag_do_crop": "Find and crop the face; false takes the picture as a face crop.",
-    "flag_lip_zero": "Start from closed lips.",
-    "flag_eye_retargeting": "Drive the eyes by their opening, not by relative motion.",
-    "flag_normalize_lip": "Close open lips before animating.",
-    "fps": "Frames per second; source is the clip's own rate, at most 30.",
-    "loop": "Close the motion into a seamless loop.",
-    "loop_seconds": "Wanted length of the loop, seconds; best leaves it to the engine.",
-    "lips": "clip: lips follow the clip; still: they rest, for visemes laid over them.",
-    "emotion": "Worn all along, the clip's motion on top.",
-    "emotion_strength": "How much of the emotion is worn.",
-    "denoise": "How much of the portrait's grain is smoothed at least, grey levels.",
-}
 
 
 class _Parameter(ConfigType):
@@ -96,11 +73,11 @@ def _field(name: str) -> dg.Field:
         values = [dg.EnumValue(placeholder), *(dg.EnumValue(word) for word in CHOICES[name])]
         # A wrong word is answered with the name of its kind, so that has to say what is right.
         kind = dg.Enum(f"{name}, {allowed_values(name)}", values)
-    meaning = f"{_DESCRIPTIONS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
+    meaning = f"{MEANINGS[name]} Allowed: {allowed_values(name)}. Default: {shown}."
     return dg.Field(kind, is_required=False, default_value=placeholder, description=meaning)
 
 
-_FIELDS: Final[Schema] = {name: _field(name) for name in _DESCRIPTIONS}
+_FIELDS: Final[Schema] = {name: _field(name) for name in MEANINGS}
 
 TRIM_CONFIG: Final[Schema] = {"max_seconds": _FIELDS["max_seconds"]}
 """How much of the clip is used."""

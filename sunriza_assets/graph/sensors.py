@@ -25,10 +25,11 @@ from resources.services import Stores, Templates
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
+from sunriza_assets.graph.tags import INPUTS_TAG
 from sunriza_assets.operations import retries
 from sunriza_assets.operations.limits import OwnerLimit, owner_tags
+from sunriza_assets.operations.orders_under_way import OrdersUnderWay
 from sunriza_assets.operations.purge import MissingDocuments, is_mass_deletion, purge
-from sunriza_assets.operations.retries import INPUTS_TAG
 from sunriza_assets.platform import queue
 
 __all__ = ["SENSORS"]
@@ -108,7 +109,7 @@ def _request_runs(
     cursor: str | None,
 ) -> dg.SensorResult:
     requests: list[dg.RunRequest] = []
-    limit = OwnerLimit(context.instance, now())
+    limit, orders = OwnerLimit(context.instance, now()), OrdersUnderWay()
     for change in changes:
         if change.document is None:
             context.log.warning("%s cannot be read: %s", change.avatar_id, change.problem)
@@ -116,7 +117,7 @@ def _request_runs(
         if change.document.needs_settling:  # a client saved a stale copy over a run's results
             with _log_avatar_errors(context, change.avatar_id):
                 stores.avatars.settle(change.avatar_id)
-        if change.document.needs_run:
+        if change.document.needs_run and not orders.will_run(change.document):
             with _log_avatar_errors(context, change.avatar_id):
                 request = _run_request(context.instance, stores, change.document, limit)
                 requests += [request] if request else []

@@ -12,6 +12,7 @@ from sunriza_assets.platform.pools import GPU_POOL
 __all__ = [
     "CPU_RUN",
     "CPU_STEP",
+    "DRAFT_TAG",
     "FORCE_TAG",
     "GPU_POOL",
     "GPU_RUN",
@@ -21,11 +22,22 @@ __all__ = [
     "GROUP_OVERLAY",
     "GROUP_PUBLISHED",
     "GROUP_REPORTS",
+    "INPUTS_TAG",
+    "ORDER_TAG",
     "OWNERS",
+    "PROCESS_TAG",
 ]
 
 FORCE_TAG: Final = "sunriza/force"
 """Run tag: `true` makes everything anew, whatever is unchanged."""
+DRAFT_TAG: Final = "sunriza/draft"
+"""Run tag: `true` stores the result as a draft, and leaves the avatar's document as it is."""
+INPUTS_TAG: Final = "sunriza/inputs"
+"""Run tag: the version of the inputs that the run was requested for."""
+ORDER_TAG: Final = "sunriza/job"
+"""Run tag: the id of the order of the service that the run was made for."""
+PROCESS_TAG: Final = "sunriza/process"
+"""Run tag: `this_process`, for runs in a process that Dagster did not launch."""
 
 GROUP_INPUTS: Final = "inputs"
 GROUP_MOTION: Final = "motion"

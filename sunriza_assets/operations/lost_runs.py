@@ -18,11 +18,10 @@ from resources.process_names import is_gone
 from resources.services import Stores
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.partitions import AVATAR_TAG
+from sunriza_assets.graph.tags import PROCESS_TAG
 
-__all__ = ["PROCESS_TAG", "close_lost_runs", "with_watchdog"]
+__all__ = ["close_lost_runs", "with_watchdog"]
 
-PROCESS_TAG: Final = "sunriza/process"
-"""Run tag: `this_process`, for runs in a process of the command line."""
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,

@@ -20,10 +20,10 @@ from dagster import DagsterEventType as Type
 from resources.avatars.document import AvatarDocument
 from resources.avatars.waiting import Waiting
 from resources.dagster_internals import ChildProcessCrashException, StepFailureData
+from sunriza_assets.graph.tags import INPUTS_TAG
 
 __all__ = [
     "ATTEMPT_TAG",
-    "INPUTS_TAG",
     "RETRY_OF_TAG",
     "Loss",
     "failure_message",
@@ -33,8 +33,6 @@ __all__ = [
     "retry_tags",
 ]
 
-INPUTS_TAG: Final = "sunriza/inputs"
-"""Run tag: the version of the inputs that the run was requested for."""
 ATTEMPT_TAG: Final = "sunriza/attempt"
 """Run tag: which retry of a lost run it is, from 1; absent when it is none."""
 RETRY_OF_TAG: Final = "sunriza/retry-of"

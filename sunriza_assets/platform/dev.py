@@ -6,7 +6,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import yaml
 
 from sunriza_assets.errors import StoreError
 from sunriza_assets.platform.dagster_web_internals import ModuleTarget, ProxyServerManager
+from sunriza_assets.with_parent import command_with_parent
 
 __all__ = ["run_dev"]
 
@@ -65,11 +65,11 @@ def run_dev(instance: dg.DagsterInstance, *, host: str, port: int, files_port: i
 
 @contextmanager
 def _child(arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python process that ends with the block.
+    """A Python process that ends with the block, and with this process.
 
     In a session of its own, so that Ctrl-C reaches it once, through us, and not twice.
     """
-    process = subprocess.Popen([sys.executable, *arguments], start_new_session=True)
+    process = subprocess.Popen(command_with_parent(arguments), start_new_session=True)
     try:
         yield process
     finally:

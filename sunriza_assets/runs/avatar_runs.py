@@ -10,7 +10,7 @@ from resources.accounting.forecast import forecast
 from resources.dagster_internals import RunFailureReason
 from resources.process_names import this_process
 from resources.publishing.reuse import REUSED_FROM
-from resources.services import Listener, ProgressBoard, Stores
+from resources.services import Listener, ProgressReporter, Stores
 from resources.storage.logged_urls import as_path
 from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
@@ -20,11 +20,10 @@ from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
-from sunriza_assets.graph.tags import FORCE_TAG
-from sunriza_assets.operations.lost_runs import PROCESS_TAG
+from sunriza_assets.graph.tags import FORCE_TAG, PROCESS_TAG
 from sunriza_assets.studio.parameters import resolve
 
-__all__ = ["AvatarRuns"]
+__all__ = ["AvatarRuns", "avatar_assets"]
 
 # Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
 _QUIET_LOGS: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -55,12 +54,7 @@ class AvatarRuns:
         self._announce = announce
         self._listener = listener
         self._job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
-        self.assets = [
-            key.to_user_string()
-            for level in self._job.asset_layer.asset_graph.toposorted_asset_keys_by_level
-            for key in level
-            if key in self._job.asset_layer.selected_asset_keys
-        ]
+        self.assets = _asset_names(self._job)
         """Names of the assets of an avatar, upstream first."""
 
     def render(
@@ -71,6 +65,7 @@ class AvatarRuns:
         parameters: dict[str, Any] | None = None,
         force: bool = False,
         tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
     ) -> dict[str, Any]:
         """Materialize one avatar.
 
@@ -79,11 +74,13 @@ class AvatarRuns:
             parameters: canonical parameters of the launchpad layer.
             force: make everything anew, whatever is unchanged or cached.
             tags: tags of the run, beside the job's own.
+            run_id: id of the run; a new one when None.
 
         Returns:
-            status (`ready` or `error`), run_id, engine, parameters, estimate (see
-            `Forecast.to_dict`; None without `announce`), total (the run's, see `costs.totals`),
-            wall_s (of this call, checks and loading included), assets, error.
+            status (`ready`, `error`, or `cancelled` after a request to cancel it), run_id, engine,
+            parameters, estimate (see `Forecast.to_dict`; None without `announce`), total (the
+            run's, see `costs.totals`), wall_s (of this call, checks and loading included), assets,
+            error.
 
         Raises:
             AvatarError: there is no such avatar.
@@ -109,7 +106,7 @@ class AvatarRuns:
             ).to_dict()
             self._announce(avatar_id, expected)
         begin = time.monotonic()
-        with ProgressBoard.reporting_to(self._listener):
+        with ProgressReporter.reporting_to(self._listener):
             result = self._job.execute_in_process(
                 run_config={**config, **_QUIET_LOGS},
                 instance=self._instance,
@@ -122,6 +119,7 @@ class AvatarRuns:
                 },
                 asset_selection=[dg.AssetKey(name) for name in only] or None,
                 raise_on_error=False,
+                run_id=run_id,
             )
         if _was_interrupted(result):
             raise KeyboardInterrupt
@@ -129,7 +127,7 @@ class AvatarRuns:
         idle = assets.get("idle_video", {}).get("metadata", {})
         error = None if result.success else _error(result)
         return {
-            "status": "ready" if result.success else "error",
+            "status": "ready" if result.success else _failure_status(result),
             "run_id": result.run_id,
             "engine": idle.get("engine"),
             "parameters": idle.get("parameters")
@@ -142,12 +140,33 @@ class AvatarRuns:
         }
 
 
+def avatar_assets() -> list[str]:
+    """Names of the assets of an avatar, upstream first."""
+    return _asset_names(build_defs().resolve_job_def(AVATAR_DYNAMICS.name))
+
+
+def _asset_names(job: dg.JobDefinition) -> list[str]:
+    return [
+        key.to_user_string()
+        for level in job.asset_layer.asset_graph.toposorted_asset_keys_by_level
+        for key in level
+        if key in job.asset_layer.selected_asset_keys
+    ]
+
+
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     return any(
         event.event_type == dg.DagsterEventType.RUN_FAILURE
         and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
         for event in result.all_events
     )
+
+
+def _failure_status(result: dg.ExecuteInProcessResult) -> str:
+    cancelled = any(
+        event.event_type == dg.DagsterEventType.RUN_CANCELED for event in result.all_events
+    )
+    return "cancelled" if cancelled else "error"
 
 
 def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -182,7 +201,10 @@ def _plain(value: dg.MetadataValue[Any]) -> Any:
 
 
 def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """Code and message of the run's first error: a named error, a failed check, or a bug."""
+    """Code and message of the run's first error: a named error, a failed check, or a bug.
+
+    `public` is what a user may read, where the message says more.
+    """
     for event in result.all_events:
         evaluation = (
             event.asset_check_evaluation_data
@@ -195,10 +217,14 @@ def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
         if event.is_step_failure:
             failure = event.step_failure_data.user_failure_data
             if failure is not None and failure.description:
-                code = failure.metadata.get("code")
+                code, where = failure.metadata.get("code"), failure.metadata.get("where")
+                place = f" ({where.value})" if where is not None and where.value else ""
                 return {
                     "code": str(code.value) if code is not None else "failure",
                     "message": failure.description,
+                    "public": failure.description.replace(place, "")
+                    if place
+                    else failure.description,
                     "asset": event.step_key,
                 }
             error = event.step_failure_data.error

@@ -24,7 +24,8 @@ from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest, sha256_of
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.studio.parameters import canonical, resolve
-from sunriza_assets.studio.performances.builtin import motion_script, with_manner
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.named import with_performance_defaults
 
 __all__ = ["CurrentPublication", "unchanged_publication"]
 
@@ -60,7 +61,7 @@ def unchanged_publication(
     stores = open_stores()
     document = stores.avatars.get(avatar_id)
     requested = canonical(document.wishes) | canonical(overrides)
-    wanted = resolve(with_manner(document.performance, requested)).to_dict()
+    wanted = resolve(with_performance_defaults(document.performance, requested)).to_dict()
     current = document.record.current
     if current is None or not _is_settled(document):
         return None

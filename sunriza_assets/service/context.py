@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -13,10 +13,11 @@ from resources.home import Home
 from resources.orders.store import OrderStore, Quota
 from resources.settings import Settings
 from resources.stores import OpenStores
+from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.engine_client import EngineService
 
-__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread"]
+__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread", "read_orders"]
 
 T = TypeVar("T")
 
@@ -65,19 +66,38 @@ class Service:
         return Quota(settings.unfinished_jobs, settings.jobs_per_day, settings.queued_jobs)
 
 
-def _service(connection: HTTPConnection) -> Service:
+# Dependencies are coroutines: FastAPI sends plain functions through a thread, at .1 ms each.
+async def _service(connection: HTTPConnection) -> Service:
     return cast(Service, connection.app.state.service)
 
 
-def _principal(request: Request) -> Principal:
-    """The caller, as the authentication middleware has found it."""
-    return cast(Principal, request.state.principal)
+async def _principal(connection: HTTPConnection) -> Principal:
+    """The caller, as the authentication middleware has found it.
+
+    Raises:
+        AccessError: `access.token` the route is public and nobody has said who he is.
+    """
+    principal = cast(Principal | None, getattr(connection.state, "principal", None))
+    if principal is None:
+        raise AccessError("This needs a token or an API key", code="token")
+    return principal
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
 """The process's `Service`."""
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 """The caller of this request."""
+
+
+async def read_orders(service: Service, function: Callable[..., T], *args: Any) -> T:
+    """Call a function that only reads a row or two of the order store.
+
+    In SQLite that takes microseconds and waits for no writer, less than handing it to a thread
+    does; so it is called at once. Postgres is asked in a thread.
+    """
+    if service.settings.orders_url is None:
+        return function(*args)
+    return await in_thread(function, *args)
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -5,7 +5,7 @@ its models warm. Files are handed over by path: both processes see the same disk
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,7 +47,15 @@ class RenderedPicture:
     latency_ms: float
     """Milliseconds from asking to the finished file, inside the engine process."""
     cached: bool
-    """Whether the file was there already."""
+    """Whether the same picture had been drawn before."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Stage (decode, prepare, draw, encode) -> seconds, of those that this picture waited for."""
+    engine: str = ""
+    """Name of the engine that drew it."""
+    version: str = ""
+    """Its version."""
+    gpu_used: bool = False
+    """Whether it draws on a GPU."""
 
 
 class EngineService(Protocol):
@@ -83,22 +91,60 @@ class EngineService(Protocol):
         ...
 
     async def preview(
-        self, portrait: Path, parameters: Mapping[str, Any], *, size: int = 256
+        self,
+        portrait: Path,
+        parameters: Mapping[str, Any],
+        *,
+        size: int = 256,
+        owner: str | None = None,
     ) -> Path:
-        """A JPEG still of a portrait as these render parameters draw it, longest side `size`."""
+        """A JPEG still of a portrait as these render parameters draw it, longest side `size`.
+
+        The file lies among the outputs under an output's name and is the caller's to remove or to
+        register (`OrderStore.add_output`); one that nobody has registered goes after an hour.
+
+        Args:
+            portrait: the picture.
+            parameters: render parameters, in either spelling.
+            size: longest side in pixels.
+            owner: whom the costs are booked to.
+
+        Raises:
+            FaceError: `face.none`, `face.several`.
+            MediaError: the portrait cannot be read.
+            ParameterError: a parameter that is unknown or out of its range.
+        """
         ...
 
     async def inspect(
-        self, portrait: Path | None, clip: Path | None, parameters: Mapping[str, Any]
+        self,
+        portrait: Path | None,
+        clip: Path | None,
+        parameters: Mapping[str, Any],
+        *,
+        owner: str | None = None,
     ) -> Sequence[Mapping[str, Any]]:
-        """Findings of the input coach (`studio.inspection.Finding.to_dict`), worst first."""
+        """Findings of the input coach (`studio.inspection.Finding.to_dict`), worst first.
+
+        Of the parameters, `max_seconds` says how much of the clip is used.
+        """
         ...
 
-    async def trim(self, clip: Path, start_s: float, end_s: float, destination: Path) -> int:
+    async def trim(
+        self,
+        clip: Path,
+        start_s: float,
+        end_s: float,
+        destination: Path,
+        *,
+        owner: str | None = None,
+    ) -> int:
         """Cut a clip exactly to the frame, with its sound; returns the number of frames.
 
+        An end beyond the clip's own is the clip's own.
+
         Raises:
-            MediaError: the clip cannot be decoded or is shorter.
-            LimitError: two trims are at work already.
+            MediaError: the clip cannot be decoded, or ends before `start_s`.
+            LimitError: `limit.trims`: two trims are at work already.
         """
         ...

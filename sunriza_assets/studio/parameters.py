@@ -17,12 +17,14 @@ from sunriza_assets.studio.expression.emotions import EMOTIONS
 __all__ = [
     "CHOICES",
     "DEFAULTS",
+    "MEANINGS",
     "RANGES",
     "STILL_PARAMETERS",
     "RenderParameters",
     "allowed_values",
     "camel_name",
     "canonical",
+    "canonical_name",
     "checked",
     "overridden",
     "resolve",
@@ -50,6 +52,29 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _WHOLE: Final = frozenset({"stitching_retargeting_eyes_width"})
 """Of these, the ones that are whole numbers."""
+MEANINGS: Final[Mapping[str, str]] = {
+    "max_seconds": "Seconds of the clip that are used, from its start.",
+    "engine": "What animates; auto takes the best there is, for an idle the template's.",
+    "driving_multiplier": "Gain of all motion; 1 is the clip's own.",
+    "scale_multiplier": "Share of the clip's zoom that is carried over.",
+    "stitching_retargeting_eyes_width": "Longest side of the picture, pixels.",
+    "animation_region": "What moves.",
+    "flag_relative": "Motion relative to the neutral frame; false takes expressions as they are.",
+    "flag_stitching": "Keep shoulders and border in place.",
+    "flag_pasteback": "The whole picture; false gives the square around the face.",
+    "flag_do_crop": "Find and crop the face; false takes the picture as a face crop.",
+    "flag_lip_zero": "Start from closed lips.",
+    "flag_eye_retargeting": "Drive the eyes by their opening, not by relative motion.",
+    "flag_normalize_lip": "Close open lips before animating.",
+    "fps": "Frames per second; source is the clip's own rate, at most 30.",
+    "loop": "Close the motion into a seamless loop.",
+    "loop_seconds": "Wanted length of the loop, seconds; best leaves it to the engine.",
+    "lips": "clip: lips follow the clip; still: they rest, for visemes laid over them.",
+    "emotion": "Worn all along, the clip's motion on top.",
+    "emotion_strength": "How much of the emotion is worn.",
+    "denoise": "How much of the portrait's grain is smoothed at least, grey levels.",
+}
+"""What each parameter does, in a sentence for users."""
 # Names the app and LivePortrait's own command line use for the same thing.
 ALIASES: Final[Mapping[str, str]] = {
     "source_max_dim": "stitching_retargeting_eyes_width",
@@ -181,22 +206,32 @@ def canonical(layer: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ParameterError: an unknown key, or one thing said twice under two names with two values.
     """
-    known = {field.name for field in fields(RenderParameters)}
     result: dict[str, Any] = {}
     for key, value in layer.items():
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
-        name = snake if snake in known else ALIASES.get(snake, snake)
-        if name not in known:
-            raise ParameterError(
-                f"Unknown parameter {key!r}",
-                remedy=did_you_mean(snake, [*known, *ALIASES])
-                + f"Known are: {', '.join(sorted(known))}.",
-                code="unknown",
-            )
+        name = canonical_name(key)
         if name in result and result[name] != value:
             raise ParameterError(f"{name} is given twice, as {result[name]!r} and {value!r}")
         result[name] = value
     return result
+
+
+def canonical_name(key: object) -> str:
+    """The snake_case name of a parameter that is written in any of its ways.
+
+    Raises:
+        ParameterError: there is no such parameter.
+    """
+    known = {field.name for field in fields(RenderParameters)}
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
+    name = snake if snake in known else ALIASES.get(snake, snake)
+    if name not in known:
+        raise ParameterError(
+            f"Unknown parameter {key!r}",
+            remedy=did_you_mean(snake, [*known, *ALIASES])
+            + f"Known are: {', '.join(sorted(known))}.",
+            code="unknown",
+        )
+    return name
 
 
 def camel_name(name: str) -> str:

@@ -59,6 +59,11 @@ def test_good_inputs_are_stored_as_they_are(add: Add, home: Path, sample: Sample
     assert clip.read_bytes() == sample.clip.read_bytes()
 
 
+def test_a_portrait_alone_says_what_moves_it(home: Path, sample: Sample) -> None:
+    arguments = ["avatar", "add", "ada", "--image", str(sample.portrait), "--no-check"]
+    assert "moved by the performance calm" in CliRunner().invoke(sunriza, arguments).output
+
+
 @pytest.mark.parametrize("more", [(), ("--no-check",)], ids=["checked", "unchecked"])
 def test_what_is_no_picture_or_clip_is_never_stored(
     add: Add, home: Path, sample: Sample, tmp_path: Path, more: tuple[str, ...]

@@ -10,7 +10,7 @@ from sunriza_assets.costs.estimates import PRIORS, Estimate, estimate, recent_st
 from sunriza_assets.costs.events import StepEvent
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import price_book
-from sunriza_assets.costs.speed import slowness
+from sunriza_assets.costs.speed import host_time_factor
 from sunriza_assets_tests.costs.logs import CPU, MONDAY, T4, clip_run, step
 
 HOST, GPU = Device(*CPU), Device(*T4)  # type: ignore[arg-type]
@@ -105,13 +105,13 @@ def test_without_like_runs_it_is_the_prior_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_slow_machine_makes_the_prior_longer_and_not_dearer(tmp_path: Path) -> None:
-    usual, slow = (expected(Ledger(tmp_path), 250, slowness=pace) for pace in (1.0, 2.5))
+    usual, slow = (expected(Ledger(tmp_path), 250, host_time_factor=pace) for pace in (1.0, 2.5))
     assert slow.eta_s == pytest.approx(2.5 * usual.eta_s)
     assert slow.cost == pytest.approx(usual.cost)
 
 
 def test_an_accelerator_is_not_as_slow_as_its_host(tmp_path: Path) -> None:
-    guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU, slowness=2.0)
+    guess = expected(Ledger(tmp_path), 250, engine="liveportrait", device=GPU, host_time_factor=2.0)
     for asset in ("idle_video", "atlas"):
         assert guess.steps[asset].seconds == PRIORS["liveportrait"][asset].seconds(250)
     assert guess.steps["trimmed_video"].seconds == pytest.approx(
@@ -174,15 +174,15 @@ def test_one_run_on_a_cpu_scales_what_was_expected_there(tmp_path: Path) -> None
 def test_runs_of_this_machine_count_more_than_its_speed(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.update(clip_run(1, true_seconds(250), first_event=1, engine="mesh", clip_frames=250))
-    assert expected(ledger, 250, slowness=9.0).eta_s == pytest.approx(
+    assert expected(ledger, 250, host_time_factor=9.0).eta_s == pytest.approx(
         sum(true_seconds(250).values())
     )
 
 
 def test_the_speed_of_a_machine_is_measured_once_per_process() -> None:
-    slowness.cache_clear()
-    assert 0.05 < slowness() < 200
-    assert slowness() == slowness()
+    host_time_factor.cache_clear()
+    assert 0.05 < host_time_factor() < 200
+    assert host_time_factor() == host_time_factor()
 
 
 def test_a_single_run_scales_the_prior(tmp_path: Path) -> None:

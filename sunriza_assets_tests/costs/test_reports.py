@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sunriza_assets.costs.amounts import amounts
 from sunriza_assets.costs.events import StepEvent, row_of, table_of
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import cost_of, price_book, price_books
 from sunriza_assets.costs.record import StepRecord
 from sunriza_assets.costs.reports import (
     GROUPINGS,
-    amounts,
     cost_report,
     runtime_report,
     stage_report,

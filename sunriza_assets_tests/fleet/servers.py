@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sunriza_assets_tests.processes import free_port
 
-__all__ = ["Child", "Redis", "postgres", "wait_until", "wait_until_none"]
+__all__ = ["Child", "Postgres", "Redis", "postgres", "wait_until", "wait_until_none"]
 
 PATIENCE_S = 90.0
 
@@ -129,35 +129,77 @@ class Redis:
             self._server.stop()
 
 
+class Postgres:
+    """A PostgreSQL server. It refuses to run as root, so root lends it a user.
+
+    Args:
+        folder: for its data and log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._server: Child | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._user:
+            shutil.chown(folder, self._user)
+        subprocess.run(
+            [_found("initdb"), "-D", self._data, "-U", "sunriza", "--auth", "trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=self._user,
+            cwd=folder,
+        )
+
+    @property
+    def url(self) -> str:
+        """Its address, the same after a restart."""
+        return f"postgresql+psycopg2://sunriza@127.0.0.1:{self._port}/postgres"
+
+    def __enter__(self) -> "Postgres":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, with what was committed before."""
+        options = {
+            "port": self._port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self._folder,
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        log = self._folder / "postgres.log"
+        log.write_text("")
+        command = [_found("postgres"), "-D", self._data, *settings]
+        self._server = Child(command, log, user=self._user, cwd=self._folder)
+        wait_until("PostgreSQL starts", lambda: "ready to accept" in log.read_text(), every_s=0.1)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its processes, as a power cut would end them."""
+        assert self._server is not None
+        self._server.kill()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it; at once, it writes nothing more, and would recover at its next start."""
+        # Its fast and its immediate shutdown; a killed one would leave shared memory behind.
+        if self._server is not None and self._server.process.poll() is None:
+            self._server.process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
+            self._server.process.wait(timeout=30)
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server; yields a URL. It refuses to run as root, so root lends it a user."""
-    port = free_port()
-    user = "postgres" if os.geteuid() == 0 else None
-    folder.mkdir(parents=True, exist_ok=True)
-    if user:
-        shutil.chown(folder, user)
-    data = folder / "data"
-    subprocess.run(
-        [_found("initdb"), "-D", data, "-U", "sunriza", "--auth", "trust", "--no-sync"],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-    )
-    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
-    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    log = folder / "postgres.log"
-    log.touch()
-    server = Child([_found("postgres"), "-D", data, *settings], log, user=user, cwd=folder)
-    try:
-        wait_until("PostgreSQL starts", lambda: "ready to accept" in log.read_text(), every_s=0.1)
-        yield f"postgresql+psycopg2://sunriza@127.0.0.1:{port}/postgres"
-    finally:
-        # SIGINT is its fast shutdown; a killed one would leave shared memory behind.
-        if server.process.poll() is None:
-            server.process.send_signal(signal.SIGINT)
-            server.process.wait(timeout=30)
+    """A PostgreSQL server; yields a URL."""
+    with Postgres(folder) as server:
+        yield server.url
 
 
 def _found(program: str) -> str:

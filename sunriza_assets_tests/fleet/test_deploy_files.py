@@ -1,6 +1,7 @@
 """What lies in `deploy/`: files that parse, agree with one another, and fit what is installed."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -39,8 +40,7 @@ def test_the_image_copies_only_what_is_there_and_what_the_builder_gets() -> None
 
 
 def test_the_image_is_not_root_asks_after_itself_and_takes_models_by_argument_or_volume() -> None:
-    *_, last = DOCKERFILE.read_text().split("\nFROM ")
-    lines = [line for line in last.splitlines() if line and not line.startswith("#")]
+    lines = docker_stage("runtime")
     said = {line.split()[0]: line for line in lines}
     assert said["USER"] == "USER 10001"
     assert said["HEALTHCHECK"].endswith('CMD ["healthy"]')
@@ -50,7 +50,27 @@ def test_the_image_is_not_root_asks_after_itself_and_takes_models_by_argument_or
     after = lines[lines.index("USER 10001") :]
     assert any('sunriza models pull "$family"' in line for line in after)
     bake = (DEPLOY / "docker" / "docker-bake.hcl").read_text()
-    assert set(re.findall(r'^target "(\w+)"', bake, re.M)) == {"gpu", "cpu"}
+    targets = set(re.findall(r'^target "([\w-]+)"', bake, re.M))
+    assert targets == {"gpu", "cpu", "serve", "serve-cpu"}
+
+
+def docker_stage(name: str) -> list[str]:
+    """The instructions of one stage of the Dockerfile."""
+    (stage,) = re.findall(
+        rf"^FROM \S+ AS {name}$(.*?)(?=^FROM |\Z)", DOCKERFILE.read_text(), re.M | re.S
+    )
+    return [line for line in stage.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_of_the_service_is_the_fleets_with_another_command() -> None:
+    dockerfile = DOCKERFILE.read_text()
+    assert "FROM runtime AS serve" in dockerfile
+    assert dockerfile.rstrip().splitlines()[-2] == "FROM runtime AS fleet", "the default target"
+    exposed, command = docker_stage("serve")
+    assert exposed == "EXPOSE 8080 9464"
+    _exists(json.loads(command.removeprefix("CMD ")))
+    bake = (DEPLOY / "docker" / "docker-bake.hcl").read_text()
+    assert re.findall(r'target\s+= "(\w+)"', bake) == ["fleet", "serve", "serve"]
 
 
 @pytest.mark.slow
@@ -96,7 +116,7 @@ def test_one_build_of_onnxruntime_is_chosen_by_an_extra_and_both_are_pinned_alik
 
 def test_units_start_commands_that_exist() -> None:
     units = sorted((DEPLOY / "celery" / "systemd").glob("*.service"))
-    assert len(units) == 4
+    assert len(units) == 5
     for file in units:
         unit = configparser.ConfigParser(interpolation=None, strict=False)
         unit.optionxform = str  # type: ignore[assignment,method-assign]
@@ -112,7 +132,7 @@ def test_procfile_and_compose_start_commands_that_exist() -> None:
         if not line.startswith("#"):
             _exists(line.partition(": ")[2].split())
     compose = yaml.safe_load((DEPLOY / "celery" / "compose.yaml").read_text())
-    for name in ("web", "daemon", "cpu", "gpu0"):
+    for name in ("api", "engine", "dispatcher", "web", "daemon", "cpu", "gpu0"):
         _exists(compose["services"][name]["command"])
     devices = compose["services"]["gpu0"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices[0]["device_ids"] == ["0"]

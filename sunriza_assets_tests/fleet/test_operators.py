@@ -110,7 +110,7 @@ def test_an_interrupted_backfill_is_resumed_with_what_is_missing(
     assert command.returncode == 130
     (backfill,) = desk.run("backfill", "--list")["backfills"]
     assert f"sunriza backfill --resume {backfill['backfill']}" in problems
-    assert desk.avatars.get("b").basic["error"]["code"] == "cancelled"
+    assert desk.avatars.get("b").basic["error"]["code"] == "run.cancelled"
     assert desk.started() == {"a": 1, "b": 1}, "an interruption ends all of it"
 
     rest = desk.run("backfill", "--resume", backfill["backfill"])

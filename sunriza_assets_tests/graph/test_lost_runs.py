@@ -15,7 +15,8 @@ from resources.avatars.local import LocalAvatars
 from resources.process_names import this_process
 from resources.storage.scratch import sweep
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.operations.lost_runs import PROCESS_TAG, close_lost_runs
+from sunriza_assets.graph.tags import PROCESS_TAG
+from sunriza_assets.operations.lost_runs import close_lost_runs
 from sunriza_assets_tests.graph.conftest import Installation
 from sunriza_assets_tests.processes import has_ended, wait_for
 from sunriza_assets_tests.studio.media.films import ffmpeg

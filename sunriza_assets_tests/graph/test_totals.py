@@ -13,7 +13,7 @@ from rich.console import Console
 from sunriza_assets.cli.render import results_table
 from sunriza_assets.cli.report import report
 from sunriza_assets_tests.graph.accounts import MADE_ANEW, manifest_of
-from sunriza_assets_tests.graph.conftest import Installation
+from sunriza_assets_tests.graph.conftest import SHORT, Installation
 
 PAGE_DATA = re.compile(r'<script type="application/json" id="avatar">(.*?)</script>', re.DOTALL)
 
@@ -75,7 +75,7 @@ def assert_one_total(installation: Installation, result: dict[str, Any]) -> None
 
 @pytest.mark.usefixtures("ada")
 def test_a_run_has_one_total(installation: Installation) -> None:
-    assert_one_total(installation, installation.runs.render("ada", force=True))
+    assert_one_total(installation, installation.runs.render("ada", parameters=SHORT, force=True))
 
 
 def test_steps_that_are_used_again_are_in_no_total(

@@ -21,6 +21,9 @@ from sunriza_assets.runs.up_to_date import unchanged_publication
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
 
+SECOND = {**SHORT, "max_seconds": 1.0, "loop": False}
+"""Parameters of a render of 25 frames: what is made again counts here, not what it looks like."""
+
 BEFORE_IDLE = {"hero_image", "hero_video", "trimmed_video", "motion_template"}
 STILL = {"atlas", "mask"}
 ALL = {*BEFORE_IDLE, *STILL, "idle_video", "roi", "idle_extras", "published_avatar", "preview_page"}
@@ -31,7 +34,7 @@ def eve(installation: Installation, request: pytest.FixtureRequest) -> tuple[str
     """An avatar of this test's own, rendered once."""
     name = f"eve-{abs(hash(request.node.name)) % 10**8}"
     add_avatar(name, installation.sample.portrait, installation.sample.clip)
-    return name, good(installation.runs.render(name, parameters=SHORT))
+    return name, good(installation.runs.render(name, parameters=SECOND))
 
 
 def good(result: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def test_the_same_again_makes_nothing_and_publishes_nothing(
 ) -> None:
     name, first = eve
     before = versions(installation, name)
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert unchanged(again) == ALL
     assert versions(installation, name) == before
     document = LocalAvatars(installation.home).get(name)
@@ -87,7 +90,7 @@ def test_a_rerender_makes_what_moves_and_its_manifest_names_the_makers(
     installation: Installation, eve: tuple[str, dict[str, Any]]
 ) -> None:
     name, first = eve
-    again = good(installation.runs.render(name, parameters={**SHORT, "driving_multiplier": 1.2}))
+    again = good(installation.runs.render(name, parameters={**SECOND, "driving_multiplier": 1.2}))
     assert unchanged(again) == BEFORE_IDLE | STILL
     made = {step.asset: step.run_id for step in manifest(installation, name).steps}
     for asset in ALL - {"preview_page"}:
@@ -98,7 +101,7 @@ def test_a_rerender_makes_what_moves_and_its_manifest_names_the_makers(
         - again["assets"]["preview_page"]["metadata"]["cost"],
         rel=0.05,
     )
-    back = good(installation.runs.render(name, parameters=SHORT))
+    back = good(installation.runs.render(name, parameters=SECOND))
     assert "idle_video" not in unchanged(back), "only the latest result is looked at"
     assert back["parameters"]["driving_multiplier"] == first["parameters"]["driving_multiplier"]
 
@@ -108,7 +111,7 @@ def test_an_emotion_changes_the_mouth_too(
     installation: Installation, eve: tuple[str, dict[str, Any]]
 ) -> None:
     name, _ = eve
-    again = good(installation.runs.render(name, parameters={**SHORT, "emotion": "happy"}))
+    again = good(installation.runs.render(name, parameters={**SECOND, "emotion": "happy"}))
     assert unchanged(again) == BEFORE_IDLE
 
 
@@ -124,7 +127,7 @@ def test_data_versions_stay(installation: Installation, eve: tuple[str, dict[str
         return (event.asset_materialization.tags or {}).get("dagster/data_version")
 
     before = {asset: version_of(asset) for asset in ALL}
-    good(installation.runs.render(name, parameters=SHORT))
+    good(installation.runs.render(name, parameters=SECOND))
     assert {asset: version_of(asset) for asset in ALL} == before
 
 
@@ -132,7 +135,7 @@ def test_data_versions_stay(installation: Installation, eve: tuple[str, dict[str
 def test_force_makes_all_anew(installation: Installation, eve: tuple[str, dict[str, Any]]) -> None:
     name, _ = eve
     before = versions(installation, name)
-    forced = good(installation.runs.render(name, parameters=SHORT, force=True))
+    forced = good(installation.runs.render(name, parameters=SECOND, force=True))
     assert unchanged(forced) == set()
     assert forced["assets"]["motion_template"]["cache"] == "miss"
     assert len(versions(installation, name)) == len(before) + 1
@@ -164,7 +167,7 @@ def test_a_damaged_result_is_made_again(
         file.write_bytes(bytes(len(content)))
     else:
         (folder / "files.json").unlink()
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert "trimmed_video" not in unchanged(again)
     assert unchanged(again) >= {"hero_image", "hero_video", "motion_template", "idle_video"}
     assert stored(installation, name, "trimmed_video").name == again["run_id"]
@@ -179,7 +182,7 @@ def test_files_that_no_event_speaks_of_do_not_count(
     name, _ = eve
     folder = stored(installation, name, "mask").parent
     (folder / "current.json").write_text(json.dumps({"run": "killed"}))
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert ALL - unchanged(again) == {"mask"}
 
 
@@ -190,7 +193,7 @@ def test_the_same_clip_again_under_another_name_is_the_same_clip(
     name, _ = eve
     add_avatar(name, installation.sample.portrait, installation.sample.clip)
     assert LocalAvatars(installation.home).get(name).needs_run
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert unchanged(again) == ALL
     assert not LocalAvatars(installation.home).get(name).needs_run
 
@@ -203,7 +206,7 @@ def test_another_portrait_is_made_again_and_the_motion_is_not(
     picture = np.asarray(Image.open(installation.sample.portrait).convert("RGB"))
     Image.fromarray(picture[:, ::-1]).save(tmp_path / "mirrored.png")
     add_avatar(name, tmp_path / "mirrored.png", installation.sample.clip)
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert unchanged(again) == {"hero_video", "trimmed_video", "motion_template"}
 
 
@@ -215,7 +218,7 @@ def test_another_engine_version_renders_again(
 ) -> None:
     name, _ = eve
     monkeypatch.setattr(MeshEngine, "version", "next")
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert not unchanged(again) & {"motion_template", "idle_video", "atlas", "mask"}
     assert manifest(installation, name).engine_version == "next"
 
@@ -226,10 +229,10 @@ def test_single_assets_are_looked_at_alike(
 ) -> None:
     name, _ = eve
     assets = ["idle_video", "atlas", "mask", "roi", "idle_extras", "published_avatar"]
-    again = good(installation.runs.render(name, only=assets, parameters=SHORT))
+    again = good(installation.runs.render(name, only=assets, parameters=SECOND))
     assert unchanged(again) == {*assets}
-    assert unchanged_publication(name, SHORT) is not None
-    slower = {**SHORT, "driving_multiplier": 1.2}
+    assert unchanged_publication(name, SECOND) is not None
+    slower = {**SECOND, "driving_multiplier": 1.2}
     good(installation.runs.render(name, only=assets, parameters=slower))
     assert manifest(installation, name).requested == {}, "not all of it was looked at"
     assert unchanged_publication(name, slower) is None
@@ -243,10 +246,10 @@ def test_what_is_in_place_is_known_without_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name, first = eve
-    found = unchanged_publication(name, SHORT)
+    found = unchanged_publication(name, SECOND)
     assert found is not None
     assert found.manifest.run_id == first["run_id"]
-    settings = [f"--set={key}={value}" for key, value in SHORT.items()]
+    settings = [f"--set={key}={value}" for key, value in SECOND.items()]
     shown = CliRunner().invoke(render, [name, *settings], catch_exceptions=False)
     assert (shown.exit_code, "unchanged" in shown.output) == (0, True)
     answer = CliRunner().invoke(render, [name, *settings, "--json"], catch_exceptions=False)
@@ -255,17 +258,17 @@ def test_what_is_in_place_is_known_without_a_run(
     assert unchanged_publication(name, {}) is None, "other parameters"
     with monkeypatch.context() as patch:
         patch.setattr(up_to_date, "CODE_VERSIONS", {**CODE_VERSIONS, "roi": "next"})
-        assert unchanged_publication(name, SHORT) is None, "other code"
+        assert unchanged_publication(name, SECOND) is None, "other code"
     folder = installation.home.storage / "avatars" / name / "dynamics" / "basic"
     plain = folder / "mask.png"
     content = plain.read_bytes()
     plain.unlink()
-    assert unchanged_publication(name, SHORT) is None, "an object is gone"
-    good(installation.runs.render(name, parameters=SHORT))
+    assert unchanged_publication(name, SECOND) is None, "an object is gone"
+    good(installation.runs.render(name, parameters=SECOND))
     assert plain.read_bytes() == content, "and the run puts it back"
-    assert unchanged_publication(name, SHORT) is not None
+    assert unchanged_publication(name, SECOND) is not None
     LocalAvatars(installation.home).merge(name, {"dynamics": {"basic": {"status": "pending"}}})
-    assert unchanged_publication(name, SHORT) is None, "somebody waits for a run"
+    assert unchanged_publication(name, SECOND) is None, "somebody waits for a run"
 
 
 def test_a_page_links_to_its_files_and_one_that_travels_holds_them(
@@ -291,9 +294,9 @@ def test_a_damaged_publication_is_published_anew(
     name, _ = eve
     folder = installation.home.storage / "avatars" / name / "dynamics" / "basic"
     (folder / versions(installation, name)[-1] / "idle.mp4").write_bytes(b"torn")
-    assert unchanged_publication(name, SHORT) is None
+    assert unchanged_publication(name, SECOND) is None
     before = versions(installation, name)
-    again = good(installation.runs.render(name, parameters=SHORT))
+    again = good(installation.runs.render(name, parameters=SECOND))
     assert ALL - unchanged(again) == {"published_avatar"}
     assert versions(installation, name)[-1] not in before
     assert (folder / "idle.mp4").read_bytes() == Path(

@@ -25,12 +25,13 @@ from resources.publishing.reuse import (
     record_of_reuse,
     reusable_result,
 )
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.storage.pipeline_files import pipeline_folder
 from resources.storage.scratch import discard, new_folder
 from resources.stores import open_stores
-from sunriza_assets.costs.devices import cpu, expected
+from sunriza_assets.costs.devices import cpu, expected_device
 from sunriza_assets.costs.stopwatch import Stopwatch
+from sunriza_assets.graph.assets.duplicates import needless_run
 from sunriza_assets.graph.assets.failures import errors_as_failures
 from sunriza_assets.graph.assets.metadata import data_version
 from sunriza_assets.graph.assets.progress import forecast_run, progress_reporter, run_forecast
@@ -112,7 +113,7 @@ class Step:
         self.watch.engine, self.watch.engine_version = engine.name, engine.version
         # The seconds of a remote engine are billed for the remote device.
         self.watch.device = getattr(engine, "billed_device", self.watch.device)
-        device = self.watch.device or expected(engine.name)
+        device = self.watch.device or expected_device(engine.name)
         tag_device(self.context.instance, self.context.run.run_id, device)
 
     def set_clip(self, *, frames: int, rate: Fraction) -> None:
@@ -158,7 +159,7 @@ def _content_hash(files: Path | Sequence[Path] | str) -> str:
 def avatar_step(
     context: dg.AssetExecutionContext,
     stores: Stores,
-    board: ProgressBoard | None = None,
+    board: ProgressReporter | None = None,
 ) -> Iterator[Step]:
     """Claim the avatar if the run publishes it, and give the block a `Step` to make its asset with.
 
@@ -202,7 +203,15 @@ def avatar_step(
 def _claim(
     context: dg.AssetExecutionContext, stores: Stores, document: AvatarDocument, watch: Stopwatch
 ) -> AvatarDocument:
-    """Make this run the avatar's owner and report how long it will take."""
+    """Make this run the avatar's owner and report how long it will take.
+
+    Raises:
+        ConflictError: the run is not needed (`needless_run`); it ends as cancelled.
+    """
+    needless = needless_run(context.instance, context.run, document)
+    if needless is not None:
+        context.instance.report_run_canceling(context.run, message=needless.message)
+        raise needless
     expected_run = run_forecast(context.run.run_id)
     if expected_run is None:
         with watch.stage("forecast"):

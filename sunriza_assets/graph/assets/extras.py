@@ -4,27 +4,18 @@ from pathlib import Path
 
 import dagster as dg
 
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import avatar_step
 from sunriza_assets.graph.assets.metadata import data_version
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.partitions import AVATARS
 
 __all__ = ["idle_extras"]
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_OVERLAY,
-    kinds={"video", "image"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["idle_extras"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_OVERLAY, kinds={"video", "image"})
 def idle_extras(
-    context: dg.AssetExecutionContext, idle_video: Path, stores: Stores, board: ProgressBoard
+    context: dg.AssetExecutionContext, idle_video: Path, stores: Stores, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """Chunks for a quick start, the first second as pictures for live lip-sync, poster, thumbnail.
 

@@ -53,7 +53,7 @@ def errors_as_failures(
         record("failure", error.description or "The run failed")
         raise failure(error.description or "The run failed", error.metadata) from error
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        record("cancelled", "The run was cancelled")
+        record("run.cancelled", "The run was cancelled.")
         raise
     except Exception as error:
         # A bug: the app's user gets a plain sentence, the operator the traceback in the run.

@@ -5,10 +5,11 @@ from typing import Final
 
 import dagster as dg
 
-from resources.services import Engines, ProgressBoard, Stores
+from resources.services import Engines, ProgressReporter, Stores
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import MediaError, StoreError
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import (
     clip_facts,
@@ -18,9 +19,7 @@ from sunriza_assets.graph.assets.metadata import (
     script_facts,
 )
 from sunriza_assets.graph.assets.portraits import read_portrait
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.config import TRIM_CONFIG, asset_overrides
-from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import resolve
 
 __all__ = ["hero_image", "hero_video", "trimmed_video"]
@@ -29,17 +28,9 @@ MAX_PICTURE_BYTES: Final = 50_000_000
 MAX_CLIP_BYTES: Final = 50_000_000
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_INPUTS,
-    kinds={"image"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["hero_image"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_INPUTS, kinds={"image"})
 def hero_image(
-    context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressBoard
+    context: dg.AssetExecutionContext, stores: Stores, engines: Engines, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """The portrait as it was uploaded, checked to be a picture of exactly one face.
 
@@ -68,17 +59,9 @@ def hero_image(
         )
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_INPUTS,
-    kinds={"video"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["hero_video"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_INPUTS, kinds={"video"})
 def hero_video(
-    context: dg.AssetExecutionContext, stores: Stores, board: ProgressBoard
+    context: dg.AssetExecutionContext, stores: Stores, board: ProgressReporter
 ) -> dg.MaterializeResult[Path]:
     """What moves the portrait: the talking clip as it was uploaded, checked to be a video.
 
@@ -110,21 +93,12 @@ def hero_video(
         return step.result(file, version=data_version(file), metadata=clip_facts(info))
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_INPUTS,
-    kinds={"video", "ffmpeg"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["trimmed_video"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-    config_schema=TRIM_CONFIG,
-)
+@avatar_asset(group=tags.GROUP_INPUTS, kinds={"video", "ffmpeg"}, config_schema=TRIM_CONFIG)
 def trimmed_video(
     context: dg.AssetExecutionContext,
     hero_video: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The first seconds of the clip at a constant frame rate, upright, H.264.
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from resources.engines.choice import Choice
-from resources.services import Engines, ProgressBoard, Stores, Templates
+from resources.services import Engines, ProgressReporter, Stores, Templates
 from sunriza_assets.errors import EngineError
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import (
     data_version,
@@ -20,9 +21,7 @@ from sunriza_assets.graph.assets.metadata import (
 )
 from sunriza_assets.graph.assets.portraits import read_portrait
 from sunriza_assets.graph.assets.progress import with_progress
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.graph.config import IDLE_CONFIG, TEMPLATE_CONFIG, asset_overrides
-from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import RenderParameters, canonical, resolve
 
 if TYPE_CHECKING:
@@ -33,16 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["idle_video", "motion_template"]
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_MOTION,
-    kinds={"numpy", "onnx"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["motion_template"],
-    pool=tags.GPU_POOL,
-    op_tags=tags.GPU_STEP,
-    io_manager_key="media_io",
-    config_schema=TEMPLATE_CONFIG,
+@avatar_asset(
+    group=tags.GROUP_MOTION, kinds={"numpy", "onnx"}, gpu=True, config_schema=TEMPLATE_CONFIG
 )
 def motion_template(
     context: dg.AssetExecutionContext,
@@ -50,7 +41,7 @@ def motion_template(
     stores: Stores,
     engines: Engines,
     templates: Templates,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The clip's motion: head pose, expression, eyes and mouth per frame; or a performance's.
 
@@ -103,24 +94,14 @@ def motion_template(
         )
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_MOTION,
-    kinds={"video", "onnx"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["idle_video"],
-    pool=tags.GPU_POOL,
-    op_tags=tags.GPU_STEP,
-    io_manager_key="media_io",
-    config_schema=IDLE_CONFIG,
-)
+@avatar_asset(group=tags.GROUP_MOTION, kinds={"video", "onnx"}, gpu=True, config_schema=IDLE_CONFIG)
 def idle_video(
     context: dg.AssetExecutionContext,
     hero_image: Path,
     motion_template: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The animated portrait: idle.mp4, and idle.json with its parameters and the mouth's track.
 
@@ -128,13 +109,13 @@ def idle_video(
     mix two sets.
     """
     from sunriza_assets.studio.motion.template import MotionTemplate
-    from sunriza_assets.studio.performances.builtin import with_manner
+    from sunriza_assets.studio.performances.named import with_performance_defaults
 
     with avatar_step(context, stores, board) as step:
         with step.watch.stage("decode"):
             template = MotionTemplate.load(motion_template)
         requested = canonical(step.document.wishes) | asset_overrides(context)
-        parameters = resolve(with_manner(template.performance, requested))
+        parameters = resolve(with_performance_defaults(template.performance, requested))
         step.set_clip(frames=template.frame_count, rate=template.rate)
         with step.watch.stage("load"):
             choice = _choose_renderer(engines, parameters.engine, template.engine)

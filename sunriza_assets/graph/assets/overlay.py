@@ -5,6 +5,7 @@ always match the idle that they are published with.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from resources.services import Engines, ProgressBoard, Stores
+from resources.services import Engines, ProgressReporter, Stores
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import data_version, preview_metadata, sha256_of
 from sunriza_assets.graph.assets.portraits import read_portrait
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.studio.parameters import STILL_PARAMETERS
 
 if TYPE_CHECKING:
-    from sunriza_assets.studio.contracts.engine import VisemeCells
+    from sunriza_assets.studio.contracts.engine import AnimationEngine, VisemeCells
 
 __all__ = ["IdleSheet", "atlas", "mask", "roi"]
 
@@ -60,22 +60,14 @@ class IdleSheet:
         return float(self.content["quality"]["mean_ssim"])
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_OVERLAY,
-    kinds={"image", "json"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["atlas"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_OVERLAY, kinds={"image", "json"})
 def atlas(
     context: dg.AssetExecutionContext,
     hero_image: Path,
     idle_video: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """The portrait's mouth in twelve visemes, a picture and its index (atlas.jpg, atlas.json)."""
     with avatar_step(context, stores, board) as step:
@@ -101,22 +93,14 @@ def atlas(
         )
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_OVERLAY,
-    kinds={"image"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["mask"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_OVERLAY, kinds={"image"})
 def mask(
     context: dg.AssetExecutionContext,
     hero_image: Path,
     idle_video: Path,
     stores: Stores,
     engines: Engines,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """Where a cell covers the idle: an 8-bit, feathered, lip-shaped picture as large as a cell."""
     with avatar_step(context, stores, board) as step:
@@ -141,21 +125,13 @@ def mask(
         )
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_OVERLAY,
-    kinds={"json"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["roi"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
-)
+@avatar_asset(group=tags.GROUP_OVERLAY, kinds={"json"})
 def roi(
     context: dg.AssetExecutionContext,
     idle_video: Path,
     atlas: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """Where the mouth is: the rectangle of the atlas's cells at rest and one transform per idle
     frame (roi.json)."""
@@ -194,9 +170,7 @@ def _reusable_result(
     The cells show the portrait at rest, so only STILL_PARAMETERS count.
     """
     sheet = IdleSheet.load(idle_video).content
-    with step.watch.stage("load"):
-        engine = engines.choose(sheet["engine"]).engine
-    step.set_engine(engine)
+    engine = _engine_of_idle(step, engines, sheet)
     still = {name: sheet["parameters"][name] for name in STILL_PARAMETERS}
     return step.reusable_result(
         {"hero_image": hero_image}, engine=engines.identity(engine), parameters=still
@@ -209,17 +183,23 @@ def _viseme_cells(
     """The viseme cells of this portrait; one process renders them once for all three assets."""
     from sunriza_assets.studio.parameters import RenderParameters
 
-    sheet = IdleSheet.load(idle_video)
-    with step.watch.stage("load"):
-        engine = engines.choose(sheet.content["engine"]).engine
-    step.set_engine(engine)
-    parameters = RenderParameters(**sheet.content["parameters"])
+    sheet = IdleSheet.load(idle_video).content
+    engine = _engine_of_idle(step, engines, sheet)
+    parameters = RenderParameters(**sheet["parameters"])
     key = (sha256_of(hero_image), engine.name, engine.version, parameters)
     with step.watch.stage("visemes", gpu=True):
         if key not in _viseme_cache:
             _viseme_cache.clear()  # one avatar's worth, or a long-lived worker would grow
             _viseme_cache[key] = engine.visemes(read_portrait(hero_image), parameters)
         return _viseme_cache[key]
+
+
+def _engine_of_idle(step: Step, engines: Engines, sheet: Mapping[str, Any]) -> "AnimationEngine":
+    """The engine that rendered the idle; the step's seconds are booked as its."""
+    with step.watch.stage("load"):
+        engine = engines.choose(sheet["engine"]).engine
+    step.set_engine(engine)
+    return engine
 
 
 _viseme_cache: dict[tuple[object, ...], "VisemeCells"] = {}

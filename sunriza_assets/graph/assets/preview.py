@@ -8,27 +8,21 @@ from urllib.parse import quote
 import dagster as dg
 
 from resources.publishing.publication import folder_of
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from resources.stores import open_stores
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import data_version, first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.partitions import AVATARS
 
 __all__ = ["preview_page"]
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_PUBLISHED,
+@avatar_asset(
+    group=tags.GROUP_PUBLISHED,
     kinds={"html"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["preview_page"],
-    op_tags=tags.CPU_STEP,
-    io_manager_key="media_io",
     # After publishing: no fault of a preview may keep an avatar from its app.
     deps=["published_avatar"],
 )
@@ -40,7 +34,7 @@ def preview_page(
     mask: Path,
     roi: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[Path]:
     """preview.html: plays the avatar in a browser, from disk, and lets it speak what is typed.
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from resources.accounting.forecast import Forecast, forecast
 from resources.avatars.document import AvatarDocument
-from resources.services import ProgressBoard, Stores
+from resources.services import ProgressReporter, Stores
 from sunriza_assets.graph.assets.run_scope import (
     assets_of_run,
     assets_until_published,
@@ -68,7 +68,7 @@ def with_progress(
 
 def progress_reporter(
     stores: Stores,
-    board: ProgressBoard | None,
+    board: ProgressReporter | None,
     avatar_id: str,
     asset: str,
     run_id: str,

@@ -15,7 +15,8 @@ from resources.media_io import run_of_files
 from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
 from resources.publishing.reuse import REUSED_FROM, record_of_reuse, source_run
-from resources.services import ProgressBoard, Stores
+from resources.publishing.versions import publish_draft
+from resources.services import ProgressReporter, Stores
 from resources.serving.media_server import link
 from resources.storage.logged_urls import logged
 from sunriza_assets import __version__
@@ -29,13 +30,12 @@ from sunriza_assets.costs.manifest import (
 )
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.avatar_asset import avatar_asset
 from sunriza_assets.graph.assets.edge import Step, avatar_step
 from sunriza_assets.graph.assets.metadata import first_frame_preview
 from sunriza_assets.graph.assets.overlay import IdleSheet
 from sunriza_assets.graph.assets.progress import run_forecast
-from sunriza_assets.graph.assets.run_scope import launchpad_parameters
-from sunriza_assets.graph.code_versions import CODE_VERSIONS
-from sunriza_assets.graph.partitions import AVATARS
+from sunriza_assets.graph.assets.run_scope import is_draft, launchpad_parameters
 from sunriza_assets.studio.parameters import (
     RenderParameters,
     canonical,
@@ -46,14 +46,7 @@ from sunriza_assets.studio.parameters import (
 __all__ = ["published_avatar"]
 
 
-@dg.asset(
-    partitions_def=AVATARS,
-    group_name=tags.GROUP_PUBLISHED,
-    kinds={"firestore", "gcs"},
-    owners=tags.OWNERS,
-    code_version=CODE_VERSIONS["published_avatar"],
-    op_tags=tags.CPU_STEP,
-)
+@avatar_asset(group=tags.GROUP_PUBLISHED, kinds={"firestore", "gcs"}, stored=False)
 def published_avatar(
     context: dg.AssetExecutionContext,
     idle_video: Path,
@@ -62,11 +55,12 @@ def published_avatar(
     roi: Path,
     idle_extras: Path,
     stores: Stores,
-    board: ProgressBoard,
+    board: ProgressReporter,
 ) -> dg.MaterializeResult[None]:
     """Idle, atlas, mask, ROI and manifest under the bucket paths that the document names: `ready`.
 
-    A run that no longer owns its avatar publishes nothing.
+    A run that no longer owns its avatar publishes nothing. A run of a draft stores the same files
+    in a folder of their own, which no document names.
     """
     with avatar_step(context, stores, board) as step:
         sheet = IdleSheet.load(idle_video).content
@@ -86,6 +80,8 @@ def published_avatar(
             "roi": run_of_files(roi),
             "idle_extras": run_of_files(idle_extras),
         })  # fmt: skip
+        if is_draft(context.run):
+            return _stored_draft(step, stores, files, builder)
         parameters = RenderParameters(**sheet["parameters"])
         publication: dict[str, Any] = {
             "parameters": parameters.to_document(),
@@ -129,6 +125,27 @@ def published_avatar(
             },
             data_version=dg.DataVersion(current.run_id if current else context.run.run_id),
         )
+
+
+def _stored_draft(
+    step: Step, stores: Stores, files: Mapping[str, Path], builder: "ManifestBuilder"
+) -> dg.MaterializeResult[None]:
+    """Store a run's result as a draft."""
+    run_id = step.context.run.run_id
+    with step.watch.stage("upload"):
+        version = publish_draft(
+            stores.storage,
+            stores.avatars,
+            step.avatar_id,
+            run_id,
+            files={**files, MANIFEST_NAME: builder.write},
+        )
+    with step.watch.stage("preview"):
+        pictures = first_frame_preview(files["idle.mp4"])
+    return dg.MaterializeResult(
+        metadata={**pictures, "draft": version, **builder.metadata()},
+        data_version=dg.DataVersion(run_id),
+    )
 
 
 class ManifestBuilder:
@@ -203,11 +220,11 @@ class ManifestBuilder:
         )
         if not all(seen):
             return {}
-        from sunriza_assets.studio.performances.builtin import with_manner
+        from sunriza_assets.studio.performances.named import with_performance_defaults
 
         document = self._step.document
         requested = canonical(document.wishes) | launchpad_parameters(context.run)
-        return resolve(with_manner(document.performance, requested)).to_dict()
+        return resolve(with_performance_defaults(document.performance, requested)).to_dict()
 
     @staticmethod
     def _models(engine: str) -> list[ModelFact]:

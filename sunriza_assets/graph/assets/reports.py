@@ -14,6 +14,7 @@ import dagster as dg
 from resources.accounting.event_log import update_ledger
 from resources.accounting.step_watch import current_price_book, priced
 from resources.services import Stores
+from sunriza_assets.costs.calls import CALLS_FOLDER
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger, Update
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph import tags
@@ -43,7 +44,7 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
     with Stopwatch() as watch:
         ledger, update = _updated_ledger(context, stores, watch)
         with watch.stage("report"):
-            frame = ledger.frame(reports.RUNTIME_COLUMNS)
+            frame = ledger.frame(reports.RUNTIME_COLUMNS, calls=False)
             by_asset = reports.runtime_report(frame)
             stages = reports.stage_report(frame)
             tables = [
@@ -82,7 +83,7 @@ def runtime_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mate
     op_tags=tags.CPU_STEP,
 )
 def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
-    """What it cost, by avatar, day, month, engine and asset, the dearest first; what caches saved.
+    """What it cost, by avatar, day, month, engine, kind and asset; what caches saved.
 
     All by the price book in use; `sunriza report costs --book` asks for another.
     """
@@ -93,9 +94,9 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
         book = current_price_book()
         with watch.stage("report"):
             frame = ledger.frame(reports.COST_COLUMNS)
-            by_avatar, by_day, by_month, by_engine, by_asset = (
+            by_avatar, by_day, by_month, by_engine, by_kind, by_asset = (
                 reports.cost_report(frame, book, by=by)
-                for by in ("avatar", "day", "month", "engine", "asset")
+                for by in ("avatar", "day", "month", "engine", "kind", "asset")
             )
         with watch.stage("draw"):
             pictures = {
@@ -103,7 +104,7 @@ def cost_report(context: dg.AssetExecutionContext, stores: Stores) -> dg.Materia
                 "by_avatar": charts.costs_chart(by_avatar, "avatar", currency=book.currency),
                 "by_day": charts.costs_chart(by_day, "day", currency=book.currency),
             }
-        tables = [by_avatar, by_day, by_month, by_engine, by_asset]
+        tables = [by_avatar, by_day, by_month, by_engine, by_kind, by_asset]
         written = _write_files(stores, watch, "cost_report", "Costs", tables, pictures)
     facts = by_avatar.facts
     return dg.MaterializeResult(
@@ -129,6 +130,7 @@ def _updated_ledger(
 ) -> tuple[Ledger, Update]:
     ledger = Ledger(stores.home.reports / LEDGER_FOLDER)
     with watch.stage("ledger"):
+        ledger.add_calls(stores.home.reports / CALLS_FOLDER)
         return ledger, update_ledger(context.instance, ledger)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "PUBLISHING_ASSET",
     "assets_of_run",
     "assets_until_published",
+    "is_draft",
     "is_forced",
     "launchpad_parameters",
     "publishes",
@@ -27,8 +28,10 @@ def publishes(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
     """Whether this run goes as far as publishing the avatar.
 
     The retry of a run that died after publishing does not: it would claim the avatar and never
-    release it.
+    release it. Nor does a run that makes a draft.
     """
+    if is_draft(context.run):
+        return False
     steps = context.run.step_keys_to_execute
     if steps is not None:
         return PUBLISHING_ASSET.to_user_string() in steps
@@ -64,6 +67,11 @@ def is_forced(run: dg.DagsterRun) -> bool:
     """Whether a run makes everything anew: by its tag, or by `force` in any asset's config."""
     forced = run_overrides(run.run_config).get("force")
     return bool(forced) or run.tags.get(tags.FORCE_TAG) == "true"
+
+
+def is_draft(run: dg.DagsterRun) -> bool:
+    """Whether a run stores its result as a draft instead of publishing it, by its tag."""
+    return run.tags.get(tags.DRAFT_TAG) == "true"
 
 
 def launchpad_parameters(run: dg.DagsterRun) -> dict[str, Any]:

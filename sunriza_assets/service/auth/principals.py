@@ -1,5 +1,6 @@
 """The principal: who a request acts for, and what it may do."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -37,6 +38,11 @@ class Principal:
     def is_limited(self) -> bool:
         """Whether rates and quotas hold; not in open mode."""
         return self.via != "open"
+
+    @property
+    def uid_hash(self) -> str:
+        """Twelve hexadecimal digits that stand for the user id in logs."""
+        return hashlib.sha256(self.uid.encode("utf-8", "replace")).hexdigest()[:12]
 
     def owns(self, user_id: str | None) -> bool:
         """Whether something of this user is the principal's own."""

@@ -4,7 +4,48 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from sunriza_assets.service.routes import (
+    avatars,
+    costs,
+    creating,
+    dynamics,
+    files,
+    health,
+    inspect,
+    jobs,
+    keys,
+    me,
+    metrics,
+    output,
+    performances,
+    preview,
+    render,
+    streams,
+    trim,
+    versions,
+)
+
 __all__ = ["ROUTERS"]
 
-ROUTERS: Final[tuple[APIRouter, ...]] = ()
+# `/jobs/events` is asked before `/jobs/{job_id}`.
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    metrics.router,
+    dynamics.router,
+    trim.router,
+    streams.router,
+    jobs.router,
+    avatars.router,
+    creating.router,
+    versions.router,
+    files.router,
+    preview.router,
+    inspect.router,
+    performances.router,
+    costs.router,
+    me.router,
+    keys.router,
+    render.router,
+    output.router,
+)
 """All routers, in the order of the documentation."""

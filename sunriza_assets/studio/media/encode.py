@@ -3,7 +3,7 @@
 Frames come as a stream and none is kept. The file appears under its name when it is complete.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -88,7 +88,7 @@ def idle_writer(
     rate: Fraction,
     crf: int = CRF,
     encoder: Encoder = "auto",
-    key_frames: Iterable[int] = (),
+    key_frames: Container[int] = (),
 ) -> "VideoWriter":
     """The writer that `encode` uses, for callers that also need its `quality`.
 
@@ -137,7 +137,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         encoder: which one; auto tries NVENC.
         sound: what is heard with it.
         key_frame_s: seconds between key frames.
-        key_frames: frames that are key frames beside these.
+        key_frames: numbers of frames that are key frames beside these; each is asked for when it is
+            written.
         preset: how long x264 searches.
         published: hold it to the gate: the rate is capped, the likeness measured, and a clip that
             fails is refused.
@@ -161,14 +162,14 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         key_frame_s: int = 2,
         preset: str = "medium",
         published: bool = False,
-        key_frames: Iterable[int] = (),
+        key_frames: Container[int] = (),
     ) -> None:
         self._path = path
         self._part = part_path(path)
         self._rate = rate
         threads = IDLE_THREADS if published else THREADS
         self._settings = Settings(rate, crf, key_frame_s, preset, capped=published, threads=threads)
-        self._key_frames = frozenset(key_frames)
+        self._key_frames = key_frames
         self._requested_encoder: Encoder = encoder
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from sunriza_assets.errors import MediaError
@@ -12,7 +13,7 @@ from sunriza_assets.studio.media.probe import examine
 from sunriza_assets.studio.media.source import open_source
 from sunriza_assets.studio.media.upright import Upright
 
-__all__ = ["read_frames", "read_luma", "read_some"]
+__all__ = ["luma_of", "read_frames", "read_luma", "read_some"]
 
 
 def read_some(path: Path, numbers: Collection[int]) -> Iterator[NDArray[np.uint8]]:
@@ -45,9 +46,14 @@ def read_luma(path: Path) -> Iterator[NDArray[np.uint8]]:
         examine(source, DEFAULT_LIMITS)
         source.rewind()
         for frame in source.frames():
-            plane = frame.planes[0]
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-            yield rows[:, : plane.width].copy()
+            yield luma_of(frame).copy()
+
+
+def luma_of(frame: VideoFrame) -> NDArray[np.uint8]:
+    """(H, W) uint8 luma of a planar frame as it is stored; a view of its memory."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
 
 
 def read_frames(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from typing import Final
 from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS, Limits
-from sunriza_assets.studio.media.sniff import HEAD_BYTES, FileKind, Medium, sniff
+from sunriza_assets.studio.media.sniff import HEAD_BYTES, SUFFIXES, FileKind, Medium, sniff
 
 __all__ = ["copy_inputs"]
 
@@ -33,10 +33,6 @@ _SPECIAL: Final = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_SUFFIXES: Final = {
-    "jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "heic": ".heic",
-    "mp4": ".mp4", "mov": ".mov", "webm": ".webm", "matroska": ".mkv",
-}  # fmt: skip
 
 
 def copy_inputs(
@@ -94,7 +90,7 @@ class _InputFile:
 
     def copy_to(self, place: Path) -> Path:
         """Copy the content atomically; a file that grows beyond the limit meanwhile is refused."""
-        target = place.with_suffix(_SUFFIXES[self.kind.name])
+        target = place.with_suffix(SUFFIXES[self.kind.name])
         written = 0
         with replacing(target) as out:
             while piece := os.pread(self._file, _CHUNK, written):

@@ -6,7 +6,7 @@ Sheets and inline previews, which are made of several pictures or meant for a pa
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from sunriza_assets.studio.media.sheet import contact_sheet, webp_data_uri
 from sunriza_assets.studio.media.sniff import FileKind, Medium, sniff_file
 from sunriza_assets.studio.media.structure import check_structure
 
-__all__ = ["contact_sheet", "picture_info", "read_picture", "webp_data_uri", "write_picture"]
+__all__ = ["contact_sheet", "fit", "picture_info", "read_picture", "webp_data_uri", "write_picture"]
 
 BACKGROUND: Final = 128
 """Grey behind transparent pixels: neither a black nor a white rim around hair."""
@@ -69,13 +69,18 @@ def picture_info(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> PictureInfo:
 
 
 def read_picture(
-    path: Path, *, max_side: int | None = None, limits: Limits = DEFAULT_LIMITS
+    path: Path,
+    *,
+    max_side: int | None = None,
+    max_size: tuple[int, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Decode a picture as a viewer sees it, in a child process: upright, sRGB, opaque.
 
     Args:
         path: JPEG, PNG, WebP, AVIF, or HEIC where a decoder is installed.
         max_side: shrink in proportion so that the longest side has at most so many pixels.
+        max_size: the same for (width, height) of the upright picture; takes `max_side`'s place.
         limits: what is refused from the header, before anything is decoded.
 
     Returns:
@@ -90,20 +95,25 @@ def read_picture(
         path,
         limits=limits,
         seconds=limits.picture_seconds,
-        arguments={"max_side": max_side},
+        arguments={"max_size": max_size or (max_side and (max_side, max_side))},
     )
     shape = (int(reply.value["height"]), int(reply.value["width"]), 3)
     return np.frombuffer(reply.payload, np.uint8).reshape(shape)
 
 
 def read_picture_in_process(
-    path: Path, *, max_side: int | None, limits: Limits, accept: Callable[[], None]
+    path: Path, *, max_size: Sequence[int] | None, limits: Limits, accept: Callable[[], None]
 ) -> NDArray[np.uint8]:
     """`read_picture` in this process; calls `accept` when only pixels are left to decode."""
     _, image = _opened(path, limits)
     with image:
         accept()
-        return _decode(path, image, max_side)
+        return _decode(path, image, max_size)
+
+
+def fit(size: Sequence[int], bounds: Sequence[int]) -> float:
+    """The scale at which (width, height) just fits into bounds; above 1 it is smaller than they."""
+    return min(bound / side for side, bound in zip(size, bounds, strict=True))
 
 
 def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) -> None:
@@ -130,11 +140,12 @@ def write_picture(image: NDArray[np.uint8], path: Path, *, quality: int = 92) ->
         Image.fromarray(image).save(file, name, quality=quality, **options)
 
 
-def _decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.uint8]:
+def _decode(path: Path, image: Image.Image, max_size: Sequence[int] | None) -> NDArray[np.uint8]:
     orientation = _orientation(image)  # decoding forgets it
     try:
-        if max_side is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, (max_side, max_side))  # decodes at 1/2, 1/4 or 1/8, never below
+        if max_size is not None and image.format in ("JPEG", "MPO"):
+            largest = max(max_size)
+            image.draft(None, (largest, largest))  # decodes at 1/2, 1/4 or 1/8, never below
         image.load()
     except _PILLOW_ERRORS as error:
         cut = "truncated" in str(error).lower()
@@ -148,8 +159,7 @@ def _decode(path: Path, image: Image.Image, max_side: int | None) -> NDArray[np.
     upright = _to_rgb(_to_eight_bits(image), profile)
     if orientation in _TURNS:
         upright = upright.transpose(_TURNS[orientation])
-    if max_side is not None and max(upright.size) > max_side:
-        shrink = max_side / max(upright.size)
+    if max_size is not None and (shrink := fit(upright.size, max_size)) < 1:
         size = (max(1, round(upright.width * shrink)), max(1, round(upright.height * shrink)))
         upright = upright.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return np.ascontiguousarray(upright)

@@ -10,6 +10,7 @@ On the wire: one JSON line with the task to the child; JSON lines back (`progres
 `error`), the last followed by raw bytes if it announces a `payload`.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -29,9 +30,10 @@ from typing import Any, Final
 from sunriza_assets.atomic import store_errors
 from sunriza_assets.errors import MediaError, StoreError, SunrizaError
 from sunriza_assets.studio.media.files import part_path
+from sunriza_assets.studio.media.forking import ForkedChild, ForkServer
 from sunriza_assets.studio.media.limits import Limits
 
-__all__ = ["Progress", "Reply", "run_task"]
+__all__ = ["Progress", "Reply", "fork_server", "run_task"]
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
@@ -88,14 +90,7 @@ def run_task(
             "destination": str(destination.absolute()) if destination else None,
             "temporary": str(temporary),
         }
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sunriza_assets.studio.media.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
+        child = _start_child()
         pipes = _ChildPipes(child, path, time.monotonic() + seconds)
         try:
             pipes.send(request)
@@ -104,6 +99,38 @@ def run_task(
             _kill(child)
             if destination is not None:
                 part_path(destination, child.pid).unlink(missing_ok=True)
+
+
+@contextmanager
+def fork_server() -> Iterator[ForkServer]:
+    """Inside the block, tasks of this process are done by children of one fork server.
+
+    For processes that decode many small files; see `forking`.
+    """
+    global _fork_server  # noqa: PLW0603 - a property of the process, as its children are
+    before = _fork_server
+    with contextlib.closing(ForkServer(_environment())) as server:
+        _fork_server = server
+        try:
+            yield server
+        finally:
+            _fork_server = before
+
+
+_fork_server: ForkServer | None = None
+
+
+def _start_child() -> "subprocess.Popen[bytes] | ForkedChild":
+    if _fork_server is not None:
+        return _fork_server.start()
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "sunriza_assets.studio.media.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        start_new_session=True,
+    )
 
 
 @contextmanager
@@ -130,9 +157,11 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _kill(child: "subprocess.Popen[bytes]") -> None:
+def _kill(child: "subprocess.Popen[bytes] | ForkedChild") -> None:
     """Kill the child's process group and close its pipes."""
-    if child.poll() is None:
+    if isinstance(child, ForkedChild):
+        child.kill()
+    elif child.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -145,7 +174,9 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
 class _ChildPipes:
     """The pipes to a child process, with a deadline."""
 
-    def __init__(self, child: "subprocess.Popen[bytes]", path: Path, deadline: float) -> None:
+    def __init__(
+        self, child: "subprocess.Popen[bytes] | ForkedChild", path: Path, deadline: float
+    ) -> None:
         self._child = child
         self._path = path
         self._deadline = deadline

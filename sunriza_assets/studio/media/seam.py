@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_SEAM_RATIO", "seam_ratio"]
+__all__ = ["MAX_SEAM_RATIO", "Steps", "seam_ratio"]
 
 MAX_SEAM_RATIO: Final = 1.2
 """The most that encoding may add to a seam that is no larger than the 95th percentile of steps."""
@@ -28,19 +28,38 @@ def seam_ratio(frames: Iterable[NDArray[np.uint8]]) -> float:
     Returns:
         At most 1 where the seam looks like ordinary motion; 0 for fewer than two frames.
     """
-    steps: list[float] = []
-    first: NDArray[np.float32] | None = None
-    last: NDArray[np.float32] | None = None
+    steps = Steps()
     for frame in frames:
+        steps.add(frame)
+    return steps.seam() / max(_FLOOR, steps.percentile(95))
+
+
+class Steps:
+    """Mean differences between consecutive frames, in grey levels; frames are kept small."""
+
+    def __init__(self) -> None:
+        self._steps: list[float] = []
+        self._first: NDArray[np.float32] | None = None
+        self._last: NDArray[np.float32] | None = None
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        """Take the next frame, (H, W, 3) RGB or (H, W) luma as it is stored."""
         small = _small(frame)
-        if last is None:
-            first = small
+        if self._last is None:
+            self._first = small
         else:
-            steps.append(_difference(last, small))
-        last = small
-    if first is None or last is None or not steps:
-        return 0.0
-    return _difference(last, first) / max(_FLOOR, float(np.percentile(steps, 95)))
+            self._steps.append(_difference(self._last, small))
+        self._last = small
+
+    def percentile(self, percent: float) -> float:
+        """A percentile (0-100) of the steps so far; 0 if there is none."""
+        return float(np.percentile(self._steps, percent)) if self._steps else 0.0
+
+    def seam(self) -> float:
+        """The step from the last frame to the first; 0 for fewer than two frames."""
+        if self._first is None or self._last is None or not self._steps:
+            return 0.0
+        return _difference(self._last, self._first)
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

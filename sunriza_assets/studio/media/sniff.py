@@ -4,6 +4,7 @@ Nothing is decoded here. The format selects the only demuxer or decoder that may
 that no playlist, subtitle or scene description reaches a parser that would follow it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,10 +13,17 @@ from typing import Final
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.limits import Limits
 
-__all__ = ["HEAD_BYTES", "FileKind", "Medium", "sniff", "sniff_file"]
+__all__ = ["HEAD_BYTES", "SUFFIXES", "FileKind", "Medium", "sniff", "sniff_file"]
 
 HEAD_BYTES: Final = 4096
 """Bytes that are read; every signature below is at the very beginning."""
+
+
+SUFFIXES: Final[Mapping[str, str]] = {
+    "jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "heic": ".heic",
+    "mp4": ".mp4", "mov": ".mov", "webm": ".webm", "matroska": ".mkv",
+}  # fmt: skip
+"""Name of a picture's or clip's format -> suffix of its file."""
 
 
 class Medium(Enum):

@@ -3,6 +3,7 @@
 Nothing but PyAV, numpy and Pillow is loaded here.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -17,13 +18,15 @@ from math import ceil
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
+from PIL import Image, ImageCms
+
 from sunriza_assets.errors import MediaError, SunrizaError
 from sunriza_assets.studio.media import picture, probe, trim
 from sunriza_assets.studio.media.conform import conform_in_process
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
 
-__all__ = ["TASKS", "Job", "main"]
+__all__ = ["TASKS", "Job", "main", "preload", "run"]
 
 _OPEN_FILES: Final = 64
 _LARGEST_OUTPUT: Final = 2_000_000_000
@@ -124,6 +127,26 @@ def main() -> None:
     _exit_now(0)
 
 
+def run() -> NoReturn:
+    """`main` as the whole life of a process."""
+    try:
+        main()
+    except BaseException:  # noqa: BLE001 - top level of the process: print and fail
+        traceback.print_exc()
+        _exit_now(1)
+    _exit_now(0)
+
+
+def preload() -> None:
+    """Load what tasks would load when they need it; for processes that fork before a task."""
+    Image.init()
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+    ImageCms.createProfile("sRGB")
+
+
 def _redirect_stdout() -> BinaryIO:
     """Reserve standard output for answers; what libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -194,8 +217,4 @@ def _exit_now(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BaseException:  # noqa: BLE001 - top level of the process: print and fail
-        traceback.print_exc()
-        _exit_now(1)
+    run()

@@ -1,19 +1,14 @@
-"""The three built-in performances and their motion scripts.
+"""The motion scripts of the built-in performances.
 
 `plans` defines the events of each; this module turns them into curves and adds the motion of the
 body: rotation about the neck, breath, and eyes that compensate for head turns.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from sunriza_assets.errors import AvatarError
-from sunriza_assets.studio.parameters import canonical
 from sunriza_assets.studio.performances.curves import (
     Curve,
     blinks,
@@ -21,16 +16,11 @@ from sunriza_assets.studio.performances.curves import (
     drift,
     moves,
 )
+from sunriza_assets.studio.performances.named import checked_performance
 from sunriza_assets.studio.performances.plans import PLANS, Plan
 from sunriza_assets.studio.performances.script import MotionScript
 
-__all__ = [
-    "DEFAULT_PERFORMANCE",
-    "PERFORMANCES",
-    "Performance",
-    "motion_script",
-    "with_manner",
-]
+__all__ = ["motion_script"]
 
 RATE: Final = Fraction(25)
 """Frames per second of all of them; live lip-sync runs at 25, too."""
@@ -48,63 +38,13 @@ _GLANCE_S: Final = 0.06
 """Duration of a small saccade."""
 
 
-@dataclass(frozen=True, slots=True)
-class Performance:
-    """Description and default parameters of a performance; its events are in `plans`."""
-
-    description: str
-    """Half a sentence for users."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Default render parameters, which the document or the launchpad may override. A constant
-    expression is an emotion parameter, because it applies to viseme cells, too."""
-
-
-PERFORMANCES: Final[Mapping[str, Performance]] = MappingProxyType(
-    {
-        "calm": Performance("quiet and present: slow shifts of the head, the trace of a smile"),
-        "cheerful": Performance(
-            "in a good mood: a smile that grows and fades, a lively head and brows",
-            {"emotion": "happy", "emotion_strength": 0.65},
-        ),
-        "attentive": Performance("listening: leans in, nods, raises the brows"),
-    }
-)
-"""By name."""
-DEFAULT_PERFORMANCE: Final = "calm"
-"""Default of the command line where neither a clip nor a name is given."""
-
-
-def with_manner(name: str | None, requested: Mapping[str, Any]) -> dict[str, Any]:
-    """The default parameters of a performance, overridden by requested ones.
-
-    Args:
-        name: the performance; None or an unknown name has no defaults.
-        wishes: raw parameters; with an emotion or its strength, no default applies.
-
-    Raises:
-        ParameterError: an unknown parameter.
-    """
-    canonical_requested = canonical(requested)
-    performance = PERFORMANCES.get(name or "")
-    if performance is None or not canonical_requested.keys().isdisjoint(performance.parameters):
-        return canonical_requested
-    return {**performance.parameters, **canonical_requested}
-
-
 def motion_script(name: str) -> MotionScript:
     """The built-in performance of this name.
 
     Raises:
         AvatarError: there is none.
     """
-    if name not in PERFORMANCES:
-        shown = repr(name) if len(repr(name)) <= 60 else f"{repr(name)[:57]}..."
-        raise AvatarError(
-            f"There is no performance {shown}",
-            remedy=f"Use one of {', '.join(PERFORMANCES)}, or a talking clip.",
-            code="performance",
-        )
-    plan = PLANS[name]
+    plan = PLANS[checked_performance(name)]
     period = float(plan.seconds)
     times = np.arange(int(plan.seconds * RATE)) / float(RATE)
     chest = breath(times, period, plan.breaths)

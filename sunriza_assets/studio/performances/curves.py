@@ -11,13 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curve", "Move", "blinks", "breath", "drift", "moves"]
+from sunriza_assets.studio.performances.plans import Move
+
+__all__ = ["Curve", "blinks", "breath", "drift", "moves"]
 
 Curve = NDArray[np.float64]
 """(T,) one value per frame."""
-
-Move = tuple[float, float, float]
-"""(when it begins, how long it takes, where it goes), the first two in seconds."""
 
 _HARMONICS: Final = 6
 """Of a drift; in a performance of seven seconds the fastest lasts 1.2 s."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from sunriza_assets.studio.performances.curves import Move
+__all__ = ["PLANS", "Move", "Plan"]
 
-__all__ = ["PLANS", "Plan"]
-
+Move = tuple[float, float, float]
+"""(when it begins, how long it takes, where it goes), the first two in seconds."""
 Path = tuple[Move, ...]
 
 

@@ -72,7 +72,7 @@ def test_liveportrait_on_a_cpu_is_announced_as_what_it_takes(
 ) -> None:
     """On two cores as fast as those that the priors are from; no GPU is looked for."""
     monkeypatch.setattr("resources.accounting.forecast.device_of", lambda _: cpu())
-    monkeypatch.setattr("resources.accounting.forecast.slowness", lambda: 1.0)
+    monkeypatch.setattr("resources.accounting.forecast.host_time_factor", lambda: 1.0)
     monkeypatch.setattr("resources.accounting.forecast.core_count", lambda: 2)
     run = expected(home, instance, parameters={"engine": "liveportrait"})
     assert 15 * 60 < run.expected.eta_s < 3 * 3600

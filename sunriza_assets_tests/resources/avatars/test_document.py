@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from resources.avatars import ownership
 from resources.avatars.document import AvatarDocument, checked_avatar_id, merged
 from resources.avatars.record import MAX_EARLIER_RUNS, MAX_PUBLICATIONS, RunRecord
+from resources.avatars.transition import Transition, document_after
 from sunriza_assets.errors import AvatarError, ConflictError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
@@ -31,8 +32,8 @@ def document(**data: Any) -> AvatarDocument:
     return AvatarDocument("anna", data, "2026-01-01T00:00:00.000000000Z")
 
 
-def after(before: AvatarDocument, step: ownership.Transition | None) -> AvatarDocument:
-    return before if step is None else ownership.document_after(before, step, before.update_time)
+def after(before: AvatarDocument, step: Transition | None) -> AvatarDocument:
+    return before if step is None else document_after(before, step, before.update_time)
 
 
 class TestReading:

@@ -11,19 +11,27 @@ from typing import Any
 
 import pytest
 
+from resources.avatars import local_listing, ownership
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import AvatarError, StoreError
 from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.resources.avatars.avatar_asking_contract import AvatarAskingContract
 from sunriza_assets_tests.resources.avatars.avatar_clients_contract import (
     AvatarClientsContract,
     all_changes,
 )
+from sunriza_assets_tests.resources.avatars.avatar_listing_contract import AvatarListingContract
 from sunriza_assets_tests.resources.avatars.avatar_owners_contract import AvatarOwnersContract
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
     INPUTS,
     PUBLICATION,
     AvatarStoreContract,
+)
+from sunriza_assets_tests.resources.avatars.avatar_versions_contract import (
+    AvatarVersionsContract,
+    made,
+    put_in_place,
 )
 from sunriza_assets_tests.resources.avatars.avatar_waits_contract import AvatarWaitsContract
 
@@ -75,7 +83,13 @@ def client(home: Home) -> Editor:
 
 
 class TestContract(
-    AvatarStoreContract, AvatarClientsContract, AvatarOwnersContract, AvatarWaitsContract
+    AvatarStoreContract,
+    AvatarAskingContract,
+    AvatarClientsContract,
+    AvatarOwnersContract,
+    AvatarListingContract,
+    AvatarVersionsContract,
+    AvatarWaitsContract,
 ):
     """All of it."""
 
@@ -254,6 +268,7 @@ def test_killed_at_any_moment_it_leaves_whole_documents(home: Home) -> None:
 _LOOP = """
 import itertools, sys
 from pathlib import Path
+from resources.avatars import local_listing, ownership
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import publication
@@ -290,3 +305,85 @@ def test_a_folder_that_is_called_like_a_document_is_none(home: Home) -> None:
     assert all_changes(avatars) == ([], None)
     with pytest.raises(AvatarError):
         avatars.get("folder")
+
+
+class TestPuttingAVersionInPlaceAgain:
+    @pytest.mark.parametrize("dies_at", [1, 2])
+    def test_a_process_killed_between_two_files_is_corrected(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+    ) -> None:
+        """1: the record is written, the document is not. 2: the record still says so."""
+        avatars = LocalAvatars(Home(tmp_path))
+        avatars.merge("anna", INPUTS)
+        made(avatars, 1, lips="clip")
+        avatars.merge("anna", {"dynamics": {"basic": {"parameters": {"lips": "still"}}}})
+        made(avatars, 2, lips="still")
+        if dies_at == 1:
+            monkeypatch.setattr(LocalAvatars, "_write", _die)
+        else:
+            monkeypatch.setattr(ownership, "settle", _die)
+        with pytest.raises(Died):
+            put_in_place(avatars, 1, lips="clip")
+        monkeypatch.undo()
+        document = avatars.get("anna")
+        assert document.needs_settling
+        assert not document.needs_run
+        while avatars.get("anna").needs_settling:
+            assert avatars.settle("anna")
+        document = avatars.get("anna")
+        assert document.basic["idleVideoUrl"] == "idle-1"
+        assert document.wishes == {"fps": 25, "lips": "clip"}
+        assert document.record.restoring is None
+        assert not document.needs_run
+
+
+class Died(BaseException):
+    """Stands for a kill."""
+
+
+def _die(*_: object) -> None:
+    raise Died
+
+
+class TestALargeFolder:
+    def test_files_edited_in_place_are_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(local_listing, "_FRESH_S", 0.0)
+        avatars, editor = LocalAvatars(Home(tmp_path)), Editor(Home(tmp_path))
+        for number in range(5):
+            editor.replace(f"a{number}", INPUTS | {"userId": "u", "name": f"N{number}"})
+        assert len(avatars.page("u", sort="name").changes) == 5
+        editor.replace("a3", INPUTS | {"userId": "v", "name": "N3"})
+        ids = [change.avatar_id for change in avatars.page("u", sort="name").changes]
+        assert ids == ["a0", "a1", "a2", "a4"]
+
+    def test_a_broken_document_is_listed_for_everybody_alone(self, tmp_path: Path) -> None:
+        avatars, editor = LocalAvatars(Home(tmp_path)), Editor(Home(tmp_path))
+        avatars.create("anna", INPUTS | {"userId": "u"})
+        editor.path("broken").write_text("{")
+        assert [change.avatar_id for change in avatars.page("u").changes] == ["anna"]
+        found = {change.avatar_id: change.document for change in avatars.page(None).changes}
+        assert found.keys() == {"anna", "broken"}
+        assert found["broken"] is None
+
+    def test_unchanged_documents_are_read_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = Home(tmp_path)
+        avatars = LocalAvatars(home)
+        for number in range(30):
+            avatars.create(f"a{number}", INPUTS | {"userId": "u", "name": f"N{number}"})
+        read: list[str] = []
+        summary = local_listing._summary
+        monkeypatch.setattr(
+            local_listing,
+            "_summary",
+            lambda *given: (read.append(given[0].stem), summary(*given))[1],
+        )
+        for sort in ("name", "created", "updated"):
+            avatars.page("u", sort=sort, limit=3)
+        assert len(read) == 30
+        avatars.update("a7", {"name": "X"})
+        avatars.page("u", sort="name", limit=3)
+        assert read[30:] == ["a7"]

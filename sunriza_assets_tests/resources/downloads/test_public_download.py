@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from resources.downloads import public_download
+from resources.downloads import https_target
 from resources.downloads.public_download import PublicDownload, public_addresses
 from sunriza_assets.errors import StoreError
 
@@ -283,12 +283,12 @@ PUBLIC = [
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     answers = [(0, 0, 0, "", ("93.184.215.14", 443)), (0, 0, 0, "", (address, 443))]
-    monkeypatch.setattr(public_download.socket, "getaddrinfo", lambda *_, **__: answers)
+    monkeypatch.setattr(https_target.socket, "getaddrinfo", lambda *_, **__: answers)
     with pytest.raises(StoreError, match="private"):
         public_addresses("rebinding.example")
 
 
 def test_public_addresses_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(0, 0, 0, "", (address, 443)) for address in PUBLIC]
-    monkeypatch.setattr(public_download.socket, "getaddrinfo", lambda *_, **__: answers)
+    monkeypatch.setattr(https_target.socket, "getaddrinfo", lambda *_, **__: answers)
     assert public_addresses("example.com") == PUBLIC

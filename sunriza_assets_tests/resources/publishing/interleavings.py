@@ -5,6 +5,7 @@ seed decides who goes on, and which run is killed there and then. So the real co
 that can be repeated, and what must always hold is looked at between any two operations.
 """
 
+import contextlib
 import copy
 import random
 import threading
@@ -15,11 +16,14 @@ from typing import Any
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.store import AvatarStore
-from resources.publishing.publication import KEEP_REPLACED, folder_of, publish_avatar, tidy
+from resources.publishing.publication import Retention, folder_of, publish_avatar, tidy
+from resources.publishing.versions import republish
 from resources.storage.objects import MediaStorage
-from sunriza_assets.errors import ConflictError
+from sunriza_assets.errors import AvatarError, ConflictError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publications import (
+    AT_ONCE,
+    DAY,
     NAMES,
     files_of,
     versions_seen,
@@ -153,7 +157,8 @@ class World:
         client: Client,
         opened: Callable[[str], bytes | None],
         folder: Path,
-        keep_replaced: timedelta = KEEP_REPLACED,
+        retention: Retention = DAY,
+        republishes: bool = False,
     ) -> None:
         self.scheduler = Scheduler(seed)
         self.luck = self.scheduler.luck
@@ -163,7 +168,8 @@ class World:
         self.client: Any = Stepwise(client, self.scheduler, self._record_operation)
         self._opened = opened
         self._folder = folder
-        self._keep = keep_replaced
+        self._keep = retention
+        self._republishes = republishes
         self._runs = 0
         self._asked: set[str] = set()
         self._claimed: AvatarDocument | None = None
@@ -181,6 +187,8 @@ class World:
             self.start_run()
         for actor in (self._app, self._app, self._sensor, self._janitor):
             self.scheduler.start(actor)
+        if self._republishes:
+            self.scheduler.start(self._owner, mortal=True)
         for _ in range(2):
             self.scheduler.start(self._reader, watches=True)
         self.scheduler.run()
@@ -215,7 +223,7 @@ class World:
                     files=files_of(self._folder, run_id),
                     parameters={"fps": 25, "drivingMultiplier": 1.0} | wishes,
                     overridden={},
-                    keep_replaced=self._keep,
+                    retention=self._keep,
                 )
                 self.published.append(run_id)
             except ConflictError:
@@ -262,7 +270,7 @@ class World:
     def _janitor(self) -> None:
         for _ in range(self.luck.randint(1, 4)):
             self.scheduler.dawdle()
-            tidy(self.storage, self.avatars, "anna", keep_replaced=self._keep)
+            tidy(self.storage, self.avatars, "anna", retention=self._keep)
 
     def _save(self, fields: dict[str, Any], **wanted: Any) -> None:
         """The client writes; what it wants now must be true in the end."""
@@ -306,12 +314,22 @@ class World:
                 case 8 if copies and self.luck.random() < 0.3:
                     self.client.replace("anna", INPUTS | {"updatedAt": 1})
 
+    def _owner(self) -> None:
+        """A person who puts older versions in place again."""
+        for _ in range(self.luck.randint(2, 6)):
+            self.scheduler.dawdle()
+            versions = [one.version for one in self._true_avatars.get("anna").record.published]
+            if versions:
+                chosen = self.luck.choice(versions)
+                with contextlib.suppress(AvatarError, ConflictError):
+                    republish(self.storage, self.avatars, "anna", chosen, self._folder)
+
     def _reader(self) -> None:
         """The player: it reads the document, and its files a while later."""
         while self.scheduler.is_busy:
             self.scheduler.dawdle()
             basic = (self.client.read("anna").get("dynamics") or {}).get("basic") or {}
-            if self._keep > timedelta(0):
+            if self._keep.replaced > timedelta(0):
                 self._whole(basic, pause=self.scheduler.stop_here)
 
     def _whole(self, basic: Mapping[str, Any], pause: Callable[[], None]) -> set[str | None]:
@@ -332,6 +350,23 @@ class World:
         assert not document.needs_run
         assert not document.needs_settling
         assert document.status in ("ready", "error")
+        versions = self._whole(document.basic, pause=lambda: None)
+        current = record.current
+        assert versions == ({current.run_id} if current else set())
+        if not self._republishes:  # else their owner has decided
+            self._check_wishes(document)
+        tidy(self._true_storage, self._true_avatars, "anna", retention=AT_ONCE)
+        assert self._whole(document.basic, pause=lambda: None) == versions
+        names = [one.name for one in self._true_storage.list(folder_of("anna"))]
+        assert len(names) == (2 * len(NAMES) if current else 0), "something was left behind"
+        for name in NAMES if current else ():
+            plain = self._true_storage.stat(f"{folder_of('anna')}/{name}")
+            assert plain
+            assert current
+            assert self._opened(plain.url) == f"{current.run_id} {name}".encode()
+
+    def _check_wishes(self, document: AvatarDocument) -> None:
+        record = document.record
         assert record.last_run_covers(document.inputs_version)
         assert self._answered, "a request was lost"
         if "picture" in self._wanted:
@@ -344,15 +379,3 @@ class World:
         owners = [entry.run_id for entry in record.published]
         assert len(owners) == len(set(owners)), "a run has published twice"
         assert set(self.published) <= set(owners), "a publication was lost"
-        versions = self._whole(document.basic, pause=lambda: None)
-        current = record.current
-        assert versions == ({current.run_id} if current else set())
-        tidy(self._true_storage, self._true_avatars, "anna", keep_replaced=timedelta(seconds=-1))
-        assert self._whole(document.basic, pause=lambda: None) == versions
-        names = [one.name for one in self._true_storage.list(folder_of("anna"))]
-        assert len(names) == (2 * len(NAMES) if current else 0), "something was left behind"
-        for name in NAMES if current else ():
-            plain = self._true_storage.stat(f"{folder_of('anna')}/{name}")
-            assert plain
-            assert current
-            assert self._opened(plain.url) == f"{current.run_id} {name}".encode()

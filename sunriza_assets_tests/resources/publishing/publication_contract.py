@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -23,92 +23,68 @@ from resources.publishing.publication import (
 from resources.storage.objects import MediaStorage, StoredObject
 from sunriza_assets.errors import ConflictError, StoreError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS, Client
-
-NAMES = ("idle.mp4", "atlas.jpg", "mask.png", "atlas.json", "roi.json")
-
-
-def files_of(folder: Path, text: str, names: tuple[str, ...] = NAMES) -> dict[str, Path]:
-    """Local files that say which version they belong to."""
-    made = {name: folder / text / name for name in names}
-    for name, path in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(f"{text} {name}".encode())
-    return made
+from sunriza_assets_tests.resources.publishing.publications import (
+    AT_ONCE,
+    DAY,
+    NAMES,
+    FailingStorage,
+    files_of,
+    published,
+    versions_seen,
+)
 
 
-def published(
-    storage: MediaStorage,
-    avatars: AvatarStore,
-    folder: Path,
-    run_id: str,
-    *,
-    names: tuple[str, ...] = NAMES,
-    **arguments: Any,
-) -> AvatarDocument:
-    """A whole run: claim, make, publish."""
-    avatars.claim("anna", run_id)
-    return publish_avatar(
-        storage,
-        avatars,
-        "anna",
-        run_id,
-        files=files_of(folder, run_id, names),
-        parameters={"fps": 25},
-        overridden={},
-        **arguments,
-    )
+class Publish(Protocol):
+    """Claims avatar `anna` for a run, makes its files and publishes them."""
+
+    def __call__(
+        self,
+        run_id: str,
+        *,
+        storage: MediaStorage | None = None,
+        names: tuple[str, ...] = NAMES,
+        **arguments: Any,
+    ) -> AvatarDocument: ...
 
 
-def versions_seen(
-    basic: Mapping[str, Any], opened: Callable[[str], bytes | None]
-) -> dict[str, str | None]:
-    """The version that each URL of a document leads to, None for a 404."""
-    seen: dict[str, str | None] = {}
-    for name, entry in FILES.items():
-        if entry.key in basic:
-            content = opened(basic[entry.key])
-            if content is None:
-                seen[name] = None
-            else:
-                version, _, file_name = content.decode().partition(" ")
-                assert file_name == name
-                seen[name] = version
-    return seen
-
-
-class FailingStorage:
-    """A bucket that fails at the n-th call of an operation, and passes everything else on."""
-
-    def __init__(self, storage: MediaStorage, operation: str, at: int) -> None:
-        self._storage = storage
-        self._operation = operation
-        self._left = at
-
-    def __getattr__(self, name: str) -> Any:
-        wrapped = getattr(self._storage, name)
-        if name != self._operation:
-            return wrapped
-
-        def failing(*args: Any, **keywords: Any) -> Any:
-            self._left -= 1
-            if self._left == 0:
-                raise StoreError("The bucket answers 503", code="unavailable")
-            return wrapped(*args, **keywords)
-
-        return failing
+Seen = Callable[[Mapping[str, Any]], dict[str, str | None]]
+"""The version that each URL of a document leads to, None for a 404."""
 
 
 class PublicationContract:
+    @pytest.fixture(autouse=True)
+    def _anna(self, avatars: AvatarStore) -> None:
+        avatars.merge("anna", INPUTS)
+
+    @pytest.fixture
+    def publish(self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path) -> Publish:
+        bucket = storage
+
+        def publish(
+            run_id: str,
+            *,
+            storage: MediaStorage | None = None,
+            names: tuple[str, ...] = NAMES,
+            **arguments: Any,
+        ) -> AvatarDocument:
+            return published(storage or bucket, avatars, tmp_path, run_id, names=names, **arguments)
+
+        return publish
+
+    @pytest.fixture
+    def seen(self, opened: Callable[[str], bytes | None]) -> Seen:
+        return lambda basic: versions_seen(basic, opened)
+
     def test_a_publication_is_whole_and_under_the_documented_names(
         self,
+        publish: Publish,
+        seen: Seen,
         avatars: AvatarStore,
         storage: MediaStorage,
         opened: Callable[[str], bytes | None],
-        tmp_path: Path,
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        document = published(storage, avatars, tmp_path, "run-1")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-1")
+        document = publish("run-1")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-1")
         folder = folder_of("anna")
         assert folder == "avatars/anna/dynamics/basic"
         for name in NAMES:
@@ -119,17 +95,12 @@ class PublicationContract:
         assert not document.needs_run
 
     def test_chunks_and_frames_go_with_it(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen, storage: MediaStorage
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        document = published(storage, avatars, tmp_path, "run-1", names=tuple(FILES))
-        assert versions_seen(document.basic, opened) == dict.fromkeys(FILES, "run-1")
-        document = published(storage, avatars, tmp_path, "run-2")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-2")
+        document = publish("run-1", names=tuple(FILES))
+        assert seen(document.basic) == dict.fromkeys(FILES, "run-1")
+        document = publish("run-2")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-2")
         assert storage.stat(f"{folder_of('anna')}/idle_chunks/idle_chunk1.mp4") is None
 
     def test_a_file_that_describes_the_others_is_made_after_them(
@@ -139,7 +110,6 @@ class PublicationContract:
         opened: Callable[[str], bytes | None],
         tmp_path: Path,
     ) -> None:
-        avatars.merge("anna", INPUTS)
         avatars.claim("anna", "run-1")
         idle, manifest = tmp_path / "idle.mp4", tmp_path / "manifest.json"
         idle.write_bytes(b"idle")
@@ -163,30 +133,20 @@ class PublicationContract:
         assert manifest.endswith(b"/idle.mp4")
 
     def test_a_reader_who_knew_the_former_version_still_finds_it(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        former = published(storage, avatars, tmp_path, "run-1").basic
-        published(storage, avatars, tmp_path, "run-2")
-        assert versions_seen(former, opened) == dict.fromkeys(NAMES, "run-1")
+        former = publish("run-1").basic
+        publish("run-2")
+        assert seen(former) == dict.fromkeys(NAMES, "run-1")
 
     def test_replaced_versions_go_after_a_while(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen, avatars: AvatarStore, storage: MediaStorage
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        old = [published(storage, avatars, tmp_path, f"run-{n}").basic for n in (1, 2, 3)]
+        old = [publish(f"run-{n}").basic for n in (1, 2, 3)]
         assert tidy(storage, avatars, "anna") == []
         later = datetime.now(UTC) + timedelta(days=2)
-        assert len(tidy(storage, avatars, "anna", now=later)) == 2 * len(NAMES)
-        assert [set(versions_seen(basic, opened).values()) for basic in old] == [
+        assert len(tidy(storage, avatars, "anna", retention=DAY, now=later)) == 2 * len(NAMES)
+        assert [set(seen(basic).values()) for basic in old] == [
             {None},
             {None},
             {"run-3"},
@@ -194,32 +154,23 @@ class PublicationContract:
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
     def test_without_a_retention_time_they_are_deleted_at_once(
-        self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
+        self, publish: Publish, storage: MediaStorage
     ) -> None:
-        avatars.merge("anna", INPUTS)
         for number in (1, 2, 3):
-            published(
-                storage, avatars, tmp_path, f"run-{number}", keep_replaced=timedelta(seconds=-1)
-            )
+            publish(f"run-{number}", retention=AT_ONCE)
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
     def test_a_run_publishes_once(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen, storage: MediaStorage
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        first = published(storage, avatars, tmp_path, "run-1")
-        assert published(storage, avatars, tmp_path, "run-1") == first
+        first = publish("run-1")
+        assert publish("run-1") == first
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
-        assert versions_seen(first.basic, opened) == dict.fromkeys(NAMES, "run-1")
+        assert seen(first.basic) == dict.fromkeys(NAMES, "run-1")
 
     def test_a_superseded_run_publishes_nothing_and_leaves_nothing(
         self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
     ) -> None:
-        avatars.merge("anna", INPUTS)
         avatars.claim("anna", "run-1")
 
         class Overtaken(FailingStorage):
@@ -248,51 +199,39 @@ class PublicationContract:
     @pytest.mark.parametrize("failure", [("put", 1), ("put", 4), ("put", 5)])
     def test_a_bucket_that_fails_before_the_switch_leaves_the_former_version(
         self,
+        publish: Publish,
+        seen: Seen,
         avatars: AvatarStore,
         storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
         failure: tuple[str, int],
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        published(storage, avatars, tmp_path, "run-1")
+        publish("run-1")
         failing: Any = FailingStorage(storage, *failure)
         with pytest.raises(StoreError):
-            published(failing, avatars, tmp_path, "run-2")
+            publish(storage=failing, run_id="run-2")
         document = avatars.get("anna")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-1")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-1")
         avatars.fail("anna", "run-2", code="store.unavailable", message="Try again.")
-        document = published(storage, avatars, tmp_path, "run-3", keep_replaced=timedelta(0))
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-3")
+        document = publish("run-3", retention=AT_ONCE)
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-3")
         # What the dead run left behind went with the next clean-up.
         assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
     @pytest.mark.parametrize("failure", [("copy", 1), ("copy", 3), ("list", 1)])
     def test_a_bucket_that_fails_after_the_switch_does_not_undo_it(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
-        failure: tuple[str, int],
+        self, publish: Publish, seen: Seen, storage: MediaStorage, failure: tuple[str, int]
     ) -> None:
-        avatars.merge("anna", INPUTS)
         failing: Any = FailingStorage(storage, *failure)
-        document = published(failing, avatars, tmp_path, "run-1")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-1")
+        document = publish(storage=failing, run_id="run-1")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-1")
         # Said again, it makes up for what was left undone.
-        published(storage, avatars, tmp_path, "run-1")
+        publish("run-1")
         assert {storage.stat(f"{folder_of('anna')}/{name}") is None for name in NAMES} == {False}
 
     def test_two_publications_at_once_leave_the_plain_names_of_one_version(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen, storage: MediaStorage
     ) -> None:
         """The first run is slow: it copies its files while the second one publishes."""
-        avatars.merge("anna", INPUTS)
         copying, overtaken = threading.Event(), threading.Event()
 
         class Slow(FailingStorage):
@@ -303,10 +242,10 @@ class PublicationContract:
                 return storage.copy(name, target, **arguments)
 
         slow: Any = Slow(storage, "", 0)
-        first = threading.Thread(target=published, args=(slow, avatars, tmp_path, "run-1"))
+        first = threading.Thread(target=publish, args=("run-1",), kwargs={"storage": slow})
         first.start()
         assert copying.wait(20)
-        published(storage, avatars, tmp_path, "run-2")
+        publish("run-2")
         overtaken.set()
         first.join()
         plain = {
@@ -314,48 +253,39 @@ class PublicationContract:
             for name in NAMES
             if (stored := storage.stat(f"{folder_of('anna')}/{name}"))
         }
-        assert versions_seen(plain, opened) == dict.fromkeys(NAMES, "run-2")
+        assert seen(plain) == dict.fromkeys(NAMES, "run-2")
 
     def test_a_client_that_saves_the_former_version_is_put_right(
-        self,
-        avatars: AvatarStore,
-        storage: MediaStorage,
-        client: Client,
-        opened: Callable[[str], bytes | None],
-        tmp_path: Path,
+        self, publish: Publish, seen: Seen, avatars: AvatarStore, client: Client
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        published(storage, avatars, tmp_path, "run-1")
+        publish("run-1")
         stale = client.read("anna")
-        published(storage, avatars, tmp_path, "run-2")
+        publish("run-2")
         client.save("anna", stale)
         document = avatars.get("anna")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-1")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-1")
         avatars.settle("anna")
         document = avatars.get("anna")
-        assert versions_seen(document.basic, opened) == dict.fromkeys(NAMES, "run-2")
+        assert seen(document.basic) == dict.fromkeys(NAMES, "run-2")
 
-    def test_only_documented_files_are_published(
-        self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
-    ) -> None:
-        avatars.merge("anna", INPUTS)
+    def test_only_documented_files_are_published(self, publish: Publish) -> None:
         with pytest.raises(ValueError, match=r"evil\.sh"):
-            published(storage, avatars, tmp_path, "run-1", names=("idle.mp4", "evil.sh"))
+            publish("run-1", names=("idle.mp4", "evil.sh"))
         with pytest.raises(ValueError, match="idle"):
-            published(storage, avatars, tmp_path, "run-1", names=("atlas.jpg",))
+            publish("run-1", names=("atlas.jpg",))
 
     @pytest.mark.parametrize("change", ["nothing", "a file", "one file less", "the manifest"])
     def test_only_the_very_same_publication_is_left_in_place(
         self,
+        publish: Publish,
+        seen: Seen,
         avatars: AvatarStore,
         storage: MediaStorage,
-        opened: Callable[[str], bytes | None],
         tmp_path: Path,
         change: str,
     ) -> None:
-        avatars.merge("anna", INPUTS)
         names = (*NAMES, "manifest.json")
-        before = published(storage, avatars, tmp_path, "run-1", names=names)
+        before = publish("run-1", names=names)
         files = files_of(tmp_path, "run-1", NAMES)
         if change == "a file":
             files["mask.png"].write_bytes(b"run-2 mask.png")
@@ -386,13 +316,12 @@ class PublicationContract:
         assert before.record.current is not None
         assert document.record.current.version == before.record.current.version
         assert document.record.current.run_id == "run-1"
-        assert versions_seen(document.basic, opened) == dict.fromkeys(names, "run-1")
+        assert seen(document.basic) == dict.fromkeys(names, "run-1")
 
     def test_confirming_may_be_repeated_and_is_for_the_owner_alone(
-        self, avatars: AvatarStore, storage: MediaStorage, tmp_path: Path
+        self, publish: Publish, avatars: AvatarStore
     ) -> None:
-        avatars.merge("anna", INPUTS)
-        current = published(storage, avatars, tmp_path, "run-1").record.current
+        current = publish("run-1").record.current
         assert current is not None
         arguments: dict[str, Any] = {"parameters": {}, "overridden": {}}
         avatars.claim("anna", "run-2")

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from resources.avatars.firestore import FirestoreAvatars
 from resources.avatars.local import LocalAvatars
 from resources.avatars.owned import Throttle
 from resources.home import Home
-from resources.publishing.publication import KEEP_REPLACED
+from resources.publishing.publication import Retention
 from resources.storage.firebase import FirebaseStorage
 from resources.storage.local import LocalStorage
 from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
@@ -24,6 +23,7 @@ from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
 )
 from sunriza_assets_tests.resources.avatars.test_local import Editor
 from sunriza_assets_tests.resources.publishing.interleavings import World
+from sunriza_assets_tests.resources.publishing.publications import AT_ONCE, DAY
 from sunriza_assets_tests.resources.storage.storage_fixtures import (
     opened,
     own_bucket_server,
@@ -50,8 +50,6 @@ __all__ = [
 EVERYDAY = range(6)
 ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "200"))
 """A hundred take half a minute on a quiet machine; CI has half an hour for everything."""
-AT_ONCE = timedelta(seconds=-1)
-"""Replaced versions go at once: readers may meet a 404 then, but no document at rest may."""
 
 
 def plays(total: int) -> list[object]:
@@ -63,13 +61,15 @@ def plays(total: int) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("keep", [KEEP_REPLACED, AT_ONCE], ids=["kept", "at once"])
+@pytest.mark.parametrize("republishes", [False, True], ids=["runs alone", "versions again"])
+@pytest.mark.parametrize("keep", [DAY, AT_ONCE], ids=["kept", "at once"])
 @pytest.mark.parametrize("seeds", plays(100))
 def test_on_files(
     tmp_path: Path,
     opened_file: Callable[[str], bytes | None],
     seeds: range,
-    keep: timedelta,
+    keep: Retention,
+    republishes: bool,
 ) -> None:
     for seed in seeds:
         home = Home(tmp_path / str(seed))
@@ -82,7 +82,8 @@ def test_on_files(
             client=Editor(home),
             opened=opened_file,
             folder=home.cache,
-            keep_replaced=keep,
+            retention=keep,
+            republishes=republishes,
         ).play()
 
 
@@ -104,7 +105,8 @@ def test_on_firebase(
             client=client,
             opened=opened,
             folder=tmp_path,
-            keep_replaced=KEEP_REPLACED if seed % 2 else AT_ONCE,
+            retention=DAY if seed % 2 else AT_ONCE,
+            republishes=seed % 3 == 0,
         ).play()
         _forget(client, storage)
 

@@ -20,13 +20,14 @@ from sunriza_assets_tests.resources.avatars.firestore_fixtures import (
     firestore_server,
     own_server,
 )
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publication_contract import PublicationContract
+from sunriza_assets_tests.resources.publishing.publications import (
     NAMES,
-    PublicationContract,
     files_of,
     published,
     versions_seen,
 )
+from sunriza_assets_tests.resources.publishing.versions_contract import VersionsContract
 from sunriza_assets_tests.resources.storage.storage_fixtures import (
     opened,
     own_bucket_server,
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 
-class TestContract(PublicationContract):
+class TestContract(PublicationContract, VersionsContract):
     """All of it."""
 
 

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,12 +15,14 @@ from resources.publishing.publication import folder_of
 from resources.storage.local import LocalStorage
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import INPUTS
 from sunriza_assets_tests.resources.avatars.test_local import Editor
-from sunriza_assets_tests.resources.publishing.publication_contract import (
+from sunriza_assets_tests.resources.publishing.publication_contract import PublicationContract
+from sunriza_assets_tests.resources.publishing.publications import (
+    AT_ONCE,
     NAMES,
-    PublicationContract,
     published,
     versions_seen,
 )
+from sunriza_assets_tests.resources.publishing.versions_contract import VersionsContract
 from sunriza_assets_tests.resources.storage.test_local import opened
 
 __all__ = ["opened"]
@@ -42,7 +43,7 @@ def client(tmp_path: Path) -> Editor:
     return Editor(Home(tmp_path))
 
 
-class TestContract(PublicationContract):
+class TestContract(PublicationContract, VersionsContract):
     """All of it."""
 
 
@@ -67,7 +68,7 @@ def test_killed_at_any_moment_a_reader_finds_whole_versions(tmp_path: Path) -> N
         seen = versions_seen(document.basic, _read)
         assert None not in seen.values()
         assert len(set(seen.values())) <= 1
-    published(storage, avatars, tmp_path, "last", keep_replaced=timedelta(seconds=-1))
+    published(storage, avatars, tmp_path, "last", retention=AT_ONCE)
     assert len(list(storage.list(folder_of("anna")))) == 2 * len(NAMES)
 
 
@@ -77,7 +78,7 @@ from pathlib import Path
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from resources.storage.local import LocalStorage
-from sunriza_assets_tests.resources.publishing.publication_contract import published
+from sunriza_assets_tests.resources.publishing.publications import published
 home = Home(Path(sys.argv[1]))
 print("ready", flush=True)
 for number in itertools.count(1):

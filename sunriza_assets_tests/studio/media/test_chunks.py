@@ -11,7 +11,7 @@ import pytest
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.chunks import chunk_bounds, cut_chunks
 from sunriza_assets.studio.media.conform import conform, require_playable
-from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.encode import VideoWriter, encode, idle_writer
 from sunriza_assets.studio.media.extras import make_extras
 from sunriza_assets.studio.media.frames import read_frames, read_luma, read_some
 from sunriza_assets.studio.media.idle import write_idle
@@ -103,6 +103,25 @@ def test_a_loop_that_would_show_keeps_one_key_frame(tmp_path: Path) -> None:
     assert made.frame_counts["idle_chunks/idle_chunk2.mp4"] == 25
     frames = list(read_frames(made.files["idle_chunks/idle_chunk2.mp4"]))
     assert len(frames) == 25
+
+
+@pytest.mark.parametrize(("reach", "keys"), [(0.3, [0]), (25, [0, 50])])
+def test_how_much_moves_decides_before_the_first_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reach: float, keys: list[int]
+) -> None:
+    """So that a quiet loop is not encoded with key frames first and without them again."""
+    opened = []
+
+    def counted(*args: object, **kwargs: object) -> VideoWriter:
+        opened.append(1)
+        return idle_writer(*args, **kwargs)
+
+    monkeypatch.setattr("sunriza_assets.studio.media.idle.idle_writer", counted)
+    monkeypatch.setattr("sunriza_assets.studio.media.idle._MAX_UNNOTICED_SEAM_RATIO", 99.0)
+    idle = tmp_path / "idle.mp4"
+    write_idle(lambda: turning(75, reach), idle, rate=Fraction(25), loops=True, encoder="libx264")
+    assert key_frames(idle) == keys
+    assert len(opened) == 1
 
 
 def _always_seen(monkeypatch: pytest.MonkeyPatch) -> None:

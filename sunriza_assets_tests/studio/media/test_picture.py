@@ -32,11 +32,11 @@ def test_outcome(case: PictureCase, tmp_path: Path) -> None:
     case.build(path)
     if isinstance(case.outcome, Refused):
         with pytest.raises(MediaError) as refusal:
-            read_picture_in_process(path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None)
+            read_picture_in_process(path, max_size=None, limits=DEFAULT_LIMITS, accept=lambda: None)
         assert refusal.value.code == f"media.{case.outcome.code}", refusal.value
         return
     pixels = read_picture_in_process(
-        path, max_side=None, limits=DEFAULT_LIMITS, accept=lambda: None
+        path, max_size=None, limits=DEFAULT_LIMITS, accept=lambda: None
     )
     assert (pixels.dtype, pixels.shape) == (np.uint8, (*case.outcome.size[::-1], 3))
     assert corner_error(pixels) <= case.outcome.colour

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sunriza_assets.errors import AvatarError, MediaError, ParameterError
 from sunriza_assets.studio.motion.loop import seam_ratio
-from sunriza_assets.studio.performances.builtin import (
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.curves import blinks, breath, drift, moves
+from sunriza_assets.studio.performances.named import (
     DEFAULT_PERFORMANCE,
     PERFORMANCES,
-    motion_script,
-    with_manner,
+    with_performance_defaults,
 )
-from sunriza_assets.studio.performances.curves import blinks, breath, drift, moves
 from sunriza_assets.studio.performances.plans import PLANS
 from sunriza_assets.studio.performances.script import SCRIPT_NAME, MotionScript, is_script
 
@@ -124,13 +124,18 @@ def test_an_unknown_name_is_a_named_error(name: str) -> None:
 
 
 def test_a_manner_lies_under_all_wishes() -> None:
-    assert with_manner("cheerful", {})["emotion"] == "happy"
-    assert with_manner("cheerful", {"fps": 30})["emotion_strength"] == 0.65
-    assert with_manner("cheerful", {"emotion": "sad"}) == {"emotion": "sad"}
-    assert with_manner("cheerful", {"emotionStrength": 1}) == {"emotion_strength": 1}
-    assert with_manner("calm", {}) == with_manner(None, {}) == with_manner("no such", {}) == {}
+    assert with_performance_defaults("cheerful", {})["emotion"] == "happy"
+    assert with_performance_defaults("cheerful", {"fps": 30})["emotion_strength"] == 0.65
+    assert with_performance_defaults("cheerful", {"emotion": "sad"}) == {"emotion": "sad"}
+    assert with_performance_defaults("cheerful", {"emotionStrength": 1}) == {"emotion_strength": 1}
+    assert (
+        with_performance_defaults("calm", {})
+        == with_performance_defaults(None, {})
+        == with_performance_defaults("no such", {})
+        == {}
+    )
     with pytest.raises(ParameterError):
-        with_manner("cheerful", {"happiness": 1})
+        with_performance_defaults("cheerful", {"happiness": 1})
 
 
 class TestCurves:

@@ -17,7 +17,7 @@ __all__ = [
     "pick_device",
     "place",
     "precision_note",
-    "wider",
+    "wider_placement",
 ]
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -78,7 +78,7 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
     return f"this {kind} has no {precision} instructions: float32 is used"
 
 
-def wider(placement: Placement) -> Placement | None:
+def wider_placement(placement: Placement) -> Placement | None:
     """The placement in the next wider precision; None where there is none.
 
     bfloat16 reaches as far as float32 and comes after float16, where the device has instructions

@@ -1,7 +1,5 @@
 """The `liveportrait` engine: reading, timing, transfer and painting behind the engine protocols."""
 
-import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -10,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
-from sunriza_assets.errors import EngineError
 from sunriza_assets.studio.contracts.engine import (
     Image,
     Progress,
@@ -27,28 +23,28 @@ from sunriza_assets.studio.engines.liveportrait.cuda import (
     outside_capture,
 )
 from sunriza_assets.studio.engines.liveportrait.device import (
-    BATCH,
     Precision,
-    device_name,
     pick_device,
     place,
     precision_note,
-    wider,
 )
 from sunriza_assets.studio.engines.liveportrait.emotions import emotion_keypoints
 from sunriza_assets.studio.engines.liveportrait.expressions import PreparedLivePortrait
 from sunriza_assets.studio.engines.liveportrait.extract import extract_motion
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
-from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit
 from sunriza_assets.studio.engines.liveportrait.manifest import NETS
-from sunriza_assets.studio.engines.liveportrait.memory import shrinking_batches, within_memory
-from sunriza_assets.studio.engines.liveportrait.modules import Modules, Retargeting
-from sunriza_assets.studio.engines.liveportrait.painter import Painter
+from sunriza_assets.studio.engines.liveportrait.memory import (
+    run_with_shrinking_batch,
+    shrinking_batches,
+)
+from sunriza_assets.studio.engines.liveportrait.modules import Modules
+from sunriza_assets.studio.engines.liveportrait.network_loader import (
+    LoadedNetworks,
+    NetworkLoader,
+)
 from sunriza_assets.studio.engines.liveportrait.perform import perform_script
 from sunriza_assets.studio.engines.liveportrait.pipeline import prefetch
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait, prepare_portrait
-from sunriza_assets.studio.engines.liveportrait.reader import Reader
 from sunriza_assets.studio.engines.liveportrait.template import ENGINE, VERSION
 from sunriza_assets.studio.engines.liveportrait.timing import plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer
@@ -64,17 +60,6 @@ _MOTION_BATCH: Final = 16
 """Crops that M reads at a time."""
 _IN_FLIGHT: Final = {"cuda": 2, "cpu": 0}
 """Batches that may be copied to the host while the next is painted."""
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _LoadedNetworks:
-    """The loaded networks."""
-
-    reader: Reader
-    painter: Painter
-    retargeting: Retargeting
-    placement: Placement
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ class _PendingBatch:
     """A painted batch that is being copied to the host."""
 
     batch: slice
-    networks: _LoadedNetworks
+    networks: LoadedNetworks
     """The networks that painted it."""
     pictures: Readback
     finite: Readback
@@ -127,18 +112,19 @@ class LivePortraitEngine:
             for net in NETS:
                 weight_path(models_root, net)
         where = pick_device(device)
-        self._placement = place(where, precision)
-        self._precision_note = precision_note(where, precision)
-        self._batch = batch or BATCH[self._placement.device.type]
         self._faces = FaceReader(models_root)
-        self._loading = threading.Lock()
-        self._painting = threading.Lock()
-        self._loaded: _LoadedNetworks | None = None
+        self._networks = NetworkLoader(
+            models_root,
+            modules,
+            place(where, precision),
+            precision_note=precision_note(where, precision),
+            batch=batch,
+        )
 
     @property
     def batch(self) -> int:
         """Poses that are painted at once, as memory has allowed until now."""
-        return self._batch_size()
+        return self._networks.batch_size()
 
     def extraction_identity(self) -> Mapping[str, str]:
         """Extractor, version and model hashes: all that, beside the clip, decides a template."""
@@ -161,7 +147,11 @@ class LivePortraitEngine:
             FaceError: no face, or none that can be followed.
         """
         return extract_motion(
-            clip, self._faces, self._networks().reader, batch=_MOTION_BATCH, progress=progress
+            clip,
+            self._faces,
+            self._networks.loaded().reader,
+            batch=_MOTION_BATCH,
+            progress=progress,
         )
 
     def perform(self, script: MotionScript) -> MotionTemplate:
@@ -184,14 +174,14 @@ class LivePortraitEngine:
         """
         timing = plan_timing(template, parameters)
         ready = self._portrait(portrait, parameters)
-        transfer = Transfer(ready, timing, parameters, self._networks().retargeting)
+        transfer = Transfer(ready, timing, parameters, self._networks.loaded().retargeting)
         seconds = self._seconds_per_frame(ready, transfer.keypoints[:1])
         count = len(transfer.keypoints)
         facts = {
             **timing.facts,
             **transfer.facts,
             "pasted_back": ready.paste is not None,
-            **self._facts(),
+            **self._networks.facts(),
             "estimated_seconds": round(seconds * count, 1),
         }
         return Rendering(
@@ -210,7 +200,7 @@ class LivePortraitEngine:
             FaceError: the portrait shows no face or several.
         """
         ready = self._portrait(portrait, parameters)
-        retargeting = self._networks().retargeting
+        retargeting = self._networks.loaded().retargeting
         keypoints = viseme_keypoints(
             ready,
             retargeting,
@@ -233,118 +223,42 @@ class LivePortraitEngine:
             (frame,) = self._paint_batches(ready, keypoints, {})
             return frame
 
-        return PreparedLivePortrait(ready, self._networks().retargeting, parameters, paint)
-
-    def _networks(self) -> _LoadedNetworks:
-        with self._loading:
-            if self._loaded is None:
-                self._loaded = self._load(self._placement)
-            return self._loaded
-
-    def _load(self, placement: Placement) -> _LoadedNetworks:
-        """The networks on their device, in a precision that their weights fit."""
-        while True:
-            try:
-                return within_memory(
-                    placement.device,
-                    partial(self._build, placement),
-                    size=lambda: 1,
-                    shrink=lambda _: None,
-                )
-            except Unfit as error:
-                placement = self._wider_placement(placement, str(error))
-
-    def _build(self, placement: Placement) -> _LoadedNetworks:
-        modules = self._modules or Modules.load(self._root)
-        with current_device(placement.device), outside_capture(placement.device):
-            return _LoadedNetworks(
-                reader=Reader(modules, placement.device),
-                painter=Painter(modules, placement, self._batch),
-                retargeting=modules.retargeting,
-                placement=placement,
-            )
-
-    def _rebuild_wider(self, networks: _LoadedNetworks) -> None:
-        """Rebuild the painting networks in the next wider precision, for the rest of the process.
-
-        Does nothing where another thread has rebuilt them already.
-        """
-        with self._loading:
-            if self._loaded is not networks:
-                return
-            placement = self._wider_placement(networks.placement, "numbers that are not finite")
-            with self._painting:
-                self._batch = networks.painter.batch
-                networks.painter.release()
-            self._loaded = None
-            self._loaded = self._load(placement)
-
-    def _wider_placement(self, placement: Placement, why: str) -> Placement:
-        """The placement in the next wider precision; logs the change.
-
-        Raises:
-            EngineError: `not_finite`: there is none.
-        """
-        following = wider(placement)
-        if following is None:
-            raise _not_finite()
-        before, after = _name(placement.dtype), _name(following.dtype)
-        self._precision_note = f"{before} overflows with these weights: {after} is used"
-        _log.warning("%s (%s)", self._precision_note, why)
-        self._placement = following
-        return following
-
-    def _facts(self) -> dict[str, Any]:
-        """Device, precision and batch size in use, for `Rendering.facts`."""
-        networks = self._networks()
-        note = self._precision_note
-        return {
-            "device": device_name(networks.placement.device),
-            "precision": _name(networks.placement.dtype),
-            **({} if note is None else {"precision_note": note}),
-            "batch": networks.painter.batch,
-        }
-
-    def _shrink_batch(self, batch: int) -> None:
-        networks = self._networks()
-        with self._painting:
-            networks.painter.resize(batch)
-
-    def _batch_size(self) -> int:
-        return self._networks().painter.batch
+        return PreparedLivePortrait(ready, self._networks.loaded().retargeting, parameters, paint)
 
     def _portrait(self, picture: Image, parameters: RenderParameters) -> Portrait:
-        networks = self._networks()
+        networks = self._networks.loaded()
         device = networks.placement.device
 
         def prepared() -> Portrait:
-            with self._painting, current_device(device):
+            with self._networks.painting, current_device(device):
                 return prepare_portrait(
                     picture, parameters, self._faces, networks.reader, networks.painter, device
                 )
 
-        return within_memory(device, prepared, self._batch_size, self._shrink_batch)
+        return run_with_shrinking_batch(
+            device, prepared, self._networks.batch_size, self._networks.shrink_batch
+        )
 
     def _seconds_per_frame(self, portrait: Portrait, keypoints: Tensor) -> float:
         """Seconds that a frame takes, measured on one pose; on a GPU on a whole batch."""
         while True:
-            networks = self._networks()
-            seconds = within_memory(
+            networks = self._networks.loaded()
+            seconds = run_with_shrinking_batch(
                 networks.placement.device,
                 partial(self._time_batch, networks, portrait, keypoints),
-                self._batch_size,
-                self._shrink_batch,
+                self._networks.batch_size,
+                self._networks.shrink_batch,
             )
             if seconds is not None:
                 return seconds
-            self._rebuild_wider(networks)
+            self._networks.rebuild_wider(networks)
 
     def _time_batch(
-        self, networks: _LoadedNetworks, portrait: Portrait, keypoints: Tensor
+        self, networks: LoadedNetworks, portrait: Portrait, keypoints: Tensor
     ) -> float | None:
         """Seconds that a frame takes; None where numbers overflow."""
         on_gpu = networks.placement.device.type == "cuda"
-        with self._painting:
+        with self._networks.painting:
             if on_gpu:
                 networks.painter(portrait.source, keypoints)  # captured on its first run
             start = time.perf_counter()
@@ -357,16 +271,17 @@ class LivePortraitEngine:
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
     ) -> Iterator[Image]:
         """All frames, painted ahead of the caller; `facts` are updated at the end."""
-        return prefetch(self._paint_batches(portrait, keypoints, facts), self._batch, name="paint")
+        batches = self._paint_batches(portrait, keypoints, facts)
+        return prefetch(batches, self._networks.first_batch, name="paint")
 
     def _paint_batches(
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any]
     ) -> Iterator[Image]:
-        device = self._placement.device
+        device = self._networks.device
 
         def paint(batch: slice) -> _PendingBatch:
-            networks = self._networks()
-            with self._painting:
+            networks = self._networks.loaded()
+            with self._networks.painting:
                 painted = networks.painter(portrait.source, keypoints[batch])
                 with current_device(device), outside_capture(device):
                     pictures = painted.pictures
@@ -378,7 +293,7 @@ class LivePortraitEngine:
 
         in_flight: deque[_PendingBatch] = deque()
         batches = shrinking_batches(
-            len(keypoints), device, paint, self._batch_size, self._shrink_batch
+            len(keypoints), device, paint, self._networks.batch_size, self._networks.shrink_batch
         )
         for _, pending in batches:
             in_flight.append(pending)
@@ -386,7 +301,7 @@ class LivePortraitEngine:
                 yield from self._frames_of_batch(portrait, keypoints, facts, in_flight.popleft())
         while in_flight:
             yield from self._frames_of_batch(portrait, keypoints, facts, in_flight.popleft())
-        facts.update(self._facts())
+        facts.update(self._networks.facts())
 
     def _frames_of_batch(
         self, portrait: Portrait, keypoints: Tensor, facts: dict[str, Any], pending: _PendingBatch
@@ -394,20 +309,8 @@ class LivePortraitEngine:
         """The frames of a batch on the host; painted again in a wider precision on overflow."""
         pictures = pending.pictures.wait().numpy()
         if not pending.finite.wait().item():
-            self._rebuild_wider(pending.networks)
+            self._networks.rebuild_wider(pending.networks)
             yield from self._paint_batches(portrait, keypoints[pending.batch], facts)
             return
         for picture in pictures:
             yield picture.copy() if portrait.paste is None else portrait.paste.frame(picture)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _not_finite() -> EngineError:
-    return EngineError(
-        "The networks give numbers that are not finite, even in float32",
-        remedy="Check the weight files with `sunriza doctor`.",
-        code="not_finite",
-    )

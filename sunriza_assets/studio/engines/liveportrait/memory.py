@@ -11,7 +11,7 @@ import torch
 from sunriza_assets.errors import EngineError
 from sunriza_assets.studio.engines.liveportrait.cuda import free_memory_share, give_back
 
-__all__ = ["is_out_of_memory", "shrinking_batches", "within_memory"]
+__all__ = ["is_out_of_memory", "run_with_shrinking_batch", "shrinking_batches"]
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def is_out_of_memory(error: BaseException, device: torch.device) -> bool:
     return ambiguous and free_memory_share(device) < _NEARLY_FULL_SHARE
 
 
-def within_memory(
+def run_with_shrinking_batch(
     device: torch.device,
     work: Callable[[], T],
     size: Callable[[], int],
@@ -112,7 +112,7 @@ def shrinking_batches(
         device: where the work runs.
         work: called with the items of each batch.
         size: the size of a batch now; others may change it, too.
-        shrink: see `within_memory`.
+        shrink: see `run_with_shrinking_batch`.
 
     Yields:
         Each batch and its result.
@@ -127,7 +127,7 @@ def shrinking_batches(
             batch = slice(start, min(start + size(), count))
             return batch, work(batch)
 
-        batch, result = within_memory(device, next_batch, size, shrink)
+        batch, result = run_with_shrinking_batch(device, next_batch, size, shrink)
         yield batch, result
         start = batch.stop
 

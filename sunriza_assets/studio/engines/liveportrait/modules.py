@@ -102,14 +102,20 @@ class Modules:
         )
 
 
+_NARROW_PERIOD: Final = 65_521
+"""A prime, so that no two rows of a weight are equal; M alone has 28 million numbers."""
+
+
 def _narrow_state(net: str) -> State:
     """Stand-in weights of one network of `Modules.narrow`."""
     with torch.device("meta"):
         if net == "warping_module":
-            return seeded_state(net, _shapes(WarpingModule(_NARROW_WARPING)))
+            return seeded_state(net, _shapes(WarpingModule(_NARROW_WARPING)), period=_NARROW_PERIOD)
         if net == "spade_generator":
-            return seeded_state(net, _shapes(SpadeGenerator(_NARROW_GENERATOR)))
-    return seeded_state(net)
+            return seeded_state(
+                net, _shapes(SpadeGenerator(_NARROW_GENERATOR)), period=_NARROW_PERIOD
+            )
+    return seeded_state(net, period=_NARROW_PERIOD)
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -15,7 +15,7 @@ from sunriza_assets.studio.engines.liveportrait.cuda import (
 )
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.fast.generator import FastGenerator
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import Watch
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import FiniteCheck
 from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping, WarpSource
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.networks.motion import KEYPOINTS
@@ -126,9 +126,9 @@ class Painter:
         return Painted(painted.pictures[:count].clone(), painted.finite.clone())
 
     def _paint(self, source: WarpSource, driving: Tensor) -> Painted:
-        watch = Watch()
-        pictures = self._generator(self._warping(source, driving, watch), watch)
-        return Painted(to_bytes(pictures), watch.finite())
+        check = FiniteCheck()
+        pictures = self._generator(self._warping(source, driving, check), check)
+        return Painted(to_bytes(pictures), check.finite())
 
 
 class _Captured:

@@ -69,16 +69,23 @@ def standard_numbers(name: str, count: int) -> NDArray[np.float64]:
 
 
 def seeded_state(
-    net: str, shapes: Mapping[str, tuple[int, ...]] | None = None
+    net: str,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    period: int | None = None,
 ) -> dict[str, Tensor]:
     """The whole state dict of one network, float32 on the CPU.
 
     Args:
         net: a key of `manifest()`.
         shapes: of a network with other sizes; None takes the manifest's.
+        period: numbers after which those of a large tensor repeat, which makes them faster; None
+            for numbers that do not repeat, as recorded outputs need.
     """
     shapes = manifest()[net] if shapes is None else shapes
-    state = {key: torch.from_numpy(_tensor(net, key, shape)) for key, shape in shapes.items()}
+    state = {
+        key: torch.from_numpy(_tensor(net, key, shape, period)) for key, shape in shapes.items()
+    }
     for key, tensor in list(state.items()):
         if key.endswith(".weight_orig"):
             stem = key.removesuffix("weight_orig")
@@ -87,11 +94,14 @@ def seeded_state(
     return state
 
 
-def _tensor(net: str, key: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
+def _tensor(net: str, key: str, shape: tuple[int, ...], period: int | None) -> NDArray[np.generic]:
     if key.endswith("num_batches_tracked"):
         return np.zeros(shape, dtype=np.int64)
     name = f"{net}/{key}"
-    n = standard_numbers(name, math.prod(shape))
+    count = math.prod(shape)
+    n = standard_numbers(name, count if period is None else min(count, period))
+    if len(n) < count:
+        n = np.resize(n.astype(np.float32), count)
     if key.endswith("running_var"):
         values = 1 + 0.1 * np.abs(n)
     else:

@@ -66,7 +66,7 @@ class Rim:
         """
         return np.asarray((self._solve @ (self._root * points[self._used, :2])).T)
 
-    def held(self, points: Array, matrix: Array, hold_share: float) -> Array:
+    def hold_to_track(self, points: Array, matrix: Array, hold_share: float) -> Array:
         """A frame's mesh with the skin at the rim held on its track.
 
         Args:

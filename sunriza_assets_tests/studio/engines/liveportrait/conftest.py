@@ -1,14 +1,19 @@
 """Networks with stand-in weights and the inputs of the recorded runs, made once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sunriza_assets.studio.engines.liveportrait import network_loader as loader_module
 from sunriza_assets.studio.engines.liveportrait.driving import Ratios
+from sunriza_assets.studio.engines.liveportrait.engine import LivePortraitEngine
 from sunriza_assets.studio.engines.liveportrait.faces import FaceReader
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 from sunriza_assets.studio.engines.liveportrait.fast.warping import FastWarping
@@ -16,9 +21,17 @@ from sunriza_assets.studio.engines.liveportrait.keypoints import Motion, rotatio
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.portrait import Portrait
 from sunriza_assets.studio.engines.liveportrait.reader import to_input
+from sunriza_assets.studio.media.encode import encode
+from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.picture import read_picture
+from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.studio.engines.liveportrait import recorded
+from sunriza_assets_tests.studio.engines.liveportrait.number_painter import (
+    FRAMES,
+    FeaturelessReader,
+    NumberPainter,
+)
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -98,3 +111,47 @@ def portrait(models_root: Path, sample: Sample) -> Portrait:
 def _no_gradients() -> Iterator[None]:
     with torch.inference_mode():
         yield
+
+
+@pytest.fixture(scope="module")
+def clip(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frames of the sample clip."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    encode(islice(read_frames(sample.clip), FRAMES), path, rate=Fraction(25))
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture(sample: Sample) -> np.ndarray:
+    return read_picture(sample.portrait)
+
+
+@pytest.fixture(scope="module")
+def engine(models_root: Path, narrow: Modules) -> LivePortraitEngine:
+    return LivePortraitEngine(models_root, device="cpu", modules=narrow)
+
+
+@pytest.fixture(scope="module")
+def progress_calls() -> list[tuple[int, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def template(
+    engine: LivePortraitEngine, clip: Path, progress_calls: list[tuple[int, int]]
+) -> MotionTemplate:
+    return engine.extract(clip, progress=lambda done, total: progress_calls.append((done, total)))
+
+
+@pytest.fixture
+def numbering(
+    models_root: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., LivePortraitEngine]:
+    """Makes engines that paint numbers."""
+    monkeypatch.setattr(loader_module, "Painter", NumberPainter)
+    monkeypatch.setattr(loader_module, "Reader", FeaturelessReader)
+
+    def made(**settings: Any) -> LivePortraitEngine:
+        return LivePortraitEngine(models_root, device="cpu", modules=modules, **settings)
+
+    return made

@@ -16,7 +16,7 @@ from sunriza_assets.studio.engines.liveportrait.device import (
     pick_device,
     place,
     precision_note,
-    wider,
+    wider_placement,
 )
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Placement
 
@@ -77,8 +77,8 @@ def test_what_comes_after_an_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
     half, brain = Placement(CPU, torch.float16), Placement(CPU, torch.bfloat16)
     exact = Placement(CPU, torch.float32)
     monkeypatch.setattr(device, "computes_natively", lambda _device, _type: True)
-    assert wider(half) == brain
+    assert wider_placement(half) == brain
     monkeypatch.setattr(device, "computes_natively", lambda _device, _type: False)
-    assert wider(half) == exact
-    assert wider(brain) == exact
-    assert wider(exact) is None
+    assert wider_placement(half) == exact
+    assert wider_placement(brain) == exact
+    assert wider_placement(exact) is None

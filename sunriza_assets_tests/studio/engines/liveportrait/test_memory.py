@@ -13,8 +13,8 @@ from sunriza_assets.errors import EngineError
 from sunriza_assets.studio.engines.liveportrait import memory
 from sunriza_assets.studio.engines.liveportrait.memory import (
     is_out_of_memory,
+    run_with_shrinking_batch,
     shrinking_batches,
-    within_memory,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -75,7 +75,7 @@ def test_other_errors_pass() -> None:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        within_memory(CPU, work, lambda: 4, lambda _: None)
+        run_with_shrinking_batch(CPU, work, lambda: 4, lambda _: None)
 
 
 def test_what_a_failed_try_held_is_free_before_the_next() -> None:
@@ -98,7 +98,7 @@ def test_what_a_failed_try_held_is_free_before_the_next() -> None:
         return False
 
     sizes = _Size(4)
-    assert within_memory(CPU, work, sizes, sizes.shrink)
+    assert run_with_shrinking_batch(CPU, work, sizes, sizes.shrink)
     assert len(held) == 2
     assert sizes.seen == [4, 2]
 

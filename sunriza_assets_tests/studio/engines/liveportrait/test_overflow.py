@@ -9,7 +9,7 @@ from torch import Tensor
 from sunriza_assets.studio.bench.gpu.faults import INJECTIONS, injected
 from sunriza_assets.studio.engines.liveportrait.arithmetic import computes_natively
 from sunriza_assets.studio.engines.liveportrait.fast.convolution import Convolution, Placement
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import Unfit, Watch
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import FiniteCheck, Unfit
 from sunriza_assets.studio.engines.liveportrait.modules import Modules
 from sunriza_assets.studio.engines.liveportrait.painter import Painted, Painter
 
@@ -24,30 +24,30 @@ def _painted(modules: Modules, placement: Placement, keypoints: dict[str, Tensor
 
 
 def test_a_watch() -> None:
-    watch = Watch()
+    check = FiniteCheck()
     with pytest.raises(ValueError, match="Nothing"):
-        watch.finite()
+        check.finite()
     ones = torch.full((3000,), 65504.0, dtype=torch.float16)
-    assert watch(ones) is ones
-    assert watch.finite(), "the sum of large numbers is none that overflows"
-    watch(torch.tensor([1.0, float("-inf")]))
-    watch(ones)
-    assert not watch.finite()
+    assert check(ones) is ones
+    assert check.finite(), "the sum of large numbers is none that overflows"
+    check(torch.tensor([1.0, float("-inf")]))
+    check(ones)
+    assert not check.finite()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_each_kind_is_seen(value: float) -> None:
     x = torch.ones(2, 3, 4)
     x[1, 2, 3] = value
-    watch = Watch()
-    watch(x)
-    assert not watch.finite()
+    check = FiniteCheck()
+    check(x)
+    assert not check.finite()
 
 
 def test_opposite_infinities_do_not_cancel() -> None:
-    watch = Watch()
-    watch(torch.tensor([float("inf"), float("-inf")]))
-    assert not watch.finite()
+    check = FiniteCheck()
+    check(torch.tensor([float("inf"), float("-inf")]))
+    assert not check.finite()
 
 
 def test_a_picture_without_overflow_is_finite(narrow: Modules, keypoints: Any) -> None:

@@ -17,7 +17,8 @@ from sunriza_assets.studio.engines.liveportrait.template import motion_in, ratio
 from sunriza_assets.studio.engines.liveportrait.timing import plan_timing
 from sunriza_assets.studio.engines.liveportrait.transfer import Transfer
 from sunriza_assets.studio.parameters import RenderParameters
-from sunriza_assets.studio.performances.builtin import PERFORMANCES, motion_script
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.named import PERFORMANCES
 from sunriza_assets.studio.performances.script import MotionScript
 
 PLAIN: dict[str, Any] = {

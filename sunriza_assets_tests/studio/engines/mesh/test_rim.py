@@ -38,7 +38,7 @@ def test_it_finds_the_affine_map_that_a_mesh_went_by(rig: PortraitRig, rim: Rim)
         matrix, points = affine(rng), rig.mesh.copy()
         points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         np.testing.assert_allclose(rim.track(points), matrix, atol=1e-6)
-        np.testing.assert_allclose(rim.held(points, matrix, 1.0), points, atol=1e-9)
+        np.testing.assert_allclose(rim.hold_to_track(points, matrix, 1.0), points, atol=1e-9)
 
 
 def test_skin_is_held_at_the_rim_alone(rig: PortraitRig, rim: Rim) -> None:
@@ -46,7 +46,7 @@ def test_skin_is_held_at_the_rim_alone(rig: PortraitRig, rim: Rim) -> None:
     points = rig.mesh + rng.normal(0.0, 0.05 * rig.iod, rig.mesh.shape)
     matrix = rim.track(points)
     mapped = rig.mesh[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    held = rim.held(points, matrix, 1.0)
+    held = rim.hold_to_track(points, matrix, 1.0)
     moved = np.linalg.norm(held - points, axis=1)
     before, after = (np.linalg.norm(p[:, :2] - mapped, axis=1) for p in (points, held))
     assert (after <= before + 1e-9).all()
@@ -57,8 +57,8 @@ def test_skin_is_held_at_the_rim_alone(rig: PortraitRig, rim: Rim) -> None:
     room = np.linalg.norm(rig.mesh[:, None, :2] - edge, axis=2).min(axis=1)
     assert (moved <= 0.32 * np.maximum(room, 1e-3 * rig.iod) + 1e-9).all()  # never across a lip
     np.testing.assert_array_equal(held[LIPS], points[LIPS])
-    np.testing.assert_array_equal(rim.held(points, matrix, 0.0), points)
-    half = rim.held(points, matrix, 0.5)
+    np.testing.assert_array_equal(rim.hold_to_track(points, matrix, 0.0), points)
+    half = rim.hold_to_track(points, matrix, 0.5)
     assert (np.linalg.norm(half - points, axis=1) <= moved + 1e-9).all()
     assert (moved[FAR] < 0.05 * before[FAR]).all()
     np.testing.assert_array_equal(held[:, 2], points[:, 2])
@@ -71,7 +71,7 @@ def test_a_mouth_at_the_border_of_a_picture_has_a_rim(rig: PortraitRig) -> None:
     roi = Roi(int(left), int(top) + 4, 60, 40)
     rim = Rim(rig.mesh, roi, lips - [roi.x, roi.y], rig.iod)
     np.testing.assert_allclose(rim.track(rig.mesh), np.eye(2, 3), atol=1e-9)
-    np.testing.assert_allclose(rim.held(rig.mesh, np.eye(2, 3), 1.0), rig.mesh)
+    np.testing.assert_allclose(rim.hold_to_track(rig.mesh, np.eye(2, 3), 1.0), rig.mesh)
 
 
 def test_cells_join_an_idle_that_speaks_and_turns(

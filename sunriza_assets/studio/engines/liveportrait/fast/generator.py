@@ -25,7 +25,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     UpsampledConvolution,
     bias_of,
 )
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_watch
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_check
 from sunriza_assets.studio.engines.liveportrait.networks.generator import (
     SPADE_EPSILON,
     SPADE_SLOPE,
@@ -61,10 +61,10 @@ class FastGenerator:
         self._paint = Convolution(painter.weight[order], bias_of(painter)[order], placement)
         self._colours = colours
 
-    def __call__(self, features: Tensor, watch: Callable[[Tensor], Tensor] = no_watch) -> Tensor:
+    def __call__(self, features: Tensor, check: Callable[[Tensor], Tensor] = no_check) -> Tensor:
         """(B, 256, 64, 64) -> (B, 512, 512, 3) RGB in [0, 1], float32 or the placement's type.
 
-        `watch` is shown the pixels before the sigmoid. What overflows anywhere on the way arrives
+        `check` is shown the pixels before the sigmoid. What overflows anywhere on the way arrives
         there: instance norms spread it over a whole channel, and nothing hides it, for the
         rectifiers of the main path are leaky.
         """
@@ -76,7 +76,7 @@ class FastGenerator:
         for up in self._up:
             x = up(x, features)
         painted = self._paint(functional.leaky_relu_(x, SPADE_SLOPE))
-        return self._shuffled(watch(painted)).sigmoid()
+        return self._shuffled(check(painted)).sigmoid()
 
     def _shuffled(self, painted: Tensor) -> Tensor:
         """(B, padded 12, H, W) channels (dy, dx, colour) -> (B, 2 H, 2 W, 3)."""

@@ -29,7 +29,7 @@ from sunriza_assets.studio.engines.liveportrait.fast.convolution import (
     fold_norm,
     padded,
 )
-from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_watch
+from sunriza_assets.studio.engines.liveportrait.fast.overflow import no_check
 from sunriza_assets.studio.engines.liveportrait.fast.sampling import heat_maps, shifted_volumes
 from sunriza_assets.studio.engines.liveportrait.fast.wide import (
     OcclusionConvolution,
@@ -120,33 +120,33 @@ class FastWarping:
         )
 
     def __call__(
-        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = no_watch
+        self, source: WarpSource, driving: Tensor, check: Callable[[Tensor], Tensor] = no_check
     ) -> Tensor:
         """Warp one portrait to B poses.
 
         Args:
             source: the portrait.
             driving: (B, 21, 3) keypoints to move to, float32.
-            watch: shown all that may overflow, before that is hidden.
+            check: shown all that may overflow, before that is hidden.
 
         Returns:
             (B, 256, 64, 64) what the generator paints from, in the placement's precision.
         """
-        deformation, occlusion = self.motion(source, driving, watch)
+        deformation, occlusion = self.motion(source, driving, check)
         volume = source.volume.expand(len(driving), -1, -1, -1, -1)
         moved = self._placement.put(sample_volume(volume, deformation).flatten(1, 2))
         x = functional.leaky_relu_(self._third(moved), THIRD_SLOPE)
-        return watch(self._fourth(x)).mul_(occlusion)
+        return check(self._fourth(x)).mul_(occlusion)
 
     def motion(
-        self, source: WarpSource, driving: Tensor, watch: Callable[[Tensor], Tensor] = no_watch
+        self, source: WarpSource, driving: Tensor, check: Callable[[Tensor], Tensor] = no_check
     ) -> tuple[Tensor, Tensor]:
         """(B, 16, 64, 64, 3) where every cell comes from, and (B, 1, 64, 64) what can be seen."""
         shift = source.keypoints - driving
-        mixed = self._hourglass(watch(self._inputs(source, driving, shift)), watch)
-        shares = watch(self._mask(mixed)).softmax(dim=-1)
+        mixed = self._hourglass(check(self._inputs(source, driving, shift)), check)
+        shares = check(self._mask(mixed)).softmax(dim=-1)
         deformation = self._identity + _times(shares[..., 1:], shift)
-        return deformation, watch(self._occlusion(mixed)).sigmoid().to(mixed.dtype)
+        return deformation, check(self._occlusion(mixed)).sigmoid().to(mixed.dtype)
 
     def _inputs(self, source: WarpSource, driving: Tensor, shift: Tensor) -> Tensor:
         """(B, 112, 16, 64, 64): 21 heat maps, 4 of the background, 21 x 4 shifted, 3 of zeros."""
@@ -161,7 +161,7 @@ class FastWarping:
         motions[..., 1:, :] = shifted_volumes(source.compressed, shift)
         return inputs.permute(0, 4, 1, 2, 3)
 
-    def _hourglass(self, inputs: Tensor, watch: Callable[[Tensor], Tensor]) -> Tensor:
+    def _hourglass(self, inputs: Tensor, check: Callable[[Tensor], Tensor]) -> Tensor:
         """(B, 112, 16, 64, 64) -> (B, 144, 16, 64, 64), all channels last.
 
         Each level is watched behind its rectifier: that keeps plus infinity and NaN,
@@ -170,10 +170,10 @@ class FastWarping:
         x, skips = inputs, []
         for down in self._down:
             skips.append(x)
-            x = _halved(watch(down(x).relu_()))
+            x = _halved(check(down(x).relu_()))
         for up in self._up:
-            x = torch.cat([watch(up(x).relu_()), skips.pop()], dim=1)
-        return watch(self._mix(x).relu_())
+            x = torch.cat([check(up(x).relu_()), skips.pop()], dim=1)
+        return check(self._mix(x).relu_())
 
 
 def _input_order(compressed: int) -> list[int]:

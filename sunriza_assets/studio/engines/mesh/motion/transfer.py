@@ -158,7 +158,9 @@ class Transfer:
 
     def _points(self, frame: int) -> Array:
         """(468, 3) the mesh, pixels."""
-        return self._rim.held(self._unheld_points(frame), self.track[frame], self._hold_share)
+        return self._rim.hold_to_track(
+            self._unheld_points(frame), self.track[frame], self._hold_share
+        )
 
     def _unheld_points(self, frame: int) -> Array:
         """(468, 3) the mesh before the skin around the mouth is held on its track."""

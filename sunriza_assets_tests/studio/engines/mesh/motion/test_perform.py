@@ -23,7 +23,8 @@ from sunriza_assets.studio.motion.head_pose import eye_distance
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import resolve
-from sunriza_assets.studio.performances.builtin import PERFORMANCES, motion_script
+from sunriza_assets.studio.performances.builtin import motion_script
+from sunriza_assets.studio.performances.named import PERFORMANCES
 from sunriza_assets.studio.performances.script import MotionScript
 from sunriza_assets.studio.sample.clip import sample_portrait
 

@@ -1,0 +1,179 @@
+"""The warm worker of the service: makes avatars for orders, one run after another.
+
+A child of the dispatcher (`worker_pool.py`). It loads the code location and the models once and
+runs each order in its own process, in its main thread. On the socket that it inherits, one JSON
+object a line: `run` and `cancel` come in; `ready`, `progress`, `line` and `finished` go out. When
+the dispatcher is gone, however it ended, the socket closes, and the worker kills its process group:
+whoever dispatches next closes its run and gives the order to another worker.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from resources.accounting.event_log import update_ledger
+from resources.home import Home
+from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.graph.assets.progress import run_forecast
+from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
+from sunriza_assets.platform.instance import opened_instance
+from sunriza_assets.runs.avatar_runs import AvatarRuns
+
+__all__ = ["main"]
+
+_log = logging.getLogger("sunriza.worker")
+
+_LAST_STEP: Final = PUBLISHING_ASSET.to_user_string()
+
+
+class Reports:
+    """Sends what happens to the dispatcher."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._run_id = ""
+        self._step: str | None = None
+        self._begun = 0.0
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one message; a dispatcher that is gone is noticed by the reading thread."""
+        try:
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            _log.warning("The dispatcher does not listen any more")
+
+    def begin(self, run_id: str) -> None:
+        """From now on, steps belong to this run."""
+        self._run_id, self._step = run_id, None
+
+    def progress(self, _: str, asset: str, share: float) -> None:
+        """Report a step's share; a line for users is sent when a step has ended."""
+        if asset != self._step:
+            self.end_step()
+            self._step, self._begun = asset, time.monotonic()
+        message: dict[str, Any] = {"progress": self._run_id, "step": asset}
+        expected = run_forecast(self._run_id)
+        if expected is not None:
+            left = expected.current.seconds_left(asset, share)
+            message["eta_s"] = round(left, 1)
+            message["percent"] = expected.current.percent(asset, share) if left > 0 else 100
+        self.send(message)
+
+    def end_step(self) -> None:
+        """Send the line of the step that has ended."""
+        if self._step is not None:
+            seconds = time.monotonic() - self._begun
+            self.send({"line": self._run_id, "text": f"{self._step} {seconds:.1f} s"})
+            self._step = None
+
+
+class Commands:
+    """Reads what the dispatcher sends, in a thread of its own; cancels the present run."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._run_id: str | None = None
+        self.work: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        """Runs to make."""
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, name="commands", daemon=True).start()
+
+    def set_run(self, run_id: str | None) -> None:
+        """Name the run that a cancellation may interrupt."""
+        with self._lock:
+            self._run_id = run_id
+
+    def _read(self) -> None:
+        with self._connection.makefile("r", encoding="utf-8") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "cancel" in message:
+                    self._cancel(message["cancel"])
+                else:
+                    self.work.put(message["run"])
+        os.killpg(os.getpgrp(), signal.SIGKILL)  # the dispatcher is gone
+
+    def _cancel(self, run_id: str) -> None:
+        with self._lock:  # so that the next run is not hit
+            if self._run_id == run_id:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def main(descriptor: int) -> None:
+    """Work until the dispatcher closes the socket.
+
+    Args:
+        descriptor: of the inherited socket.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with socket.socket(fileno=descriptor) as connection:
+        reports, commands = Reports(connection), Commands(connection)
+        commands.start()
+        with opened_instance(Home.from_environment()) as instance:
+            runs = AvatarRuns(instance, reports.progress)
+            _warm_up(instance)
+            reports.send({"ready": os.getpid()})
+            while True:
+                try:
+                    _make(runs, commands.work.get(), commands, reports)
+                except KeyboardInterrupt:  # a cancellation that came as its run ended
+                    continue
+
+
+def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
+    """Make one avatar and report how it ended."""
+    run_id: str = work["run_id"]
+    reports.begin(run_id)
+    outcome: dict[str, Any]
+    try:
+        commands.set_run(run_id)
+        result = runs.render(
+            work["avatar_id"],
+            only=assets_until_published(runs.assets) if work["is_draft"] else (),
+            parameters=work["parameters"],
+            force=work["force"],
+            tags=work["tags"],
+            run_id=run_id,
+        )
+        commands.set_run(None)
+        outcome = {name: result[name] for name in ("status", "error", "total")}
+    except KeyboardInterrupt:
+        outcome = {"status": "cancelled"}
+    except SunrizaError as error:
+        shown = {"code": error.code, "message": error.message, "public": error.public}
+        outcome = {"status": "error", "error": shown}
+    finally:
+        commands.set_run(None)
+    reports.end_step()
+    reports.send({"finished": run_id, **outcome})
+
+
+def _warm_up(instance: dg.DagsterInstance) -> None:
+    """Load what the first run would load: models, the ledger and the libraries that read it."""
+    from resources.engines.choice import face_mesh
+
+    home = Home.from_environment()
+    try:
+        face_mesh(home.models)
+        update_ledger(instance, Ledger(home.reports / LEDGER_FOLDER))
+    except SunrizaError as error:  # the first run says it to whom it concerns
+        _log.warning("Not all is warm: %s", error)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,165 @@
+"""`/docs`: the OpenAPI document as one page, for people on this machine.
+
+Written on the server, without scripts: nothing is loaded from elsewhere, so the page may have the
+strictest content security policy and works without a network.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, Response
+
+from sunriza_assets.service.auth.addresses import Caller
+from sunriza_assets.service.request_errors import RequestError
+
+__all__ = ["install_docs_page"]
+
+_STYLE: Final = """
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h2{margin-top:3rem}
+details{border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:.4rem;
+margin:.4rem 0;padding:.4rem .8rem}
+summary{cursor:pointer}
+summary code{font-weight:600}
+.method{display:inline-block;min-width:4.5rem;font-weight:700}
+table{border-collapse:collapse;width:100%}
+td,th{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0}
+pre{overflow:auto;padding:.6rem;background:color-mix(in srgb,currentColor 8%,transparent)}
+"""
+_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+_METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
+
+
+def install_docs_page(app: FastAPI) -> None:
+    """Add `/docs`; it exists for callers on this machine alone."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        caller: Caller = request.state.client
+        if not caller.loopback:
+            raise RequestError("There is no such path", code="path")
+        page = "".join(_page(app.openapi(), str(request.base_url).rstrip("/")))
+        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+
+
+def _page(document: Mapping[str, Any], address: str) -> Iterator[str]:
+    title = escape(f"{document['info']['title']} {document['info']['version']}")
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+    yield "<meta name=viewport content='width=device-width'>"
+    yield f"<style>{_STYLE}</style><h1>{title}</h1>"
+    yield f"<p>{escape(document['info'].get('summary', ''))}"
+    yield " <a href=openapi.json>OpenAPI document</a></p>"
+    for tag, operations in _by_tag(document).items():
+        yield f"<h2>{escape(tag)}</h2>"
+        for method, path, operation in operations:
+            yield from _operation(method, path, operation, address)
+    yield "<h2>Schemas</h2>"
+    for name, schema in sorted(document.get("components", {}).get("schemas", {}).items()):
+        yield f"<details id='{escape(name)}'><summary><code>{escape(name)}</code></summary>"
+        yield f"<p>{escape(schema.get('description', ''))}</p>"
+        required = set(schema.get("required", ()))
+        rows = [
+            (field, _kind(one) + (" (required)" if field in required else ""), one)
+            for field, one in schema.get("properties", {}).items()
+        ]
+        yield from _table(rows)
+        yield "</details>"
+
+
+def _by_tag(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str, Mapping[str, Any]]]]:
+    found: dict[str, list[tuple[str, str, Mapping[str, Any]]]] = {}
+    for path, methods in document.get("paths", {}).items():
+        for method, operation in methods.items():
+            if method in _METHODS:
+                tag = (operation.get("tags") or ["other"])[0]
+                found.setdefault(tag, []).append((method.upper(), path, operation))
+    return found
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any], address: str) -> Iterator[str]:
+    yield f"<details><summary><span class=method>{method}</span> <code>{escape(path)}</code> "
+    yield f"{escape(operation.get('summary', ''))}</summary>"
+    yield f"<p>{escape(operation.get('description', ''))}</p>"
+    parameters = operation.get("parameters", ())
+    if parameters:
+        yield "<h4>Parameters</h4>"
+        yield from _table(
+            [
+                (one["name"], f"{one['in']}, {_kind(one.get('schema', {}))}", one)
+                for one in parameters
+            ]
+        )
+    content = operation.get("requestBody", {}).get("content", {})
+    for media_type, body in content.items():
+        yield f"<h4>Body: {escape(media_type)}</h4>"
+        schema = body.get("schema", {})
+        properties = schema.get("properties")
+        if properties:
+            yield from _table([(name, _kind(one), one) for name, one in properties.items()])
+        else:
+            yield f"<p>{_kind(schema)}</p>"
+    yield "<h4>Answers</h4><table>"
+    for status, named in operation.get("responses", {}).items():
+        answer: Mapping[str, Any] = {"description": "A problem."} if "$ref" in named else named
+        kinds = ", ".join(
+            f"{escape(media_type)} {_kind(one.get('schema', {}))}"
+            for media_type, one in answer.get("content", {}).items()
+        )
+        yield f"<tr><th>{escape(status)}<td>{escape(answer.get('description', ''))}<td>{kinds}"
+    yield f"</table><pre>{escape(_curl(method, path, content, address))}</pre></details>"
+
+
+def _table(rows: list[tuple[str, str, Mapping[str, Any]]]) -> Iterator[str]:
+    """Rows of a name, a kind in HTML, and what has a description."""
+    yield "<table>"
+    for name, kind, described in rows:
+        text = described.get("description", "")
+        yield f"<tr><th><code>{escape(name)}</code><td>{kind}<td>{escape(text)}"
+    yield "</table>"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words, as HTML."""
+    reference = schema.get("$ref")
+    if reference:
+        name = escape(reference.rpartition("/")[2])
+        return f"<a href='#{name}'>{name}</a>"
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return " or ".join(_kind(one) for one in choices)
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum") or [schema["const"]]
+        return ", ".join(f"<code>{escape(str(one))}</code>" for one in values)
+    kind = escape(str(schema.get("type", "any")))
+    if kind == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    bounds = [
+        f"{word} {schema[key]}"
+        for key, word in (
+            ("minimum", "from"),
+            ("maximum", "to"),
+            ("minLength", "at least"),
+            ("maxLength", "at most"),
+        )
+        if key in schema
+    ]
+    return " ".join((kind, *bounds))
+
+
+def _curl(method: str, path: str, content: Mapping[str, Any], address: str) -> str:
+    words = ["curl", *([] if method == "GET" else ["-X", method]), f"'{address}{path}'"]
+    if "application/json" in content:
+        words += ["-H", "'Content-Type: application/json'", "-d", "'{}'"]
+    elif "multipart/form-data" in content:
+        fields = content["multipart/form-data"].get("schema", {}).get("properties", {})
+        words += [f"-F {name}=@file" for name, one in fields.items() if "binary" in str(one)]
+    return " ".join(words)

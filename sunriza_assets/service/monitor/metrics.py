@@ -1,0 +1,129 @@
+"""All metrics of the service, and the text in which Prometheus reads them.
+
+Counters and histograms are updated where things happen, in whatever process; with
+`PROMETHEUS_MULTIPROC_DIR` set (the supervisor sets it for all its children) the processes share
+them through files. What the store knows (jobs, queue, lease) is read when it is asked for.
+Labels come from fixed sets; a path that no route knows is counted as `other`.
+"""
+
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+__all__ = [
+    "AUTH_FAILURES",
+    "COST",
+    "ERRORS",
+    "JOB_DURATION",
+    "REGISTRY",
+    "RENDER_STAGE",
+    "REQUESTS",
+    "REQUEST_DURATION",
+    "STREAM_CONNECTIONS",
+    "WEBHOOK_DELIVERIES",
+]
+
+disable_created_metrics()  # a second series for each, which no query of ours reads
+REGISTRY: Final = CollectorRegistry()
+"""Registry of what one process counts itself."""
+
+_REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_JOB_BUCKETS: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+
+REQUESTS: Final = Counter(
+    "liveportrait_requests",
+    "Answered requests.",
+    ("route", "method", "status"),
+    registry=REGISTRY,
+)
+"""`route` is a path template."""
+REQUEST_DURATION: Final = Histogram(
+    "liveportrait_request_duration_seconds",
+    "Seconds from a request's head to the end of its answer.",
+    ("route",),
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
+"""Streams are counted when they end."""
+ERRORS: Final = Counter(
+    "liveportrait_errors",
+    "Requests answered with a problem, by its code.",
+    ("route", "code"),
+    registry=REGISTRY,
+)
+"""`code` is a problem's code."""
+JOB_DURATION: Final = Histogram(
+    "sunriza_job_duration_seconds",
+    "Seconds from a job's acceptance to its end.",
+    ("kind",),
+    buckets=_JOB_BUCKETS,
+    registry=REGISTRY,
+)
+"""Observed by the dispatcher."""
+RENDER_STAGE: Final = Histogram(
+    "sunriza_render_stage_seconds",
+    "Seconds of the stages of an emotion picture: prepare, draw, encode.",
+    ("stage",),
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
+"""Observed by the engine process."""
+STREAM_CONNECTIONS: Final = Gauge(
+    "sunriza_stream_connections",
+    "Open streams: websocket, sse, long_poll.",
+    ("kind",),
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+"""Changed by the routes that stream."""
+WEBHOOK_DELIVERIES: Final = Counter(
+    "sunriza_webhook_deliveries",
+    "Tries to deliver a webhook: delivered, refused, failed.",
+    ("result",),
+    registry=REGISTRY,
+)
+"""Counted by the dispatcher."""
+COST: Final = Counter(
+    "sunriza_cost",
+    "What finished work has cost, in the price book's currency.",
+    ("kind", "currency"),
+    registry=REGISTRY,
+)
+"""Counted by the dispatcher and by the booking of direct calls."""
+AUTH_FAILURES: Final = Counter(
+    "sunriza_auth_failures",
+    "Requests whose credential was refused.",
+    ("reason",),
+    registry=REGISTRY,
+)
+"""`reason` is one of those in `_FIXED` below."""
+
+_FIXED: Final = (
+    (JOB_DURATION, ("dynamics", "animate", "refine", "tts", "trim", "render_batch")),
+    (RENDER_STAGE, ("prepare", "draw", "encode")),
+    (STREAM_CONNECTIONS, ("websocket", "sse", "long_poll")),
+    (WEBHOOK_DELIVERIES, ("delivered", "refused", "failed")),
+    (
+        AUTH_FAILURES,
+        (
+            "missing",
+            "several",
+            "malformed",
+            "signature",
+            "expired",
+            "claims",
+            "key",
+            "origin",
+            "scope",
+        ),
+    ),
+)
+for _metric, _values in _FIXED:  # so that they are there, at zero, before anything happens
+    for _value in _values:
+        _metric.labels(_value)

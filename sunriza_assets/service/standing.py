@@ -1,0 +1,53 @@
+"""How the other processes stand, as far as the API process sees it."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Final
+
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.engine_client import EngineFacts
+
+__all__ = ["DISPATCHER_LEASE", "dispatcher_problem", "engine_facts", "store_problem"]
+
+DISPATCHER_LEASE: Final = "dispatcher"
+"""Name of the lease that the active dispatcher renews."""
+
+_PART_S: Final = 5.0
+
+
+async def engine_facts(service: Service) -> EngineFacts:
+    """How the engine process stands; never raises."""
+    try:
+        return await asyncio.wait_for(service.engine.facts(), _PART_S)
+    except (SunrizaError, OSError, TimeoutError) as error:
+        reason = error.public if isinstance(error, SunrizaError) else "The engine does not answer."
+        warming = isinstance(error, SunrizaError) and error.code == "engine.warming"
+        return EngineFacts(
+            ready=False,
+            engine=None,
+            version=None,
+            gpu_name=None,
+            cuda_version=None,
+            problem=None if warming else reason,
+        )
+
+
+async def store_problem(service: Service) -> str | None:
+    """Why the store of orders cannot be written; None if it can."""
+    try:
+        await asyncio.wait_for(in_thread(service.orders.check_writable), _PART_S)
+    except (SunrizaError, TimeoutError) as error:
+        return error.public if isinstance(error, SunrizaError) else "The store does not answer."
+    return None
+
+
+async def dispatcher_problem(service: Service) -> str | None:
+    """Why nobody works on orders; None if somebody does."""
+    try:
+        lease = await asyncio.wait_for(in_thread(service.orders.lease, DISPATCHER_LEASE), _PART_S)
+    except (SunrizaError, TimeoutError):
+        return "The store does not answer."
+    if lease is None or lease.until < datetime.now(UTC):
+        return "No dispatcher is at work."
+    return None

@@ -1,0 +1,117 @@
+"""The service on Modal: the documented address, and a GPU only while jobs are unfinished."""
+
+import ast
+import importlib.util
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import modal
+import pytest
+
+from sunriza_assets_tests.fleet.conftest import ROOT
+
+FILE = ROOT / "deploy" / "modal" / "service.py"
+
+
+@pytest.fixture(scope="module")
+def app() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sunriza_modal_service", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def decorated(function: str) -> dict[str, dict[str, Any]]:
+    """Decorator -> its plain arguments, of one of the app's functions."""
+    (found,) = (
+        one
+        for one in ast.parse(FILE.read_text()).body
+        if isinstance(one, ast.FunctionDef) and one.name == function
+    )
+    said = {}
+    for decorator in found.decorator_list:
+        assert isinstance(decorator, ast.Call)
+        said[ast.unparse(decorator.func)] = {
+            str(word.arg): word.value.value
+            if isinstance(word.value, ast.Constant)
+            else ast.unparse(word.value)
+            for word in decorator.keywords
+        }
+    return said
+
+
+class Queue:
+    """A store of jobs that says what it is told to."""
+
+    def __init__(self, **counts: int) -> None:
+        self.now = counts
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        return {("dynamics", status): count for status, count in self.now.items()}
+
+
+def test_the_address_is_the_one_that_the_app_calls(app: ModuleType) -> None:
+    assert isinstance(app.generate_dynamics, modal.Function)
+    assert app.LABEL == f"{app.app.name}-generate-dynamics" == "sunriza-dynamics-generate-dynamics"
+    served = decorated("generate_dynamics")
+    assert "modal.web_server" in served
+    assert served["app.function"]["min_containers"] == 0
+    assert "gpu" not in served["app.function"]
+    work = decorated("work")["app.function"]
+    assert work["max_containers"] == 1
+    assert work["retries"] == 0
+    assert work["min_containers"] == 0
+    assert work["gpu"] == "GPU"
+
+
+def test_a_worker_is_started_when_jobs_wait_and_not_twice(app: ModuleType) -> None:
+    queue, started, stop = Queue(done=3), [], threading.Event()
+    thread = threading.Thread(
+        target=app.watch,
+        args=(queue, lambda: started.append(1)),
+        kwargs={"look_s": 0.01, "again_s": 60.0, "stop": stop},
+    )
+    thread.start()
+    time.sleep(0.1)
+    assert not started
+    for waiting in (2, 0, 1):
+        before = len(started)
+        queue.now = {"queued": waiting}
+        time.sleep(0.3)
+        assert len(started) - before == (1 if waiting else 0)
+    stop.set()
+    thread.join(10)
+
+
+def test_a_start_without_effect_is_repeated(app: ModuleType) -> None:
+    started, stop = [], threading.Event()
+
+    def start() -> None:
+        started.append(1)
+        if len(started) == 3:
+            stop.set()
+
+    app.watch(Queue(queued=1), start, look_s=0.01, again_s=0.05, stop=stop)
+    assert len(started) == 3
+
+
+def test_the_gpu_is_given_back_when_all_jobs_have_ended(app: ModuleType) -> None:
+    queue = Queue(running=1)
+    threading.Timer(0.5, lambda: setattr(queue, "now", {"done": 1})).start()
+    begin = time.monotonic()
+    code = app.drain(
+        queue, [sys.executable, "-c", "import time; time.sleep(60)"], look_s=0.05, idle_s=0.2
+    )
+    assert code == -15
+    assert 0.5 < time.monotonic() - begin < 30
+
+
+def test_a_dispatcher_that_ends_by_itself_ends_the_work(app: ModuleType) -> None:
+    code = app.drain(Queue(queued=1), [sys.executable, "-c", "raise SystemExit(3)"], look_s=0.05)
+    assert code == 3
