@@ -8,7 +8,7 @@ export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service quality docs fuzz fuzz-api constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills quality docs fuzz fuzz-api constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 
 bench-service: models ## CPU, memory and counts of the service against its bars, with the hardware
 	$(BIN)/python -m sunriza_assets.service.bench
+
+bench-kills: models ## Kill the service's processes at 100 random moments under 200 jobs; half an hour
+	$(BIN)/python -m sunriza_assets_tests.service.kills --kills 100 --jobs 200
+	$(BIN)/python -m sunriza_assets_tests.service.bench_orders
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.avatars.document import AvatarDocument
 from resources.orders.order import Order, OrderError
@@ -183,7 +184,7 @@ class OrderEnds:
         if latest is not None and not latest.is_terminal:
             try:
                 self._fail_document(latest, error)
-            except StoreError as problem:
+            except (StoreError, SQLAlchemyError, OSError) as problem:
                 _log.warning("%s: %s", order.order_id, problem)
             self.end(latest, "failed", error)
 
@@ -191,11 +192,11 @@ class OrderEnds:
     def guarded(self, order: Order) -> Iterator[None]:
         """Let an error of one order not keep the others waiting.
 
-        A store that cannot be reached is tried again; any other error fails the order.
+        A store or database that cannot be reached is tried again; any other error fails the order.
         """
         try:
             yield
-        except StoreError as problem:
+        except (StoreError, SQLAlchemyError, OSError) as problem:
             _log.warning("%s: %s", order.order_id, problem)
         except SunrizaError as error:
             self.fail(order, OrderError(error.code, error.public, retryable=False))

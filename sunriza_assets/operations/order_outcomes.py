@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from resources.avatars.document import AvatarDocument
 from resources.orders.order import OrderCost, OrderError
+from resources.publishing.addresses import public_file_url
 from resources.publishing.publication import FILES, folder_of
+from resources.settings import current_settings
 from resources.storage.objects import MediaStorage
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.costs.totals import RunTotal
@@ -58,10 +60,14 @@ def has_published(document: AvatarDocument, run_id: str) -> bool:
 def result_of(document: AvatarDocument) -> dict[str, Any]:
     """The result of a finished order: the published addresses, and the version."""
     record = document.record
+    version = record.current.version if record.current is not None else ""
+    cdn = current_settings().cdn
     urls = {
-        _snake(name): value
-        for name, value in record.results.items()
-        if name.endswith("Url") and isinstance(value, str)
+        _snake(file.key): public_file_url(
+            document.avatar_id, version, name, record.results[file.key], cdn=cdn
+        )
+        for name, file in FILES.items()
+        if isinstance(record.results.get(file.key), str)
     }
     result: dict[str, Any] = {"avatar_id": document.avatar_id, **urls}
     if "idle_video_url" in urls:
@@ -83,7 +89,9 @@ def draft_result(
         return None
     folder = f"{folder_of(document.avatar_id)}/{version}"
     urls = {
-        _snake(FILES[name].key): stored.url
+        _snake(FILES[name].key): public_file_url(
+            document.avatar_id, version, name, stored.url, cdn=current_settings().cdn
+        )
         for stored in storage.list(f"{folder}/")
         if (name := stored.name.removeprefix(f"{folder}/")) in FILES
     }

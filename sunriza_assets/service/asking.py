@@ -89,7 +89,7 @@ def read_wish(body: Mapping[str, Any]) -> DynamicsWish:
     if not isinstance(avatar_id, str) or not avatar_id.strip():
         raise MissingParameterError("avatar_id required", code="avatar_id")
     dynamics_id = fields.get("dynamics_id", KNOWN_DYNAMICS[0])
-    if dynamics_id not in KNOWN_DYNAMICS:
+    if not isinstance(dynamics_id, str) or dynamics_id not in KNOWN_DYNAMICS:
         raise ParameterError(
             f"There are no dynamics {str(dynamics_id)[:60]!r}",
             remedy=f"Known are: {', '.join(KNOWN_DYNAMICS)}.",
@@ -98,11 +98,10 @@ def read_wish(body: Mapping[str, Any]) -> DynamicsWish:
     given = fields.get("parameters", {})
     if not isinstance(given, Mapping):
         raise ParameterError("parameters is not an object", code="parameters")
-    wished = {**canonical(_current(flat)), **canonical(_current(given))}
     return DynamicsWish(
         avatar_id=avatar_id,
         dynamics_id=dynamics_id,
-        parameters={camel_name(name): checked(name, value) for name, value in wished.items()},
+        parameters={**_checked(flat), **_checked(given)},
         publish=_switch("publish", fields, default=True),
         force=_switch("force", fields, default=False),
         webhook=requested_webhook(fields.get("webhook_url"), fields.get("webhook_events")),
@@ -228,8 +227,14 @@ def _credits(service: Service, document: AvatarDocument, owner: str) -> int:
     return CREDITS if any(order.status != "error" for order in earlier) else 0
 
 
-def _current(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name.lower() not in _OBSOLETE}
+def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked values by camelCase name.
+
+    Raises:
+        ParameterError: an unknown name, or a value out of its range.
+    """
+    given = {name: value for name, value in parameters.items() if name.lower() not in _OBSOLETE}
+    return {camel_name(name): checked(name, value) for name, value in canonical(given).items()}
 
 
 def _switch(name: str, fields: Mapping[str, Any], *, default: bool) -> bool:

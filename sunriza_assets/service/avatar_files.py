@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from resources.avatars.document import AvatarDocument
-from resources.publishing.publication import FILES, folder_of
+from resources.publishing.addresses import public_file_url
+from resources.publishing.publication import FILES
 from sunriza_assets.service.context import Service
 
 __all__ = ["PURPOSES", "file_url", "names_by_key", "own_path", "published_urls"]
@@ -39,12 +40,14 @@ def file_url(service: Service, avatar_id: str, version: str, name: str, stored_u
     Args:
         stored_url: as the store has it.
     """
-    if service.settings.cdn:
-        path = quote(f"{folder_of(avatar_id)}/{version}/{name}")
-        return f"{service.settings.cdn.rstrip('/')}/{path}"
-    if stored_url.startswith("https:") or stored_url.startswith("http:"):
-        return stored_url
-    return own_path(service, avatar_id, version, name)
+    return public_file_url(
+        avatar_id,
+        version,
+        name,
+        stored_url,
+        cdn=service.settings.cdn,
+        base_path=service.base_path,
+    )
 
 
 def own_path(service: Service, avatar_id: str, version: str, name: str) -> str:

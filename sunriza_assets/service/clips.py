@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from resources.avatars.document import is_avatar_id
-from resources.publishing.publication import folder_of
 from resources.serving.media_server import LOCAL_NAMES
 from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreError
 from sunriza_assets.service.auth.principals import Principal
@@ -22,7 +21,6 @@ _ABSENT_S: Final = 0.05
 """An absent clip is told after this time at the earliest: finding that an avatar is somebody else's
 takes longer than finding none."""
 _CLIP_OF: Final = re.compile(r"/avatars/([^/]+)/inputs/clip")
-_FILE_OF_VERSION: Final = re.compile(r"/avatars/([^/]+)/versions/([^/]+)/files/(.+)")
 _ABSENT: Final = frozenset({"store.missing", "store.refused", "store.name", "store.link"})
 
 
@@ -133,8 +131,6 @@ def _object_behind(path: str | None) -> str | None:
     """The name of the object that this service or the file server has at a path."""
     if path is None:
         return None
-    if version := _FILE_OF_VERSION.fullmatch(path):
-        return f"{folder_of(version[1])}/{version[2]}/{version[3]}"
     return path.removeprefix("/files/") if path.startswith("/files/") else None
 
 

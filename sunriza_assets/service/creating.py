@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from resources.avatars.adding import AvatarInputs, change_avatar, create_avatar
-from resources.avatars.document import AvatarDocument
+from resources.avatars.adding import AvatarInputs, change_avatar, create_avatar, new_avatar_id
+from resources.avatars.document import AvatarDocument, checked_avatar_id
 from resources.avatars.store import id_in_use
 from resources.orders.order import Order
 from sunriza_assets.errors import (
@@ -22,7 +22,7 @@ from sunriza_assets.errors import (
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import Service, in_thread
-from sunriza_assets.service.forecast import duration_forecast
+from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.forms import number_of, parameters_of, switch_of
 from sunriza_assets.service.own_avatars import listed_owner
 from sunriza_assets.service.schemas.inspection import ShownFinding
@@ -34,6 +34,7 @@ __all__ = [
     "FIELDS",
     "AvatarForm",
     "avatar_form",
+    "check_new_avatar",
     "checked_performance_name",
     "create_from",
     "render_avatar",
@@ -114,6 +115,30 @@ async def avatar_form(
         await in_thread(trimmed.unlink, missing_ok=True)
 
 
+async def check_new_avatar(service: Service, form: UploadedForm) -> str:
+    """The id of a new avatar; refuses what needs no look at the files, before they are looked at.
+
+    Raises:
+        ConflictError: `conflict.exists` the id is in use, whoever has it.
+        ParameterError: there is no portrait, the id is none, or consent is missing.
+    """
+    portrait = form.file("portrait")
+    if portrait is None:
+        raise ParameterError("There is no portrait", remedy="Send it as portrait.", code="portrait")
+    _check_consent(service, switch_of(form, "consent", default=False))
+    wanted = form.field("id")
+    if not wanted:
+        return new_avatar_id()
+    try:
+        await in_thread(service.stores.avatars.get, checked_avatar_id(wanted))
+    except AvatarError as error:
+        if error.code == "avatar.id":
+            raise ParameterError(error.what, remedy=error.remedy, code="id") from error
+        if error.code == "avatar.missing":
+            return wanted
+    raise id_in_use(wanted)
+
+
 def create_from(
     service: Service, principal: Principal, avatar_id: str, form: AvatarForm
 ) -> AvatarDocument:
@@ -121,7 +146,7 @@ def create_from(
 
     Raises:
         ConflictError: `conflict.exists` the id is in use, whoever has it.
-        ParameterError: the id is none, or consent is missing.
+        ParameterError: consent is missing.
     """
     inputs = _with_training(service, principal, form, is_new=True)
     try:
@@ -135,8 +160,6 @@ def create_from(
     except AvatarError as error:
         if error.code in ("avatar.owner", "avatar.deleted"):
             raise id_in_use(avatar_id) from error
-        if error.code == "avatar.id":
-            raise ParameterError(error.what, remedy=error.remedy, code="id") from error
         raise
 
 
@@ -167,20 +190,13 @@ def render_avatar(
     Raises:
         LimitError, CreditsError: as `OrderStore.accept`.
     """
-    used = document.record.inputs
-    same = (used.get("image"), used.get("video")) == (
-        document.inputs["image"],
-        document.inputs["video"],
-    )
     accepted = ask_for_dynamics(
         service,
         principal,
         document,
         DynamicsWish(document.avatar_id),
         answer=lambda _order, _outcome: {},
-        eta_s=duration_forecast(service).seconds(
-            same_inputs=bool(document.record.current) and same
-        ),
+        eta_s=run_seconds(service, document),
         request_id=request_id,
     )
     return accepted.order
@@ -241,12 +257,8 @@ def _with_training(
 ) -> AvatarInputs:
     """The inputs with what else is written into `training`."""
     training: dict[str, Any] = {}
-    if service.settings.consent == "required" and form.portrait_sha256 and not form.consent:
-        raise ParameterError(
-            "The person shown has to agree",
-            remedy="Declare it with consent=true.",
-            code="consent",
-        )
+    if form.portrait_sha256:
+        _check_consent(service, form.consent)
     if form.consent and form.portrait_sha256:
         training["consent"] = {
             "at": time.time_ns() // 1_000_000,
@@ -259,6 +271,15 @@ def _with_training(
     return AvatarInputs(
         given.portrait, given.clip, given.performance, given.name, given.parameters, training
     )
+
+
+def _check_consent(service: Service, given: bool) -> None:
+    if service.settings.consent == "required" and not given:
+        raise ParameterError(
+            "The person shown has to agree",
+            remedy="Declare it with consent=true.",
+            code="consent",
+        )
 
 
 def _with_clip(inputs: AvatarInputs, clip: Path) -> AvatarInputs:

@@ -38,6 +38,7 @@ IdempotencyHeader = Annotated[
         alias="Idempotency-Key",
         description="1-255 visible ASCII characters that name this request. Sent again within"
         " seven days, the same request gets the first answer, and does nothing else.",
+        json_schema_extra={"pattern": "^[!-~]{1,255}$"},
     ),
 ]
 """The header of a route that takes one."""

@@ -22,8 +22,8 @@ class Policy:
 
     public: bool = False
     """Whether it answers without a credential; no rate holds then."""
-    scope: Scope = "jobs"
-    """What the caller's credential must allow."""
+    scope: Scope | None = "jobs"
+    """What the caller's credential must allow; None: any credential will do."""
     rate: Rate = "reads"
     """What it counts against."""
     anonymous: bool = False
@@ -55,6 +55,7 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/docs"): _PUBLIC,
     ("GET", "/emotions"): _PUBLIC,
     ("GET", "/metrics"): Policy(scope="metrics", loopback=True),
+    ("GET", "/me"): Policy(scope=None),
     ("POST", "/"): _OLD_APP,
     ("POST", "/generate-dynamics"): _OLD_APP,
     ("POST", "/trimVideo"): _TRIM,

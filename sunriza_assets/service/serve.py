@@ -330,9 +330,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             break
         except OSError as problem:
             if time.monotonic() > end or isinstance(problem, socket.gaierror):
+                unknown = isinstance(problem, socket.gaierror)
                 raise StoreError(
                     f"Port {port} of {host} cannot be used: {problem.strerror or problem}",
-                    remedy="Name another with --port.",
+                    remedy=f"Name another with {'--host' if unknown else '--port'}.",
                     code="port",
                 ) from problem
             time.sleep(_LOOK_S)

@@ -1,7 +1,6 @@
 """The webhook that a request asks for: its form; addresses are checked when it is delivered."""
 
 import ipaddress
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ EVENTS: Final = ("job.done", "job.error", "job.running")
 _URL_CHARACTERS: Final = 2048
 
 
-def requested_webhook(url: str | None, events: Sequence[str] | None) -> Webhook | None:
+def requested_webhook(url: object, events: object) -> Webhook | None:
     """The webhook of a request; None if it names none.
 
     Raises:
@@ -29,13 +28,17 @@ def requested_webhook(url: str | None, events: Sequence[str] | None) -> Webhook 
                 code="webhook",
             )
         return None
+    if not isinstance(url, str):
+        raise _refused("it is no text")
     _check(url)
     if events is None:
         return Webhook(url)
+    if not isinstance(events, list):
+        raise ParameterError("webhook_events is no list", code="webhook")
     for event in events:
         if event not in EVENTS:
             raise ParameterError(
-                f"{event[:60]!r} is no event of a job",
+                f"{str(event)[:60]!r} is no event of a job",
                 remedy=f"{did_you_mean(event, EVENTS)}Known are: {', '.join(EVENTS)}.",
                 code="webhook",
             )
@@ -54,7 +57,7 @@ def _check(url: str) -> None:
         raise _refused("only https on port 443 is called")
     if parts.username is not None or parts.password is not None:
         raise _refused("it carries credentials")
-    if not host or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+    if not host or host == "localhost" or host.endswith(".localhost"):
         raise _refused("its host is not a public one")
     try:
         address = ipaddress.ip_address(host)

@@ -2,12 +2,14 @@
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from resources.process_names import this_process
 from resources.stores import open_stores
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.graph.partitions import AVATAR_TAG
 from sunriza_assets.graph.tags import INPUTS_TAG, ORDER_TAG, PROCESS_TAG
+from sunriza_assets.operations.order_outcomes import result_of
 from sunriza_assets.operations.order_runs import Outcome, Progress
 from sunriza_assets_tests.operations.conftest import Office, empty
 
@@ -71,6 +73,29 @@ def test_a_run_for_other_wishes_is_not_adopted(office: Office) -> None:
     office.tick()
     assert office.get(other).run_id not in (None, run.run_id)
     assert office.get(same).run_id == run.run_id
+
+
+def test_a_result_shows_no_place_on_a_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = office.order("ada")
+    office.tick()
+    (work,) = office.runner.works
+    office.run(work)
+    open_stores().avatars.publish(
+        "ada",
+        work.run_id,
+        version="v000001-00000001",
+        results={"idleVideoUrl": "file:///home/x/idle.mp4", "chunks": 3},
+        parameters={},
+        overridden={},
+    )
+    office.runner.reports = [Outcome(work.run_id, "ready")]
+    office.tick()
+    path = "/avatars/ada/versions/v000001-00000001/files/idle.mp4"
+    assert office.get(order).result["video_url"] == path
+    monkeypatch.setenv("SUNRIZA_CDN", "https://cdn.example.com/b/")
+    document = open_stores().avatars.get("ada")
+    name = "avatars/ada/dynamics/basic/v000001-00000001/idle.mp4"
+    assert result_of(document)["video_url"] == f"https://cdn.example.com/b/{name}"
 
 
 def test_progress_is_written_once_a_second_and_a_new_step_at_once(office: Office) -> None:
@@ -353,6 +378,28 @@ def test_stopping_gives_orders_back(office: Office) -> None:
     run = office.instance.get_run_by_id(work.run_id)
     assert run is not None
     assert run.is_finished
+
+
+def test_a_database_that_restarts_costs_no_order(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = office.order("ada")
+    office.tick()
+    (work,) = office.runner.works
+    office.run(work)
+    office.publish(work)
+    with monkeypatch.context() as patch:
+
+        def gone(_: str) -> None:
+            raise OperationalError("select 1", {}, ConnectionError("the server is gone"))
+
+        patch.setattr(office.instance, "get_run_by_id", gone)
+        office.restart()
+        office.tick()
+        assert office.get(order).state == "starting"
+    office.instance.report_run_failed(office.instance.get_runs()[0])
+    office.tick()
+    assert office.get(order).state == "done"
 
 
 def test_a_bug_in_one_order_does_not_stop_the_others(

@@ -19,7 +19,7 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "sunriza_assets/platform/celery/worker.py": "sets CUDA's own variable",
     "sunriza_assets/platform/dev.py": "sets a switch of Dagster",
     "sunriza_assets/operations/lost_runs.py": "hands a child process its environment",
-    "sunriza_assets/runs/queue_runner.py": "reads the home that `instance.py` has set",
+    "sunriza_assets/runs/queue_runner.py": "reads the home that the instance has just set",
     "sunriza_assets/runs/worker_pool.py": "hands workers their environment, with a GPU's number",
     "sunriza_assets/service/bench/api.py": "hands a child process its environment",
     "sunriza_assets/service/bench/first_step.py": "hands a child process its environment",

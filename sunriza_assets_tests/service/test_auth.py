@@ -121,5 +121,5 @@ def test_a_slow_certificate_server_holds_nobody_who_needs_no_new_key():
 
 
 def test_without_a_project_no_token_is_taken():
-    with pytest.raises(AccessError, match="API keys only"):
+    with pytest.raises(AccessError, match="no API key"):
         TokenVerifier(None, Certificates("http://127.0.0.1:9")).verify("a.b.c")

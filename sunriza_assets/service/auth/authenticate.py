@@ -87,7 +87,8 @@ class Authentication:
             return
         principal = await self.credentials.principal(credential)
         _set(scope, principal)
-        check_scope(principal, policy.scope)
+        if policy.scope is not None:
+            check_scope(principal, policy.scope)
 
     def _anonymous(self, scope: Scope, policy: Policy, caller: Caller) -> Principal:
         """The principal of an old app build, if its time is not over."""

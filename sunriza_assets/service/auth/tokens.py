@@ -189,7 +189,7 @@ class TokenVerifier:
             StoreError: certificates cannot be fetched.
         """
         if self.project is None:
-            raise _refused("malformed", "This service takes API keys only")
+            raise _refused("malformed", "This is no API key", "This service takes nothing else.")
         header = _header(token)
         if header.get("alg") != "RS256":
             raise _refused("signature", "The token is not signed as it must be")
@@ -288,6 +288,6 @@ def _cache_key(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def _refused(reason: str, what: str) -> AccessError:
+def _refused(reason: str, what: str, remedy: str = "Sign in again.") -> AccessError:
     metrics.AUTH_FAILURES.labels(reason=reason).inc()
-    return AccessError(what, remedy="Sign in again.", code="token")
+    return AccessError(what, remedy=remedy, code="token")

@@ -8,7 +8,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from resources.avatars.adding import new_avatar_id
 from resources.avatars.document import AvatarDocument
 from resources.orders.order import Order
 from resources.orders.store import StoredAnswer
@@ -19,6 +18,7 @@ from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in
 from sunriza_assets.service.creating import (
     AvatarForm,
     avatar_form,
+    check_new_avatar,
     checked_change,
     create_from,
     refused_run,
@@ -111,12 +111,8 @@ async def add_avatar(
         key = key_of(request, principal, _ROUTE, _fingerprint(form))
 
         async def make() -> StoredAnswer:
+            avatar_id = await check_new_avatar(service, form)
             async with avatar_form(service, principal, form) as asked:
-                if asked.inputs.portrait is None:
-                    raise ParameterError(
-                        "There is no portrait", remedy="Send it as portrait.", code="portrait"
-                    )
-                avatar_id = asked.avatar_id or new_avatar_id()
                 document = await in_thread(create_from, service, principal, avatar_id, asked)
                 order = None
                 if asked.render is not False:

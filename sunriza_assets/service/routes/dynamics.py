@@ -18,10 +18,12 @@ from sunriza_assets.service.asking import (
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.forecast import UNKNOWN_S, duration_forecast, run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
-from sunriza_assets.service.schemas.dynamics import DynamicsAnswer, DynamicsRequest
+from sunriza_assets.service.json_bodies import documented_body, read_object
+from sunriza_assets.service.schemas.dynamics import DynamicsAnswer, dynamics_request
 
 __all__ = ["router"]
 
+_BODY: Final = documented_body(dynamics_request())
 _ROUTE: Final = "POST /generate-dynamics"
 
 
@@ -41,17 +43,22 @@ router = APIRouter(tags=["dynamics"], lifespan=_lifespan)
     summary="Make an avatar move",
     description="Answers at once; the job works on. An unfinished job for the same inputs is"
     " returned again.",
+    openapi_extra=_BODY,
 )
-@router.post("/", response_model=DynamicsAnswer, summary="The same, at the address of old builds")
+@router.post(
+    "/",
+    response_model=DynamicsAnswer,
+    summary="The same, at the address of old builds",
+    openapi_extra=_BODY,
+)
 async def generate_dynamics(
     request: Request,
     service: ServiceDep,
     principal: PrincipalDep,
-    body: DynamicsRequest | None = None,
     idempotency_key: IdempotencyHeader = None,
 ) -> Response:
-    """See `DynamicsRequest`, `DynamicsAnswer`."""
-    given = body.model_dump(exclude_unset=True) if body else {}
+    """See `dynamics_request`, `DynamicsAnswer`."""
+    given = await read_object(request)
     wish = read_wish(given)
     key = key_of(request, principal, _ROUTE, json_fingerprint(given))
     document = await own_avatar(service, principal, wish.avatar_id)

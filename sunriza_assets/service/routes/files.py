@@ -1,6 +1,9 @@
 """An avatar's files: list them, serve those of the local store, zip, gallery, lineage."""
 
+import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final, Literal
@@ -38,6 +41,7 @@ router = APIRouter(tags=["files"])
 ChosenVersion = Annotated[
     str | None, Query(description="A version's name; the one in place without it.", max_length=64)
 ]
+_LEFTOVER_S: Final = 3600.0
 _IMMUTABLE: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 _INPUT_TYPES: Final = {
     "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "avif": "image/avif",
@@ -251,5 +255,15 @@ def _zipped(service: Service, found: dict[str, StoredObject]) -> Iterator[bytes]
                 yield name, service.stores.storage.fetch(stored.name, Path(folder))
 
     service.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_leftovers(service.folder)
     with TemporaryDirectory(prefix="zip-", dir=service.folder) as scratch:
         yield from zip_stream(turns(Path(scratch)))
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left of archives an hour ago."""
+    oldest = time.time() - _LEFTOVER_S
+    for one in folder.glob("zip-*"):
+        with suppress(FileNotFoundError):
+            if one.stat().st_mtime < oldest:
+                shutil.rmtree(one, ignore_errors=True)

@@ -3,7 +3,7 @@
 import math
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 from sunriza_assets.errors import LimitError, ParameterError
 from sunriza_assets.service.clips import fetch_clip
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep
+from sunriza_assets.service.json_bodies import documented_body, read_object
 from sunriza_assets.service.missing import MissingParameterError
-from sunriza_assets.service.schemas.trim import TrimRequest
+from sunriza_assets.service.schemas.trim import TRIM_REQUEST
 
 __all__ = ["router"]
 
@@ -26,6 +27,7 @@ LONGEST_S: Final = 11.0
 """Seconds of a trimmed clip; the app lets 10.9 s pass."""
 TRIMS_AT_ONCE: Final = 2
 """Trims that one process works on."""
+_BODY: Final = documented_body(TRIM_REQUEST)
 _BUSY_S: Final = 5.0
 _REQUIRED: Final = ("video_url", "start_time", "end_time")
 _CLIP: Final[dict[int | str, dict[str, Any]]] = {
@@ -37,19 +39,26 @@ _CLIP: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.post(
-    "/trimVideo", response_class=Response, responses=_CLIP, summary="Cut a clip to the frame"
+    "/trimVideo",
+    response_class=Response,
+    responses=_CLIP,
+    summary="Cut a clip to the frame",
+    openapi_extra=_BODY,
 )
 @router.post(
-    "/trim-video", response_class=Response, responses=_CLIP, summary="The same, by its other name"
+    "/trim-video",
+    response_class=Response,
+    responses=_CLIP,
+    summary="The same, by its other name",
+    openapi_extra=_BODY,
 )
 async def trim_video(
     request: Request,
     service: ServiceDep,
     principal: PrincipalDep,
-    body: TrimRequest | None = None,
 ) -> Response:
     """The whole file is finished before its first byte is sent, so its length is known."""
-    url, start_s, end_s = _checked(body or TrimRequest())
+    url, start_s, end_s = _checked(await read_object(request))
     with _slot(service):
         folder = service.uploads_folder / f"trim-{secrets.token_hex(8)}"
         try:
@@ -88,21 +97,21 @@ class _TrimmedClip(FileResponse):
             shutil.rmtree(Path(self.path).parent, ignore_errors=True)
 
 
-def _checked(body: TrimRequest) -> tuple[str, float, float]:
+def _checked(body: Mapping[str, Any]) -> tuple[str, float, float]:
     """Address, start and end in seconds.
 
     Raises:
         ParameterError: something is missing, of the wrong kind, or out of range.
     """
-    missing = [name for name in _REQUIRED if getattr(body, name) in (None, "")]
+    missing = [name for name in _REQUIRED if body.get(name) in (None, "")]
     if missing:
         raise MissingParameterError(
             f"Missing required parameters: {', '.join(missing)}", code="missing"
         )
-    url = body.video_url
+    url = body["video_url"]
     if not isinstance(url, str):
         raise ParameterError("video_url is no text", code="video_url")
-    start_s, end_s = _seconds("start_time", body.start_time), _seconds("end_time", body.end_time)
+    start_s, end_s = (_seconds(name, body[name]) for name in ("start_time", "end_time"))
     if end_s <= start_s:
         raise ParameterError(
             "end_time is not after start_time", remedy="Both are seconds.", code="range"

@@ -4,53 +4,65 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DynamicsAnswer", "DynamicsRequest"]
+from sunriza_assets.service.schemas.parameters import parameter_schemas
+
+__all__ = ["DynamicsAnswer", "dynamics_request"]
 
 
-class DynamicsRequest(BaseModel):
-    """Make an avatar move.
-
-    Names are snake_case or camelCase. Render parameters may stand beside `avatar_id` instead of in
-    `parameters`, and `hero_image_url`, `hero_video_url` are ignored: the document's count.
-    """
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "avatar_id": "anna",
-                    "dynamics_id": "basic",
-                    "parameters": {
-                        "driving_multiplier": 0.41,
-                        "scale": 2.0,
-                        "source_max_dim": 1600,
-                        "animation_region": "all",
-                    },
-                }
-            ]
+def dynamics_request() -> dict[str, Any]:
+    """The JSON schema of the request; `asking.read_wish` reads other spellings, too."""
+    parameters = parameter_schemas() | {"scale": {"description": "Of the former system; ignored."}}
+    return {
+        "title": "DynamicsRequest",
+        "description": "Make an avatar move. Names may be camelCase, `source_max_dim` stands for"
+        " `stitching_retargeting_eyes_width`, and parameters may stand beside `avatar_id` instead"
+        " of in `parameters`.",
+        "type": "object",
+        "required": ["avatar_id"],
+        "additionalProperties": False,
+        "dependentRequired": {"webhook_events": ["webhook_url"]},
+        "properties": {
+            "avatar_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"},
+            "dynamics_id": {"type": "string", "enum": ["basic"], "default": "basic"},
+            "parameters": {
+                "description": "Laid over those of the document.",
+                "type": "object",
+                "additionalProperties": False,
+                "properties": parameters,
+            },
+            "webhook_url": {
+                "description": "Public address that is told of the job's end.",
+                "type": "string",
+                "pattern": r"^https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(/[!-~]*)?$",
+                "maxLength": 2048,
+            },
+            "webhook_events": {
+                "description": "What it is told of: `job.done` and `job.error` by default.",
+                "type": "array",
+                "items": {"type": "string", "enum": ["job.done", "job.error", "job.running"]},
+            },
+            "publish": {
+                "description": "false makes a draft: the avatar stays as it is published.",
+                "type": "boolean",
+                "default": True,
+            },
+            "force": {
+                "description": "true makes it anew although nothing has changed.",
+                "type": "boolean",
+                "default": False,
+            },
+            "hero_image_url": {"description": "Ignored: the document's counts."},
+            "hero_video_url": {"description": "Ignored: the document's counts."},
+            **parameters,
         },
-    )
-
-    avatar_id: str | None = Field(default=None, description="Required.")
-    dynamics_id: str | None = Field(default=None, description="`basic`, also by default.")
-    parameters: dict[str, Any] | None = Field(
-        default=None, description="Render parameters, laid over those of the document."
-    )
-    webhook_url: str | None = Field(
-        default=None, description="https address that is told of the job's end."
-    )
-    webhook_events: list[str] | None = Field(
-        default=None,
-        description="What it is told of: `job.done`, `job.error` (these two by default),"
-        " `job.running`.",
-    )
-    publish: bool | None = Field(
-        default=None, description="false makes a draft: the avatar stays as it is published."
-    )
-    force: bool | None = Field(
-        default=None, description="true makes it anew although nothing has changed."
-    )
+        "examples": [
+            {
+                "avatar_id": "anna",
+                "dynamics_id": "basic",
+                "parameters": {"driving_multiplier": 0.41, "animation_region": "all"},
+            }
+        ],
+    }
 
 
 class DynamicsAnswer(BaseModel):

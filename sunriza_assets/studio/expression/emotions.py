@@ -99,10 +99,10 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU17, AU23, AU24 lips pressed
         # together and tightened.
         "angry": Emotion(
-            inner_brow=-0.095, outer_brow=0.045, brow_pinch=0.035, brow_arch=-0.015, eyes=1.18,
-            squint=0.17, nose=0.025, corners=-0.21, width=0.80, lips=0.022, lower_lip=-0.01,
+            inner_brow=-0.09, outer_brow=0.055, brow_pinch=0.038, brow_arch=-0.015, eyes=1.18,
+            squint=0.19, nose=0.025, corners=-0.21, width=0.78, lips=0.022, lower_lip=-0.01,
             opening=0.0,
-            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.25, "chin": 0.35},
+            creases={"frown": 1.0, "socket": 1.0, "nasolabial": 0.15, "chin": 0.35},
         ),
         # AU1, AU2 whole brows raised, AU5 upper lids raised, AU26 jaw dropped.
         "surprised": Emotion(
@@ -120,10 +120,10 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU6, AU7 lower lids raised.
         "disgusted": Emotion(
             inner_brow=-0.08, outer_brow=0.01, brow_pinch=0.022, eyes=0.72, squint=0.32,
-            cheeks=0.06, nose=0.075, corners=-0.20, width=0.90, lips=0.03, upper_lip=0.08,
+            cheeks=0.075, nose=0.082, corners=-0.20, width=0.90, lips=0.03, upper_lip=0.088,
             lower_lip=0.05, opening=0.05,
             creases={
-                "nose_root": 1.0, "nasolabial": 1.0, "frown": 1.0, "eye_bag": 0.3, "socket": 0.2,
+                "nose_root": 1.0, "nasolabial": 1.0, "frown": 1.0, "eye_bag": 0.25, "socket": 0.1,
             },
         ),
     }

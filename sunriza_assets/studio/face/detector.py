@@ -118,7 +118,7 @@ class FaceDetector:
     def _redetect_close_up(self, image: NDArray[np.uint8], face: Detection) -> Detection | None:
         """Detect a doubtful face again in a close-up; None if it is not confirmed."""
         x, y = (round(float(value)) for value in face.centre)
-        reach = round(face.side * CLOSE_UP_SIZE / 2)
+        reach = max(1, round(face.side * CLOSE_UP_SIZE / 2))
         candidates = self._detect_in_tile(
             image, (x - reach, y - reach, x + reach, y + reach), CONFIDENT_SCORE
         )

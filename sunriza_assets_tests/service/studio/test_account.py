@@ -69,6 +69,12 @@ def test_who_i_am_and_what_i_may_use(world: World) -> None:
     assert me["credits"] is None
 
 
+def test_any_credential_may_ask_whose_it_is(world: World) -> None:
+    for scope in ("render", "metrics"):
+        answer = world.client("cleo", (scope,)).get("/me")
+        assert (answer.status_code, answer.json()["scopes"]) == (200, [scope])
+
+
 def test_open_mode_has_no_limits(tmp_path: Path) -> None:
     with studio_world(tmp_path, open_mode=True) as world:
         me = world.client(None).get("/me").json()

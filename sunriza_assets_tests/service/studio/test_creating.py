@@ -174,6 +174,7 @@ def test_what_cannot_work_is_refused_before_anything_is_stored(world: World) -> 
         ({"portrait": portrait()}, {"name": "a\tb"}, 400),
         ({"portrait": portrait()}, {"name": "x" * 300}, 400),
         ({"portrait": portrait()}, {"id": "../x"}, 400),
+        ({"portrait": portrait(0)}, {"id": "../x"}, 400),
         ({"portrait": portrait()}, {"id": "ü"}, 400),
     ],
 )
@@ -191,7 +192,11 @@ def test_wrong_forms_are_refused(
 def test_an_id_is_given_once_and_nobody_learns_to_whom(world: World) -> None:
     mine, theirs = world.client("u"), world.client("v")
     assert made(mine, id="anna").status_code == 201
-    answers = [made(client, id="anna") for client in (mine, theirs)]
+    dark = {"portrait": ("x.jpg", portrait(0))}  # it is not looked at
+    answers = [
+        made(mine, id="anna"),
+        theirs.post("/avatars", files=dark, data={"id": "anna"}),
+    ]
     assert [answer.status_code for answer in answers] == [409, 409]
     assert len({answer.json()["detail"] for answer in answers}) == 1
     assert mine.delete("/avatars/anna").status_code == 204

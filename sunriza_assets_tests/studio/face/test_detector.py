@@ -33,6 +33,11 @@ def test_box_and_keypoints_lie_on_the_face(
     assert (face.box[2:] > recorded[1, :2]).all()
 
 
+@pytest.mark.parametrize("grey", [0, 255])
+def test_a_pixel_has_no_face(detector: FaceDetector, grey: int) -> None:
+    assert detector.detect(np.full((1, 1, 3), grey, np.uint8)) == []
+
+
 @pytest.mark.parametrize("times", [3, 8])
 @pytest.mark.parametrize("corner", [(0, 0), (1, 1)])
 def test_a_small_face_is_found_wherever_it_is(

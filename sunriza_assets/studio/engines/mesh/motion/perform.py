@@ -36,9 +36,9 @@ __all__ = ["neutral_face", "perform_script"]
 Array = NDArray[np.float64]
 
 _SMILE: Final = Emotion(cheeks=0.035, corners=0.33, width=1.24)
-"""As `happy` in `studio.emotions`, but for the eyes, which a script moves itself."""
+"""About as `happy` in `studio.emotions`, but for the eyes, which a script moves itself."""
 _BROWS_UP: Final = Emotion(inner_brow=0.08, outer_brow=0.08)
-"""As `surprised`."""
+"""About as `surprised`."""
 _WIDENED: Final = Emotion(width=1.1)
 """A mouth a tenth wider."""
 _OPENING_EXPONENT: Final = 0.65
