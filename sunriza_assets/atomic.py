@@ -80,6 +80,8 @@ def make_folder(folder: Path) -> None:
         StoreError: it cannot be made.
     """
     with store_errors("make", folder):
+        if folder.is_dir():
+            return
         missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
         for one in reversed(missing):
             one.mkdir(mode=0o777 & _shared(one.parent), exist_ok=True)
