@@ -50,7 +50,7 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
 bench-service: .venv/.installed-dev models ## CPU, memory and counts of the service against its bars, with the hardware
-	$(BIN)/python -m sunriza_assets_tests.service.bench_service
+	$(BIN)/python -m sunriza_assets_tests.service.bench_service --json $(SUNRIZA_HOME)/bench/service.json
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

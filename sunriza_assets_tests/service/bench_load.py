@@ -1,4 +1,4 @@
-"""The clients of `bench_service`, each a process of its own, so that their work is not the server's.
+"""The clients of `bench_service`, each a process of its own.
 
     python -m sunriza_assets_tests.service.bench_load requests|sockets|uploads < wish.json
 

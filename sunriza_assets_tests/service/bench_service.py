@@ -54,6 +54,7 @@ def main(only: Sequence[str], file: Path | None) -> None:
         told = "" if row.kept is None else "kept" if row.kept else "**missed**"
         click.echo(f"| {row.what} | {row.measured} | {row.bar} | {told} |")
     if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.exit(any(row.kept is False for row in rows))
 
