@@ -88,6 +88,11 @@ class UploadedForm:
     files: Mapping[str, list[UploadedFile]] = field(default_factory=dict)
     """Files by name, in order."""
 
+    @property
+    def hashes(self) -> dict[str, list[str]]:
+        """sha256 (hex) of the files by name."""
+        return {name: [one.sha256 for one in given] for name, given in self.files.items()}
+
     def field(self, name: str) -> str | None:
         """The value of a field; None without it.
 

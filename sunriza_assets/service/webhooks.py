@@ -15,18 +15,12 @@ _URL_CHARACTERS: Final = 2048
 
 
 def requested_webhook(url: object, events: object) -> Webhook | None:
-    """The webhook of a request; None if it names none.
+    """The webhook of a request; None if it names no receiver.
 
     Raises:
         ParameterError: the URL is not one that may be called, or an event is unknown.
     """
     if url is None:
-        if events:
-            raise ParameterError(
-                "webhook_events is given without webhook_url",
-                remedy="Send both, or neither.",
-                code="webhook",
-            )
         return None
     if not isinstance(url, str):
         raise _refused("it is no text")

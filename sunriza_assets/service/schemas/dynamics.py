@@ -20,37 +20,38 @@ def dynamics_request() -> dict[str, Any]:
         "type": "object",
         "required": ["avatar_id"],
         "additionalProperties": False,
-        "dependentRequired": {"webhook_events": ["webhook_url"]},
         "properties": {
-            "avatar_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"},
-            "dynamics_id": {"type": "string", "enum": ["basic"], "default": "basic"},
-            "parameters": {
-                "description": "Laid over those of the document.",
-                "type": "object",
-                "additionalProperties": False,
-                "properties": parameters,
-            },
-            "webhook_url": {
-                "description": "Public address that is told of the job's end.",
+            "avatar_id": {
+                "description": "Which avatar.",
                 "type": "string",
-                "pattern": r"^https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(/[!-~]*)?$",
-                "maxLength": 2048,
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$",
             },
-            "webhook_events": {
-                "description": "What it is told of: `job.done` and `job.error` by default.",
-                "type": "array",
-                "items": {"type": "string", "enum": ["job.done", "job.error", "job.running"]},
-            },
-            "publish": {
-                "description": "false makes a draft: the avatar stays as it is published.",
-                "type": "boolean",
-                "default": True,
-            },
-            "force": {
-                "description": "true makes it anew although nothing has changed.",
-                "type": "boolean",
-                "default": False,
-            },
+            "dynamics_id": _or_null({"type": "string", "enum": ["basic"]}, "`basic` by default."),
+            "parameters": _or_null(
+                {"type": "object", "additionalProperties": False, "properties": parameters},
+                "Laid over those of the document.",
+            ),
+            "webhook_url": _or_null(
+                {
+                    "type": "string",
+                    "pattern": r"^https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(/[!-~]*)?$",
+                    "maxLength": 2048,
+                },
+                "Public address that is told of the job's end.",
+            ),
+            "webhook_events": _or_null(
+                {
+                    "type": "array",
+                    "items": {"type": "string", "enum": ["job.done", "job.error", "job.running"]},
+                },
+                "What it is told of: `job.done` and `job.error` by default.",
+            ),
+            "publish": _or_null(
+                {"type": "boolean"}, "false makes a draft: the avatar stays as it is published."
+            ),
+            "force": _or_null(
+                {"type": "boolean"}, "true makes it anew although nothing has changed."
+            ),
             "hero_image_url": {"description": "Ignored: the document's counts."},
             "hero_video_url": {"description": "Ignored: the document's counts."},
             **parameters,
@@ -63,6 +64,10 @@ def dynamics_request() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _or_null(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}], "description": description}
 
 
 class DynamicsAnswer(BaseModel):
