@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from sunriza_assets.studio.face.model_store import ModelStore
@@ -32,10 +34,22 @@ def models_root() -> Path:
 
 @pytest.fixture(scope="session")
 def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> "Sample":
-    """Portrait and clip of the project's own, with the truth about the clip; made once."""
-    from sunriza_assets.studio.sample.clip import write_sample
+    """Portrait and clip of the project's own, with the truth about the clip.
 
-    return write_sample(tmp_path_factory.mktemp("sample"), models_root)
+    Made once, by whichever of the processes that run tests side by side is first.
+    """
+    from sunriza_assets.studio.sample.clip import Sample, write_sample
+    from sunriza_assets.studio.sample.performance import perform
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / "sample"
+    opening = folder / "mouth_opening.npy"
+    with FileLock(base / "sample.lock"):
+        if not opening.exists():
+            np.save(opening, write_sample(folder, models_root).mouth_opening)
+    return Sample(folder / "portrait.jpg", folder / "clip.mp4", perform(), np.load(opening))
 
 
 @pytest.fixture(autouse=True)

@@ -25,14 +25,22 @@ from sunriza_assets.operations.order_outcomes import (
     result_of,
     with_line,
 )
-from sunriza_assets.operations.order_runs import Outcome, adoptable_run, close_run, is_draft
+from sunriza_assets.operations.order_runs import (
+    KILLED,
+    MAX_LOSSES,
+    Outcome,
+    adoptable_run,
+    close_run,
+    count_losses,
+    is_draft,
+)
 
 __all__ = ["MAX_ATTEMPTS", "OrderEnds"]
 
 _log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3
-"""Runs of one order that may be lost before it is given up."""
+MAX_ATTEMPTS: Final = 10
+"""Runs of one order that may be lost, for whatever reason, before it is given up."""
 _LOOK_BACK: Final = 5000
 """Changes before its start that a dispatcher reads for orders that were cancelled without one."""
 _TAKEN_OVER: Final = frozenset({"conflict.superseded", "conflict.duplicate"})
@@ -79,7 +87,7 @@ class OrderEnds:
             self._fail_document(order, CANCELLED)
             return self.end(order, "cancelled", CANCELLED)
         if outcome.status == "lost" or taken_over:
-            if order.attempt < MAX_ATTEMPTS:
+            if order.attempt < MAX_ATTEMPTS and not self._kills_its_runs(order, outcome):
                 why = "The run was lost" if outcome.status == "lost" else "Another run took over"
                 return self.requeue(order, why, attempt=order.attempt + 1)
             self._fail_document(order, LOST)
@@ -87,6 +95,14 @@ class OrderEnds:
         error = order_error(document, outcome) if document is not None else DELETED
         self._fail_document(order, error)
         return self.end(order, "failed", error)
+
+    def _kills_its_runs(self, order: Order, outcome: Outcome) -> bool:
+        """Whether an order's input has to be taken for what kills the processes of its runs."""
+        run = self._instance.get_run_by_id(outcome.run_id) if outcome.code == KILLED else None
+        if run is None:
+            return False
+        losses = count_losses(self._instance, run, order.step)
+        return order.attempt >= MAX_LOSSES and losses >= MAX_LOSSES
 
     def end(self, order: Order, state: str, error: OrderError) -> Order:
         """End an order that did not succeed."""

@@ -7,6 +7,7 @@ an order or to none, whenever a process was killed, and no order has two.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final, Protocol
 
 import dagster as dg
@@ -22,12 +23,16 @@ from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
 from sunriza_assets.platform import queue
 
 __all__ = [
+    "KILLED",
+    "LOST_TAG",
+    "MAX_LOSSES",
     "Outcome",
     "Progress",
     "Runner",
     "Work",
     "adoptable_run",
     "close_run",
+    "count_losses",
     "is_draft",
     "order_tags",
     "plain_outcome",
@@ -35,6 +40,13 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+MAX_LOSSES: Final = 3
+"""Runs of the same inputs that may be lost alone in the same step before they are given up."""
+LOST_TAG: Final = "sunriza/lost-in"
+"""Run tag: the step in which the run's process died while its dispatcher lived."""
+KILLED: Final = "run.killed"
+"""Code of a run that was lost alone, so that its input may be the reason."""
 
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -97,7 +109,7 @@ class Outcome:
     status: str
     """`ready`, `error`, `cancelled`, or `lost` with its process."""
     code: str = "internal"
-    """Code of the error."""
+    """Code of the error; `KILLED` for a run that was lost alone, and not with its dispatcher."""
     message: str | None = None
     """What a user may read of it; None where nothing is known."""
     total: RunTotal | None = None
@@ -182,6 +194,20 @@ def terminate_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     _log.info("Run %s is being cancelled", run.run_id)
     if not instance.run_coordinator.cancel_run(run.run_id):
         close_run(instance, run, cancelled=True)
+
+
+def count_losses(instance: dg.DagsterInstance, run: dg.DagsterRun, step: str | None) -> int:
+    """Note that a run was lost alone in this step; how many of the same inputs were, in a row.
+
+    What kills its process does so in the same step each time. A run that was lost in another step,
+    or together with its dispatcher, says nothing about its input.
+    """
+    name = step or "start"
+    instance.add_run_tags(run.run_id, {LOST_TAG: name})
+    kept = (INPUTS_TAG, AVATAR_TAG) if INPUTS_TAG in run.tags else (ORDER_TAG,)
+    same = {tag: run.tags[tag] for tag in kept if tag in run.tags}
+    newest = instance.get_runs(dg.RunsFilter(tags=same), limit=MAX_LOSSES)
+    return sum(1 for _ in takewhile(lambda one: one.tags.get(LOST_TAG) == name, newest))
 
 
 def plain_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:

@@ -33,6 +33,7 @@ from sunriza_assets.operations.order_outcomes import (
     with_line,
 )
 from sunriza_assets.operations.order_runs import (
+    KILLED,
     Outcome,
     Progress,
     Runner,
@@ -215,8 +216,9 @@ class Dispatcher:
             self._ends.requeue(order, "The run was never begun", attempt=order.attempt)
         elif run.is_finished:
             outcome = plain_outcome(self._instance, run)
-            if outcome.status == "error" and loss_of(self._instance, run) is not None:
-                outcome = Outcome(run.run_id, "lost")
+            loss = loss_of(self._instance, run) if outcome.status == "error" else None
+            if loss is not None:
+                outcome = Outcome(run.run_id, "lost", KILLED if loss == "process" else "internal")
             self._ends.finish(order, outcome)
         elif is_gone(run.tags.get(PROCESS_TAG, "")):
             self._ends.finish(order, Outcome(run.run_id, "lost"))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sunriza_assets.costs.totals import RunTotal
-from sunriza_assets.operations.order_runs import Outcome, Progress, Work
+from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, Work
 
 __all__ = ["WorkerPool"]
 
@@ -214,7 +214,7 @@ class WorkerPool:
         self._failures[index] = 0 if worker.is_ready else self._failures[index] + 1
         pause = _PAUSES[min(self._failures[index], len(_PAUSES) - 1)]
         self._workers[index], self._start_at[index] = None, time.monotonic() + pause
-        return [Outcome(worker.run_id, "lost")] if worker.run_id is not None else []
+        return [Outcome(worker.run_id, "lost", KILLED)] if worker.run_id is not None else []
 
 
 def _outcome(message: Mapping[str, Any]) -> Outcome:

@@ -15,7 +15,7 @@ from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.runs.avatar_runs import AvatarRuns
-from sunriza_assets.studio.sample.clip import Sample, write_sample
+from sunriza_assets.studio.sample.clip import Sample
 
 SHORT: Final = {"max_seconds": 3.0, "stitching_retargeting_eyes_width": 256}
 """Parameters of a render that costs a few seconds."""
@@ -29,12 +29,6 @@ class Installation:
     instance: dg.DagsterInstance
     runs: AvatarRuns
     sample: Sample
-
-
-@pytest.fixture(scope="session")
-def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """The sample portrait and clip, rendered once per test session."""
-    return write_sample(tmp_path_factory.mktemp("sample"), models_root)
 
 
 @pytest.fixture(scope="session")
