@@ -319,7 +319,10 @@ class _FormReader:
 
     def _begin_file(self, name: str) -> None:
         if len(self.files) >= self.rules.max_files:
-            raise RequestError(f"The form has more than {self.rules.max_files} files", code="form")
+            most = self.rules.max_files
+            raise RequestError(
+                f"The form has more than {most} file{'s' if most > 1 else ''}", code="form"
+            )
         if name not in self.rules.files:
             taken = ", ".join(self.rules.files) or "none"
             raise RequestError(
