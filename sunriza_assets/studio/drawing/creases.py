@@ -162,7 +162,7 @@ class Creases:
         self._points = np.asarray(points[:, :2], dtype=np.float64)
         self._iod = eye_distance(points)
         self._window = self._hull(size, around)
-        tint = min(colourfulness(skin), 0.4)
+        tint = min(2.5 * colourfulness(skin), 0.7)
         self._channels = (1.0 + tint * np.array(_TINT)).astype(np.float32)
         self._planes: dict[Crease, Plane] = {}
 
