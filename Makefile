@@ -49,12 +49,11 @@ bench-fleet: .venv/.installed-dev models ## What orchestration adds to 20 avatar
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale
 	$(BIN)/python -m sunriza_assets_tests.fleet.bench_scale --storage postgres
 
-bench-service: models ## CPU, memory and counts of the service against its bars, with the hardware
-	$(BIN)/python -m sunriza_assets.service.bench
+bench-service: .venv/.installed-dev models ## CPU, memory and counts of the service against its bars, with the hardware
+	$(BIN)/python -m sunriza_assets_tests.service.bench_service --json $(SUNRIZA_HOME)/bench/service.json
 
-bench-kills: models ## Kill the service's processes at 100 random moments under 200 jobs; half an hour
+bench-kills: .venv/.installed-dev models ## Kill the service's processes at 100 random moments under 200 jobs; half an hour
 	$(BIN)/python -m sunriza_assets_tests.service.kills --kills 100 --jobs 200
-	$(BIN)/python -m sunriza_assets_tests.service.bench_orders
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

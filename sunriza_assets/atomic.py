@@ -7,13 +7,14 @@ inside a file.
 """
 
 import errno
+import fcntl
+import io
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
-
-from filelock import FileLock, Timeout
 
 from sunriza_assets.errors import StoreError
 
@@ -29,6 +30,7 @@ __all__ = [
 
 LOCK_PATIENCE_S: Final = 60.0
 """How long a lock is waited for."""
+_POLL_S: Final = 0.01
 
 
 @contextmanager
@@ -80,6 +82,8 @@ def make_folder(folder: Path) -> None:
         StoreError: it cannot be made.
     """
     with store_errors("make", folder):
+        if folder.is_dir():
+            return
         missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
         for one in reversed(missing):
             one.mkdir(mode=0o777 & _shared(one.parent), exist_ok=True)
@@ -94,21 +98,46 @@ def lock(path: Path, *, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """
     make_folder(path.parent)
     with store_errors("lock", path):
-        mode = 0o644 & _shared(path.parent)
-        holding = FileLock(path, timeout=patience_s, mode=mode, poll_interval=0.01)
-        try:
-            holding.acquire()
-        except Timeout as late:
+        held = _locked(path, 0o644 & _shared(path.parent), time.monotonic() + patience_s)
+        if held is None:
             raise StoreError(
                 f"Another process has held this lock for {patience_s:.0f} s",
                 where=path,
                 remedy="End the process that hangs and try again.",
                 code="locked",
-            ) from late
-    try:
-        yield
-    finally:
-        holding.release()
+            )
+    with held:
+        try:
+            yield
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)  # a forked child may share the descriptor
+
+
+def _locked(path: Path, mode: int, until: float) -> "io.FileIO | None":
+    """The open file with its lock held; None if somebody else holds it until then.
+
+    A file object, not a descriptor: an exception at any line closes it, and so frees the lock.
+    """
+
+    def opened(name: str, _: int) -> int:
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+
+    while True:
+        file = io.FileIO(path, "r+", opener=opened)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            if time.monotonic() >= until:
+                return None
+            time.sleep(_POLL_S)
+            continue
+        status = os.fstat(file.fileno())
+        if status.st_nlink:
+            if status.st_mode & 0o777 != mode and status.st_uid == os.geteuid():
+                os.fchmod(file.fileno(), mode)  # whatever the umask
+            return file
+        file.close()  # it was removed before it was locked: others lock a new one
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -109,3 +110,21 @@ def test_a_lock_that_is_held_is_waited_for_and_then_named(tmp_path: Path) -> Non
     with lock(path), pytest.raises(StoreError) as caught, lock(path, patience_s=0.05):
         pass
     assert caught.value.code == "store.locked"
+
+
+def test_a_lock_whose_file_is_removed_while_it_is_waited_for_is_taken_anew(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    entered = threading.Event()
+
+    def enter() -> None:
+        with lock(path):
+            entered.set()
+
+    waiting = threading.Thread(target=enter)
+    with lock(path):
+        waiting.start()
+        assert not entered.wait(0.05)
+        path.unlink()
+    waiting.join(30)
+    assert entered.is_set()
+    assert path.exists()

@@ -240,9 +240,11 @@ class Ledger:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(
-                self.folder / file.name, read_dictionary=list(TEXT_COLUMNS)
-            ) as parquet:
+            path = self.folder / file.name
+            # Only columns that are there may be named; a file of an earlier version lacks some.
+            there = set(pq.read_schema(path).names)
+            text = [name for name in TEXT_COLUMNS if name in there]
+            with pq.ParquetFile(path, read_dictionary=text) as parquet:
                 return parquet.read(_available(parquet.schema_arrow.names, columns))
         except pa.ArrowInvalid as damage:
             raise CostError(

@@ -171,8 +171,8 @@ def _warm_up(instance: dg.DagsterInstance) -> None:
     try:
         face_mesh(home.models)
         update_ledger(instance, Ledger(home.reports / LEDGER_FOLDER))
-    except SunrizaError as error:  # the first run says it to whom it concerns
-        _log.warning("Not all is warm: %s", error)
+    except Exception:  # noqa: BLE001 - the first run loads it, and its error reaches a user
+        _log.exception("Not all is warm")
 
 
 if __name__ == "__main__":

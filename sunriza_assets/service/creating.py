@@ -289,11 +289,12 @@ def _with_clip(inputs: AvatarInputs, clip: Path) -> AvatarInputs:
 
 
 def _check_names(form: UploadedForm) -> None:
+    known = FIELDS | {"portrait", "clip"}
     for name in form.fields:
         if name not in FIELDS:
             raise ParameterError(
                 f"{name[:60]!r} is no field of this form",
-                remedy=did_you_mean(name, FIELDS) + f"Fields: {', '.join(sorted(FIELDS))}.",
+                remedy=did_you_mean(name, known) + f"Fields: {', '.join(sorted(known))}.",
                 code="unknown",
             )
 

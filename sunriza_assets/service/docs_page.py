@@ -6,6 +6,8 @@ strictest content security policy and works without a network.
 
 import base64
 import hashlib
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
@@ -36,6 +38,7 @@ _POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
+_CURL_METHODS: Final[Mapping[str, tuple[str, ...]]] = {"GET": (), "HEAD": ("-I",)}
 _METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 
 
@@ -58,12 +61,13 @@ def _page(document: Mapping[str, Any], address: str) -> Iterator[str]:
     yield f"<style>{_STYLE}</style><h1>{title}</h1>"
     yield f"<p>{escape(document['info'].get('summary', ''))}"
     yield " <a href=openapi.json>OpenAPI document</a></p>"
+    schemas = document.get("components", {}).get("schemas", {})
     for tag, operations in _by_tag(document).items():
         yield f"<h2>{escape(tag)}</h2>"
         for method, path, operation in operations:
-            yield from _operation(method, path, operation, address)
+            yield from _operation(method, path, operation, schemas, address)
     yield "<h2>Schemas</h2>"
-    for name, schema in sorted(document.get("components", {}).get("schemas", {}).items()):
+    for name, schema in sorted(schemas.items()):
         yield f"<details id='{escape(name)}'><summary><code>{escape(name)}</code></summary>"
         yield f"<p>{escape(schema.get('description', ''))}</p>"
         required = set(schema.get("required", ()))
@@ -85,7 +89,13 @@ def _by_tag(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str, Mappi
     return found
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any], address: str) -> Iterator[str]:
+def _operation(
+    method: str,
+    path: str,
+    operation: Mapping[str, Any],
+    schemas: Mapping[str, Any],
+    address: str,
+) -> Iterator[str]:
     yield f"<details><summary><span class=method>{method}</span> <code>{escape(path)}</code> "
     yield f"{escape(operation.get('summary', ''))}</summary>"
     yield f"<p>{escape(operation.get('description', ''))}</p>"
@@ -115,7 +125,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], address: st
             for media_type, one in answer.get("content", {}).items()
         )
         yield f"<tr><th>{escape(status)}<td>{escape(answer.get('description', ''))}<td>{kinds}"
-    yield f"</table><pre>{escape(_curl(method, path, content, address))}</pre></details>"
+    yield f"</table><pre>{escape(_curl(method, path, content, schemas, address))}</pre></details>"
 
 
 def _table(rows: list[tuple[str, str, Mapping[str, Any]]]) -> Iterator[str]:
@@ -155,11 +165,40 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return " ".join((kind, *bounds))
 
 
-def _curl(method: str, path: str, content: Mapping[str, Any], address: str) -> str:
-    words = ["curl", *([] if method == "GET" else ["-X", method]), f"'{address}{path}'"]
+def _curl(
+    method: str, path: str, content: Mapping[str, Any], schemas: Mapping[str, Any], address: str
+) -> str:
+    """A command that makes the call; names in braces and `@file` are to be replaced."""
+    words = ["curl", *_CURL_METHODS.get(method, ("-X", method)), f"'{address}{path}'"]
     if "application/json" in content:
-        words += ["-H", "'Content-Type: application/json'", "-d", "'{}'"]
+        body = json.dumps(_example(content["application/json"].get("schema", {}), schemas))
+        words += ["-H", "'Content-Type: application/json'", "-d", shlex.quote(body)]
     elif "multipart/form-data" in content:
-        fields = content["multipart/form-data"].get("schema", {}).get("properties", {})
-        words += [f"-F {name}=@file" for name, one in fields.items() if "binary" in str(one)]
+        form = content["multipart/form-data"].get("schema", {})
+        fields = form.get("properties", {})
+        shown = form.get("required") or [name for name in fields if _is_file(fields[name])]
+        words += [
+            f"-F {name}={'@file' if _is_file(fields[name]) else _example(fields[name], schemas)}"
+            for name in shown
+        ]
     return " ".join(words)
+
+
+def _is_file(schema: Mapping[str, Any]) -> bool:
+    return "contentMediaType" in schema
+
+
+def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """A value that a schema gives as an example, or one with what it requires."""
+    if "$ref" in schema:
+        return _example(schemas.get(schema["$ref"].rpartition("/")[2], {}), schemas)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][-1]
+    for choice in schema.get("anyOf") or schema.get("oneOf") or ():
+        return _example(choice, schemas)
+    if schema.get("type", "object") != "object":
+        return "..."
+    fields = schema.get("properties", {})
+    return {name: _example(fields[name], schemas) for name in schema.get("required", ())}

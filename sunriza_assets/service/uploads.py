@@ -88,6 +88,11 @@ class UploadedForm:
     files: Mapping[str, list[UploadedFile]] = field(default_factory=dict)
     """Files by name, in order."""
 
+    @property
+    def hashes(self) -> dict[str, list[str]]:
+        """sha256 (hex) of the files by name."""
+        return {name: [one.sha256 for one in given] for name, given in self.files.items()}
+
     def field(self, name: str) -> str | None:
         """The value of a field; None without it.
 
@@ -314,7 +319,10 @@ class _FormReader:
 
     def _begin_file(self, name: str) -> None:
         if len(self.files) >= self.rules.max_files:
-            raise RequestError(f"The form has more than {self.rules.max_files} files", code="form")
+            most = self.rules.max_files
+            raise RequestError(
+                f"The form has more than {most} file{'s' if most > 1 else ''}", code="form"
+            )
         if name not in self.rules.files:
             taken = ", ".join(self.rules.files) or "none"
             raise RequestError(

@@ -128,6 +128,17 @@ def test_many_small_updates_are_merged(tmp_path: Path, monkeypatch: pytest.Monke
     assert newest["stage_stage4_s"][0] == 99.0
 
 
+def test_files_of_an_earlier_version_lack_columns(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.update([step(1)])
+    (file,) = tmp_path.glob("*.parquet")
+    earlier = pq.read_table(file).drop_columns(["kind", "engine_version"])
+    pq.write_table(earlier, file)
+    assert ledger.update([step(1), step(2)]).added == 1
+    assert len(keys(ledger)) == 2
+    assert ledger.frame()["kind"].isna().all()
+
+
 def test_since_keeps_what_happened_from_then_on(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     for i in range(1, 5):

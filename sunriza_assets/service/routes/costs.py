@@ -13,12 +13,12 @@ from starlette.responses import Response
 from resources.avatars.document import AvatarDocument
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.creating import checked_performance_name
 from sunriza_assets.service.etags import tagged_json
 from sunriza_assets.service.forms import checked_parameters
 from sunriza_assets.service.own_avatars import find_avatar, listed_owner
 from sunriza_assets.service.schemas.costs import CostGrouping, Costs, ForecastAnswer
 from sunriza_assets.studio.parameters import RenderParameters, resolve
-from sunriza_assets.studio.performances.named import checked_performance
 from sunriza_assets.studio.performances.plans import PLANS
 
 __all__ = ["router"]
@@ -110,7 +110,7 @@ async def show_forecast(
     effective = resolve({**wishes, **checked_parameters(_read(parameters))})
     moved_by = performance or (document.performance if document else None)
     if moved_by is not None:
-        checked_performance(moved_by)
+        checked_performance_name(moved_by)
     facts = await service.engine.facts()
     engine = facts.engine if effective.engine == "auto" else effective.engine
 

@@ -38,7 +38,7 @@ from sunriza_assets.service.routes.avatars import AvatarId
 from sunriza_assets.service.routes.inspect import FILE_FIELD
 from sunriza_assets.service.schemas.avatars import AvatarChange, AvatarCreated
 from sunriza_assets.service.schemas.jobs import Job
-from sunriza_assets.service.uploads import UploadedForm, UploadRules, uploaded
+from sunriza_assets.service.uploads import UploadRules, uploaded
 
 __all__ = ["router"]
 
@@ -108,7 +108,7 @@ async def add_avatar(
     """Stores a portrait, and a clip or the performance that moves it, and asks for the first run.
     Without a clip or a performance, `calm` moves it."""
     async with uploaded(request, _RULES) as form:
-        key = key_of(request, principal, _ROUTE, _fingerprint(form))
+        key = key_of(request, principal, _ROUTE, form_fingerprint(form.fields, form.hashes))
 
         async def make() -> StoredAnswer:
             avatar_id = await check_new_avatar(service, form)
@@ -207,12 +207,6 @@ def _answer(
         findings=list(asked.findings),
     )
     return answer.model_dump(mode="json")
-
-
-def _fingerprint(form: UploadedForm) -> str:
-    return form_fingerprint(
-        form.fields, {name: [one.sha256 for one in files] for name, files in form.files.items()}
-    )
 
 
 def _request_id(request: Request) -> str | None:

@@ -48,7 +48,7 @@ router = APIRouter(tags=["dynamics"], lifespan=_lifespan)
 @router.post(
     "/",
     response_model=DynamicsAnswer,
-    summary="The same, at the address of old builds",
+    summary="Make an avatar move, at the address of old builds",
     openapi_extra=_BODY,
 )
 async def generate_dynamics(

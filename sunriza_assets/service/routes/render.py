@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
+from resources.orders.store import StoredAnswer
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.emotions import (
@@ -20,6 +22,12 @@ from sunriza_assets.service.emotions import (
     check_picture,
 )
 from sunriza_assets.service.engine_client import RenderedPicture
+from sunriza_assets.service.idempotency import (
+    IdempotencyHeader,
+    answered_once,
+    form_fingerprint,
+    key_of,
+)
 from sunriza_assets.service.monitor import metrics
 from sunriza_assets.service.outputs import OutputFolder, output_expiry
 from sunriza_assets.service.schemas.render import (
@@ -109,21 +117,33 @@ async def emotions() -> Emotions:
 
 @router.post(
     "/render",
+    response_model=Picture,
     summary="Draw an emotion of a portrait",
     openapi_extra=_form(["emotion"], emotion={"type": "string", "enum": list(EMOTIONS)}),
 )
-async def render(request: Request, service: ServiceDep, principal: PrincipalDep) -> Picture:
+async def render(
+    request: Request,
+    service: ServiceDep,
+    principal: PrincipalDep,
+    idempotency_key: IdempotencyHeader = None,
+) -> Response:
     """The picture is ready when this answers; fetch it at `url` within 24 hours."""
     async with uploaded(request, _RULES) as form:
-        emotion = form.field("emotion")
-        if emotion is None:
-            raise _missing("emotion")
-        (picture,) = await _draw(request, service, principal.uid, form, [emotion])
-    return picture
+
+        async def work() -> StoredAnswer:
+            emotion = form.field("emotion")
+            if emotion is None:
+                raise _missing("emotion")
+            (picture,) = await _draw(request, service, principal.uid, form, [emotion])
+            return StoredAnswer(200, picture.model_dump(mode="json"))
+
+        key = key_of(request, principal, "POST /render", form_fingerprint(form.fields, form.hashes))
+        return await answered_once(service, key, work)
 
 
 @router.post(
     "/render/batch",
+    response_model=Pictures,
     summary="Draw several emotions of a portrait",
     openapi_extra=_form(
         [],
@@ -136,17 +156,30 @@ async def render(request: Request, service: ServiceDep, principal: PrincipalDep)
         },
     ),
 )
-async def render_batch(request: Request, service: ServiceDep, principal: PrincipalDep) -> Pictures:
+async def render_batch(
+    request: Request,
+    service: ServiceDep,
+    principal: PrincipalDep,
+    idempotency_key: IdempotencyHeader = None,
+) -> Response:
     """All pictures or none."""
     started = time.perf_counter()
     async with uploaded(request, _RULES) as form:
-        wanted = _emotions(form.fields.get("emotions", []))
-        results = await _draw(request, service, principal.uid, form, wanted)
-    return Pictures(
-        results=results,
-        count=len(results),
-        latency_ms=round((time.perf_counter() - started) * 1000, 2),
-    )
+
+        async def work() -> StoredAnswer:
+            wanted = _emotions(form.fields.get("emotions", []))
+            results = await _draw(request, service, principal.uid, form, wanted)
+            made = Pictures(
+                results=results,
+                count=len(results),
+                latency_ms=round((time.perf_counter() - started) * 1000, 2),
+            )
+            return StoredAnswer(200, made.model_dump(mode="json"))
+
+        key = key_of(
+            request, principal, "POST /render/batch", form_fingerprint(form.fields, form.hashes)
+        )
+        return await answered_once(service, key, work)
 
 
 async def _draw(

@@ -49,7 +49,7 @@ _CLIP: Final[dict[int | str, dict[str, Any]]] = {
     "/trim-video",
     response_class=Response,
     responses=_CLIP,
-    summary="The same, by its other name",
+    summary="Cut a clip to the frame, by its other name",
     openapi_extra=_BODY,
 )
 async def trim_video(

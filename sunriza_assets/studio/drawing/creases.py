@@ -106,7 +106,7 @@ _STROKES: Final[Mapping[Crease, tuple[_Stroke, ...]]] = {
     # the cheek, soft towards the lip.
     "nasolabial": _both(
         _Stroke(((49, 129, 0.5), (129, 203, 0.25), (203, 206, 0.3), (206, 92, 0.12),
-                 (216, 186, 0.35), (57, 212, 0.3)), 0.032, 0.33, lee=2.0),
+                 (216, 186, 0.35), (57, 212, 0.3)), 0.034, 0.29, lee=2.0),
     ),
     # Lines across the whole forehead (AU1 with AU2).
     "forehead": (

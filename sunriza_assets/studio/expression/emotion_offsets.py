@@ -122,16 +122,18 @@ def fit_emotion(mesh: Array, name: str, strength: float) -> EmotionOffsets | Non
         return None
     emotion, strength = requested
     offsets = strength * emotion_offsets(mesh, emotion)
+    unparted = replace(emotion, opening=None, upper_lip=0.0, lower_lip=0.0)
+    parted = (emotion.opening or 0.0) + emotion.upper_lip + emotion.lower_lip
     smile = np.zeros_like(offsets)
     if emotion.corners > 0.0:
         alone = Emotion(cheeks=emotion.cheeks, corners=emotion.corners, width=emotion.width)
         smile = strength * emotion_offsets(mesh, alone)
     return EmotionOffsets(
         offsets=offsets,
-        parting=offsets - strength * emotion_offsets(mesh, replace(emotion, opening=None)),
+        parting=offsets - strength * emotion_offsets(mesh, unparted),
         openness=1.0 + strength * _lid_gain(mesh, emotion) * (emotion.eyes - 1.0),
         lips_set=0.0 if emotion.opening is None else strength,
-        opens=bool(lip_gap(mesh)[5] < (emotion.opening or 0.0) * eye_distance(mesh)),
+        opens=bool(lip_gap(mesh)[5] < parted * eye_distance(mesh)),
         smile=smile,
         squint=strength * emotion.squint,
         creases={name: strength * depth for name, depth in emotion.creases.items()},

@@ -3,8 +3,8 @@
 Only data; each engine implements them. The muscles of an emotion are Ekman's: the six basic
 emotions and their action units (AU) as EMFACS lists them (Ekman & Friesen, Facial Action Coding
 System, 1978; Friesen & Ekman, EMFACS-7, 1983). The amounts are ours, well inside what faces do (a
-brow rises by a tenth of the IOD, a corner of the mouth by as much), and were judged by eye on
-portraits at full strength.
+brow rises by a tenth of the IOD, a corner of the mouth by as much). They were searched on a dozen
+portraits with two expression classifiers and judged by eye; see docs/emotions.md.
 """
 
 from collections.abc import Mapping

@@ -68,7 +68,8 @@ class LipCorrector:
         """(468, 3) offsets in pixels -> the same, with lips that neither cross nor pinch.
 
         The upper lip that may not rise as far as it should leaves the opening to the lower one:
-        how wide the mouth opens is what a viewer reads from lips.
+        how wide the mouth opens is what a viewer reads from lips. And a lower lip that may not rise
+        far enough to close the mouth leaves the rest to the upper one.
         """
         result = offsets + self._closing
         opened = self._parted(result)
@@ -76,6 +77,8 @@ class LipCorrector:
         bent = np.where(up > 0, self._pull_limit * np.tanh(up / self._pull_limit), up)
         result[self._pulled, :2] += (up - bent)[:, None] * self._down
         self._part(result, np.maximum(opened - self._parted(result), 0.0), upper_share=0.0)
+        unclosed = np.where(opened < 0.0, np.maximum(self._parted(result) - opened, 0.0), 0.0)
+        self._part(result, -unclosed, upper_share=1.0)
         self._make_room(result)
         crossing = -(self._gap + self._parted(result)) - np.maximum(-self._gap, 0.0)
         self._part(result, np.maximum(crossing, 0.0), upper_share=0.5)

@@ -79,6 +79,23 @@ def test_a_picture_is_drawn_fetched_and_deleted(client: httpx.Client, portrait: 
         assert gone(answer["output_path"]).status_code == 404
 
 
+def test_a_key_draws_once(client: httpx.Client, portrait: Path) -> None:
+    def sent(**fields: object) -> httpx.Response:
+        with portrait.open("rb") as file:
+            return client.post(
+                "/render",
+                files={"source_image": file},
+                data=fields,
+                headers={"Idempotency-Key": "one-picture"},
+            )
+
+    first, again = sent(emotion="sad"), sent(emotion="sad")
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    other = sent(emotion="happy")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency.mismatch")
+
+
 def test_formats_are_what_they_say(client: httpx.Client, portrait: Path) -> None:
     for output_format, media_type in (("jpg", "image/jpeg"), ("webp", "image/webp")):
         answer = post(client, portrait, emotion="sad", output_format=output_format).json()

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
-from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets, fit_emotion
-from sunriza_assets.studio.expression.emotions import EMOTIONS
-from sunriza_assets.studio.expression.lips import LipCorrector
+from sunriza_assets.studio.expression.emotion_offsets import (
+    EmotionOffsets,
+    emotion_offsets,
+    fit_emotion,
+)
+from sunriza_assets.studio.expression.emotions import EMOTIONS, Emotion
+from sunriza_assets.studio.expression.lips import LipCorrector, lip_gap
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
 from sunriza_assets.studio.face.measures import eye_apertures, head_angles, mouth_aperture
 from sunriza_assets.studio.face.regions import EYE_CONTOURS, NOSE_BASE, OVAL, SKULL
@@ -139,13 +143,36 @@ def test_a_shut_eye_is_shut_in_any_emotion(landmarks: Points, emotion: str) -> N
     assert (np.diff(closures) > 0).all()
 
 
-def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points) -> None:
+@pytest.mark.parametrize("emotion", ["surprised", "disgusted"])
+def test_a_mouth_the_clip_opens_is_not_opened_twice(landmarks: Points, emotion: str) -> None:
     mesh = landmarks[:468]
     closed = mesh + LipCorrector(mesh, closed=1.0).corrected(np.zeros((468, 3)))
-    face = worn(closed, "surprised")
+    face = worn(closed, emotion)
     assert face.opens
     np.testing.assert_allclose(face.added_to(np.zeros((468, 3))), face.offsets)
     np.testing.assert_allclose(face.added_to(2 * face.parting), face.offsets + face.parting)
+
+
+def test_surprise_moves_most_and_sadness_least(landmarks: Points) -> None:
+    """On a face at rest: the photo's smile, which most emotions undo, is undone before."""
+    mesh = landmarks[:468]
+    rest = mesh + emotion_offsets(mesh, Emotion(corners=-1e-9, opening=0.0))
+    moved = {
+        name: float(np.sqrt((worn(rest, name).offsets ** 2).sum(axis=1).mean())) / iod(rest)
+        for name in FELT
+    }
+    assert max(moved, key=lambda name: moved[name]) == "surprised"
+    assert min(moved["happy"], moved["fearful"], moved["disgusted"]) > moved["sad"]
+    assert min(moved.values()) > 0.015
+
+
+def test_lips_that_close_leave_no_teeth_between(landmarks: Points) -> None:
+    """The lower lip may not rise all the way from a smile; the upper one makes up for it."""
+    mesh = landmarks[:468]
+    open_photo = lip_gap(mesh)[5] / iod(mesh)
+    assert open_photo > 0.08
+    for name in ("sad", "angry"):
+        assert lip_gap(worn(mesh, name).rest(mesh))[3:8].max() / iod(mesh) < 0.012
 
 
 def test_a_mouth_the_clip_makes_smile_does_not_smile_twice(landmarks: Points) -> None:

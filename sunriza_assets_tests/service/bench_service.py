@@ -1,0 +1,63 @@
+"""The service against its bars: CPU time, memory and counts of real processes.
+
+    python -m sunriza_assets_tests.service.bench_service [--only NAME]… [--json FILE]
+
+Each part starts a service on a home of its own, one part after another. Wall times depend on what
+else the machine does: the load stands beside them.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sunriza_assets.cores import core_count
+from sunriza_assets.costs.devices import cpu
+from sunriza_assets_tests.service.bench_parts import PARTS, Row
+
+MODELS = Path(os.environ.get("SUNRIZA_MODELS") or Path(__file__).parents[2] / "data" / "models")
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Parts; all if none.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Where the figures are written."
+)
+def main(only: Sequence[str], file: Path | None) -> None:
+    """Measure, print one table, and say by the exit code whether all bars are kept."""
+    report: dict[str, Any] = {
+        "device": cpu().name,
+        "cores": core_count(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": {},
+    }
+    rows: list[Row] = []
+    for name, part in PARTS.items():
+        if only and name not in only:
+            continue
+        figures: dict[str, Any] = {}
+        load = f"{os.getloadavg()[0]:.1f}"
+        for row in part(MODELS, figures):
+            click.echo(f"{name}: {row.what}: {row.measured}", err=True)
+            rows.append(row)
+        report["load"][name] = f"{load} before, {os.getloadavg()[0]:.1f} after"
+        report[name] = figures
+    report["rows"] = [[row.what, row.measured, row.bar, row.kept] for row in rows]
+    click.echo(f"{report['device']}, {report['cores']} cores; load (1 minute) {report['load']}\n")
+    click.echo("| what | measured | bar | |\n|---|---|---|---|")
+    for row in rows:
+        told = "" if row.kept is None else "kept" if row.kept else "**missed**"
+        click.echo(f"| {row.what} | {row.measured} | {row.bar} | {told} |")
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    sys.exit(any(row.kept is False for row in rows))
+
+
+if __name__ == "__main__":
+    main()
