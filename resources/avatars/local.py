@@ -264,16 +264,18 @@ class LocalAvatars(OwnedAvatars):
             if step.fields or step.drop:
                 after = document_after(document, step, document.update_time)
                 self._write(path, after.data, document.update_time)
-            return self._read(avatar_id), True
+            unchanged = document.record if step.record == document.record else None
+            return self._read(avatar_id, unchanged), True
 
-    def _read(self, avatar_id: str) -> AvatarDocument:
+    def _read(self, avatar_id: str, record: RunRecord | None = None) -> AvatarDocument:
+        """The document as it is stored, with its record or the one that is known."""
         path = self._path(avatar_id)
         data, stat = _load(path)
         return AvatarDocument(
             avatar_id=avatar_id,
             data=data,
             update_time=rfc3339(_stamp(stat)),
-            record=self._record(avatar_id),
+            record=self._record(avatar_id) if record is None else record,
         )
 
     def _record(self, avatar_id: str) -> RunRecord:

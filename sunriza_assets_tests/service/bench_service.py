@@ -3,12 +3,13 @@
     python -m sunriza_assets_tests.service.bench_service [--only NAME]… [--json FILE]
 
 Each part starts a service on a home of its own, one part after another. Wall times depend on what
-else the machine does: the load stands beside them.
+else the machine does, and CPU times on its pace at the moment: both stand beside them.
 """
 
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,14 +42,19 @@ def main(only: Sequence[str], file: Path | None) -> None:
         if only and name not in only:
             continue
         figures: dict[str, Any] = {}
-        load = f"{os.getloadavg()[0]:.1f}"
+        load = f"load {os.getloadavg()[0]:.1f}, pace {_pace_ms():.0f} ms"
         for row in part(MODELS, figures):
             click.echo(f"{name}: {row.what}: {row.measured}", err=True)
             rows.append(row)
-        report["load"][name] = f"{load} before, {os.getloadavg()[0]:.1f} after"
+        report["load"][name] = (
+            f"{load} before; load {os.getloadavg()[0]:.1f}, pace {_pace_ms():.0f} ms after"
+        )
         report[name] = figures
     report["rows"] = [[row.what, row.measured, row.bar, row.kept] for row in rows]
-    click.echo(f"{report['device']}, {report['cores']} cores; load (1 minute) {report['load']}\n")
+    click.echo(f"{report['device']}, {report['cores']} cores\n")
+    for name, load in report["load"].items():
+        click.echo(f"* {name}: {load}")
+    click.echo()
     click.echo("| what | measured | bar | |\n|---|---|---|---|")
     for row in rows:
         told = "" if row.kept is None else "kept" if row.kept else "**missed**"
@@ -57,6 +63,15 @@ def main(only: Sequence[str], file: Path | None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.exit(any(row.kept is False for row in rows))
+
+
+def _pace_ms() -> float:
+    """CPU milliseconds of a fixed piece of work: how fast the machine is just now."""
+    value = {f"name {number}": [number, number / 7, str(number)] for number in range(200)}
+    begin = time.thread_time()
+    for _ in range(200):
+        json.loads(json.dumps(value))
+    return (time.thread_time() - begin) * 1000
 
 
 if __name__ == "__main__":
