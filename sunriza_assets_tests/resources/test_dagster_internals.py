@@ -40,6 +40,8 @@ INTERNALS = {
         "partition_loading_context": "the Checks tab fails on dynamic partitions",
     },
     "sunriza_assets/platform/dagster_web_internals.py": {
+        "CodeLocation": "the dispatcher cannot hand runs to a queue",
+        "JobSubsetSelector": "the dispatcher cannot hand runs to a queue",
         "ModuleTarget": "`sunriza dev` cannot load the code location",
         "ProxyServerManager": "`sunriza dev` cannot start a code server",
         "WorkspaceFileTarget": "the UI of `sunriza dev` finds no code server",
