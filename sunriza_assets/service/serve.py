@@ -13,7 +13,6 @@ with this process, however it ends. It does no work itself and imports neither D
 import http.client
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +32,7 @@ from resources.settings import Settings, current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.modes import auth_mode
+from sunriza_assets.service.monitor.shared_files import forget_process, shared_metrics
 from sunriza_assets.with_parent import command_with_parent
 
 __all__ = ["Addresses", "serve", "serve_api"]
@@ -171,8 +171,7 @@ def serve(
                 log,
             )
         )
-        _prepare_metrics(home)
-        with _output(log) as output:
+        with shared_metrics(home.root / "service"), _output(log) as output:
             children = _children(settings, host, listener, metrics_port, number, output)
             _supervise(children, listener, ready)
 
@@ -187,8 +186,7 @@ def serve_api(*, host: str, port: int) -> None:
     settings = current_settings()
     auth_mode(settings, host)
     home = Home(settings.home)
-    with _listening(host, port) as listener:
-        _prepare_metrics(home)
+    with _listening(host, port) as listener, shared_metrics(home.root / "service"):
         children = _api_children(settings, host, listener, settings.metrics_port, 2)
         _supervise(children, listener, lambda _: None)
 
@@ -244,7 +242,7 @@ def _supervise(
                 for child in children:
                     ended = child.look()
                     if ended is not None:
-                        _forget_metrics(ended)
+                        forget_process(ended)
                 now = time.monotonic()
                 if not was_ready and now - looked >= 1.0:
                     was_ready, looked = _is_ready(listener), now
@@ -369,18 +367,3 @@ def _output(log: Path | None) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _prepare_metrics(home: Home) -> None:
-    """An empty folder in which the processes share their metrics."""
-    folder = home.root / "service" / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-
-
-def _forget_metrics(process: int) -> None:
-    """Drop the gauges of a process that has ended."""
-    from prometheus_client import multiprocess
-
-    multiprocess.mark_process_dead(process)
