@@ -21,8 +21,6 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "sunriza_assets/operations/lost_runs.py": "hands a child process its environment",
     "sunriza_assets/runs/queue_runner.py": "reads the home that the instance has just set",
     "sunriza_assets/runs/worker_pool.py": "hands workers their environment, with a GPU's number",
-    "sunriza_assets/service/bench/api.py": "hands a child process its environment",
-    "sunriza_assets/service/bench/first_step.py": "hands a child process its environment",
     "sunriza_assets/service/bench/render.py": "hands child processes their environment",
     "sunriza_assets/service/monitor/exposition.py": "reads prometheus_client's own variable",
     "sunriza_assets/service/monitor/shared_files.py": "sets prometheus_client's own variable",
