@@ -92,9 +92,9 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU1 inner brow raised, AU4 brows drawn together, AU15 corners pulled down, AU17 both lips
         # pushed up by the chin; tired lids.
         "sad": Emotion(
-            inner_brow=0.09, outer_brow=-0.042, brow_pinch=0.028, brow_arch=-0.01, eyes=0.72,
-            squint=0.14, corners=-0.31, width=1.02, lips=0.008, opening=0.0,
-            creases={"brow_worry": 0.9, "mouth_droop": 0.6, "chin": 0.2, "nasolabial": 0.4},
+            inner_brow=0.1, outer_brow=-0.031, brow_pinch=0.035, brow_arch=-0.035, eyes=0.7,
+            squint=0.2, corners=-0.37, width=0.9, lips=0.013, lower_lip=0.005, opening=0.0,
+            creases={"brow_worry": 0.95, "mouth_droop": 0.55, "chin": 0.5, "nasolabial": 0.3},
         ),
         # AU4 brows lowered and together, AU5 with AU7 a tight stare, AU17, AU23, AU24 lips pressed
         # together and tightened.
@@ -119,9 +119,9 @@ EMOTIONS: Final[Mapping[str, Emotion | None]] = MappingProxyType(
         # AU9 nose wrinkled, which lowers the brows; AU10 upper lip raised, AU16 lower lip lowered;
         # AU6, AU7 lower lids raised.
         "disgusted": Emotion(
-            inner_brow=-0.08, outer_brow=0.01, brow_pinch=0.022, eyes=0.72, squint=0.32,
-            cheeks=0.075, nose=0.082, corners=-0.20, width=0.90, lips=0.03, upper_lip=0.088,
-            lower_lip=0.05, opening=0.05,
+            inner_brow=-0.074, outer_brow=-0.02, brow_pinch=0.023, eyes=0.7, squint=0.32,
+            cheeks=0.08, nose=0.1, corners=-0.285, width=0.88, lips=0.035, upper_lip=0.085,
+            lower_lip=0.05, opening=0.06,
             creases={
                 "nose_root": 1.0, "nasolabial": 1.0, "frown": 1.0, "eye_bag": 0.25, "socket": 0.1,
             },
