@@ -32,6 +32,7 @@ class OrderLaws(RuleBasedStateMachine):
         self.position = self.store.position()
         self.seen: dict[str, Order] = {}
         self.captured = 0
+        self.offered = 0
         self.store.add_credits("anna", GRANTED)
 
     def open_store(self, clock: Clock) -> OrderStore:
@@ -48,8 +49,9 @@ class OrderLaws(RuleBasedStateMachine):
     )
     def accept(self, owner: str, kind: Any, avatar: str, key: str) -> Any:
         offered = an_order(
-            owner, kind=kind, avatar_id=avatar, webhook=Webhook(f"https://x/{len(self.model)}")
+            owner, kind=kind, avatar_id=avatar, webhook=Webhook(f"https://x/{self.offered}")
         )
+        self.offered += 1  # a receiver of its own: of one receiver's notices one is due at a time
         same = [
             one
             for one in self.model.values()

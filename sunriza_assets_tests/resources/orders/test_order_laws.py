@@ -38,7 +38,7 @@ def test_laws_of_orders() -> None:
 @pytest.mark.slow
 def test_laws_of_orders_in_long_sequences() -> None:
     run_state_machine_as_test(
-        SqliteLaws, settings=settings(max_examples=60, stateful_step_count=60, deadline=None)
+        SqliteLaws, settings=settings(max_examples=80, stateful_step_count=50, deadline=None)
     )
 
 

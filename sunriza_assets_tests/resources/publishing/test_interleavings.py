@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 EVERYDAY = range(6)
-ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "200"))
+ON_FIREBASE = int(os.environ.get("SUNRIZA_TEST_PLAYS", "100"))
 """A hundred take half a minute on a quiet machine; CI has half an hour for everything."""
 
 

@@ -190,7 +190,8 @@ def test_a_kill_loses_no_file_and_a_minute_of_costs_at_most(
     command = "from sunriza_assets.cli import main; main()"
     told = subprocess.run(
         [sys.executable, "-c", command, "report", "costs", "--by", "kind", "--json"],
-        env={**os.environ, "SUNRIZA_HOME": str(home)},
+        # Another test's fixture may have set the home of a Dagster instance with runs of its own.
+        env={**os.environ, "SUNRIZA_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
         capture_output=True,
         check=True,
     )
