@@ -32,7 +32,9 @@ def main() -> None:
     said = parser.parse_args()
     seed = [] if said.seed is None else ["--seed", str(said.seed)]
     with tempfile.TemporaryDirectory(prefix="sunriza-fuzz-") as folder:
-        sys.exit(fuzz(said.schemathesis, Path(folder), said.examples, [*seed, *said.more]))
+        sys.exit(
+            fuzz(said.schemathesis.absolute(), Path(folder), said.examples, [*seed, *said.more])
+        )
 
 
 def fuzz(program: Path, folder: Path, examples: int, options: Sequence[str] = ()) -> int:
