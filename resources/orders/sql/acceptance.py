@@ -79,7 +79,7 @@ class Acceptances(Part):
         fields = {name: getattr(order, name) for name in ORDER_COLUMNS.split(", ")}
         values = column_values(fields)
         transaction.run(
-            f"insert into orders (number, changed, same_as, {ORDER_COLUMNS})"  # noqa: S608
+            f"insert into orders (number, changed, same_as, {ORDER_COLUMNS})"
             f" values (?, ?, ?{', ?' * len(values)})",
             number,
             number,
@@ -135,14 +135,14 @@ def _check_day(transaction: Transaction, owner: str, allowed: int) -> None:
 
 
 def _count(transaction: Transaction, what: str, *values: Any) -> int:
-    ((count,),) = transaction.run(f"select count(*) from {what}", *values)  # noqa: S608
+    ((count,),) = transaction.run(f"select count(*) from {what}", *values)
     return int(count)
 
 
 def _order(transaction: Transaction, order_id: str) -> Order:
     """The order of an idempotency key; orders are removed together with their keys."""
     (row,) = transaction.run(
-        f"select {ORDER_COLUMNS} from orders where order_id = ?",  # noqa: S608
+        f"select {ORDER_COLUMNS} from orders where order_id = ?",
         order_id,
     )
     return order_of(row)
@@ -150,7 +150,7 @@ def _order(transaction: Transaction, order_id: str) -> Order:
 
 def _unfinished(transaction: Transaction, same: str) -> Order | None:
     rows = transaction.run(
-        f"select {ORDER_COLUMNS} from orders"  # noqa: S608
+        f"select {ORDER_COLUMNS} from orders"
         " where same_as = ? and finished_at is null and state <> 'cancelling' limit 1",
         same,
     )

@@ -96,7 +96,7 @@ class Changes(Part):
             given += [value, value] if name == "progress" else [value]
         number = self._next_change(transaction)
         rows = transaction.run(
-            f"update orders set {', '.join([*settings, ''])}"  # noqa: S608 - column names above
+            f"update orders set {', '.join([*settings, ''])}"
             "revision = revision + 1, changed = ?"
             " where order_id = ? and revision = ? and finished_at is null"
             f" and (state <> 'cancelling' or ?) returning {ORDER_COLUMNS}",
@@ -121,7 +121,7 @@ class Changes(Part):
 def forget(transaction: Transaction, order_id: str) -> None:
     """Delete an order and what hangs on it; its outputs expire."""
     for table in ("orders", "notices", "deliveries", "answers"):
-        transaction.run(f"delete from {table} where order_id = ?", order_id)  # noqa: S608
+        transaction.run(f"delete from {table} where order_id = ?", order_id)
     transaction.run("update outputs set expires_at = 0 where order_id = ?", order_id)
 
 
@@ -148,7 +148,7 @@ def _read(transaction: Transaction, order_id: str) -> Order | None:
     if not is_order_id(order_id):
         return None
     rows = transaction.run(
-        f"select {ORDER_COLUMNS} from orders where order_id = ?",  # noqa: S608
+        f"select {ORDER_COLUMNS} from orders where order_id = ?",
         order_id,
     )
     return order_of(rows[0]) if rows else None

@@ -27,7 +27,7 @@ class Keys(Part):
         """See `OrderStore.add_key`."""
         with self._database.write() as transaction:
             transaction.run(
-                f"insert into api_keys ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"insert into api_keys ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 key.key_id,
                 key.secret_sha256,
                 key.owner,
@@ -43,7 +43,7 @@ class Keys(Part):
         """See `OrderStore.find_key`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                f"select {_COLUMNS} from api_keys where key_id = ?",  # noqa: S608
+                f"select {_COLUMNS} from api_keys where key_id = ?",
                 key_id,
             )
         return _key(rows[0]) if rows else None
@@ -52,7 +52,7 @@ class Keys(Part):
         """See `OrderStore.keys`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                f"select {_COLUMNS} from api_keys"  # noqa: S608
+                f"select {_COLUMNS} from api_keys"
                 f"{'' if owner is None else ' where owner = ?'} order by created_at desc, key_id",
                 *([] if owner is None else [owner]),
             )

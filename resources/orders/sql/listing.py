@@ -47,7 +47,7 @@ class Listing(Part):
             return None
         with self._database.read() as transaction:
             rows = transaction.run(
-                f"select {ORDER_COLUMNS} from orders where order_id = ?",  # noqa: S608
+                f"select {ORDER_COLUMNS} from orders where order_id = ?",
                 order_id,
             )
         return order_of(rows[0]) if rows else None
@@ -77,7 +77,7 @@ class Listing(Part):
             values.append(_number(cursor))
         with self._database.read() as transaction:
             rows = transaction.run(
-                f"select {ORDER_COLUMNS}, number from orders"  # noqa: S608 - column names above
+                f"select {ORDER_COLUMNS}, number from orders"
                 f" where {' and '.join(conditions)} order by number desc limit ?",
                 *values,
                 limit + 1,
@@ -93,7 +93,7 @@ class Listing(Part):
         with self._database.read() as transaction:
             # Not ordered by SQL: SQLite would read all orders in that order to find these few.
             rows = transaction.run(
-                f"select {ORDER_COLUMNS}, number from orders where finished_at is null"  # noqa: S608
+                f"select {ORDER_COLUMNS}, number from orders where finished_at is null"
             )
         return [order_of(row[:-1]) for row in sorted(rows, key=lambda row: row[-1])]
 
@@ -126,9 +126,7 @@ class Listing(Part):
     def oldest_waiting(self) -> datetime | None:
         """See `OrderStore.oldest_waiting`."""
         with self._database.read() as transaction:
-            ((oldest,),) = transaction.run(
-                f"select min(created_at) from orders where {_WAITS}"  # noqa: S608
-            )
+            ((oldest,),) = transaction.run(f"select min(created_at) from orders where {_WAITS}")
         return None if oldest is None else datetime_of(oldest)
 
     def position(self) -> int:
@@ -141,7 +139,7 @@ class Listing(Part):
             # Read first: everything up to this number is visible to the next statement.
             ((newest,),) = transaction.run("select value from position")
             rows = transaction.run(
-                f"select {ORDER_COLUMNS}, changed from orders"  # noqa: S608
+                f"select {ORDER_COLUMNS}, changed from orders"
                 " where changed > ? order by changed limit ?",
                 position,
                 limit,
@@ -155,7 +153,7 @@ class Listing(Part):
         """Number, kind's and owner's last turn, and columns of all waiting orders."""
         with self._database.read() as transaction:
             return transaction.run(
-                f"select o.number, coalesce(t.served, 0), {columns}, o.kind, o.owner"  # noqa: S608
+                f"select o.number, coalesce(t.served, 0), {columns}, o.kind, o.owner"
                 " from orders o left join turns t on t.owner = o.owner and t.kind = o.kind"
                 f" where {_WAITS}"
             )

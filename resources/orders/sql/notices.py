@@ -25,7 +25,7 @@ class Notices(Part):
         """See `OrderStore.due_notices`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                f"select {_COLUMNS} from (select {_COLUMNS}, row_number() over"  # noqa: S608
+                f"select {_COLUMNS} from (select {_COLUMNS}, row_number() over"
                 " (partition by channel, target, case channel when 'push' then owner else '' end"
                 " order by due_at, notice_id) as place"
                 " from notices where state = 'waiting' and due_at <= ?) as due"
@@ -116,7 +116,7 @@ def announce(transaction: Transaction, order: Order, *, push: bool) -> None:
     for channel, target in receivers:
         body = body or json_text(order_to_json(order))
         transaction.run(
-            f"insert into notices ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting')"  # noqa: S608
+            f"insert into notices ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting')"
             " on conflict (order_id, channel, event) do nothing",
             f"msg_{secrets.token_hex(16)}",
             order.order_id,

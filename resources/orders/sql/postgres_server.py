@@ -159,7 +159,7 @@ class PostgresServer:
         with self._connection() as connection:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"begin; select {_CLOCK} from (select pg_advisory_xact_lock({_TURN})) as turn"  # noqa: S608
+                    f"begin; select {_CLOCK} from (select pg_advisory_xact_lock({_TURN})) as turn"
                 )
                 ((now,),) = cursor.fetchall()
             self._note_time(now)
