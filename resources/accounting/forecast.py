@@ -6,6 +6,7 @@ forecast is best effort: missing information is logged and replaced by defaults.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -71,8 +72,10 @@ class Forecast:
         if asset not in steps:
             return 0.0
         names = list(steps)
-        to_come = names[names.index(asset) + 1 :]
-        return (1 - share) * steps[asset].seconds + sum(steps[name].seconds for name in to_come)
+        to_come = [steps[name].seconds for name in names[names.index(asset) + 1 :]]
+        # Rounded once: the end of one step and the start of the next give the very same number,
+        # so that what is left never rises and the percentage never falls.
+        return math.fsum([(1 - share) * steps[asset].seconds, *to_come])
 
     def percent(self, asset: str, share: float) -> int:
         """Share of the run's time that has passed, 0-100."""

@@ -7,6 +7,7 @@ basis says so. The newest steps of all assets, compared with the fit, give a loa
 the whole. All statistics are medians, so that one stalled step does not distort later estimates.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -169,7 +170,7 @@ class Estimate:
     @property
     def eta_s(self) -> float:
         """Expected seconds of all steps, one after another."""
-        return sum(step.seconds for step in self.steps.values())
+        return math.fsum(step.seconds for step in self.steps.values())
 
     @property
     def cost(self) -> float | None:

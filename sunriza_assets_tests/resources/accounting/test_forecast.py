@@ -1,6 +1,8 @@
 """Forecasts: what is left of a run, and that no lack of knowledge stops one."""
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,21 @@ def test_what_is_left_falls_to_nothing_and_percent_rises_to_all(
     assert (percents[0], percents[-1]) == (0, 100)
     assert percents == sorted(percents)
     assert run.seconds_left("preview_page", 0.0) == 0, "nobody waits for it"
+
+
+def test_no_rounding_error_makes_progress_fall(home: Home, instance: dg.DagsterInstance) -> None:
+    """Where a step ends and the next begins, the very same seconds are left."""
+    run = expected(home, instance)
+    chance = random.Random(7)
+    for _ in range(200):
+        steps = {
+            asset: replace(step, seconds=chance.uniform(0.0, 30.0))
+            for asset, step in run.expected.steps.items()
+        }
+        timed = replace(run, expected=replace(run.expected, steps=steps))
+        left = [timed.seconds_left(asset, share) for asset in ASSETS for share in (0.0, 0.5, 1.0)]
+        assert left == sorted(left, reverse=True)
+        assert left[0] == timed.expected.eta_s
 
 
 def test_a_clip_that_turns_out_shorter_makes_the_run_shorter(
