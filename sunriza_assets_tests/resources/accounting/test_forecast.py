@@ -1,6 +1,5 @@
 """Forecasts: what is left of a run, and that no lack of knowledge stops one."""
 
-import random
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 
 from resources.accounting.forecast import Forecast, forecast
@@ -98,7 +98,7 @@ def test_what_is_left_falls_to_nothing_and_percent_rises_to_all(
 def test_no_rounding_error_makes_progress_fall(home: Home, instance: dg.DagsterInstance) -> None:
     """Where a step ends and the next begins, the very same seconds are left."""
     run = expected(home, instance)
-    chance = random.Random(7)
+    chance = np.random.default_rng(7)
     for _ in range(200):
         steps = {
             asset: replace(step, seconds=chance.uniform(0.0, 30.0))
