@@ -46,6 +46,7 @@ _FAMILY_STATUS: Final[Mapping[str, int]] = {
     "media": 422,
     "model": 503,
     "parameter": 400,
+    "speech": 422,
     "store": 503,
 }
 _CODE_STATUS: Final[Mapping[str, int]] = {
@@ -79,6 +80,7 @@ _FAMILY_TITLES: Final[Mapping[str, str]] = {
     "model": "Model not available",
     "parameter": "Invalid parameter",
     "request": "Invalid request",
+    "speech": "Speech not possible",
     "store": "Store not available",
 }
 _CODE_TITLES: Final[Mapping[str, str]] = {
