@@ -6,6 +6,7 @@ them through files. What the store knows (jobs, queue, lease) is read when it is
 Labels come from fixed sets; a path that no route knows is counted as `other`.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import (
@@ -27,6 +28,7 @@ __all__ = [
     "REQUEST_DURATION",
     "STREAM_CONNECTIONS",
     "WEBHOOK_DELIVERIES",
+    "count_request",
 ]
 
 disable_created_metrics()  # a second series for each, which no query of ours reads
@@ -124,6 +126,32 @@ _FIXED: Final = (
         ),
     ),
 )
+
+
+def count_request(route: str, method: str, status: int, seconds: float) -> None:
+    """Count an answered request.
+
+    Args:
+        route: its path template.
+        method: one that routes have, or `OTHER`.
+        status: of the answer.
+        seconds: from its head to the end of its answer.
+    """
+    _requests(route, method, status).inc()
+    _duration(route).observe(seconds)
+
+
+# Looking a series up costs more than counting in it.
+@lru_cache(maxsize=4096)
+def _requests(route: str, method: str, status: int) -> Counter:
+    return REQUESTS.labels(route=route, method=method, status=str(status))
+
+
+@lru_cache(maxsize=1024)
+def _duration(route: str) -> Histogram:
+    return REQUEST_DURATION.labels(route=route)
+
+
 for _metric, _values in _FIXED:  # so that they are there, at zero, before anything happens
     for _value in _values:
         _metric.labels(_value)
