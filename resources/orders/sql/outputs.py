@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from resources.orders.records import Output
 from resources.orders.sql.parts import Part
-from resources.orders.sql.rows import milliseconds
+from resources.orders.sql.rows import datetime_of, milliseconds
 
 __all__ = ["Outputs"]
 
@@ -29,13 +30,22 @@ class Outputs(Part):
 
     def output_owner(self, name: str) -> str | None:
         """See `OrderStore.output_owner`."""
+        found = self.output(name)
+        return None if found is None else found.owner
+
+    def output(self, name: str) -> Output | None:
+        """See `OrderStore.output`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                "select owner from outputs where name = ? and expires_at > ?",
+                "select name, owner, order_id, expires_at from outputs"
+                " where name = ? and expires_at > ?",
                 name,
                 transaction.now,
             )
-        return str(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        ((name, owner, order_id, expires_at),) = rows
+        return Output(name, owner, order_id, datetime_of(expires_at))
 
     def outputs_of(self, order_id: str) -> Sequence[str]:
         """See `OrderStore.outputs_of`."""
