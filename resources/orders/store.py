@@ -307,8 +307,8 @@ class OrderStore(Protocol):
         """Forget an output; whether it was known."""
         ...
 
-    def expired_outputs(self, limit: int = 500) -> Sequence[str]:
-        """Names of outputs whose time is over."""
+    def expired_outputs(self, limit: int = 500) -> Sequence[Output]:
+        """Outputs whose time is over, the oldest first."""
         ...
 
     # -- consents ---------------------------------------------------------------------------------
