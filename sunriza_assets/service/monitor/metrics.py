@@ -183,11 +183,6 @@ def _duration(route: str) -> Histogram:
     return REQUEST_DURATION.labels(route=route)
 
 
-for _metric, _values in _FIXED:  # so that they are there, at zero, before anything happens
-    for _value in _values:
-        _metric.labels(_value)
-
-
 def count_speech(*, engine: str, cached: bool, sound_s: float, took_s: float) -> None:
     """Count a spoken sound.
 
@@ -202,3 +197,8 @@ def count_speech(*, engine: str, cached: bool, sound_s: float, took_s: float) ->
         SPEECH_SOUND.labels(engine).inc(sound_s)
         if sound_s > 0:
             SPEECH_FACTOR.labels(engine).observe(took_s / sound_s)
+
+
+for _metric, _values in _FIXED:  # so that they are there, at zero, before anything happens
+    for _value in _values:
+        _metric.labels(_value)
