@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.home import Home
 from resources.orders.open import open_orders
@@ -32,6 +33,7 @@ from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.order_runs import Runner
 from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
+from sunriza_assets.operations.outages import Outage
 from sunriza_assets.operations.purging import Purging
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
@@ -63,13 +65,16 @@ class Leadership:
 
     def wait(self, stopping: threading.Event) -> bool:
         """Wait until this process is the active one; False if it was told to stop before."""
+        outage = Outage(_log, "The lease cannot be read")
         while not stopping.is_set():
             try:
                 if self._try():
+                    outage.over()
                     threading.Thread(target=self._renew, name="lease", daemon=True).start()
                     return True
+                outage.over()
             except StoreError as problem:
-                _log.warning("The lease cannot be read: %s", problem)
+                outage.failed(problem)
             stopping.wait(0.5)
         return False
 
@@ -97,12 +102,14 @@ class Leadership:
         return True
 
     def _renew(self) -> None:
+        outage = Outage(_log, "The lease cannot be renewed")
         while not self._ended.wait(RENEW_S):
             try:
                 if not self._try():
                     self._ended.set()
+                outage.over()
             except StoreError as problem:
-                _log.warning("The lease cannot be renewed: %s", problem)
+                outage.failed(problem)
 
 
 def dispatch(
@@ -118,11 +125,16 @@ def dispatch(
 
     Returns:
         The exit code: 1 if the lease was lost.
+
+    Raises:
+        StoreError: Dagster's database cannot be reached, or refuses this process.
     """
     stopping = threading.Event()
     for name in ("alembic", "dagster"):  # they say more than is wanted
         logging.getLogger(name).setLevel(logging.WARNING)
-    with _stopped_by_signals(stopping), opened_instance(Home.from_environment()) as instance:
+    # Until there is anything to end in peace, a signal ends the process at once: the databases may
+    # have to be waited for.
+    with opened_instance(Home.from_environment()) as instance, _stopped_by_signals(stopping):
         store = open_orders()
         with _opened_runner(instance) as runner:
             leadership = Leadership(store, this_process())
@@ -185,6 +197,7 @@ def _dispatch(
     position, last, idle = -1, 0.0, 0
     drained_at: float | None = None
     pool = runner if isinstance(runner, WorkerPool) else None
+    outage = Outage(_log, "Nothing is dispatched")
     while leadership.is_held:
         if stopping.is_set():
             drained_at = drained_at or time.monotonic() + DRAIN_S
@@ -202,8 +215,9 @@ def _dispatch(
                 continue
             position, idle, last = present, free, time.monotonic()
             dispatcher.tick(starting=not stopping.is_set())
-        except StoreError as problem:
-            _log.warning("Nothing is dispatched: %s", problem)
+            outage.over()
+        except (StoreError, SQLAlchemyError) as problem:
+            outage.failed(problem)
             stopping.wait(_TICK_S)
 
 
