@@ -145,7 +145,7 @@ class OrderEnds:
                 order.run_id or order.order_id,
                 code=error.code,
                 message=error.message,
-                asked_for=order.inputs_version,
+                requested_inputs=order.inputs_version,
             )
         except AvatarError as problem:  # deleted meanwhile
             _log.info("%s: the document of its avatar is not written: %s", order.order_id, problem)

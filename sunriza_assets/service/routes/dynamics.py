@@ -16,6 +16,7 @@ from sunriza_assets.service.asking import (
     read_wish,
 )
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.direct_route import DirectRoute
 from sunriza_assets.service.forecast import UNKNOWN_S, duration_forecast, run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.json_bodies import documented_body, read_object
@@ -34,7 +35,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-router = APIRouter(tags=["dynamics"], lifespan=_lifespan)
+router = APIRouter(tags=["dynamics"], lifespan=_lifespan, route_class=DirectRoute)
 
 
 @router.post(

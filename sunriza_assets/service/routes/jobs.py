@@ -11,6 +11,7 @@ from resources.orders.order_json import order_to_json, rfc3339
 from sunriza_assets.errors import AccessError, ConflictError
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics, own_avatar
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.direct_route import DirectRoute
 from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.jobs import (
@@ -28,7 +29,7 @@ from sunriza_assets.service.schemas.jobs import DeliveryList, Job, JobPage
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=DirectRoute)
 
 _CANCEL_WAIT_S: Final = 10.0
 """How long a deletion waits for the end of a running job."""

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 from PIL import Image, ImageCms
 
 from sunriza_assets.errors import MediaError, SunrizaError
-from sunriza_assets.studio.media import picture, probe, trim
+from sunriza_assets.studio.media import picture, probe, sound_file, trim
 from sunriza_assets.studio.media.conform import conform_in_process
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
@@ -82,6 +82,13 @@ def _read_picture(job: Job) -> Result:
     return {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels.data.cast("B")
 
 
+def _read_sound(job: Job) -> Result:
+    samples, rate = sound_file.read_samples_in_process(
+        job.path, limits=job.limits, accept=job.accept, **job.arguments
+    )
+    return {"rate": rate}, samples.data.cast("B")
+
+
 def _conform(job: Job) -> Result:
     return conform_in_process(
         job.path, limits=job.limits, accept=job.accept, **job.arguments
@@ -92,6 +99,7 @@ TASKS: Final[Mapping[str, Callable[[Job], Result]]] = {
     "conform": _conform,
     "probe": _probe,
     "read_picture": _read_picture,
+    "read_sound": _read_sound,
     "trim": _trim,
 }
 
