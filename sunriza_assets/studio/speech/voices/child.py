@@ -14,7 +14,9 @@ import resource
 import select
 import sys
 import threading
+import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -98,12 +100,16 @@ def main() -> None:
             message = requests.waiting.get(timeout=IDLE_S)
         except queue.Empty:
             os._exit(0)
+        used = time.process_time()
         try:
             engine = engine or make_engine(name, models)
             for part in engine.stream(request_from(message)):
                 if requests.stopped >= message["number"]:
                     break
-                send(answers, {"part": speech_to_dict(part)}, part.sound.samples)
+                now = time.process_time()
+                answer = replace(part, cpu_seconds=now - used)
+                used = now
+                send(answers, {"part": speech_to_dict(answer)}, part.sound.samples)
             send(answers, {"end": message["number"]})
         except SunrizaError as error:
             send(answers, {"error": error_to_dict(error)})

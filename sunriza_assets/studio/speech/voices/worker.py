@@ -20,7 +20,7 @@ from typing import IO, Any, Final, Self
 
 from sunriza_assets.errors import SpeechError
 from sunriza_assets.studio.speech.sound import Samples
-from sunriza_assets.studio.speech.speech import Speech
+from sunriza_assets.studio.speech.speech import Speech, joined
 from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
 from sunriza_assets.studio.speech.voices.wire import (
     error_from,
@@ -99,6 +99,19 @@ class VoiceWorker:
                 if not done:
                     self._kill()
 
+    def speak(self, request: SpeakRequest) -> Speech:
+        """The whole text.
+
+        Raises:
+            SpeechError, ModelError: as `stream`; or no sound was made of it.
+        """
+        return joined(self.stream(request))
+
+    @staticmethod
+    def patience_s(request: SpeakRequest) -> float:
+        """How long a part of this text is waited for, s."""
+        return _LOADING_S + _SECONDS_A_CHARACTER * len(request.text)
+
     def close(self) -> None:
         """End the process."""
         with self._lock:
@@ -116,7 +129,7 @@ class VoiceWorker:
         self.close()
 
     def _answers(self, request: SpeakRequest, patience_s: float | None) -> Iterator[Speech]:
-        patience = patience_s or _LOADING_S + _SECONDS_A_CHARACTER * len(request.text)
+        patience = patience_s or self.patience_s(request)
         message, samples = self._first_answer(request, patience)
         while "part" in message:
             yield speech_from(message["part"], samples)
