@@ -91,6 +91,12 @@ class ServiceSettings(BaseModel):
         " agrees.",
         json_schema_extra={"group": "Service"},
     )
+    keep_audio_hours: PositiveInt = Field(
+        default=24,
+        alias="SUNRIZA_KEEP_AUDIO_HOURS",
+        description="Hours for which a spoken sound can be fetched.",
+        json_schema_extra={"group": "Service"},
+    )
     credits: Literal["off", "enforce"] = Field(
         default="off",
         alias="SUNRIZA_CREDITS",

@@ -207,8 +207,8 @@ class FirestoreAvatars(OwnedAvatars):
             chosen += self._pending(position, limit - len(chosen))
         return Page(self._with_records(chosen), position.cursor())
 
-    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
-        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+    def scan(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.scan`."""
         with google_errors(self._collection):
             return self._with_records(self._by_id(after_id, limit))
 

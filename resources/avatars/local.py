@@ -204,8 +204,8 @@ class LocalAvatars(OwnedAvatars):
         changes = [self._change(cursor.avatar_id) for cursor in page]
         return Page(changes, page[-1] if page else after)
 
-    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
-        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+    def scan(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.scan`."""
         page = islice((stem for stem in self._stems(after_id) if self._is_document(stem)), limit)
         return [self._change(stem) for stem in page]
 

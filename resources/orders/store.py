@@ -16,12 +16,14 @@ from resources.orders.records import (
     Acceptance,
     AnswerOf,
     ApiKey,
+    Consent,
     Delivery,
     IdempotencyKey,
     Lease,
     Notice,
     OrderPage,
     Outcome,
+    Output,
     Quota,
     RateLimit,
     RateResult,
@@ -34,6 +36,7 @@ __all__ = [
     "Acceptance",
     "AnswerOf",
     "ApiKey",
+    "Consent",
     "Delivery",
     "IdempotencyKey",
     "Lease",
@@ -41,6 +44,7 @@ __all__ = [
     "OrderPage",
     "OrderStore",
     "Outcome",
+    "Output",
     "Quota",
     "RateLimit",
     "RateResult",
@@ -294,6 +298,10 @@ class OrderStore(Protocol):
         """The owner of an output that has not expired."""
         ...
 
+    def output(self, name: str) -> Output | None:
+        """An output that has not expired."""
+        ...
+
     def outputs_of(self, order_id: str) -> Sequence[str]:
         """Names of an order's outputs, expired ones too."""
         ...
@@ -302,8 +310,35 @@ class OrderStore(Protocol):
         """Forget an output; whether it was known."""
         ...
 
-    def expired_outputs(self, limit: int = 500) -> Sequence[str]:
-        """Names of outputs whose time is over."""
+    def expired_outputs(self, limit: int = 500) -> Sequence[Output]:
+        """Outputs whose time is over, the oldest first."""
+        ...
+
+    # -- consents ---------------------------------------------------------------------------------
+
+    def add_consent(
+        self,
+        owner: str,
+        *,
+        sample_sha256: str,
+        who: str,
+        given_on: str,
+        statement: str,
+        avatar_id: str | None = None,
+    ) -> Consent:
+        """Store a declaration; the same one again is the one that is there. See `Consent`."""
+        ...
+
+    def consents(self, owner: str | None) -> Sequence[Consent]:
+        """Declarations of one owner, or of everybody for None, newest first."""
+        ...
+
+    def remove_consent(self, consent_id: str) -> bool:
+        """Delete a declaration; whether there was one."""
+        ...
+
+    def remove_consents_of(self, avatar_id: str) -> int:
+        """Delete the declarations that belong to an avatar; how many there were."""
         ...
 
     # -- the dispatcher ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from resources.avatars.document import AvatarDocument
 from resources.orders.order import Order
 from resources.process_names import is_gone
 from sunriza_assets.costs.totals import RunTotal
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.partitions import AVATAR_TAG
 from sunriza_assets.graph.tags import DRAFT_TAG, FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.limits import owner_tags
@@ -33,6 +34,7 @@ __all__ = [
     "adoptable_run",
     "close_run",
     "count_losses",
+    "has_started",
     "is_draft",
     "order_tags",
     "plain_outcome",
@@ -131,6 +133,14 @@ class Runner(Protocol):
         """Whether `poll` will report how this run ends; others are looked up in Dagster."""
         ...
 
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """Whether a run that was launched elsewhere has not started and never will.
+
+        Raises:
+            StoreError: that cannot be found out now.
+        """
+        ...
+
     def cancel(self, run_id: str) -> None:
         """End a run that it has; asked again, nothing more happens."""
         ...
@@ -187,12 +197,29 @@ def close_run(instance: dg.DagsterInstance, run: dg.DagsterRun, *, cancelled: bo
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
+def has_started(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run has begun in some process."""
+    record = instance.get_run_record_by_id(run.run_id)
+    return record is not None and record.start_time is not None
+
+
 def terminate_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Ask for the end of a run that was launched: it leaves the queue, or its process is told."""
-    if run.status == dg.DagsterRunStatus.CANCELING:
-        return
+    """Ask for the end of a run that was launched: it leaves the queue, or its process is told.
+
+    Raises:
+        StoreError: whoever would have to be told cannot be reached.
+    """
     _log.info("Run %s is being cancelled", run.run_id)
-    if not instance.run_coordinator.cancel_run(run.run_id):
+    try:
+        is_told = instance.run_coordinator.cancel_run(run.run_id)
+    except dg.DagsterError as problem:
+        raise StoreError(
+            "The process of a run cannot be told to end",
+            where=str(problem)[:200],
+            remedy="Is the code server there?",
+            code="queue",
+        ) from problem
+    if not is_told:
         close_run(instance, run, cancelled=True)
 
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,24 @@ __all__ = ["QueueRunner", "opened_queue"]
 _MODULE: Final = "sunriza_assets.definitions"
 _COUNT_S: Final = 1.0
 """Seconds for which the length of the queue is not counted again."""
+_LAUNCH_S: Final = 5.0
+"""Seconds after its launch for which a run is not looked for."""
+_SEARCH_S: Final = 3.0
+"""Seconds between two searches for a run."""
+_SEARCHES: Final = 2
+"""Searches in a row that must fail: a task may be on its way just then."""
+
+_FORGET_S: Final = 3600.0
+"""Seconds after which a search begins anew."""
+
+
+@dataclass
+class _Search:
+    """What is known of a run that was launched and has not started."""
+
+    since: float
+    searched_at: float = float("-inf")
+    misses: int = 0
 
 
 class QueueRunner:
@@ -54,6 +73,7 @@ class QueueRunner:
         self._context = context
         self._assets = list(assets)
         self._room, self._counted_at = 0, float("-inf")
+        self._searches: dict[str, _Search] = {}
 
     def free(self) -> int:
         """Runs that may be queued before the queue is full."""
@@ -85,11 +105,35 @@ class QueueRunner:
         del run_id
         return False
 
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """Whether a run that was launched has not started and never will.
+
+        Looked up in the launcher, if it can tell; Dagster's own monitoring gives up on such a run
+        after `start_timeout_seconds` only.
+
+        Raises:
+            StoreError: that cannot be found out now.
+        """
+        launcher = self._instance.run_launcher
+        if not isinstance(launcher, queue.FindsTasks):
+            return False
+        now = time.monotonic()
+        search = self._searches.setdefault(run.run_id, _Search(now))
+        if now - search.since < _LAUNCH_S or now - search.searched_at < _SEARCH_S:
+            return False
+        search.searched_at = now
+        is_missing = launcher.is_task_missing(run, now - search.since)
+        search.misses = search.misses + 1 if is_missing else 0
+        return search.misses >= _SEARCHES
+
     def cancel(self, run_id: str) -> None:
         """Nothing: the dispatcher ends runs that it looks up through Dagster."""
 
     def poll(self) -> list[Progress | Outcome]:
         """Nothing: see `has`."""
+        old = time.monotonic() - _FORGET_S
+        for run_id in [one for one, search in self._searches.items() if search.since < old]:
+            del self._searches[run_id]
         return []
 
     def _submit(self, work: Work) -> None:

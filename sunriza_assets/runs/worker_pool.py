@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import dagster as dg
+
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, Work
 
@@ -127,6 +129,11 @@ class WorkerPool:
     def has(self, run_id: str) -> bool:
         """Whether a worker makes this run."""
         return any(worker is not None and worker.run_id == run_id for worker in self._workers)
+
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """False: a run that no worker has was begun elsewhere."""
+        del run
+        return False
 
     def cancel(self, run_id: str) -> None:
         """Interrupt a run; its worker is killed if that takes longer than `CANCEL_S`."""

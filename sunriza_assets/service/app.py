@@ -90,7 +90,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     outputs.make()
     sweepers = [
         asyncio.create_task(keep_swept(service.uploads_folder)),
-        asyncio.create_task(keep_outputs_swept(outputs, service.orders)),
+        asyncio.create_task(keep_outputs_swept(outputs, service.orders, service.stores.storage)),
     ]
     try:
         yield

@@ -304,7 +304,7 @@ def _file(form: UploadedForm, name: str, wanted: Medium) -> Path | None:
     if found is None:
         return None
     if found.kind.medium is not wanted:
-        swapped = found.kind.medium is not Medium.FOREIGN
+        swapped = found.kind.medium in (Medium.CLIP, Medium.PICTURE)
         raise MediaError(
             f"The {name} is a {'video' if name == 'portrait' else 'picture'}; did you swap the two?"
             if swapped

@@ -111,7 +111,7 @@ class Edge:
                 )
             problem = problem_of(error)
             note_problem(problem, scope, error)
-            response = problem_response(problem, state["request_id"])
+            response = problem_response(problem, state["request_id"], scope)
             await response(scope, receive, with_headers)
         finally:
             _record(scope, status, time.perf_counter() - began)
