@@ -28,7 +28,7 @@ from resources.stores import open_stores
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.graph.tags import ORDER_TAG
 from sunriza_assets.platform.instance import opened_instance
-from sunriza_assets.studio.sample.clip import write_sample
+from sunriza_assets.studio.sample.clip import Sample, write_sample
 from sunriza_assets_tests.service.serving_processes import Serving, begin_serving
 
 MODELS = Path(__file__).parents[2] / "data" / "models"
@@ -80,19 +80,18 @@ def place(store: OrderStore, avatar_id: str, number: int) -> Order:
 
 
 def run(
-    home: Path, models: Path, *, kills: int, jobs: int, seed: int = 1, log: Path | None = None
+    home: Path, models: Path, sample: Sample, *, kills: int, jobs: int, seed: int = 1
 ) -> Report:
     """Place jobs, kill processes, wait for the end of all."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     os.environ |= {"SUNRIZA_HOME": str(home), "SUNRIZA_MODELS": str(models)}
     os.environ.pop("DAGSTER_HOME", None)
-    sample = write_sample(home / "sample", models)
     names = [f"avatar-{number}" for number in range(AVATARS)]
     for name in names:
         add_avatar(name, sample.portrait, sample.clip, parameters=dict(SMALL))
     store = open_orders()
     report = Report(jobs)
-    serving = begin_serving(["--no-ui"], log or home / "serve.log")
+    serving = begin_serving(["--no-ui"], home / "serve.log")
     begin = time.monotonic()
     try:
         serving.wait_until_ready()
@@ -188,7 +187,9 @@ def _judge(store: OrderStore, order_ids: list[str], report: Report) -> None:
 def main(kills: int, jobs: int, seed: int) -> None:
     """Kill, wait, and print what became of the jobs."""
     with tempfile.TemporaryDirectory(prefix="sunriza-kills-") as folder:
-        report = run(Path(folder), MODELS, kills=kills, jobs=jobs, seed=seed)
+        home = Path(folder)
+        sample = write_sample(home / "sample", MODELS)
+        report = run(home, MODELS, sample, kills=kills, jobs=jobs, seed=seed)
     click.echo(f"| {report.jobs} jobs, {report.kills.total()} kills | |\n|---|---|")
     rows = {
         "killed": ", ".join(f"{name} {count}" for name, count in report.kills.items()),
