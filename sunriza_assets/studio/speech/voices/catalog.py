@@ -73,7 +73,7 @@ def _kokoro(models: Path) -> Iterator[Voice]:
         weights = kokoro_data.find_kokoro(models).sha256
     except ModelError:
         weights = ""
-    named = dict.fromkeys(kokoro_data.WHEEL_VOICES, "") | kokoro_data.HUB_VOICES
+    named = {**dict.fromkeys(kokoro_data.WHEEL_VOICES, ""), **kokoro_data.HUB_VOICES}
     for name, own in named.items():
         there = kokoro_data.voice_path(models, name).is_file()
         installed = bool(weights) and there and espeak_data.has_espeak()

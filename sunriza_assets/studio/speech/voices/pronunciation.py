@@ -5,7 +5,7 @@ For use in a voice worker only: `Espeak` loads a GPL library.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
@@ -181,7 +181,8 @@ def _words(espeak: Espeak, clause: str, ipa: str, language: str) -> Iterator[tup
     joined = " ".join(alone)
     blocks = SequenceMatcher(None, joined, ipa, autojunk=False).get_matching_blocks()
     begins = [0, *(found.end() for found in re.finditer(" ", ipa)), len(ipa)]
-    at, edges = 0, []
+    at = 0
+    edges: list[int] = []
     for one in alone:
         edge = _matched(blocks, at, len(ipa))
         near = _near(edge, begins)
@@ -200,7 +201,7 @@ def _near(edge: int, begins: list[int]) -> int:
     return near if abs(near - edge) <= _NEAR else edge
 
 
-def _matched(blocks: list[tuple[int, int, int]], at: int, limit: int) -> int:
+def _matched(blocks: Sequence[tuple[int, int, int]], at: int, limit: int) -> int:
     """Where an index of the first string lies in the second, by their matching blocks."""
     for a, b, size in blocks:
         if at <= a + size:
