@@ -126,7 +126,7 @@ class ServiceSettings(BaseModel):
     reads_per_minute: PositiveInt = Field(
         default=600,
         alias="SUNRIZA_READS_PER_MINUTE",
-        description="Reading requests that one caller may send in a minute.",
+        description="Requests of any kind that one caller may send in a minute.",
         json_schema_extra={"group": "Service"},
     )
     renders_per_minute: PositiveInt = Field(

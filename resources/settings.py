@@ -171,6 +171,23 @@ class Settings(ServiceSettings):
         " read by deploy/celery/dagster.yaml.",
         json_schema_extra={"group": "Runs", "default": "none"},
     )
+    marks: Literal["on", "off"] = Field(
+        default="on",
+        alias="SUNRIZA_MARKS",
+        description="Whether published videos, pictures and sounds carry a signed C2PA manifest"
+        " that says they are synthetic.",
+        json_schema_extra={"group": "Marks"},
+    )
+    signing_key: Folder | None = Field(
+        default=None,
+        alias="SUNRIZA_SIGNING_KEY",
+        description="PEM file with the key that signs marks, its certificate and those above it:"
+        " one for all machines of an installation.",
+        json_schema_extra={
+            "group": "Marks",
+            "default": "SUNRIZA_HOME/keys/signing.pem, made when first needed",
+        },
+    )
     price_book: str | None = Field(
         default=None,
         alias="SUNRIZA_PRICE_BOOK",

@@ -263,7 +263,7 @@ class LocalAvatars(OwnedAvatars):
                 self._waiting.remove(avatar_id)
             if step.fields or step.drop:
                 after = document_after(document, step, document.update_time)
-                self._write(path, after.data, document.update_time)
+                self._write(path, after.data, document.update_time, lasting=step.lasting)
             unchanged = document.record if step.record == document.record else None
             return self._read(avatar_id, unchanged), True
 
@@ -293,15 +293,16 @@ class LocalAvatars(OwnedAvatars):
         except (AvatarError, StoreError) as problem:
             return Change(avatar_id, None, problem.message)
 
-    def _write(self, path: Path, data: Mapping[str, Any], former: str | None) -> None:
+    def _write(
+        self, path: Path, data: Mapping[str, Any], former: str | None, *, lasting: bool = True
+    ) -> None:
         content = _json(data)
         if len(content) > _MAX_BYTES:
             raise StoreError(
                 "The document would be larger than 1 MiB", where=path, code="too_large"
             )
-        write_bytes(
-            path, content, mtime_ns=next_time(None if former is None else nanoseconds(former))
-        )
+        stamp = next_time(None if former is None else nanoseconds(former))
+        write_bytes(path, content, mtime_ns=stamp, lasting=lasting)
 
     def _stems(self, after_id: str) -> list[str]:
         """File stems after this one, in order; reads names only, no metadata."""

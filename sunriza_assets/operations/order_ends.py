@@ -1,7 +1,7 @@
 """How orders end, and how they go back to the queue: what is written, where, in which order."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from sunriza_assets.operations.order_runs import (
     count_losses,
     is_draft,
 )
+from sunriza_assets.operations.outages import Outage
 
 __all__ = ["MAX_ATTEMPTS", "OrderEnds"]
 
@@ -45,6 +46,11 @@ _LOOK_BACK: Final = 5000
 """Changes before its start that a dispatcher reads for orders that were cancelled without one."""
 _TAKEN_OVER: Final = frozenset({"conflict.superseded", "conflict.duplicate"})
 """Errors of a run whose avatar another run is making."""
+_REQUEUED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_TAKEN_OVER, "Another run took over"),
+    "store.full": "The service's disk was full",
+}
+"""Errors of a run that say nothing of the order's input: why it is queued again."""
 
 
 class OrderEnds:
@@ -63,6 +69,7 @@ class OrderEnds:
         self._instance = instance
         self._ended = ended
         self._position: int | None = None
+        self._outage = Outage(_log, "Some jobs are not worked on")
 
     def finish(self, order: Order, outcome: Outcome) -> Order:
         """End an order whose run has ended, or give it back to the queue if the run was lost.
@@ -86,10 +93,10 @@ class OrderEnds:
         if not taken_over and (order.state == "cancelling" or outcome.status == "cancelled"):
             self._fail_document(order, CANCELLED)
             return self.end(order, "cancelled", CANCELLED)
+        again = _REQUEUED.get(outcome.code, "The run was lost" if outcome.status == "lost" else "")
+        if again and order.attempt < MAX_ATTEMPTS and not self._kills_its_runs(order, outcome):
+            return self.requeue(order, again, attempt=order.attempt + 1)
         if outcome.status == "lost" or taken_over:
-            if order.attempt < MAX_ATTEMPTS and not self._kills_its_runs(order, outcome):
-                why = "The run was lost" if outcome.status == "lost" else "Another run took over"
-                return self.requeue(order, why, attempt=order.attempt + 1)
             self._fail_document(order, LOST)
             return self.end(order, "lost", LOST)
         error = order_error(document, outcome) if document is not None else DELETED
@@ -213,7 +220,7 @@ class OrderEnds:
         try:
             yield
         except (StoreError, SQLAlchemyError, OSError) as problem:
-            _log.warning("%s: %s", order.order_id, problem)
+            self._outage.failed(problem)
         except SunrizaError as error:
             self.fail(order, OrderError(error.code, error.public, retryable=False))
         except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them

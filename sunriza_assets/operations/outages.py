@@ -10,7 +10,7 @@ _AGAIN_S: Final = 60.0
 
 
 class Outage:
-    """Logs the first failure of a row, then one a minute, and the end of the row.
+    """Logs the first failure of a row, then one a minute or another one, and the end of the row.
 
     Args:
         logger: gets the lines.
@@ -21,13 +21,15 @@ class Outage:
         self._logger = logger
         self._what = what
         self._logged_at: float | None = None
+        self._last = ""
 
-    def failed(self, problem: Exception) -> None:
+    def failed(self, problem: object) -> None:
         """It has failed."""
-        now = time.monotonic()
-        if self._logged_at is None or now - self._logged_at >= _AGAIN_S:
-            self._logger.warning("%s: %s", self._what, problem)
-            self._logged_at = now
+        now, reason = time.monotonic(), str(problem)
+        is_due = self._logged_at is None or now - self._logged_at >= _AGAIN_S
+        if is_due or reason != self._last:
+            self._logger.warning("%s: %s", self._what, reason)
+            self._logged_at, self._last = now, reason
 
     def over(self) -> None:
         """It has succeeded."""

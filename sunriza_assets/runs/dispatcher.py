@@ -80,13 +80,25 @@ class Leadership:
 
     @property
     def is_held(self) -> bool:
-        """Whether the lease is certainly this process's own."""
-        return not self._ended.is_set() and time.monotonic() - self._renewed < LEASE_S
+        """Whether the lease is certainly this process's own.
+
+        It is not while the store is away for longer than the lease lasts. Then nobody else can take
+        over, either; whoever reaches the store first has it.
+        """
+        return not self.is_lost and time.monotonic() - self._renewed < LEASE_S
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has the lease, or it was given back."""
+        return self._ended.is_set()
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Give the lease back; it runs out by itself if the store is away."""
         self._ended.set()
-        self._store.release_lease(DISPATCHER_LEASE, self._holder)
+        try:
+            self._store.release_lease(DISPATCHER_LEASE, self._holder)
+        except StoreError as problem:
+            _log.warning("The lease is not given back: %s", problem)
 
     def _try(self) -> bool:
         former = self._store.lease(DISPATCHER_LEASE)
@@ -192,17 +204,24 @@ def _dispatch(
     leadership: Leadership,
     stopping: threading.Event,
 ) -> None:
-    """Tick whenever something happens, and once a second; returns when told to stop."""
+    """Tick whenever something happens, and once a second, while the lease is held.
+
+    Returns when told to stop, or when another dispatcher has the lease.
+    """
     _log.info("This is the active dispatcher")
     position, last, idle = -1, 0.0, 0
     drained_at: float | None = None
     pool = runner if isinstance(runner, WorkerPool) else None
     outage = Outage(_log, "Nothing is dispatched")
-    while leadership.is_held:
+    home, full = Home.from_environment(), Outage(_log, "No run is started, the disk is full")
+    while not leadership.is_lost:
         if stopping.is_set():
             drained_at = drained_at or time.monotonic() + DRAIN_S
             if pool is None or not pool.is_busy() or time.monotonic() > drained_at:
                 return
+        if not leadership.is_held:
+            time.sleep(_LOOK_S)
+            continue
         ready, _, _ = select.select(pool.sockets() if pool else [], [], [], _LOOK_S)
         try:
             present = store.position()
@@ -214,8 +233,13 @@ def _dispatch(
             ):
                 continue
             position, idle, last = present, free, time.monotonic()
-            dispatcher.tick(starting=not stopping.is_set())
+            has_room = pool is None or not home.is_full()
+            dispatcher.tick(starting=has_room and not stopping.is_set())
             outage.over()
+            if has_room:
+                full.over()
+            else:
+                full.failed(home.root)
         except (StoreError, SQLAlchemyError) as problem:
             outage.failed(problem)
             stopping.wait(_TICK_S)

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.accounting.event_log import update_ledger
 from resources.home import Home
@@ -157,6 +158,9 @@ def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports
     except SunrizaError as error:
         shown = {"code": error.code, "message": error.message, "public": error.public}
         outcome = {"status": "error", "error": shown}
+    except SQLAlchemyError as problem:  # Dagster's database: a full disk, a server that went
+        _log.warning("Run %s is lost: %s", run_id, problem)
+        outcome = {"status": "lost"}
     finally:
         commands.set_run(None)
     reports.end_step()
@@ -171,6 +175,8 @@ def _warm_up(instance: dg.DagsterInstance) -> None:
     try:
         face_mesh(home.models)
         update_ledger(instance, Ledger(home.reports / LEDGER_FOLDER))
+    except SunrizaError as problem:
+        _log.warning("Not all is warm: %s", problem)
     except Exception:  # noqa: BLE001 - the first run loads it, and its error reaches a user
         _log.exception("Not all is warm")
 

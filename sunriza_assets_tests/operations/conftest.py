@@ -45,6 +45,7 @@ class HandRunner:
     works: list[Work] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     cancelled: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
     reports: list[Progress | Outcome] = field(default_factory=list)
 
     def free(self) -> int:
@@ -56,6 +57,9 @@ class HandRunner:
 
     def has(self, run_id: str) -> bool:
         return run_id in self.running
+
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        return run.run_id in self.lost
 
     def cancel(self, run_id: str) -> None:
         if run_id not in self.cancelled:

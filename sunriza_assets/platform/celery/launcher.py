@@ -30,8 +30,9 @@ PATIENCE: Final = 3
 """Health checks in a row that must fail; their interval is `poll_interval_seconds`."""
 INSPECT_TIMEOUT_S: Final = 2.0
 """How long a worker may take to answer; its main process only listens."""
-PUBLISH_S: Final = 120.0
-"""How long a launch may take to hand its task to a broker that is away."""
+PUBLISH_S: Final = 20.0
+"""How long a launch may take from a run's status to its task. A broker that is away is waited for
+longer; but a worker ignores the task of a run that has been given up."""
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from resources.orders.order import Kind, Order, Status
 from resources.orders.order_json import order_to_json, rfc3339
+from resources.orders.store import Acceptance
 from sunriza_assets.errors import AccessError, ConflictError
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics, own_avatar
+from sunriza_assets.service.auth.limits import charge_of
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.direct_route import DirectRoute
 from sunriza_assets.service.forecast import run_seconds
@@ -24,6 +26,7 @@ from sunriza_assets.service.jobs import (
     own_order,
 )
 from sunriza_assets.service.monitor import metrics
+from sunriza_assets.service.own_avatars import absence_takes_time
 from sunriza_assets.service.prefer import PreferHeader, preferred_wait_s
 from sunriza_assets.service.schemas.jobs import DeliveryList, Job, JobPage
 
@@ -135,20 +138,26 @@ async def retry_job(
     if order.kind != "dynamics" or order.avatar_id is None:
         raise ConflictError("Jobs of this kind cannot be repeated", code="kind")
     key = key_of(request, principal, "POST /jobs/{job_id}/retry", json_fingerprint(job_id))
-    document = await own_avatar(service, principal, order.avatar_id)
-    accepted = await in_thread(
-        ask_for_dynamics,
-        service,
-        principal,
-        document,
-        DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs),
-        key=key,
-        answer=lambda new, _: order_to_json(new, base=service.base_path),
-        answer_status=202,
-        retry_of=order.order_id,
-        eta_s=run_seconds(service, document),
-        request_id=request.state.request_id,
-    )
+    wish = DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs)
+
+    def accept() -> Acceptance:
+        document = own_avatar(service, principal, wish.avatar_id)
+        return ask_for_dynamics(
+            service,
+            principal,
+            document,
+            wish,
+            key=key,
+            charge=charge_of(request),
+            answer=lambda new, _: order_to_json(new, base=service.base_path),
+            answer_status=202,
+            retry_of=order.order_id,
+            eta_s=run_seconds(service, document),
+            request_id=request.state.request_id,
+        )
+
+    async with absence_takes_time():
+        accepted = await in_thread(accept)
     new = accepted.order
     request.state.made = new.order_id
     location = {"Location": f"{service.base_path}/jobs/{new.order_id}"}
