@@ -12,13 +12,18 @@ Portraits and documents are personal, so the folder is made for its owner alone 
 what the stores make inside. One that exists keeps its mode: an operator may share it with a group.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from resources.settings import current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 
-__all__ = ["Home"]
+__all__ = ["MIN_FREE_BYTES", "Home"]
+
+MIN_FREE_BYTES: Final = 64 * 1024 * 1024
+"""Free space below which the disk counts as full: a run would fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,15 @@ class Home:
             make_folder(self.root.parent)
             with store_errors("make", self.root):
                 self.root.mkdir(mode=0o700, exist_ok=True)
+
+    def is_full(self) -> bool:
+        """Whether less than `MIN_FREE_BYTES` are free on its disk.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        with store_errors("read", self.root):
+            return shutil.disk_usage(self.root).free < MIN_FREE_BYTES
 
     @property
     def avatars(self) -> Path:

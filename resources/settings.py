@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt, SecretStr, ValidationError
 
 from resources.service_settings import ServiceSettings
 from resources.setting_types import Folder, Hosts, RunLimit
@@ -45,6 +45,13 @@ class Settings(ServiceSettings):
         alias="SUNRIZA_MODELS",
         description="Folder of model files.",
         json_schema_extra={"group": "Files", "default": "SUNRIZA_HOME/models"},
+    )
+    speech_cache_mb: PositiveInt = Field(
+        default=1000,
+        alias="SUNRIZA_SPEECH_CACHE_MB",
+        description="Megabytes that spoken sounds may take below SUNRIZA_HOME/cache; the least"
+        " recently used go first.",
+        json_schema_extra={"group": "Files"},
     )
     media_url: str = Field(
         default="/files",

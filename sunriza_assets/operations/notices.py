@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from resources.orders.records import Notice
 from resources.orders.store import OrderStore
 from sunriza_assets.errors import StoreError, SunrizaError
+from sunriza_assets.operations.outages import Outage
 
 __all__ = ["PAUSES", "Notices", "Poster", "Pusher", "Result", "signature"]
 
@@ -134,11 +135,13 @@ class Notices:
         return begun
 
     def _watch(self) -> None:
+        outage = Outage(_log, "Notices cannot be read")
         while not self._stopping.wait(_PAUSE_S):
             try:
                 self.deliver_due()
+                outage.over()
             except StoreError as problem:
-                _log.warning("Notices cannot be read: %s", problem)
+                outage.failed(problem)
             except RuntimeError:  # stopped meanwhile: no thread takes work any more
                 return
 

@@ -16,6 +16,7 @@ from sunriza_assets.service.docs_page import install_docs_page
 from sunriza_assets.service.documentation import install_documentation
 from sunriza_assets.service.middleware.bodies import Bodies
 from sunriza_assets.service.middleware.cors import Cors
+from sunriza_assets.service.middleware.dispatch import Dispatch
 from sunriza_assets.service.middleware.edge import Edge
 from sunriza_assets.service.middleware.hosts import Hosts
 from sunriza_assets.service.middleware.methods import Methods
@@ -77,6 +78,7 @@ def _wrap(app: FastAPI, service: Service) -> None:
         return Edge(inner, table=table, proxies=TrustedProxies(settings.trusted_proxies))
 
     app.add_middleware(layers)
+    app.router.middleware_stack = Dispatch(app.router.middleware_stack)
 
 
 @asynccontextmanager
@@ -88,7 +90,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     outputs.make()
     sweepers = [
         asyncio.create_task(keep_swept(service.uploads_folder)),
-        asyncio.create_task(keep_outputs_swept(outputs, service.orders)),
+        asyncio.create_task(keep_outputs_swept(outputs, service.orders, service.stores.storage)),
     ]
     try:
         yield

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from resources.orders.spoken import SpeechForecast, SpeechWish, SpokenSound
 from sunriza_assets.errors import EngineError
 from sunriza_assets.service.engine_client import EngineFacts, RenderedPicture
 from sunriza_assets.service.engine_wire import error_from_dict, read_frame, write_frame
@@ -20,6 +21,10 @@ _SECONDS: Final[Mapping[str, float]] = {
     "preview": 28.0,
     "inspect": 120.0,
     "trim": 178.0,
+    "speak": 178.0,
+    "speak_to": 178.0,
+    "speech_forecast": 28.0,
+    "voices": 28.0,
 }
 """Time limits of the calls: just below those of the requests that wait for them."""
 _START_S: Final = 30.0
@@ -148,6 +153,47 @@ class EngineSocket:
                 owner=owner,
             )
         )
+
+    async def speak(
+        self,
+        wish: SpeechWish,
+        *,
+        owner: str,
+        reference: Path | None = None,
+        patience_s: float | None = None,
+    ) -> SpokenSound | SpeechForecast:
+        """Speak a text; see `EngineService`."""
+        made = await self._call(
+            "speak",
+            wish=wish.to_dict(),
+            owner=owner,
+            reference=None if reference is None else str(reference.absolute()),
+            patience_s=patience_s,
+        )
+        return SpokenSound.from_dict(made) if "audio_id" in made else SpeechForecast(**made)
+
+    async def speak_to(
+        self, wish: SpeechWish, destination: Path, *, audio_format: str, owner: str
+    ) -> SpokenSound:
+        """Speak a text into a file; see `EngineService`."""
+        return SpokenSound.from_dict(
+            await self._call(
+                "speak_to",
+                wish=wish.to_dict(),
+                destination=str(destination.absolute()),
+                audio_format=audio_format,
+                owner=owner,
+            )
+        )
+
+    async def speech_forecast(self, wish: SpeechWish) -> SpeechForecast:
+        """What speaking a text will probably take; see `EngineService`."""
+        return SpeechForecast(**await self._call("speech_forecast", wish=wish.to_dict()))
+
+    async def voices(self) -> Sequence[Mapping[str, Any]]:
+        """All voices; see `EngineService`."""
+        found: list[Mapping[str, Any]] = await self._call("voices")
+        return found
 
     async def close(self) -> None:
         """Close the connections that are kept."""

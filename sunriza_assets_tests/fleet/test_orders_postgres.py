@@ -205,11 +205,31 @@ def test_a_newer_database_is_left_alone(server: Postgres) -> None:
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
+    store = PostgresOrders(f"postgresql://anna:geheim@127.0.0.1:{free_port()}/x")
+    for method in (store.position, store.unfinished, store.check_writable):
+        with pytest.raises(StoreError) as refused:
+            method()
+        assert refused.value.code == "store.unreachable"
+        assert "geheim" not in str(refused.value)
+        assert "127.0.0.1" in str(refused.value)
+
+
+def test_a_store_that_was_opened_without_its_server_goes_on_with_it(server: Postgres) -> None:
+    empty(server)
+    server.stop()
+    store = PostgresOrders(server.url)
+    with pytest.raises(StoreError):
+        store.unfinished()
+    server.start()
+    put(store)
+    assert store.position() == 1
+    store.close()
+
+
+def test_a_server_that_refuses_is_not_waited_for(server: Postgres) -> None:
     with pytest.raises(StoreError) as refused:
-        PostgresOrders(f"postgresql://anna:geheim@127.0.0.1:{free_port()}/x")
-    assert refused.value.code == "store.unreachable"
-    assert "geheim" not in str(refused.value)
-    assert "127.0.0.1" in str(refused.value)
+        PostgresOrders(server.url.replace("sunriza@", "nobody@"))
+    assert refused.value.code == "store.refused"
 
 
 def test_a_missing_driver_is_named() -> None:

@@ -17,11 +17,13 @@ from dagster._core.workspace.load_target import PythonFileTarget
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
+from sqlalchemy.exc import OperationalError
 
 from resources.avatars.instants import as_instant
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.sensors import (
     INPUTS_TAG,
     avatar_changes,
@@ -243,6 +245,19 @@ def test_a_resource_that_does_not_start_is_no_fault_of_the_avatar(
 
     run = _executed(instance, reads, {}, bucket=away)
     assert loss_of(instance, run) == "machines"
+
+
+def test_a_database_that_goes_is_no_fault_of_the_avatar(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def tells() -> None:
+        raise OperationalError("insert into event_logs", {}, Exception("server closed"))
+
+    @dg.op
+    def publishes() -> None:
+        raise dg.Failure("The bucket cannot be reached", allow_retries=False) from StoreError("x")
+
+    assert loss_of(instance, _executed(instance, tells, {})) == "machines"
+    assert loss_of(instance, _executed(instance, publishes, {})) is None
 
 
 @pytest.mark.slow

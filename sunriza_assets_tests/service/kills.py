@@ -180,6 +180,8 @@ def prepare(home: Path, models: Path, count: int) -> list[str]:
     names = [f"avatar-{number:03d}" for number in range(count)]
     for name in names:
         add_avatar(name, sample.portrait, sample.clip, parameters=dict(SMALL))
+        # Dagster's sensors, where a daemon runs, leave it alone until somebody asks for it.
+        open_stores().avatars.merge(name, {"training": {"dynamicsEnabled": False}})
     return names
 
 

@@ -17,12 +17,17 @@ __all__ = ["Calls", "EngineServer"]
 Calls = Mapping[str, Callable[..., Awaitable[Any]]]
 """Name of an operation -> what does it; arguments are JSON values."""
 
-_NAMES: Final = frozenset({"render", "preview", "inspect", "trim"})
+_NAMES: Final = frozenset(
+    (
+        *("render", "preview", "inspect", "trim"),
+        *("speak", "speak_to", "speech_forecast", "voices"),
+    )
+)
 _log = logging.getLogger(__name__)
 
 
 class EngineServer:
-    """Answers calls from the moment it listens: `engine.warming` until it is made ready."""
+    """Answers calls from the moment it listens: `engine.warming` for what is being loaded."""
 
     def __init__(self) -> None:
         self.facts = EngineFacts(
@@ -39,9 +44,13 @@ class EngineServer:
         self._server = await asyncio.start_unix_server(self._serve, socket, backlog=128)
         socket.chmod(0o600)
 
+    def offer(self, calls: Calls) -> None:
+        """Answer these calls from now on, whatever else is still being loaded."""
+        self._calls = {**self._calls, **calls}
+
     def make_ready(self, facts: EngineFacts, calls: Calls) -> None:
-        """Answer calls from now on."""
-        self._calls = calls
+        """Answer all calls from now on."""
+        self.offer(calls)
         self.facts = facts
 
     async def close(self) -> None:
@@ -90,7 +99,7 @@ class EngineServer:
                 return {"value": asdict(self.facts)}
             if name not in _NAMES:
                 return _error(ParameterError(f"There is no call {name!r}", code="unknown"))
-            if not self.facts.ready:
+            if name not in self._calls:
                 return _error(
                     EngineError(
                         "The engine is starting", remedy="Try again in a minute.", code="warming"

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -32,9 +32,10 @@ _SECRETS: Final = (
     ),
     (re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+@"), r"\1...@"),
 )
-# Every secret holds one of these; most texts hold none, and one search is cheaper than six.
-_SUSPICIOUS: Final = re.compile(r"(?i)snz_|eyj|whsec_|bearer|[?&]|://")
 _SECRET_NAMES: Final = frozenset(("authorization", "token", "x-api-key", "secret", "password"))
+# Every secret holds one of these; most texts hold none, and are not searched for six patterns.
+_MARKS: Final = ("snz_", "eyj", "whsec_", "bearer", "?", "&", "://")
+_MARKS_OF_LINES: Final = (*_MARKS, *(f'"{name}":' for name in _SECRET_NAMES))
 _LIBRARIES: Final = {
     "httpx": logging.WARNING,  # every address that is asked
     "python_multipart": logging.ERROR,  # every broken form; it is answered with a problem
@@ -58,8 +59,7 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
     ]
     ending: list[Any] = [
         structlog.processors.format_exc_info,
-        _redact,
-        structlog.processors.JSONRenderer(serializer=_json),
+        _line,
     ]
     structlog.configure(
         processors=[*shared, *ending],
@@ -95,16 +95,26 @@ def redacted(text: str) -> str:
     if len(text) > _TEXT_CHARACTERS:
         half = _TEXT_CHARACTERS // 2
         text = f"{text[:half]} ... {text[-half:]}"
-    if _SUSPICIOUS.search(text) is None:
+    if not _holds(text, _MARKS):
         return text
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
 
 
-def _redact(logger: object, method: str, event: _Event) -> _Event:
+def _line(logger: object, method: str, event: _Event) -> str:
+    """The line of an event, without secrets."""
     del logger, method
-    return {name: _clean(name, value) for name, value in event.items() if name not in _DOUBLED}
+    kept = {name: value for name, value in event.items() if name not in _DOUBLED}
+    line = _json(kept)
+    if len(line) <= _TEXT_CHARACTERS and not _holds(line, _MARKS_OF_LINES):
+        return line
+    return _json({name: _clean(name, value) for name, value in kept.items()})
+
+
+def _holds(text: str, marks: Iterable[str]) -> bool:
+    lowered = text.lower()
+    return any(mark in lowered for mark in marks)
 
 
 def _clean(name: str, value: Any) -> Any:
@@ -119,6 +129,6 @@ def _clean(name: str, value: Any) -> Any:
     return value
 
 
-def _json(value: Any, **options: Any) -> str:
+def _json(value: Any) -> str:
     """ASCII JSON: no line separators, no lone surrogates."""
     return json.dumps(value, default=lambda one: redacted(str(one)))

@@ -8,7 +8,12 @@ from fastapi import APIRouter, Query, Response
 from sunriza_assets import __version__
 from sunriza_assets.service.context import Service, ServiceDep
 from sunriza_assets.service.schemas.health import Health, Live, Part, Ready
-from sunriza_assets.service.standing import dispatcher_problem, engine_facts, store_problem
+from sunriza_assets.service.standing import (
+    disk_problem,
+    dispatcher_problem,
+    engine_facts,
+    store_problem,
+)
 
 __all__ = ["router"]
 
@@ -68,13 +73,16 @@ async def live() -> Live:
 @router.get("/health/ready", summary="Whether work is done", responses=_UNREADY)
 @router.get("/v2/health/ready", summary="Whether work is done (KServe)", responses=_UNREADY)
 async def ready(service: ServiceDep, response: Response) -> Ready:
-    """Engine warm, store writable, dispatcher at work: 200, else 503."""
+    """Engine warm, store writable, dispatcher at work, disk not full: 200, else 503."""
     problems = await asyncio.gather(
-        _engine(service), store_problem(service), dispatcher_problem(service)
+        _engine(service),
+        store_problem(service),
+        dispatcher_problem(service),
+        disk_problem(service),
     )
     parts = {
         name: Part(ready=problem is None, reason=problem)
-        for name, problem in zip(("engine", "store", "dispatcher"), problems, strict=True)
+        for name, problem in zip(("engine", "store", "dispatcher", "disk"), problems, strict=True)
     }
     is_ready = all(part.ready for part in parts.values())
     if not is_ready:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.background import Layers
 from sunriza_assets.studio.drawing.creases import Creases
+from sunriza_assets.studio.drawing.fineness import Fineness
 from sunriza_assets.studio.drawing.glasses import find_rims
 from sunriza_assets.studio.drawing.lids import Eye
 from sunriza_assets.studio.drawing.mouth import Mouth, MouthPainter
@@ -70,7 +71,7 @@ class PortraitRig:
         self._crisp = _crisp(image, points)
         self.eyes = (Eye(points, 0, self._crisp, rims=rims), Eye(points, 1, self._crisp, rims=rims))
         """The subject's right eye, then the left."""
-        self.mouth = MouthPainter(points, self._crisp)
+        self.mouth = MouthPainter(points, self._crisp, fineness=Fineness.of(image, points))
         self.warp = Warp(points, (width, height), stitched=stitched)
         self.creases = Creases(
             points, self.mouth.skin, size=(width, height), around=[eye.window for eye in self.eyes]
@@ -95,7 +96,7 @@ class PortraitRig:
             closure: of the subject's right and left eye, 0 as in the portrait, 1 shut, less than 0
                 wider.
             gaze: (2, 2) shift of either iris in eye widths (x right, y down); None is none.
-            mouth: what is inside the mouth where it opens; None paints a plain cavity.
+            mouth: what is inside the mouth where it opens; None is a tongue at rest.
             emotion: whose lower lids and creases are drawn; None is the emotion of the rig.
 
         Returns:

@@ -254,11 +254,15 @@ class OrderPartsContract:
         clock.move(3600)
         assert store.output_owner("a.png") is None
         assert store.output("b.png") is None
-        assert sorted(store.expired_outputs()) == ["a.png", "b.png"]
+        expired = store.expired_outputs()
+        assert [(one.name, one.order_id) for one in expired] == [
+            ("a.png", None),
+            ("b.png", "job_1"),
+        ]
         assert len(store.expired_outputs(limit=1)) == 1
         assert store.remove_output("a.png")
         assert not store.remove_output("a.png")
-        assert store.expired_outputs() == ["b.png"]
+        assert [one.name for one in store.expired_outputs()] == ["b.png"]
 
     # Consents
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.drawing.clip_mouth import ClipMouth
 from sunriza_assets.studio.drawing.lids import WIDEST_CLOSURE
 from sunriza_assets.studio.drawing.mouth import OPEN_PHOTO_GAP, Mouth
 from sunriza_assets.studio.drawing.rig import PortraitRig
@@ -141,16 +142,16 @@ class Transfer:
         """Everything about one frame."""
         arrays = self._arrays
         textures = arrays["mouth_texture"]
+        clip = None
+        if len(textures):
+            opening = float(arrays["mouth_opening"][frame])
+            clip = ClipMouth(textures[frame], opening, arrays["skin"])
         return Pose(
             points=self._points(frame),
             head=self._heads[frame],
             closure=(float(self._closure[frame, 0]), float(self._closure[frame, 1])),
             gaze=self._gaze[frame],
-            mouth=Mouth(
-                texture=textures[frame] if len(textures) else None,
-                clip_opening=float(arrays["mouth_opening"][frame]),
-                clip_skin=arrays["skin"],
-            ),
+            mouth=Mouth(clip=clip),
         )
 
     def _folded(self, frame: int) -> float:
