@@ -260,7 +260,7 @@ def _reference_hash(reference: Path | None) -> str:
 
 def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[str, Any]:
     """What `audio.json` says."""
-    from sunriza_assets.studio.speech.phones import visemes_of
+    from sunriza_assets.studio.speech.ipa import segments_of
 
     facts = {name: value for name, value in identity.items() if name not in {"text", "loudness"}}
     return {
@@ -274,7 +274,7 @@ def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[s
         "offset": speech.offset,
         "phones": [_timed("ipa", one.ipa, one.start, one.end) for one in speech.phones],
         "visemes": [
-            _timed("viseme", one.viseme, one.start, one.end) for one in visemes_of(speech.phones)
+            _timed("viseme", one.viseme, one.start, one.end) for one in segments_of(speech.phones)
         ],
         "words": [_timed("text", one.text, one.start, one.end) for one in speech.words],
     }

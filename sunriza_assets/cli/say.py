@@ -100,7 +100,7 @@ def voices(language: str, as_json: bool) -> None:
     known = all_voices(Home.from_environment().models)
     tag = language.strip().lower().replace("_", "-")
     found = [voice for voice in known if not tag or speaks(voice, tag, accented=True)]
-    found.sort(key=lambda voice: -voice.rank)
+    found.sort(key=lambda voice: (not voice.installed, -voice.rank))
     if as_json:
         print_json({"voices": [asdict(voice) for voice in found]})
         return

@@ -75,7 +75,7 @@ def test_an_order_reports_its_steps_and_its_end(
     order_worker._make(runs, wanted, commands, reports)
     order_worker._make(runs, work("nobody"), commands, reports)
     theirs.shutdown(socket.SHUT_WR)
-    reader.join(10)
+    reader.join(60)
     told = messages(bytes(received))
     done, missing = [one for one in told if "finished" in one]
     assert (done["finished"], done["status"]) == (wanted["run_id"], "ready")

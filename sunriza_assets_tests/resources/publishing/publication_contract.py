@@ -238,13 +238,13 @@ class PublicationContract:
             def copy(self, name: str, target: str, **arguments: Any) -> StoredObject:
                 if name.endswith("atlas.json") and not overtaken.is_set():
                     copying.set()
-                    overtaken.wait(20)
+                    overtaken.wait(120)
                 return storage.copy(name, target, **arguments)
 
         slow: Any = Slow(storage, "", 0)
         first = threading.Thread(target=publish, args=("run-1",), kwargs={"storage": slow})
         first.start()
-        assert copying.wait(20)
+        assert copying.wait(120)
         publish("run-2")
         overtaken.set()
         first.join()

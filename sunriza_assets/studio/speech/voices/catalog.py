@@ -1,24 +1,19 @@
 """All voices of all engines, installed or not. Loads no engine, no weights and no numpy."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from sunriza_assets.studio.speech.voices.espeak_data import (
-    ESPEAK_INSTALL,
-    LICENCE,
-    STANDARD,
-    espeak_version,
-    has_espeak,
-    languages,
-    variants,
-)
+from sunriza_assets.errors import ModelError
+from sunriza_assets.studio.speech.voices import espeak_data, kokoro_data, piper_data
 from sunriza_assets.studio.speech.voices.protocol import Voice
 
-__all__ = ["ENGINES", "all_voices"]
+__all__ = ["all_voices"]
 
-ENGINES = ("espeak",)
-"""Names of all engines."""
-
-_ESPEAK_RANK = 10
+_KOKORO_HUB, _PIPER, _KOKORO_WHEEL, _ESPEAK = 70, 60, 50, 10
+"""What `auto` prefers: the clearer and the more natural, the higher."""
+_ACCENTED: Final = ("de", "en-us", "en-gb", "es", "fr", "hi", "it", "pt-br")
+"""Kokoro speaks from IPA, so that each of its voices speaks all of these."""
 
 
 def all_voices(models: Path) -> tuple[Voice, ...]:
@@ -27,23 +22,76 @@ def all_voices(models: Path) -> tuple[Voice, ...]:
     Args:
         models: the models folder.
     """
-    del models
-    return _espeak_voices()
+    return (*_espeak(), *_piper(models), *_kokoro(models))
 
 
-def _espeak_voices() -> tuple[Voice, ...]:
-    installed = has_espeak()
-    spoken = languages() or ("de", "en")
-    return tuple(
-        Voice(
+def _espeak() -> Iterator[Voice]:
+    installed = espeak_data.has_espeak()
+    spoken = espeak_data.languages() or ("de", "en")
+    for name in (espeak_data.STANDARD, *espeak_data.variants()):
+        yield Voice(
             engine="espeak",
             name=name,
             languages=spoken,
-            licence=LICENCE,
-            engine_version=espeak_version(),
-            rank=_ESPEAK_RANK if name == STANDARD else _ESPEAK_RANK - 1,
+            licence=espeak_data.LICENCE,
+            engine_version=espeak_data.espeak_version(),
+            rank=_ESPEAK if name == espeak_data.STANDARD else _ESPEAK - 1,
             installed=installed,
-            how_to_install="" if installed else ESPEAK_INSTALL,
+            how_to_install="" if installed else espeak_data.ESPEAK_INSTALL,
         )
-        for name in (STANDARD, *variants())
-    )
+
+
+def _piper(models: Path) -> Iterator[Voice]:
+    here = {voice.name: voice for voice in piper_data.installed_voices(models)}
+    for voice in here.values():
+        yield Voice(
+            engine="piper",
+            name=voice.name,
+            languages=(voice.language,),
+            licence=voice.licence,
+            engine_version=_pronounced(piper_data.VERSION),
+            weights=voice.sha256,
+            rank=_PIPER,
+            installed=espeak_data.has_espeak(),
+            how_to_install="" if espeak_data.has_espeak() else espeak_data.ESPEAK_INSTALL,
+        )
+    for known in piper_data.KNOWN:
+        if known.name not in here:
+            yield Voice(
+                engine="piper",
+                name=known.name,
+                languages=(known.language,),
+                licence=piper_data.CARD_LICENCE,
+                rank=_PIPER,
+                installed=False,
+                how_to_install=piper_data.pull_command(known.name),
+            )
+
+
+def _kokoro(models: Path) -> Iterator[Voice]:
+    try:
+        weights = kokoro_data.find_kokoro(models).sha256
+    except ModelError:
+        weights = ""
+    named = {**dict.fromkeys(kokoro_data.WHEEL_VOICES, ""), **kokoro_data.HUB_VOICES}
+    for name, own in named.items():
+        there = kokoro_data.voice_path(models, name).is_file()
+        installed = bool(weights) and there and espeak_data.has_espeak()
+        languages = (own,) if own else ("en-us", "en-gb")
+        yield Voice(
+            engine="kokoro",
+            name=name,
+            languages=languages,
+            licence=kokoro_data.LICENCE,
+            engine_version=_pronounced(kokoro_data.VERSION) if installed else "",
+            weights=weights,
+            accented=tuple(tag for tag in _ACCENTED if tag not in languages),
+            rank=_KOKORO_HUB if own else _KOKORO_WHEEL,
+            installed=installed,
+            how_to_install="" if installed else kokoro_data.pull_command(name),
+        )
+
+
+def _pronounced(version: str) -> str:
+    """Version of an engine that is given its symbols by eSpeak NG."""
+    return f"{version}+espeak-{espeak_data.espeak_version()}"

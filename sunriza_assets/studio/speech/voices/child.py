@@ -53,6 +53,14 @@ def make_engine(name: str, models: Path) -> VoiceEngine:
         from sunriza_assets.studio.speech.voices.espeak import Espeak
 
         return Espeak()
+    if name == "piper":
+        from sunriza_assets.studio.speech.voices.piper import Piper
+
+        return Piper(models)
+    if name == "kokoro":
+        from sunriza_assets.studio.speech.voices.kokoro import Kokoro
+
+        return Kokoro(models)
     raise EngineError(f"There is no voice engine {name!r}")
 
 

@@ -72,9 +72,9 @@ def choose_voice(
     if not here:
         wanted = max(left, key=lambda voice: voice.rank)
         raise ModelError(
-            f"No voice for {request.language!r} is installed"
-            if engine == AUTO
-            else f"The voice {wanted.name} of {wanted.engine} is not installed",
+            f"The voice {wanted.name} of {wanted.engine} is not installed"
+            if by_name
+            else f"No voice for {request.language!r} is installed",
             remedy=f"Run: {wanted.how_to_install}",
             code="missing",
         )
