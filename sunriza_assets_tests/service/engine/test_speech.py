@@ -117,6 +117,9 @@ def test_a_repeat_is_the_same_to_the_byte_and_others_is_not_shown(
     data = {client.get(one["audio_url"]).content for one in (first, again)}
     assert data == {stranger.get(others["audio_url"]).content}
     assert client.get(others["audio_url"]).status_code == 404
+    by_times = f"/audio/{again['audio_id']}.json"
+    assert [client.delete(by_times).status_code for _ in range(2)] == [204, 404]
+    assert client.get(again["audio_url"]).status_code == 404
     slower = spoken(client, "Wiederholung.", speed=0.5)
     assert slower["cached"] is False
     assert slower["duration_ms"] > 1.4 * first["duration_ms"]
