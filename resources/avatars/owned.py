@@ -66,6 +66,28 @@ class OwnedAvatars(ABC):
             avatar_id, lambda document: asking.ask(document, parameters, job_id, now())
         )[0]
 
+    def take_back(
+        self,
+        avatar_id: str,
+        *,
+        job_id: str,
+        parameters: Mapping[str, Any],
+        before: asking.Wishes,
+        back_to: asking.Wishes,
+    ) -> bool:
+        """Put former wishes in the place of a cancelled job's; see `AvatarStore.take_back`."""
+        return self._apply(
+            avatar_id,
+            lambda document: asking.take_back(
+                document,
+                now(),
+                job_id=job_id,
+                parameters=parameters,
+                before=before,
+                back_to=back_to,
+            ),
+        )[1]
+
     def claim(self, avatar_id: str, run_id: str, *, eta_s: float | None = None) -> AvatarDocument:
         """Make a run the owner; see `AvatarStore.claim`."""
         self._throttle.forget(avatar_id)

@@ -31,6 +31,7 @@ __all__ = [
     "restored",
     "retry",
     "settle",
+    "transition_to",
 ]
 
 
@@ -208,7 +209,7 @@ def fail(
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": code, "message": message})
-    return _transition_to(document, new, now, answered=True)
+    return transition_to(document, new, now, answered=True)
 
 
 def retry(
@@ -232,7 +233,7 @@ def retry(
     # Other inputs are due for a run anyway.
     if record.last_run_covers(document.inputs_version):
         new = replace(new, waiting=replace(waiting, inputs_version=document.inputs_version))
-    return _transition_to(document, new, now, answered=True)
+    return transition_to(document, new, now, answered=True)
 
 
 def hold(document: AvatarDocument, waiting: Waiting, now: datetime) -> Transition | None:
@@ -250,7 +251,7 @@ def hold(document: AvatarDocument, waiting: Waiting, now: datetime) -> Transitio
     )
     if new == document.record and not document.needs_settling and not document.is_blank:
         return None
-    return _transition_to(document, new, now, answered=True)
+    return transition_to(document, new, now, answered=True)
 
 
 def has_failed(document: AvatarDocument, run_id: str, *, code: str, message: str) -> bool:
@@ -289,7 +290,7 @@ def settle(document: AvatarDocument, now: datetime) -> Transition | None:
         record = replace(record, waiting=None)
     if document.status == "pending" and record.results_cover(document.inputs_version):
         record = _without_failed_run(record)
-    return _transition_to(document, record, None)
+    return transition_to(document, record, None)
 
 
 def restored(document: AvatarDocument, now: datetime) -> Transition:
@@ -342,7 +343,7 @@ def _remaining_results(document: AvatarDocument) -> Mapping[str, Any]:
     return {} if removed else document.record.results
 
 
-def _transition_to(
+def transition_to(
     document: AvatarDocument, record: RunRecord, now: datetime | None, *, answered: bool = False
 ) -> Transition:
     """The transition to this record, with the matching fields of the document.

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from resources.avatars.asking import Wishes
 from resources.avatars.document import AvatarDocument
 from resources.avatars.store_parts import AvatarsForPeople, AvatarVersions
 from resources.avatars.waiting import Waiting
@@ -164,6 +165,31 @@ class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
         Raises:
             AvatarError: there is no such avatar; or the record belongs to another owner, or to an
                 avatar that is being deleted.
+        """
+        ...
+
+    def take_back(
+        self,
+        avatar_id: str,
+        *,
+        job_id: str,
+        parameters: Mapping[str, Any],
+        before: Wishes,
+        back_to: Wishes,
+    ) -> bool:
+        """Put former wishes in the place of those of a cancelled job, in one transaction.
+
+        Nothing changes once somebody has asked or changed a wish since, or while a run makes what
+        the job asked for. No run starts for the former wishes.
+
+        Args:
+            job_id: the cancelled job.
+            parameters: what it asked for, as `ask` got them.
+            before: the wishes that they were laid over.
+            back_to: the wishes that the document shall show.
+
+        Returns:
+            Whether the document shows them now, and did not before.
         """
         ...
 

@@ -216,6 +216,9 @@ class Order:
     """The order that it repeats."""
     request_id: str | None = None
     """Id of the HTTP request that made it; for logs."""
+    former: Mapping[str, Any] = field(default_factory=dict)
+    """The avatar's wishes before it (`Wishes.to_dict`), which come back if it is cancelled; empty
+    where it writes none."""
 
     @property
     def status(self) -> Status:

@@ -9,6 +9,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from resources.avatars.document import AvatarDocument
+from resources.orders.cancelled_wishes import take_back_wishes
 from resources.orders.order import Order, OrderCost, OrderError
 from resources.orders.store import OrderStore
 from resources.storage.objects import MediaStorage
@@ -161,6 +162,8 @@ class OrderEnds:
                 message=error.message,
                 requested_inputs=order.inputs_version,
             )
+            if error is CANCELLED:
+                take_back_wishes(open_stores().avatars, self._store, order)
         except AvatarError as problem:  # deleted meanwhile
             _log.info("%s: the document of its avatar is not written: %s", order.order_id, problem)
 

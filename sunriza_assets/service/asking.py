@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from resources.avatars.asking import with_wishes
+from resources.avatars.asking import Wishes, with_wishes
 from resources.avatars.document import AvatarDocument
 from resources.avatars.store import no_such_avatar
 from resources.orders.order import Order, Webhook, new_order_id
@@ -173,6 +173,7 @@ def ask_for_dynamics(
         webhook=wish.webhook,
         retry_of=retry_of,
         request_id=request_id,
+        former=Wishes.of(document).to_dict() if wish.publish else {},
     )
     accepted = service.orders.accept(
         order,

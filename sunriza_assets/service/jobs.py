@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from resources.orders.cancelled_wishes import take_back_wishes
 from resources.orders.order import Order
 from resources.orders.order_json import order_to_json
 from sunriza_assets.errors import AccessError, AvatarError, StoreError
@@ -152,6 +153,7 @@ def withdraw(service: Service, order: Order) -> None:
                 message="The job was cancelled before it began.",
                 requested_inputs=document.inputs_version,
             )
+            take_back_wishes(avatars, service.orders, order)
     except AvatarError:  # deleted, or another owner's by now: nothing waits for this job
         return
     except StoreError as problem:

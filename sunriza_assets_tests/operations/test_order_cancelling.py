@@ -1,12 +1,15 @@
 """Cancelling an order: while it waits, runs, and too late."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
+from resources.avatars.asking import Wishes, with_wishes
 from resources.stores import open_stores
 from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.operations.order_runs import Outcome
-from sunriza_assets_tests.operations.conftest import Office
+from sunriza_assets_tests.operations.conftest import NO_QUOTA, Office, ordered
 
 
 def test_a_running_order_is_cancelled(office: Office) -> None:
@@ -30,6 +33,37 @@ def test_a_running_order_is_cancelled(office: Office) -> None:
     run = office.instance.get_run_by_id(work.run_id)
     assert run is not None
     assert run.status == dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize("told_by", ["worker", "loss"])
+def test_a_cancelled_run_leaves_the_wishes_as_they_were(office: Office, told_by: str) -> None:
+    office.avatar("ada", fps=25)
+    avatars = open_stores().avatars
+    former = Wishes.of(avatars.get("ada")).to_dict()
+    wished = {"drivingMultiplier": 2.0}
+    order = replace(
+        ordered("ada", "ann"),
+        inputs={"parameters": wished},
+        inputs_version=with_wishes(avatars.get("ada"), wished).inputs_version,
+        former=former,
+    )
+    office.store.accept(order, quota=NO_QUOTA)
+    office.tick()
+    (work,) = office.runner.works
+    assert avatars.get("ada").wishes == {"fps": 25} | wished
+    office.run(work)
+    office.store.request_cancel(order.order_id)
+    office.tick()
+    if told_by == "worker":  # whose failure hook has written the document
+        avatars.fail("ada", work.run_id, code="run.cancelled", message="no")
+    status = "cancelled" if told_by == "worker" else "lost"
+    office.runner.reports = [Outcome(work.run_id, status)]
+    office.tick()
+    assert office.get(order).state == "cancelled"
+    document = avatars.get("ada")
+    assert document.wishes == {"fps": 25}
+    assert document.basic["error"]["code"] == "run.cancelled"
+    assert not document.needs_run
 
 
 def test_a_cancellation_that_comes_after_publishing_is_too_late(office: Office) -> None:

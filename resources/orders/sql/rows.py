@@ -30,7 +30,7 @@ Row = Sequence[Any]
 ORDER_COLUMNS: Final = (
     "order_id, kind, owner, state, created_at, inputs, avatar_id, inputs_version, progress, step,"
     " eta_s, started_at, finished_at, expires_at, revision, run_id, attempt, result, error,"
-    " log_tail, cost, webhook, retry_of, request_id"
+    " log_tail, cost, webhook, retry_of, request_id, former"
 )
 """Columns of `orders` in the order of `Order`'s fields."""
 
@@ -92,6 +92,7 @@ def order_of(row: Row) -> Order:
         webhook,
         retry_of,
         request_id,
+        former,
     ) = row
     return Order(
         order_id=order_id,
@@ -118,6 +119,7 @@ def order_of(row: Row) -> Order:
         webhook=None if webhook is None else _webhook(webhook),
         retry_of=retry_of,
         request_id=request_id,
+        former=_map(former),
     )
 
 
@@ -155,7 +157,7 @@ def tail_of(lines: Iterable[str]) -> tuple[str, ...]:
 def _column(name: str, value: Any) -> Any:
     if name == "log_tail":
         return json_text(list(tail_of(value)))
-    if name in {"inputs", "result"}:
+    if name in {"inputs", "result", "former"}:
         return json_text(dict(value))
     if value is None:
         return None

@@ -57,6 +57,7 @@ TABLES: Final[Sequence[str]] = (
         webhook text,
         retry_of text,
         request_id text,
+        former text not null default '{}',
         same_as text,
         check (progress between 0 and 100),
         check ((state in ('done', 'failed', 'cancelled', 'lost', 'expired'))
@@ -168,8 +169,11 @@ RATES: Final = """create table rates (
     )"""
 """Theoretical arrival times in nanoseconds; see `limits.py`. Kept where no write is synced."""
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Version of `TABLES`."""
 
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {1: _CONSENTS}
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {
+    1: _CONSENTS,
+    2: ("alter table orders add column former text not null default '{}'",),
+}
 """By version: the statements that lead from it to the next one."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from resources.avatars.asking import Wishes
 from resources.avatars.store import AvatarStore
 from sunriza_assets.errors import AvatarError
 from sunriza_assets_tests.resources.avatars.avatar_store_contract import (
@@ -96,3 +97,72 @@ class AvatarAskingContract:
         with pytest.raises(AvatarError) as caught:
             avatars.ask("anna", parameters={}, job_id="job_1")
         assert caught.value.code == "avatar.owner"
+
+    def test_a_cancelled_jobs_wishes_are_taken_back(self, avatars: AvatarStore) -> None:
+        """To those of what is published; no run starts for them, and the job's error stays."""
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        published = avatars.publish("anna", "run-1", **PUBLICATION)
+        before = Wishes.of(published)
+        avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        version = avatars.claim("anna", "run-2").inputs_version
+        avatars.fail("anna", "run-2", code="run.cancelled", message="no", requested_inputs=version)
+        assert taken_back(avatars, before)
+        document = avatars.get("anna")
+        assert document.wishes == published.wishes
+        assert document.inputs_version == published.inputs_version
+        assert document.basic["error"]["code"] == "run.cancelled"
+        assert (document.status, document.basic["jobId"]) == ("error", "job_1")
+        assert not document.needs_run and not document.needs_settling
+        assert not taken_back(avatars, before)
+
+    def test_wishes_of_a_job_that_never_began_are_taken_back(self, avatars: AvatarStore) -> None:
+        avatars.merge("anna", INPUTS)
+        before = Wishes.of(avatars.get("anna"))
+        asked = avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        avatars.fail(
+            "anna", "job_1", code="run.cancelled", message="no",
+            requested_inputs=asked.inputs_version,
+        )  # fmt: skip
+        assert taken_back(avatars, before)
+        document = avatars.get("anna")
+        assert document.wishes == {} and "parameters" not in document.basic
+        assert not document.needs_run
+
+    def test_what_was_asked_or_changed_since_stays(self, avatars: AvatarStore) -> None:
+        avatars.merge("anna", INPUTS)
+        before = Wishes.of(avatars.get("anna"))
+        avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        avatars.ask("anna", parameters={"fps": 12}, job_id="job_2")
+        assert not taken_back(avatars, before)
+        assert avatars.get("anna").wishes == WISHES | {"fps": 12}
+        avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        changed = {"dynamics": {"basic": {"parameters": {"drivingMultiplier": 2}}}}
+        avatars.merge("anna", changed)
+        assert not taken_back(avatars, before)
+
+    def test_what_a_run_makes_stays(self, avatars: AvatarStore) -> None:
+        avatars.merge("anna", INPUTS)
+        before = Wishes.of(avatars.get("anna"))
+        avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        avatars.claim("anna", "run-1")
+        assert not taken_back(avatars, before)
+        assert avatars.get("anna").wishes == WISHES
+
+    def test_a_run_for_former_wishes_goes_on(self, avatars: AvatarStore) -> None:
+        avatars.merge("anna", INPUTS)
+        avatars.claim("anna", "run-1")
+        before = Wishes.of(avatars.get("anna"))
+        avatars.ask("anna", parameters=WISHES, job_id="job_1")
+        assert avatars.get("anna").status == "pending"
+        assert taken_back(avatars, before)
+        document = avatars.get("anna")
+        assert (document.status, document.wishes) == ("generating", {})
+        published = avatars.publish("anna", "run-1", **PUBLICATION)
+        assert published.status == "ready" and not published.needs_run
+
+
+def taken_back(avatars: AvatarStore, before: Wishes) -> bool:
+    return avatars.take_back(
+        "anna", job_id="job_1", parameters=WISHES, before=before, back_to=before
+    )

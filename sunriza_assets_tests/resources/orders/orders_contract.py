@@ -38,6 +38,7 @@ class OrdersContract:
             webhook=HOOK,
             request_id="r-1",
             retry_of="job_0",
+            former={"jobId": None, "parameters": {"fps": 12}, "overridden": {}},
             kind="animate",
         )
         accepted = store.accept(order, quota=FREE)

@@ -213,12 +213,13 @@ def test_an_older_database_is_brought_up_to_date(
     assert SqliteOrders(path).expired_outputs() == []  # a step that fails has changed nothing
 
 
-def test_a_database_without_consents_gets_them(path: Path) -> None:
+def test_a_database_of_the_first_version_gets_what_came_since(path: Path) -> None:
     store = SqliteOrders(path)
     order = put(store)
     store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("drop table consents")
+        connection.execute("alter table orders drop column former")
         connection.execute("pragma user_version = 1")
     connection.close()
     store = SqliteOrders(path)

@@ -268,3 +268,18 @@ def test_everything_is_visible_in_open_mode(tmp_path: Path) -> None:
         with served.client(None) as client:
             job_id = client.post("/", json={"avatar_id": "anna"}).json()["job_id"]
             assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == [job_id]
+
+
+def test_a_cancelled_job_leaves_the_wishes_as_they_were(served: World) -> None:
+    """Of two jobs, one laid over the other, too, in whatever order they are cancelled."""
+    served.add_avatar(dynamics={"basic": {"parameters": {"fps": 25}}})
+    first = served.make_job(parameters={"drivingMultiplier": 2.0})
+    assert served.avatars.get("anna").wishes == {"fps": 25, "drivingMultiplier": 2.0}
+    second = served.make_job(parameters={"fps": 12})
+    with served.client() as client:
+        client.post(f"/jobs/{first}/cancel")
+        assert served.avatars.get("anna").wishes == {"fps": 12, "drivingMultiplier": 2.0}
+        client.post(f"/jobs/{second}/cancel")
+    document = served.avatars.get("anna")
+    assert document.wishes == {"fps": 25}
+    assert not document.needs_run and document.status == "error"
