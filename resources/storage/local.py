@@ -148,8 +148,8 @@ class LocalStorage:
             with store_errors("delete", path):
                 path.unlink()
                 self._facts_path(name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # a bucket has no folders; most are still in use
-                path.parent.rmdir()
+            self._remove_empty_folders(path)
+            self._remove_empty_folders(self._facts_path(name))
             return True
 
     def name_of(self, url: str) -> str | None:
@@ -232,6 +232,15 @@ class LocalStorage:
 
     def _facts_path(self, name: str) -> Path:
         return self._root / ".objects" / f"{name}.json"
+
+    def _remove_empty_folders(self, path: Path) -> None:
+        """Remove the folders above a deleted file that nothing else is in: a bucket has none."""
+        kept = {self._root, self._root / ".objects"}
+        with contextlib.suppress(OSError):  # the first one that is in use ends it
+            for folder in path.parents:
+                if folder in kept:
+                    return
+                folder.rmdir()
 
     def _locked(self, name: str) -> AbstractContextManager[None]:
         self._home.make()

@@ -99,6 +99,7 @@ def test_a_deleted_avatar_leaves_nothing_for_whoever_takes_its_id(
         assert f"{avatar_id}: removed" in told.output
     assert not templates.cache.file(key).exists()
     assert not [name for one in stores.storage.list("") if "/gone" in (name := one.name)]
+    assert not list(installation.home.storage.rglob("gone*")), "an empty folder is left"
 
 
 @pytest.mark.parametrize("only", [[], ["hero_image"]])

@@ -66,6 +66,22 @@ def test_files_put_there_by_hand_are_objects(storage: MediaStorage, home: Home) 
     assert storage.resolve(url, home.cache, avatar_id="anna", max_bytes=10) == path
 
 
+def test_deleted_objects_leave_no_folders(storage: MediaStorage, home: Home) -> None:
+    """Of an avatar that is purged, nothing says that it was there."""
+    names = [f"avatars/anna/{name}" for name in ("images/a.png", "dynamics/basic/v1/idle.mp4")]
+    home.make()
+    source = home.root / "a file"
+    source.write_bytes(b"x")
+    for name in (*names, "avatars/ben/images/a.png"):
+        storage.put(source, name)
+    for name in names:
+        assert storage.delete(name)
+    assert not list(home.root.rglob("anna"))
+    assert [one.name for one in storage.list("avatars/")] == ["avatars/ben/images/a.png"]
+    assert storage.delete("avatars/ben/images/a.png")
+    assert home.storage.is_dir() and not (home.storage / "avatars").exists()
+
+
 def test_an_object_edited_by_hand_is_what_it_now_is(storage: MediaStorage, home: Home) -> None:
     source = home.root.parent / "x"
     source.write_bytes(b"x")
