@@ -6,7 +6,7 @@ Nobody works on its orders: tests change them the way the dispatcher does.
 import shutil
 import sqlite3
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,17 +129,30 @@ class World:
 
 
 @contextmanager
-def world(root: Path, *, open_mode: bool = False, **settings: str) -> Iterator[World]:
-    """A service on a home of its own; settings by their environment variables."""
+def world(
+    root: Path,
+    *,
+    open_mode: bool = False,
+    now_ms: Callable[[], int] | None = None,
+    stores: OpenStores | None = None,
+    **settings: str,
+) -> Iterator[World]:
+    """A service on a home of its own; settings by their environment variables.
+
+    Args:
+        now_ms: the clock of the store of orders.
+        stores: of avatars and objects, other than those below the home.
+    """
     home = Home(root)
     home.make()
-    orders = SqliteOrders(root / "service" / "service.db")
+    clock = {} if now_ms is None else {"now_ms": now_ms}
+    orders = SqliteOrders(root / "service" / "service.db", **clock)
     values = {"SUNRIZA_HOME": str(root), "SUNRIZA_AUTH": "off" if open_mode else "required"}
     service = Service(
         settings=Settings.from_environment(values | settings),
         home=home,
         orders=orders,
-        stores=OpenStores(LocalAvatars(home), LocalStorage(home), shared=False),
+        stores=stores or OpenStores(LocalAvatars(home), LocalStorage(home), shared=False),
         engine=TrimmingEngine(),
         open_mode=open_mode,
     )
