@@ -47,6 +47,8 @@ class SpeechFacts:
     voice: str
     licence: str
     """Of engine and voice, SPDX where there is an identifier."""
+    licence_accepted: str
+    """Identifier of a licence that the caller had to accept, as `cpml`; `` if none."""
     language: str
     speed: float
     seconds: float
@@ -162,7 +164,7 @@ class Speaker:
                 found = self.cache.get(key)  # somebody else was faster
                 if found is None:
                     speech = worker.speak(_named(request, choice.voice))
-                    found = self._store(key, identity, speech)
+                    found = self._store(key, identity, choice.voice, speech)
         return StoredSpeech(
             wav=found.wav,
             times=found.times,
@@ -214,12 +216,14 @@ class Speaker:
                 self._workers[engine] = VoiceWorker(engine, self._models)
             return self._workers[engine]
 
-    def _store(self, key: str, identity: Mapping[str, Any], speech: "Speech") -> CachedSound:
+    def _store(
+        self, key: str, identity: Mapping[str, Any], voice: Voice, speech: "Speech"
+    ) -> CachedSound:
         from sunriza_assets.studio.speech.loudness import normalised
         from sunriza_assets.studio.speech.wav import wav_bytes
 
         sound = normalised(speech.sound)
-        return self.cache.put(key, wav_bytes(sound), _document(key, identity, speech))
+        return self.cache.put(key, wav_bytes(sound), _document(key, identity, voice, speech))
 
 
 def _named(request: SpeakRequest, voice: Voice) -> SpeakRequest:
@@ -258,7 +262,9 @@ def _reference_hash(reference: Path | None) -> str:
     return hashlib.sha256(str(sound.rate).encode() + sound.samples.tobytes()).hexdigest()
 
 
-def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[str, Any]:
+def _document(
+    key: str, identity: Mapping[str, Any], voice: Voice, speech: "Speech"
+) -> dict[str, Any]:
     """What `audio.json` says."""
     from sunriza_assets.studio.speech.ipa import segments_of
 
@@ -267,6 +273,7 @@ def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[s
         **facts,
         "key": key,
         "licence": speech.licence,
+        "licence_accepted": voice.to_accept,
         "seconds": round(speech.sound.seconds, 6),
         "rate": speech.sound.rate,
         "characters": len(identity["text"]),
