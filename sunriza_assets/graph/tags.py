@@ -19,6 +19,7 @@ __all__ = [
     "GPU_STEP",
     "GROUP_INPUTS",
     "GROUP_MOTION",
+    "GROUP_ORDERS",
     "GROUP_OVERLAY",
     "GROUP_PUBLISHED",
     "GROUP_REPORTS",
@@ -42,6 +43,7 @@ PROCESS_TAG: Final = "sunriza/process"
 GROUP_INPUTS: Final = "inputs"
 GROUP_MOTION: Final = "motion"
 GROUP_OVERLAY: Final = "overlay"
+GROUP_ORDERS: Final = "orders"
 GROUP_PUBLISHED: Final = "published"
 GROUP_REPORTS: Final = "reports"
 

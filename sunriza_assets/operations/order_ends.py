@@ -9,7 +9,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from resources.avatars.document import AvatarDocument
-from resources.orders.order import Order, OrderError
+from resources.orders.order import Order, OrderCost, OrderError
 from resources.orders.store import OrderStore
 from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
@@ -35,6 +35,7 @@ from sunriza_assets.operations.order_runs import (
     is_draft,
 )
 from sunriza_assets.operations.outages import Outage
+from sunriza_assets.operations.spoken_orders import discard_sound, publish_sound
 
 __all__ = ["MAX_ATTEMPTS", "OrderEnds"]
 
@@ -80,10 +81,8 @@ class OrderEnds:
         document = self.document(order)
         if outcome.status == "lost":
             self.close(outcome.run_id, cancelled=order.state == "cancelling")
-        storage = open_stores().storage
-        result = None if document is None else _result(order, document, outcome, storage)
-        if document is not None and result is not None:
-            cost = cost_of(document, outcome, storage)
+        result, cost = self._made(order, document, outcome)
+        if result is not None:
             tail = with_line(order.log_tail, "done")
             ended = self.change(
                 order, state="done", step=None, eta_s=None, result=result, cost=cost, log_tail=tail
@@ -99,9 +98,21 @@ class OrderEnds:
         if outcome.status == "lost" or taken_over:
             self._fail_document(order, LOST)
             return self.end(order, "lost", LOST)
-        error = order_error(document, outcome) if document is not None else DELETED
+        is_deleted = document is None and order.avatar_id is not None
+        error = DELETED if is_deleted else order_error(document, outcome)
         self._fail_document(order, error)
         return self.end(order, "failed", error)
+
+    def _made(
+        self, order: Order, document: AvatarDocument | None, outcome: Outcome
+    ) -> tuple[dict[str, Any] | None, OrderCost | None]:
+        """What an order's run has made, and what it cost; None if it has not succeeded."""
+        if order.kind == "tts":
+            return publish_sound(self._store, self._instance, order, outcome)
+        storage = open_stores().storage
+        if document is None or (result := _result(order, document, outcome, storage)) is None:
+            return None, None
+        return result, cost_of(document, outcome, storage)
 
     def _kills_its_runs(self, order: Order, outcome: Outcome) -> bool:
         """Whether an order's input has to be taken for what kills the processes of its runs."""
@@ -113,6 +124,8 @@ class OrderEnds:
 
     def end(self, order: Order, state: str, error: OrderError) -> Order:
         """End an order that did not succeed."""
+        if order.kind == "tts":
+            discard_sound(order)
         tail = with_line(order.log_tail, error.message)
         changes: dict[str, Any] = {
             "state": state,

@@ -30,6 +30,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "Runner",
+    "SpeechWork",
     "Work",
     "adoptable_run",
     "close_run",
@@ -38,6 +39,7 @@ __all__ = [
     "is_draft",
     "order_tags",
     "plain_outcome",
+    "speech_tags",
     "terminate_run",
 ]
 
@@ -74,6 +76,18 @@ class Work:
     """Canonical parameters of the run's own, over those of the document: a draft's."""
     is_draft: bool = False
     """Whether the result is stored as a draft; such a run ends where the avatar is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechWork:
+    """One run that speaks the text of an order."""
+
+    run_id: str
+    """Its id, chosen before."""
+    order_id: str
+    """The order, which says what is spoken."""
+    tags: Mapping[str, str]
+    """Tags of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,7 @@ class Runner(Protocol):
         """How many runs may be started now."""
         ...
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Start a run. An error of this is an `Outcome` later, or the run never appears."""
         ...
 
@@ -164,6 +178,11 @@ def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
         **NOT_RETRIED_BY_DAGSTER,
         **owner_tags(document),
     }
+
+
+def speech_tags(order: Order) -> dict[str, str]:
+    """Tags of a run that speaks: somebody waits for it."""
+    return {ORDER_TAG: order.order_id, **queue.NEW, **NOT_RETRIED_BY_DAGSTER}
 
 
 def is_draft(order: Order) -> bool:

@@ -1,4 +1,4 @@
-"""The warm worker of the service: makes avatars for orders, one run after another.
+"""The warm worker of the service: makes avatars and speaks for orders, one run after another.
 
 A child of the dispatcher (`worker_pool.py`). It loads the code location and the models once and
 runs each order in its own process, in its main thread. On the socket that it inherits, one JSON
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
@@ -26,10 +27,12 @@ from resources.accounting.event_log import update_ledger
 from resources.home import Home
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.errors import SunrizaError
+from sunriza_assets.graph.assets.orders import SPEECH_ASSET
 from sunriza_assets.graph.assets.progress import run_forecast
 from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
 from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.runs.avatar_runs import AvatarRuns
+from sunriza_assets.runs.speech_runs import SpeechRuns
 
 __all__ = ["main"]
 
@@ -126,7 +129,7 @@ def main(descriptor: int) -> None:
         reports, commands = Reports(connection), Commands(connection)
         commands.start()
         with opened_instance(Home.from_environment()) as instance:
-            runs = AvatarRuns(instance, reports.progress)
+            runs = Runs(AvatarRuns(instance, reports.progress), SpeechRuns(instance))
             _warm_up(instance)
             reports.send({"ready": os.getpid()})
             while True:
@@ -136,21 +139,24 @@ def main(descriptor: int) -> None:
                     continue
 
 
-def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
-    """Make one avatar and report how it ended."""
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What a worker can make."""
+
+    avatars: AvatarRuns
+    """Avatars."""
+    speech: SpeechRuns
+    """Spoken sounds."""
+
+
+def _make(runs: Runs, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
+    """Make one avatar, or speak one text, and report how it ended."""
     run_id: str = work["run_id"]
     reports.begin(run_id)
     outcome: dict[str, Any]
     try:
         commands.set_run(run_id)
-        result = runs.render(
-            work["avatar_id"],
-            only=assets_until_published(runs.assets) if work["is_draft"] else (),
-            parameters=work["parameters"],
-            force=work["force"],
-            tags=work["tags"],
-            run_id=run_id,
-        )
+        result = _speak(runs, work, reports) if "order_id" in work else _render(runs, work)
         commands.set_run(None)
         outcome = {name: result[name] for name in ("status", "error", "total")}
     except KeyboardInterrupt:
@@ -165,6 +171,22 @@ def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports
         commands.set_run(None)
     reports.end_step()
     reports.send({"finished": run_id, **outcome})
+
+
+def _render(runs: Runs, work: Mapping[str, Any]) -> dict[str, Any]:
+    return runs.avatars.render(
+        work["avatar_id"],
+        only=assets_until_published(runs.avatars.assets) if work["is_draft"] else (),
+        parameters=work["parameters"],
+        force=work["force"],
+        tags=work["tags"],
+        run_id=work["run_id"],
+    )
+
+
+def _speak(runs: Runs, work: Mapping[str, Any], reports: Reports) -> dict[str, Any]:
+    reports.progress("", SPEECH_ASSET, 0.0)
+    return runs.speech.speak(work["order_id"], tags=work["tags"], run_id=work["run_id"])
 
 
 def _warm_up(instance: dg.DagsterInstance) -> None:

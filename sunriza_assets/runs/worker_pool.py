@@ -21,7 +21,7 @@ from typing import Any, Final
 import dagster as dg
 
 from sunriza_assets.costs.totals import RunTotal
-from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, Work
+from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, SpeechWork, Work
 
 __all__ = ["WorkerPool"]
 
@@ -104,23 +104,22 @@ class WorkerPool:
         """Workers that are warm and have nothing to do."""
         return sum(self._is_idle(worker) for worker in self._workers)
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Hand a run to an idle worker."""
         worker = next(one for one in self._workers if one is not None and self._is_idle(one))
         worker.run_id, worker.cancelled_at = work.run_id, None
         worker.run_started_at = time.monotonic()
-        worker.send(
-            {
-                "run": {
-                    "run_id": work.run_id,
-                    "avatar_id": work.avatar_id,
-                    "force": work.force,
-                    "tags": dict(work.tags),
-                    "parameters": dict(work.parameters),
-                    "is_draft": work.is_draft,
-                }
+        told: dict[str, Any] = {"run_id": work.run_id, "tags": dict(work.tags)}
+        if isinstance(work, SpeechWork):
+            told["order_id"] = work.order_id
+        else:
+            told |= {
+                "avatar_id": work.avatar_id,
+                "force": work.force,
+                "parameters": dict(work.parameters),
+                "is_draft": work.is_draft,
             }
-        )
+        worker.send({"run": told})
 
     def is_busy(self) -> bool:
         """Whether a run is being made."""

@@ -12,7 +12,6 @@ from sunriza_assets.service.auth.addresses import TrustedProxies
 from sunriza_assets.service.auth.authenticate import Authentication
 from sunriza_assets.service.auth.limits import Limits
 from sunriza_assets.service.context import Service
-from sunriza_assets.service.docs_page import install_docs_page
 from sunriza_assets.service.documentation import install_documentation
 from sunriza_assets.service.middleware.bodies import Bodies
 from sunriza_assets.service.middleware.cors import Cors
@@ -23,6 +22,7 @@ from sunriza_assets.service.middleware.methods import Methods
 from sunriza_assets.service.middleware.routing_table import RoutingTable
 from sunriza_assets.service.monitor.logs import ensure_logging
 from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
+from sunriza_assets.service.pages import documentation, home
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
 from sunriza_assets.service.schemas.webhooks import WEBHOOKS
@@ -49,11 +49,10 @@ def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> Fast
         redirect_slashes=False,  # a redirect's address would be made of the caller's path
     )
     app.state.service = service
-    for router in routers:
+    for router in (*routers, home.router, documentation.router):
         app.include_router(router)
     install_problem_handlers(app)
     install_documentation(app, service)
-    install_docs_page(app)
     _wrap(app, service)
     return app
 

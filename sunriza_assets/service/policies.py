@@ -54,6 +54,7 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/v2/health/live"): _HEALTH,
     ("GET", "/v2/health/ready"): _HEALTH,
     ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/"): _PUBLIC,
     ("GET", "/docs"): _PUBLIC,
     ("GET", "/emotions"): _PUBLIC,
     ("GET", "/metrics"): Policy(scope="metrics", loopback=True),
@@ -66,6 +67,11 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("POST", "/render/batch"): replace(_RENDER, replays=True),
     ("GET", "/output/{filename}"): replace(_OUTPUT, answer_s=None),
     ("DELETE", "/output/{filename}"): _OUTPUT,
+    ("POST", "/tts"): replace(_RENDER, replays=True),
+    ("POST", "/v1/audio/speech"): _RENDER,
+    ("GET", "/voices"): replace(_OUTPUT, scope=None),
+    ("GET", "/audio/{audio_id}"): replace(_OUTPUT, answer_s=None),
+    ("DELETE", "/audio/{audio_id}"): _OUTPUT,
     ("POST", "/inspect"): replace(_RENDER, scope="jobs"),
     ("POST", "/avatars"): replace(_LONG, replays=True),
     ("PATCH", "/avatars/{avatar_id}"): _LONG,
@@ -86,6 +92,7 @@ _ENDINGS: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/zip"): _STREAM,
     ("GET", "/{name:path}"): _STREAM,
     ("GET", "/{kind}"): _STREAM,
+    ("GET", "/{audio_id}.json"): replace(_OUTPUT, answer_s=None),
 }
 _READ: Final = Policy()
 _PREFER_WAIT_S: Final = 65.0

@@ -73,9 +73,10 @@ class MouthInterior:
             palette: the mouth's colours.
             side_light: how much brighter it is to the right, per IOD.
         """
-        shade = 1.0 - (0.50 - 0.20 * self.lit) * np.exp(-self.below_upper / 0.016)
-        shade -= 0.10 * np.exp(-self.below_upper / 0.05)
-        shade *= 1.0 - 0.38 * np.exp(-self.above_lower / 0.010)
+        below, above = np.maximum(self.below_upper, 0.0), np.maximum(self.above_lower, 0.0)
+        shade = 1.0 - (0.46 - 0.18 * self.lit) * np.exp(-below / 0.016)
+        shade -= 0.10 * np.exp(-below / 0.05)
+        shade *= 1.0 - 0.38 * np.exp(-above / 0.010)
         shade *= 1.0 - _CORNER_SHADE * rise(self.side, *_CORNER)
         shade *= (1.0 - 0.55 * self.pursed) * (0.80 + 0.20 * rise(self.gap, 0.01, 0.09))
         shade = np.clip(shade, 0.0, 1.0)[:, :, None] ** palette.shade

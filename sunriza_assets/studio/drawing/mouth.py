@@ -170,20 +170,20 @@ class MouthPainter:
         gap = find_gap(
             points, self._points, growth,
             head=head, centre=self._centre, iod=self._iod, shape=frame.shape,
+            blur=self._rim_blur,
         )  # fmt: skip
         if gap is None:
             return
         inside = gap.inside
         canvas = self._inside(gap, mouth, self._yaw(head))
-        covered = np.clip(inside.below_upper / self._rim_blur + 0.35, 0.0, 1.0)
-        covered *= np.clip(inside.above_lower / self._rim_blur + 0.35, 0.0, 1.0)
+        covered = gap.cover
         if self._photo:
-            covered *= rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
+            covered = covered * rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
             canvas, covered = self._photo.draw_closed_lips(
                 canvas, covered, inside, gap.place, self._palette, shut=rise(-gap.growth, *_ONSET)
             )
         else:
-            covered *= rise(gap.growth, *_ONSET)
+            covered = covered * rise(gap.growth, *_ONSET)
         view = frame[gap.window]
         mixed = view + covered[:, :, None] * (canvas - view)
         view[...] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
