@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_LICENCES", "Speaker", "SpeechFacts", "StoredSpeech", "open_speaker"]
 
 NO_LICENCES: Final[frozenset[str]] = frozenset()
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Version of `audio.json` and of what is done to a sound; part of the key."""
 _LOUDNESS: Final = "-16 LUFS, -1 dBTP"
 
@@ -50,6 +50,8 @@ class SpeechFacts:
     voice: str
     licence: str
     """Of engine and voice, SPDX where there is an identifier."""
+    licence_accepted: str
+    """Identifier of a licence that the caller had to accept, as `cpml`; `` if none."""
     language: str
     speed: float
     seconds: float
@@ -176,7 +178,7 @@ class Speaker:
                 found = self.cache.get(key)  # somebody else was faster
                 if found is None:
                     speech = worker.speak(_named(request, choice.voice))
-                    found = self._store(key, identity, speech, marker)
+                    found = self._store(key, identity, choice.voice, speech, marker)
         return StoredSpeech(
             wav=found.wav,
             times=found.times,
@@ -229,12 +231,17 @@ class Speaker:
             return self._workers[engine]
 
     def _store(
-        self, key: str, identity: Mapping[str, Any], speech: "Speech", marker: Marker | None
+        self,
+        key: str,
+        identity: Mapping[str, Any],
+        voice: Voice,
+        speech: "Speech",
+        marker: Marker | None,
     ) -> CachedSound:
         from sunriza_assets.studio.speech.loudness import normalised
         from sunriza_assets.studio.speech.wav import wav_bytes
 
-        document = _document(key, identity, speech)
+        document = _document(key, identity, voice, speech)
         mark = speech_mark(
             speech.engine,
             speech.engine_version,
@@ -282,7 +289,9 @@ def _reference_hash(reference: Path | None) -> str:
     return hashlib.sha256(str(sound.rate).encode() + sound.samples.tobytes()).hexdigest()
 
 
-def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[str, Any]:
+def _document(
+    key: str, identity: Mapping[str, Any], voice: Voice, speech: "Speech"
+) -> dict[str, Any]:
     """What `audio.json` says."""
     from sunriza_assets.studio.speech.ipa import segments_of
 
@@ -295,6 +304,7 @@ def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[s
         **facts,
         "key": key,
         "licence": speech.licence,
+        "licence_accepted": voice.to_accept,
         "seconds": round(speech.sound.seconds, 6),
         "rate": speech.sound.rate,
         "characters": len(identity["text"]),

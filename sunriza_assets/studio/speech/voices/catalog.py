@@ -10,12 +10,13 @@ from sunriza_assets.studio.speech.voices import (
     kokoro_data,
     piper_data,
     pocket_data,
+    xtts_data,
 )
 from sunriza_assets.studio.speech.voices.protocol import Voice
 
 __all__ = ["all_voices"]
 
-_POCKET, _KOKORO_HUB, _PIPER, _KOKORO_WHEEL, _ESPEAK = 80, 70, 60, 50, 10
+_POCKET, _KOKORO_HUB, _PIPER, _KOKORO_WHEEL, _ESPEAK, _XTTS = 80, 70, 60, 50, 10, 5
 """What `auto` prefers: the clearer and the more natural, the higher."""
 _ACCENTED: Final = ("de", "en-us", "en-gb", "es", "fr", "hi", "it", "pt-br")
 """Kokoro speaks from IPA, so that each of its voices speaks all of these."""
@@ -27,7 +28,13 @@ def all_voices(models: Path) -> tuple[Voice, ...]:
     Args:
         models: the models folder.
     """
-    return (*_espeak(), *_piper(models), *_kokoro(models), *_pocket(models))
+    return (
+        *_espeak(),
+        *_piper(models),
+        *_kokoro(models),
+        *_pocket(models),
+        *_xtts(models),
+    )
 
 
 def _espeak() -> Iterator[Voice]:
@@ -119,6 +126,29 @@ def _pocket(models: Path) -> Iterator[Voice]:
             any_speed=False,
             installed=here,
             how_to_install="" if here else how,
+        )
+
+
+def _xtts(models: Path) -> Iterator[Voice]:
+    weights = how = ""
+    try:
+        weights = xtts_data.find_weights(models)
+        xtts_data.find_interpreter(models)
+    except ModelError as error:
+        how = str(error.remedy).removeprefix("Run: ")
+    for name in (*xtts_data.VOICES, xtts_data.REFERENCE):
+        yield Voice(
+            engine=xtts_data.FAMILY,
+            name=name,
+            languages=xtts_data.LANGUAGES,
+            licence=xtts_data.LICENCE,
+            engine_version="" if how else xtts_data.VERSION,
+            weights=weights,
+            to_accept=xtts_data.TO_ACCEPT,
+            rank=_XTTS if name == xtts_data.VOICES[0] else _XTTS - 1,
+            clones=name == xtts_data.REFERENCE,
+            installed=not how,
+            how_to_install=how,
         )
 
 

@@ -65,6 +65,10 @@ def make_engine(name: str, models: Path) -> VoiceEngine:
         from sunriza_assets.studio.speech.voices.pocket import Pocket
 
         return Pocket(models)
+    if name == "xtts":
+        from sunriza_assets.studio.speech.voices.xtts import Xtts
+
+        return Xtts(models)
     raise EngineError(f"There is no voice engine {name!r}")
 
 

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from sunriza_assets.studio.face.model_store import ModelEntry
-from sunriza_assets.studio.speech.voices import kokoro_data, piper_data, pocket_data
+from sunriza_assets.studio.speech.voices import (
+    kokoro_data,
+    piper_data,
+    pocket_data,
+    xtts_data,
+)
 
 __all__ = ["voice_entries"]
 
@@ -14,6 +19,7 @@ _PIPER_BYTES: Final = 63_201_294
 _KOKORO_BYTES: Final = 92_361_271
 _POCKET_BYTES: Final = 240_000_000
 """About; it differs from language to language."""
+_XTTS_BYTES: Final = 1_900_000_000
 _STYLE_BYTES: Final = 522_368
 
 
@@ -23,7 +29,7 @@ def voice_entries(models: Path) -> list[ModelEntry]:
     Args:
         models: the models folder.
     """
-    return [*_piper(models), *_kokoro(models), *_pocket(models)]
+    return [*_piper(models), *_kokoro(models), *_pocket(models), *_xtts(models)]
 
 
 def _piper(models: Path) -> Iterator[ModelEntry]:
@@ -100,3 +106,18 @@ def _pocket(models: Path) -> Iterator[ModelEntry]:
             if name.endswith(f"-{pocket_data.REFERENCE}")
             else f"speaks {pocket_data.language_of(name)}",
         )
+
+
+def _xtts(models: Path) -> Iterator[ModelEntry]:
+    record = models / xtts_data.FAMILY / "pulled.json"
+    files = json.loads(record.read_text("utf-8"))["files"] if record.is_file() else {}
+    yield ModelEntry(
+        family=xtts_data.FAMILY,
+        name="XTTS-v2",
+        present=bool(files),
+        sha256=str(files["model.pth"]["sha256"]) if files else "",
+        size=sum(int(file["size"]) for file in files.values()) if files else _XTTS_BYTES,
+        licence=xtts_data.LICENCE,
+        path=record.with_name("model.pth"),
+        purpose="speaks 17 languages and imitates; non-commercial use only",
+    )
