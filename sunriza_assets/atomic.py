@@ -44,8 +44,11 @@ def replacing(path: Path, *, lasting: bool = True) -> Iterator[IO[bytes]]:
     Raises:
         StoreError: it cannot be written (no such folder, a full disk); what was there still is.
     """
-    with replaced(path, lasting=lasting) as part, part.open("wb") as file:
+    part = part_path(path)
+    with _taking_the_place_of(path, part, lasting=lasting), part.open("wb") as file:
         yield file
+        file.flush()
+        _finish(file.fileno(), path.parent)
 
 
 @contextmanager
@@ -63,17 +66,36 @@ def replaced(path: Path, *, lasting: bool = True) -> Iterator[Path]:
         StoreError: it cannot be written (no such folder, a full disk); what was there still is.
     """
     part = part_path(path)
+    with _taking_the_place_of(path, part, lasting=lasting):
+        yield part
+        descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _finish(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _taking_the_place_of(path: Path, part: Path, *, lasting: bool) -> Iterator[None]:
+    """Rename a finished part when the block ends well; remove it otherwise."""
     try:
         with store_errors("write", path):
-            yield part
-            _close_to_others(part)
-            _sync(part)
+            yield
             part.replace(path)
             if lasting:
                 _sync(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _finish(descriptor: int, folder: Path) -> None:
+    """Close a file to whoever may not enter its folder, and have the disk hold its content."""
+    mode = os.fstat(descriptor).st_mode & 0o777
+    wanted = mode & _shared(folder)
+    if wanted != mode:
+        os.fchmod(descriptor, wanted)
+    os.fsync(descriptor)
 
 
 def part_path(path: Path, writer: int | None = None) -> Path:
@@ -180,17 +202,9 @@ def _shared(folder: Path) -> int:
     return 0o777 & ~sum(bits for bits in (0o070, 0o007) if not mode & bits)
 
 
-def _close_to_others(path: Path) -> None:
-    """Take a file's rights from whoever may not enter its folder."""
-    mode = path.stat().st_mode & 0o777
-    wanted = mode & _shared(path.parent)
-    if wanted != mode:
-        path.chmod(wanted)
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what was written to a file, or which names a folder has."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(folder: Path) -> None:
+    """Have the disk hold which names a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

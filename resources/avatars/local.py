@@ -342,7 +342,9 @@ class LocalAvatars(OwnedAvatars):
 def _load(path: Path) -> tuple[dict[str, Any], os.stat_result]:
     with store_errors("read", path), path.open("rb") as file:
         stat = os.fstat(file.fileno())
-        content = file.read(_MAX_BYTES + 1)
+        content = file.read(stat.st_size + 1)  # room for the largest takes longer than to read
+        if len(content) > stat.st_size:  # it grows
+            content += file.read(_MAX_BYTES + 1)
     remedy = "Correct the file; it is read again as soon as it changes."
     if len(content) > _MAX_BYTES:
         raise StoreError("The document is larger than 1 MiB", where=path, code="too_large")

@@ -167,8 +167,8 @@ def test_changing_requests_leave_an_audit_line(tmp_path, lines):
     )
     assert line["ids"] == {"thing_id": "7"} and line["address"] == "127.0.0.1"
     assert line["request_id"] == "r-1" and line["ts"] and line["level"] == "info"
-    requests = [line for line in lines() if line["event"] == "request"]
-    assert requests[0]["route"] == "/things/{thing_id}" and requests[0]["ms"] >= 0
+    assert line["ms"] >= 0
+    assert not [line for line in lines() if line["event"] == "request"], "it is the only one"
     assert "abc" not in json.dumps(lines())
 
 

@@ -214,9 +214,10 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     label = method if method in _METHODS else "OTHER"
     metrics.count_request(route, label, status or 499, seconds)
     if method in _CHANGING:
-        audit(scope, status or 499)
+        audit(scope, status or 499, seconds)
+        return
     probe = state["policy"].public  # asked every few seconds; metrics count it
-    if method in _CHANGING or (not probe and (status >= 400 or seconds > _SLOW_S)):
+    if not probe and (status >= 400 or seconds > _SLOW_S):
         _log.info(
             "request",
             method=label,

@@ -21,12 +21,13 @@ def job_of(scope: Any) -> str | None:
     return None if found is None else str(found)[:_ID_CHARACTERS]
 
 
-def audit(scope: Any, status: int) -> None:
+def audit(scope: Any, status: int, seconds: float) -> None:
     """Write the line of one request.
 
     Args:
         scope: its ASGI scope, after the edge middleware.
         status: HTTP status of the answer; 499 if the caller left before.
+        seconds: that the answer has taken.
     """
     state = scope["state"]
     principal: Principal | None = state.get("principal")
@@ -42,5 +43,6 @@ def audit(scope: Any, status: int) -> None:
         job_id=job_of(scope),
         address=state["client"].address,
         outcome=status,
+        ms=round(seconds * 1000, 1),
         code=state.get("problem"),
     )
