@@ -1,13 +1,14 @@
 """Rates: how many requests one caller may send, counted in the store of orders.
 
-Reads are frequent and cheap, and a write to the store for each would cost more than the read: a
-process takes them from the store in blocks and hands them out itself. The other rates ask the store
-every time.
+Requests are frequent and most are cheap, and a write to the store for each would cost more than
+they do: a process gives out a few by itself, takes more from the store in blocks, and hands those
+out. The rates of what requests make ask the store every time.
 """
 
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -141,48 +142,72 @@ def limit_headers(limit: RateLimit, result: RateResult) -> dict[str, str]:
 
 
 @dataclass
-class _Block:
-    left: int
-    remaining: int
-    until: float
+class _Holding:
+    """What a process holds of one caller's rate."""
+
+    free: float
+    """Units that it gives out by itself."""
+    refilled_at: float
+    left: int = 0
+    """Units of the block that it has taken from the store."""
+    remaining: int = 0
+    until: float = 0.0
 
 
 class BlockwiseLimit:
-    """A rate whose units are taken from the store in blocks.
+    """A rate of which a process gives out a little by itself, and takes the rest in blocks.
 
-    A block is a thirtieth of the rate and held for as long as the rate needs to fill it again, so a
-    caller gets at most one block more than the rate in each process.
+    A block is a thirtieth of the rate, and held for as long as the rate needs to fill it again. As
+    much in a period costs the store nothing: so a caller who asks now and then is not counted
+    there, and one who asks often gets a thirtieth more than the rate, and one block, in each
+    process.
 
     Args:
         store: where the rate is counted.
         limit: the rate.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, store: OrderStore, limit: RateLimit) -> None:
+    def __init__(
+        self, store: OrderStore, limit: RateLimit, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.store = store
         self.limit = limit
         self.block = max(1, limit.count // _BLOCKS)
         self.hold_s = limit.period_s / _BLOCKS
-        self._blocks: OrderedDict[str, _Block] = OrderedDict()
+        self._clock = clock
+        self._holdings: OrderedDict[str, _Holding] = OrderedDict()
 
     def take_known(self, principal: str) -> RateResult | None:
-        """Use a unit of the block at hand; None without one."""
-        block = self._blocks.get(principal)
-        if block is None or block.left < 1 or time.monotonic() >= block.until:
+        """Use a unit of what is at hand; None if nothing is."""
+        held, now = self._holding(principal), self._clock()
+        if held.left and now < held.until:
+            held.left -= 1
+            return RateResult(True, held.remaining + held.left, 0.0)
+        per_second = self.block / self.limit.period_s
+        held.free = min(self.block, held.free + (now - held.refilled_at) * per_second)
+        held.refilled_at = now
+        if held.free < 1:
             return None
-        block.left -= 1
-        return RateResult(True, block.remaining + block.left, 0.0)
+        held.free -= 1
+        return RateResult(True, self.limit.count - self.block + int(held.free), 0.0)
 
     def take(self, principal: str) -> RateResult:
         """Take a block from the store and use a unit of it; a single unit if no block is left."""
         for units in (self.block, 1) if self.block > 1 else (1,):
             result = self.store.take(principal, self.limit, units)
             if result.allowed:
-                self._blocks[principal] = _Block(
-                    units - 1, result.remaining, time.monotonic() + self.hold_s
-                )
-                self._blocks.move_to_end(principal)
-                while len(self._blocks) > _CALLERS:
-                    self._blocks.popitem(last=False)
+                held = self._holding(principal)
+                held.left, held.remaining = units - 1, result.remaining
+                held.until = self._clock() + self.hold_s
                 return RateResult(True, result.remaining + units - 1, 0.0)
         return result
+
+    def _holding(self, principal: str) -> _Holding:
+        held = self._holdings.get(principal)
+        if held is None:
+            held = self._holdings[principal] = _Holding(self.block, self._clock())
+            if len(self._holdings) > _CALLERS:
+                self._holdings.popitem(last=False)
+        self._holdings.move_to_end(principal)
+        return held
