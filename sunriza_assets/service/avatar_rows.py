@@ -9,6 +9,7 @@ from resources.avatars.instants import as_instant
 from resources.avatars.owners import id_error
 from resources.avatars.standing import standing_of
 from resources.avatars.store import Change
+from resources.orders.order_json import rfc3339
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.service.avatar_files import published_urls
 from sunriza_assets.service.context import Service
@@ -16,7 +17,7 @@ from sunriza_assets.service.schemas.avatars import AvatarDetail, AvatarInputsSho
 from sunriza_assets.studio.parameters import resolve
 from sunriza_assets.studio.performances.named import with_performance_defaults
 
-__all__ = ["detail_of", "instant", "row_of", "state_of"]
+__all__ = ["detail_of", "row_of", "state_of"]
 
 
 def state_of(change: Change) -> str:
@@ -74,17 +75,14 @@ def detail_of(service: Service, document: AvatarDocument) -> AvatarDetail:
     )
 
 
-def instant(value: object) -> str | None:
-    """RFC 3339 with milliseconds, UTC, of an instant or of epoch milliseconds; None otherwise."""
+def _instant(value: object) -> str | None:
+    """RFC 3339 of what a document has: an instant, or epoch milliseconds; None otherwise."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             value = datetime.fromtimestamp(value / 1000, UTC)
         except (ValueError, OverflowError, OSError):
             return None
-    found = as_instant(value)
-    if found is None:
-        return None
-    return found.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(as_instant(value))
 
 
 def _row(service: Service, document: AvatarDocument) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def _row(service: Service, document: AvatarDocument) -> dict[str, Any]:
         "name": name if isinstance(name, str) else None,
         "state": state,
         "reason": reason,
-        "since": instant(since),
+        "since": _instant(since),
         "progress": _whole(basic.get("progress")) if generating else None,
         "eta_seconds": _number(basic.get("etaSeconds")) if generating else None,
         "job_id": job_id if isinstance(job_id, str) else None,
@@ -111,8 +109,8 @@ def _row(service: Service, document: AvatarDocument) -> dict[str, Any]:
         "thumbnail_url": urls.get("thumbnailUrl"),
         "poster_url": urls.get("posterUrl"),
         "idle_url": urls.get("idleVideoUrl"),
-        "created_at": instant(document.data.get("createdAt")),
-        "updated_at": instant(document.update_time),
+        "created_at": _instant(document.data.get("createdAt")),
+        "updated_at": _instant(document.update_time),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -9,12 +10,12 @@ from typing import Any, Final
 
 from resources.avatars.document import AvatarDocument
 from resources.avatars.versions import no_such_version
+from resources.orders.order_json import rfc3339
 from resources.publishing.publication import FILES, folder_of
 from resources.publishing.versions import manifest_of
 from resources.storage.objects import StoredObject
 from sunriza_assets.costs.manifest import MANIFEST_NAME, Manifest
 from sunriza_assets.service.avatar_files import file_url
-from sunriza_assets.service.avatar_rows import instant
 from sunriza_assets.service.context import Service
 from sunriza_assets.service.schemas.versions import ShownVersion, VersionList
 
@@ -142,9 +143,7 @@ class _Manifests:
 
 
 def _manifest(service: Service, avatar_id: str, stored: StoredObject) -> Manifest | None:
-    kept = service.extra.setdefault("manifests", _Manifests())
-    found: Manifest | None = kept.get(service, avatar_id, stored)
-    return found
+    return service.one(_Manifests, _Manifests).get(service, avatar_id, stored)
 
 
 def _files_by_version(service: Service, avatar_id: str) -> dict[str, dict[str, StoredObject]]:
@@ -157,9 +156,9 @@ def _files_by_version(service: Service, avatar_id: str) -> dict[str, dict[str, S
     return found
 
 
-def _shown(version: str, state: Any, at: object, run_id: str) -> ShownVersion:
+def _shown(version: str, state: Any, at: datetime, run_id: str) -> ShownVersion:
     return ShownVersion(
-        version=version, number=number_of(version), state=state, at=instant(at) or "", run_id=run_id
+        version=version, number=number_of(version), state=state, at=rfc3339(at), run_id=run_id
     )
 
 

@@ -150,7 +150,4 @@ class ChangeFeed:
 
 def change_feed(service: Service) -> ChangeFeed:
     """The one feed of this process."""
-    feed = service.extra.get("changes")
-    if not isinstance(feed, ChangeFeed):
-        feed = service.extra["changes"] = ChangeFeed(service.orders)
-    return feed
+    return service.one(ChangeFeed, lambda: ChangeFeed(service.orders))

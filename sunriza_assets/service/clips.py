@@ -12,10 +12,12 @@ from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreErr
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import Service, in_thread
 
-__all__ = ["MAX_CLIP_BYTES", "fetch_clip"]
+__all__ = ["LONGEST_TRIM_S", "MAX_CLIP_BYTES", "fetch_clip"]
 
 MAX_CLIP_BYTES: Final = 50_000_000
 """Largest clip that is read."""
+LONGEST_TRIM_S: Final = 11.0
+"""Seconds of a trimmed clip; the app lets 10.9 s pass."""
 _MAX_URL: Final = 8192
 _ABSENT_S: Final = 0.05
 """An absent clip is told after this time at the earliest: finding that an avatar is somebody else's

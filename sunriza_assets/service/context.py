@@ -49,8 +49,14 @@ class Service:
     """Whether everybody may call (SUNRIZA_AUTH=off)."""
     base_path: str = ""
     """Path prefix under which the service is mounted."""
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Objects of parts of the service (metrics, streams) by name."""
+    _ones: dict[type, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def one(self, kind: type[T], make: Callable[[], T]) -> T:
+        """The one object of a class in this process; made when it is first asked for."""
+        found: T | None = self._ones.get(kind)
+        if found is None:
+            found = self._ones.setdefault(kind, make())
+        return found
 
     @property
     def folder(self) -> Path:

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sunriza_assets.errors import (
 )
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics
 from sunriza_assets.service.auth.principals import Principal
+from sunriza_assets.service.clips import LONGEST_TRIM_S
 from sunriza_assets.service.context import Service, in_thread
 from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.forms import number_of, parameters_of, switch_of
@@ -47,8 +48,6 @@ FIELDS: Final = frozenset(
     | {"trim_start", "trim_end"}
 )
 """Names of a form's fields."""
-LONGEST_S: Final = 11.0
-"""Seconds of a clip after trimming; the app lets 10.9 s pass."""
 _NAME_CHARACTERS: Final = 200
 
 
@@ -97,7 +96,7 @@ async def avatar_form(
     try:
         if trim is not None and inputs.clip is not None:
             await service.engine.trim(inputs.clip, *trim, trimmed, owner=principal.uid)
-            inputs = _with_clip(inputs, trimmed)
+            inputs = replace(inputs, clip=trimmed)
         findings: Sequence[ShownFinding] = ()
         if switch_of(form, "check", default=True):
             findings = await _look(service, principal, inputs)
@@ -156,7 +155,7 @@ def create_from(
             service.stores.storage,
             avatar_id,
             inputs,
-            owner=listed_owner_of(principal),
+            owner=principal.user_id,
         )
     except AvatarError as error:
         if error.code in ("avatar.owner", "avatar.deleted"):
@@ -201,11 +200,6 @@ def render_avatar(
         request_id=request_id,
     )
     return accepted.order
-
-
-def listed_owner_of(principal: Principal) -> str | None:
-    """The `userId` of what a caller makes; none in open mode, where nobody is known."""
-    return None if principal.via == "open" else principal.uid
 
 
 def refused_run(error: LimitError) -> LimitError:
@@ -268,10 +262,7 @@ def _with_training(
         }
     if form.render is not None and (not is_new or not form.render):
         training["dynamicsEnabled"] = form.render
-    given = form.inputs
-    return AvatarInputs(
-        given.portrait, given.clip, given.performance, given.name, given.parameters, training
-    )
+    return replace(form.inputs, training=training)
 
 
 def _check_consent(service: Service, given: bool) -> None:
@@ -281,12 +272,6 @@ def _check_consent(service: Service, given: bool) -> None:
             remedy="Declare it with consent=true.",
             code="consent",
         )
-
-
-def _with_clip(inputs: AvatarInputs, clip: Path) -> AvatarInputs:
-    return AvatarInputs(
-        inputs.portrait, clip, inputs.performance, inputs.name, inputs.parameters, inputs.training
-    )
 
 
 def _check_names(form: UploadedForm) -> None:
@@ -337,10 +322,10 @@ def _trim(form: UploadedForm) -> tuple[float, float] | None:
     if start is None and end is None:
         return None
     begin = start or 0.0
-    if end is None or not begin < end <= begin + LONGEST_S:
+    if end is None or not begin < end <= begin + LONGEST_TRIM_S:
         raise ParameterError(
             "The part of the clip is none",
-            remedy=f"trim_end comes after trim_start, by {LONGEST_S:g} seconds at most.",
+            remedy=f"trim_end comes after trim_start, by {LONGEST_TRIM_S:g} seconds at most.",
             code="trim",
         )
     return begin, end

@@ -84,10 +84,7 @@ def run_seconds(service: Service, document: AvatarDocument) -> int:
 
 def duration_forecast(service: Service) -> DurationForecast:
     """The one forecast of this process."""
-    forecast = service.extra.get("forecast")
-    if not isinstance(forecast, DurationForecast):
-        forecast = service.extra["forecast"] = DurationForecast(service.home)
-    return forecast
+    return service.one(DurationForecast, lambda: DurationForecast(service.home))
 
 
 def _learned(home: Home) -> Mapping[bool, int]:

@@ -9,7 +9,14 @@ from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.uploads import UploadedForm
 from sunriza_assets.studio.parameters import camel_name, canonical, checked
 
-__all__ = ["checked_parameters", "form_schema", "number_of", "parameters_of", "switch_of"]
+__all__ = [
+    "checked_parameters",
+    "form_schema",
+    "number_of",
+    "parameters_in",
+    "parameters_of",
+    "switch_of",
+]
 
 _LONGEST_NAME: Final = 80
 _SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "on": True, "yes": True} | {
@@ -70,7 +77,15 @@ def parameters_of(form: UploadedForm) -> dict[str, Any]:
     Raises:
         ParameterError: it is no object, or a parameter is unknown or out of its range.
     """
-    text = form.field("parameters")
+    return parameters_in(form.field("parameters"))
+
+
+def parameters_in(text: str | None) -> dict[str, Any]:
+    """The render parameters in a JSON object, checked; none in no text.
+
+    Raises:
+        ParameterError: it is no object, or a parameter is unknown or out of its range.
+    """
     if text is None or not text.strip():
         return {}
     try:

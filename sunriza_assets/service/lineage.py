@@ -1,8 +1,8 @@
 """A manifest as an answer about lineage."""
 
+from resources.orders.order_json import rfc3339
 from sunriza_assets.costs.lineage import lineage_text
 from sunriza_assets.costs.manifest import FileFact, Manifest, ManifestStep
-from sunriza_assets.service.avatar_rows import instant
 from sunriza_assets.service.schemas.lineage import (
     Lineage,
     LineageFile,
@@ -20,7 +20,7 @@ def lineage_of(manifest: Manifest, version: str) -> Lineage:
         avatar_id=manifest.avatar_id,
         version=version,
         run_id=manifest.run_id,
-        made_at=instant(manifest.made_at) or "",
+        made_at=rfc3339(manifest.made_at),
         engine=manifest.engine,
         engine_version=manifest.engine_version,
         package_version=manifest.package_version,

@@ -15,6 +15,7 @@ from resources.orders.store import Output
 from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.etags import is_known
 from sunriza_assets.service.outputs import (
     MEDIA_TYPES,
     OpenOutput,
@@ -157,7 +158,7 @@ def _conditional(request: Request, response: _OutputResponse, size: int) -> Resp
     """What a request's conditions make of the answer with the whole file (RFC 9110, 13 and 14)."""
     headers = request.headers
     tag = response.headers["etag"]
-    if (known := headers.get("if-none-match")) is not None and _names(known, tag):
+    if is_known(request, tag):
         response.close()
         kept = ("etag", "cache-control", "last-modified")
         return Response(status_code=304, headers={name: response.headers[name] for name in kept})
@@ -170,12 +171,6 @@ def _conditional(request: Request, response: _OutputResponse, size: int) -> Resp
     if ranges is not None:
         response.only = "bytes=" + ",".join(f"{first}-{last}" for first, last in ranges)
     return response
-
-
-def _names(condition: str, tag: str) -> bool:
-    """Whether an If-None-Match names a tag; weak tags compare as strong ones."""
-    tags = [one.strip().removeprefix("W/") for one in condition.split(",")]
-    return "*" in tags or tag in tags
 
 
 def _ranges(header: str, size: int) -> list[tuple[int, int]] | None:

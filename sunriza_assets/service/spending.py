@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Final
 
 from resources.home import Home
+from resources.orders.order_json import rfc3339
 from sunriza_assets.costs.calls import CALLS_FOLDER
 from sunriza_assets.costs.devices import Device, cpu
 from sunriza_assets.costs.estimates import PRIORS, estimate, recent_steps
@@ -19,7 +20,6 @@ from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
 from sunriza_assets.costs.speed import host_time_factor
-from sunriza_assets.service.avatar_rows import instant
 from sunriza_assets.service.schemas.costs import (
     CostGrouping,
     CostRow,
@@ -58,7 +58,7 @@ def costs_of(
         CostError: the ledger cannot be read.
         StoreError: direct calls since the last time cannot be added to it.
     """
-    empty = Costs(by=by, since=instant(since) or "", rows=[], total={}, seconds=0.0, warnings=[])
+    empty = Costs(by=by, since=rfc3339(since), rows=[], total={}, seconds=0.0, warnings=[])
     folder = home.reports / LEDGER_FOLDER
     ledger = Ledger(folder)
     with _ONE_AT_A_TIME:
@@ -74,7 +74,7 @@ def costs_of(
     facts = report.facts
     return Costs(
         by=by,
-        since=instant(since) or "",
+        since=rfc3339(since),
         rows=[_row(one, by) for one in report.rows.to_dict("records")],
         total={name: _finite(amount) or 0.0 for name, amount in facts["total_cost"].items()},
         seconds=round(float(facts["seconds"]), 3),

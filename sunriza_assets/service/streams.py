@@ -23,7 +23,6 @@ __all__ = [
     "JobNews",
     "StreamSlots",
     "event_number",
-    "owner_of_stream",
     "seconds_left",
     "stream_slots",
     "watch_job",
@@ -98,15 +97,7 @@ class StreamSlots:
 
 def stream_slots(service: Service) -> StreamSlots:
     """The one counter of this process."""
-    slots = service.extra.get("streams")
-    if not isinstance(slots, StreamSlots):
-        slots = service.extra["streams"] = StreamSlots()
-    return slots
-
-
-def owner_of_stream(principal: Principal) -> str | None:
-    """Whose jobs a stream of all jobs tells of; None: everybody's."""
-    return None if principal.via == "open" else principal.uid
+    return service.one(StreamSlots, StreamSlots)
 
 
 def seconds_left(principal: Principal) -> float | None:

@@ -10,26 +10,25 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Annotated, Any, Final, cast
+from typing import Final, cast
 
 import structlog
-from fastapi import Depends
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.addresses import Caller
 from sunriza_assets.service.auth.keys import is_key, key_id_of, matches
-from sunriza_assets.service.auth.modes import AuthMode
+from sunriza_assets.service.auth.modes import AuthMode, auth_mode
 from sunriza_assets.service.auth.principals import LOCAL_USER, Principal
 from sunriza_assets.service.auth.principals import Scope as KeyScope
+from sunriza_assets.service.auth.refusals import refused
 from sunriza_assets.service.auth.tokens import TokenVerifier
 from sunriza_assets.service.context import Service, in_thread, read_orders
 from sunriza_assets.service.middleware.hosts import origin_allowed
 from sunriza_assets.service.monitor import metrics
 from sunriza_assets.service.policies import Policy
 
-__all__ = ["SUBPROTOCOL", "Authentication", "Scoped"]
+__all__ = ["SUBPROTOCOL", "Authentication"]
 
 SUBPROTOCOL: Final = "sunriza.v1"
 """What a WebSocket is accepted with if the client offers it."""
@@ -173,23 +172,8 @@ class Credentials:
         return Principal(key.owner, "key", scopes, credential=f"key:{key.key_id}")
 
 
-def Scoped(scope: KeyScope) -> Any:  # noqa: N802  # reads like the `Depends` that it is
-    """A dependency of a route: the principal, which must have this scope (403 otherwise)."""
-
-    async def scoped(connection: HTTPConnection) -> Principal:
-        principal = cast(Principal | None, getattr(connection.state, "principal", None))
-        if principal is None:
-            raise refused("missing", "This needs a token or an API key")
-        check_scope(principal, scope)
-        return principal
-
-    return Annotated[Principal, Depends(scoped)]
-
-
 def mode_of(service: Service) -> AuthMode:
     """The mode of a service that is already bound."""
-    from sunriza_assets.service.auth.modes import auth_mode
-
     if service.open_mode:
         return AuthMode(open_mode=True)
     return auth_mode(service.settings, "0.0.0.0")  # noqa: S104  # a host that is not loopback
@@ -204,12 +188,6 @@ def check_scope(principal: Principal, scope: KeyScope) -> None:
     if scope not in principal.scopes and "admin" not in principal.scopes:
         metrics.AUTH_FAILURES.labels(reason="scope").inc()
         raise AccessError(f"This needs a credential with the scope {scope}", code="scope")
-
-
-def refused(reason: str, what: str) -> AccessError:
-    """The error of a credential that is refused; counted by its reason."""
-    metrics.AUTH_FAILURES.labels(reason=reason).inc()
-    return AccessError(what, remedy="Sign in again, or use another key.", code="token")
 
 
 def _set(scope: Scope, principal: Principal) -> None:

@@ -35,6 +35,11 @@ class Principal:
         return self.via == "open" or "admin" in self.scopes
 
     @property
+    def user_id(self) -> str | None:
+        """The user whom documents and listings of jobs name; None in open mode: everybody."""
+        return None if self.via == "open" else self.uid
+
+    @property
     def is_limited(self) -> bool:
         """Whether rates and quotas hold; not in open mode."""
         return self.via != "open"

@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from resources.settings import Settings
-from sunriza_assets.errors import AccessError, StoreError
+from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.monitor import metrics
+from sunriza_assets.service.auth.refusals import refused
 from sunriza_assets.service.request_errors import RequestError
 
 __all__ = ["Certificates", "TokenVerifier"]
@@ -189,13 +189,13 @@ class TokenVerifier:
             StoreError: certificates cannot be fetched.
         """
         if self.project is None:
-            raise _refused("malformed", "This is no API key", "This service takes nothing else.")
+            raise refused("malformed", "This is no API key", "This service takes nothing else.")
         header = _header(token)
         if header.get("alg") != "RS256":
-            raise _refused("signature", "The token is not signed as it must be")
+            raise refused("signature", "The token is not signed as it must be")
         key_id = header.get("kid")
         if not isinstance(key_id, str) or not self.certificates.load(key_id):
-            raise _refused("signature", "The token's signing key is unknown")
+            raise refused("signature", "The token's signing key is unknown")
         claims = self._signed(token)
         principal = self._checked(claims)
         now = self.clock()
@@ -221,7 +221,7 @@ class TokenVerifier:
             )
         except (exceptions.GoogleAuthError, ValueError, TypeError, RecursionError) as error:
             expired = "expired" in str(error).lower()
-            raise _refused(
+            raise refused(
                 "expired" if expired else "signature",
                 "The token has expired" if expired else "The token is not valid",
             ) from error
@@ -240,11 +240,11 @@ class TokenVerifier:
             and all(isinstance(one, int | float) and not isinstance(one, bool) for one in times)
         )
         if not sound or not isinstance(uid, str):
-            raise _refused("claims", "The token is not one of this service's project")
+            raise refused("claims", "The token is not one of this service's project")
         if float(claims["auth_time"]) > now + SKEW_S:
-            raise _refused("claims", "The token's sign-in lies in the future")
+            raise refused("claims", "The token's sign-in lies in the future")
         if float(claims["exp"]) + SKEW_S < now:
-            raise _refused("expired", "The token has expired")
+            raise refused("expired", "The token has expired")
         return Principal(
             uid=uid,
             via="token",
@@ -273,21 +273,16 @@ def _header(token: str) -> Mapping[str, Any]:
     from sunriza_assets.service.middleware.strict_json import read_json
 
     if not _JWT.fullmatch(token):
-        raise _refused("malformed", "The token is none")
+        raise refused("malformed", "The token is none")
     encoded = token.partition(".")[0]
     try:
         header = read_json(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (binascii.Error, RequestError) as error:
-        raise _refused("malformed", "The token is none") from error
+        raise refused("malformed", "The token is none") from error
     if not isinstance(header, dict):
-        raise _refused("malformed", "The token is none")
+        raise refused("malformed", "The token is none")
     return header
 
 
 def _cache_key(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _refused(reason: str, what: str, remedy: str = "Sign in again.") -> AccessError:
-    metrics.AUTH_FAILURES.labels(reason=reason).inc()
-    return AccessError(what, remedy=remedy, code="token")

@@ -1,21 +1,19 @@
 """What the caller's avatars and calls have cost, and what a run would take."""
 
-import json
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from resources.avatars.document import AvatarDocument
-from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.creating import checked_performance_name
 from sunriza_assets.service.etags import tagged_json
-from sunriza_assets.service.forms import checked_parameters
+from sunriza_assets.service.forms import parameters_in
 from sunriza_assets.service.own_avatars import find_avatar, listed_owner
 from sunriza_assets.service.schemas.costs import CostGrouping, Costs, ForecastAnswer
 from sunriza_assets.studio.parameters import RenderParameters, resolve
@@ -107,7 +105,7 @@ async def show_forecast(
     """Seconds and cost of a run with these parameters, learned from the newest similar runs."""
     document = None if avatar_id is None else await find_avatar(service, principal, avatar_id)
     wishes = {} if document is None else dict(document.wishes)
-    effective = resolve({**wishes, **checked_parameters(_read(parameters))})
+    effective = resolve({**wishes, **parameters_in(parameters)})
     moved_by = performance or (document.performance if document else None)
     if moved_by is not None:
         checked_performance_name(moved_by)
@@ -146,20 +144,6 @@ def _is_same(document: AvatarDocument | None, name: str) -> bool:
         return False
     used = document.record.inputs.get(name)
     return used is not None and used == document.inputs[name]
-
-
-def _read(text: str | None) -> dict[str, Any]:
-    if text is None or not text.strip():
-        return {}
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ParameterError(
-            "parameters is no JSON object", remedy='Such as {"lips": "still"}.', code="parameters"
-        )
-    return found
 
 
 def _own_ids(service: Service, owner: str) -> list[str]:

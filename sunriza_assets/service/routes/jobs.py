@@ -1,6 +1,5 @@
 """Jobs: reading (with ETag and long poll), listing, cancelling, repeating, deleting, deliveries."""
 
-import re
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,6 +15,7 @@ from sunriza_assets.service.auth.limits import charge_of
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.direct_route import DirectRoute
+from sunriza_assets.service.etags import is_known, known_tags
 from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.jobs import (
@@ -33,15 +33,15 @@ from sunriza_assets.service.prefer import PreferHeader, preferred_wait_s
 from sunriza_assets.service.schemas.jobs import DeliveryList, Job, JobPage
 from sunriza_assets.service.speaking import SpeechAsk, ask_for_speech
 
-__all__ = ["router"]
+__all__ = ["JobId", "router"]
 
 router = APIRouter(tags=["jobs"], route_class=DirectRoute)
 
 _CANCEL_WAIT_S: Final = 10.0
 """How long a deletion waits for the end of a running job."""
-_ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
 JobId = Annotated[str, Path(description="`job_` and 26 characters.", max_length=64)]
+"""A job's id in a path; `own_order` checks it."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "The job is as the caller knows it (`If-None-Match`)."}
@@ -61,7 +61,7 @@ async def list_jobs(
     """All filters hold together."""
     page = await in_thread(
         service.orders.page,
-        None if principal.via == "open" else principal.uid,
+        principal.user_id,
         status=status,
         kind=kind,
         avatar_id=avatar_id,
@@ -86,7 +86,7 @@ async def get_job(
 
     That is the one in `If-None-Match`, or else the one at the time of the request.
     """
-    known = _known_tags(request)
+    known = known_tags(request)
     if wait:
         with metrics.STREAM_CONNECTIONS.labels(kind="long_poll").track_inprogress():
             order = await changed_order(
@@ -95,7 +95,7 @@ async def get_job(
     else:
         order = await own_order(service, principal, job_id)
     tag = etag_of(order)
-    if known is not None and (tag[1:-1] in known or "*" in known):
+    if is_known(request, tag):
         return Response(status_code=304, headers={"ETag": tag, **_NO_STORE})
     return await job_response(service, order)
 
@@ -269,16 +269,6 @@ def _remove(service: Service, order: Order) -> None:
     for stored in storage.list(f"orders/{order.order_id}/"):
         storage.delete(stored.name)
     service.orders.remove(order.order_id)
-
-
-def _known_tags(request: Request) -> frozenset[str] | None:
-    """Entity tags in If-None-Match, without quotes; None without the header."""
-    header = request.headers.get("if-none-match")
-    if header is None:
-        return None
-    if header.strip() == "*":
-        return frozenset({"*"})
-    return frozenset(_ENTITY_TAG.findall(header))
 
 
 def _revision(tags: frozenset[str] | None) -> int | None:

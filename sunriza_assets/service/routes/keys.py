@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse, Response
 
+from resources.orders.order_json import rfc3339
 from resources.orders.store import ApiKey
 from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.keys import make_key
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.avatar_rows import instant
 from sunriza_assets.service.context import PrincipalDep, ServiceDep, in_thread
 from sunriza_assets.service.schemas.account import KeyList, KeyRequest, MadeKey, ShownKey
 
@@ -77,8 +77,8 @@ def _shown(key: ApiKey) -> ShownKey:
             "id": key.key_id,
             "name": key.name,
             "scopes": sorted(key.scopes),
-            "created_at": instant(key.created_at),
-            "revoked_at": instant(key.revoked_at),
-            "last_used_at": instant(key.last_used_at),
+            "created_at": rfc3339(key.created_at),
+            "revoked_at": rfc3339(key.revoked_at),
+            "last_used_at": rfc3339(key.last_used_at),
         }
     )

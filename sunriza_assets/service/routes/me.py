@@ -6,9 +6,9 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from resources.orders.order_json import rfc3339
 from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.avatar_rows import instant
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.schemas.account import (
     Account,
@@ -60,7 +60,7 @@ def _account(service: Service, principal: Principal) -> Account:
             "uid": principal.uid,
             "via": principal.via,
             "scopes": sorted(principal.scopes),
-            "expires_at": instant(principal.expires_at),
+            "expires_at": rfc3339(principal.expires_at),
             "credits": service.orders.credits(principal.uid)
             if settings.credits == "enforce"
             else None,

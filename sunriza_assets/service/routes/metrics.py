@@ -1,7 +1,5 @@
 """Metrics for Prometheus: callers on this machine, or a key with the scope `metrics`."""
 
-from typing import cast
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -21,5 +19,5 @@ router = APIRouter(tags=["health"])
 )
 async def metrics(service: ServiceDep) -> Response:
     """Counters of all processes, and the gauges of jobs, queue, engine and dispatcher."""
-    collector = service.extra.setdefault("metrics", StoreCollector(service.orders))
-    return await answer_metrics(service, cast(StoreCollector, collector))
+    collector = service.one(StoreCollector, lambda: StoreCollector(service.orders))
+    return await answer_metrics(service, collector)

@@ -23,6 +23,7 @@ from sunriza_assets.service.emotions import (
     check_picture,
 )
 from sunriza_assets.service.engine_client import RenderedPicture
+from sunriza_assets.service.forms import form_schema
 from sunriza_assets.service.idempotency import (
     IdempotencyHeader,
     answered_once,
@@ -73,18 +74,6 @@ _FIELDS: Final[Mapping[str, Any]] = {
 }
 
 
-def _form(required: Sequence[str], **fields: Any) -> dict[str, Any]:
-    """The OpenAPI description of a multipart form."""
-    schema = {
-        "type": "object",
-        "required": ["source_image", *required],
-        "properties": {**_FIELDS, **fields},
-    }
-    return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """What a form asks for, checked."""
@@ -120,7 +109,10 @@ async def emotions() -> Emotions:
     "/render",
     response_model=Picture,
     summary="Draw an emotion of a portrait",
-    openapi_extra=_form(["emotion"], emotion={"type": "string", "enum": list(EMOTIONS)}),
+    openapi_extra=form_schema(
+        {**_FIELDS, "emotion": {"type": "string", "enum": list(EMOTIONS)}},
+        ("source_image", "emotion"),
+    ),
 )
 async def render(
     request: Request,
@@ -146,15 +138,18 @@ async def render(
     "/render/batch",
     response_model=Pictures,
     summary="Draw several emotions of a portrait",
-    openapi_extra=_form(
-        [],
-        emotions={
-            "type": "array",
-            "items": {"type": "string", "enum": list(EMOTIONS)},
-            "maxItems": MAX_BATCH,
-            "description": "Repeated, or one field with a JSON list or names between commas."
-            " Default: all.",
+    openapi_extra=form_schema(
+        {
+            **_FIELDS,
+            "emotions": {
+                "type": "array",
+                "items": {"type": "string", "enum": list(EMOTIONS)},
+                "maxItems": MAX_BATCH,
+                "description": "Repeated, or one field with a JSON list or names between commas."
+                " Default: all.",
+            },
         },
+        ("source_image",),
     ),
 )
 async def render_batch(

@@ -220,5 +220,5 @@ class _Asking:
 
 def _consents(service: Service, principal: Principal) -> list[Consent]:
     """The caller's declarations; everybody's in open mode."""
-    owner = None if principal.via == "open" else principal.uid
+    owner = principal.user_id
     return list(service.orders.consents(owner))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Final, cast
 
-from fastapi import APIRouter, Header, Path, WebSocket
+from fastapi import APIRouter, Header, WebSocket
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,11 +19,11 @@ from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep
 from sunriza_assets.service.jobs import cancelled, job_json, own_order
 from sunriza_assets.service.middleware.sockets import CLOSE_CODES
 from sunriza_assets.service.problems import problem_of
+from sunriza_assets.service.routes.jobs import JobId
 from sunriza_assets.service.streams import (
     STALLED_S,
     JobNews,
     event_number,
-    owner_of_stream,
     seconds_left,
     stream_slots,
     watch_job,
@@ -47,7 +47,6 @@ _CLOSE_S: Final = 5.0
 _POLICY: Final = 1008
 _OVERLOAD: Final = 1013
 
-JobId = Annotated[str, Path(description="`job_` and 26 characters.", max_length=64)]
 LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", description="The `id` of the last event received.")
 ]
@@ -80,7 +79,7 @@ async def jobs_events(
     """Begins with the unfinished jobs; after `Last-Event-ID`, with what has changed since."""
     news = watch_jobs(
         service,
-        owner_of_stream(principal),
+        principal.user_id,
         after=event_number(last_event_id),
         sign_of_life_s=COMMENT_S,
     )
@@ -202,9 +201,7 @@ async def ws_jobs(websocket: WebSocket) -> None:
     """All of the caller's jobs; a cancel message names one: `{"type":"cancel","job_id":…}`."""
     socket = _JobSocket(websocket)
     await socket.serve(
-        lambda principal: watch_jobs(
-            socket.service, owner_of_stream(principal), sign_of_life_s=PING_S
-        )
+        lambda principal: watch_jobs(socket.service, principal.user_id, sign_of_life_s=PING_S)
     )
 
 

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from sunriza_assets.errors import LimitError, ParameterError
-from sunriza_assets.service.clips import fetch_clip
+from sunriza_assets.service.clips import LONGEST_TRIM_S, fetch_clip
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep
 from sunriza_assets.service.json_bodies import documented_body, read_object
 from sunriza_assets.service.missing import MissingParameterError
@@ -23,8 +24,6 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["trim"])
 
-LONGEST_S: Final = 11.0
-"""Seconds of a trimmed clip; the app lets 10.9 s pass."""
 TRIMS_AT_ONCE: Final = 2
 """Trims that one process works on."""
 _BODY: Final = documented_body(TRIM_REQUEST)
@@ -116,9 +115,9 @@ def _checked(body: Mapping[str, Any]) -> tuple[str, float, float]:
         raise ParameterError(
             "end_time is not after start_time", remedy="Both are seconds.", code="range"
         )
-    if end_s - start_s > LONGEST_S:
+    if end_s - start_s > LONGEST_TRIM_S:
         raise ParameterError(
-            f"The part is longer than {LONGEST_S:g} s",
+            f"The part is longer than {LONGEST_TRIM_S:g} s",
             remedy="Choose a shorter one.",
             code="range",
         )
@@ -136,6 +135,13 @@ def _seconds(name: str, value: object) -> float:
     return number
 
 
+@dataclass
+class _Trims:
+    """Trims of this process; for one event loop."""
+
+    at_work: int = 0
+
+
 @contextmanager
 def _slot(service: Service) -> Iterator[None]:
     """Hold one of the few places for trims.
@@ -143,15 +149,14 @@ def _slot(service: Service) -> Iterator[None]:
     Raises:
         LimitError: `limit.queue` all are taken.
     """
-    taken = service.extra.setdefault("trims", set())
-    if len(taken) >= TRIMS_AT_ONCE:
+    trims = service.one(_Trims, _Trims)
+    if trims.at_work >= TRIMS_AT_ONCE:
         raise _busy()
-    mine = object()
-    taken.add(mine)
+    trims.at_work += 1
     try:
         yield
     finally:
-        taken.discard(mine)
+        trims.at_work -= 1
 
 
 def _busy() -> LimitError:

@@ -143,7 +143,7 @@ class TestLongPoll:
         """It may reach the watcher only after the request that follows it."""
         served.add_avatar()
         job_id = served.make_job()
-        service = replace(served.service, extra={})
+        service = replace(served.service)  # with a feed of its own
         principal = Principal("alice", "key", frozenset({"jobs"}))
 
         async def ask() -> bool:
