@@ -59,7 +59,7 @@ class _SqliteDatabase:
 
     def rates(self) -> AbstractContextManager[Transaction]:
         """See `Database.rates`."""
-        return self._rates.write()
+        return self._rates.writes()
 
     def position(self) -> int:
         """See `Database.position`."""

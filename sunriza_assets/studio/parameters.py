@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final, Literal
 
 from sunriza_assets.errors import ParameterError, did_you_mean
@@ -221,7 +222,7 @@ def canonical_name(key: object) -> str:
     Raises:
         ParameterError: there is no such parameter.
     """
-    known = {field.name for field in fields(RenderParameters)}
+    known = _names()
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)).lower()
     name = snake if snake in known else ALIASES.get(snake, snake)
     if name not in known:
@@ -232,6 +233,12 @@ def canonical_name(key: object) -> str:
             code="unknown",
         )
     return name
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Names of all parameters."""
+    return frozenset(field.name for field in fields(RenderParameters))
 
 
 def camel_name(name: str) -> str:

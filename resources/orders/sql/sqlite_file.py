@@ -81,21 +81,21 @@ class SqliteFile:
 
     @contextmanager
     def write(self) -> Iterator[_Statements]:
-        """A transaction; one of this process at a time, so that its threads do not poll for it."""
-        if not self._writing.acquire(timeout=_PATIENCE_S):
-            raise self._busy()
-        try:
-            self._check_place()
-            with self._connection() as connection:
-                connection.execute("begin immediate")
-                try:
-                    yield _Statements(connection, self._now_ms())
-                    connection.execute("commit")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("rollback")
-        finally:
-            self._writing.release()
+        """A transaction."""
+        with self._turn() as connection:
+            connection.execute("begin immediate")
+            try:
+                yield _Statements(connection, self._now_ms())
+                connection.execute("commit")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+
+    @contextmanager
+    def writes(self) -> Iterator[_Statements]:
+        """Statements that write, each committed by itself."""
+        with self._turn() as connection:
+            yield _Statements(connection, self._now_ms())
 
     @contextmanager
     def statements(self) -> Iterator[_Statements]:
@@ -144,6 +144,18 @@ class SqliteFile:
             return ConflictError(f"This is there already: {problem}", code="exists")
         what, name, remedy = _ERRORS.get(code, (f"The database failed: {problem}", "failed", None))
         return StoreError(what, where=self.path, remedy=remedy, code=name)
+
+    @contextmanager
+    def _turn(self) -> Iterator[sqlite3.Connection]:
+        """A connection to write by; one of this process at a time: its threads need not poll."""
+        if not self._writing.acquire(timeout=_PATIENCE_S):
+            raise self._busy()
+        try:
+            self._check_place()
+            with self._connection() as connection:
+                yield connection
+        finally:
+            self._writing.release()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
