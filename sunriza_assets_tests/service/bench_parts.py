@@ -76,7 +76,7 @@ def status_reads(models: Path, figures: dict[str, Any]) -> Iterator[Row]:
 def job_posts(models: Path, figures: dict[str, Any]) -> Iterator[Row]:
     """POST of new jobs; 50 equal ones with one key; what the API process has loaded."""
     equal_ones = 50
-    with api_alone(models, SUNRIZA_JOBS_PER_MINUTE=str(equal_ones)) as bench:
+    with api_alone(models) as bench:
         avatars = open_stores().avatars
         tokens = [bench.token(user) for user in range(USERS)]
         for user in range(USERS):
