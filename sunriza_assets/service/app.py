@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from sunriza_assets import __version__
+from sunriza_assets.logs import ensure_logging
 from sunriza_assets.service.auth.addresses import TrustedProxies
 from sunriza_assets.service.auth.authenticate import Authentication
 from sunriza_assets.service.auth.limits import Limits
@@ -20,7 +21,6 @@ from sunriza_assets.service.middleware.edge import Edge
 from sunriza_assets.service.middleware.hosts import Hosts
 from sunriza_assets.service.middleware.methods import Methods
 from sunriza_assets.service.middleware.routing_table import RoutingTable
-from sunriza_assets.service.monitor.logs import ensure_logging
 from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
 from sunriza_assets.service.pages import documentation, home
 from sunriza_assets.service.problems import install_problem_handlers
@@ -38,7 +38,7 @@ def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> Fast
         service: what routes call on.
         routers: the routes; all of them unless a test wants others.
     """
-    ensure_logging()
+    ensure_logging("api")
     app = FastAPI(
         title="Sunriza",
         version=__version__,

@@ -9,8 +9,8 @@ from typing import Final
 
 from resources.orders.order import Order
 from sunriza_assets.errors import SunrizaError
+from sunriza_assets.logs import configure_logging
 from sunriza_assets.runs.dispatcher import dispatch
-from sunriza_assets.service.monitor.logs import configure_logging
 from sunriza_assets.service.monitor.metrics import (
     COST,
     JOB_DURATION,
@@ -26,7 +26,7 @@ _REMEMBERED_RUNS: Final = 1000
 
 def main() -> int:
     """Dispatch until told to stop; the exit code."""
-    configure_logging()
+    configure_logging(part="dispatcher")
     counted: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
     return dispatch(
         ended=lambda order: _observe(order, counted),

@@ -26,6 +26,7 @@ from sunriza_assets.costs.calls import CALLS_FOLDER, CallBook
 from sunriza_assets.costs.devices import cpu
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.errors import EngineError, StoreError, SunrizaError
+from sunriza_assets.logs import configure_logging
 from sunriza_assets.service.engine.server import Calls, EngineServer
 from sunriza_assets.service.engine_client import EngineFacts
 from sunriza_assets.service.engine_wire import engine_socket, make_private_folder
@@ -50,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> NoReturn:
     """Serve until SIGTERM, SIGINT, or the end of the parent process."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s engine: %(message)s")
+    configure_logging(part="engine")
     try:
         asyncio.run(_run(Home.from_environment(), parent=os.getppid()))
     except SunrizaError as error:

@@ -1,5 +1,6 @@
 """Orders through the real processes: done, cancelled, and interrupted by the service's end."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -93,6 +94,12 @@ def test_orders_are_made_cancelled_and_survive_the_end_of_the_service(
     total = Manifest.load(open_stores().storage.fetch(name, tmp_path)).total
     assert done.cost is not None
     assert (done.cost.seconds, done.cost.amount) == (round(total.seconds, 6), total.cost)
+    lines = [json.loads(line) for line in (tmp_path / "serve.log").read_text().splitlines()]
+    told = [line for line in lines if line.get("job_id") == order.order_id]
+    assert {line["part"] for line in told} == {"dispatcher", "worker"}
+    assert "idle_video" in {line.get("step") for line in told}
+    assert {line.get("run_id") for line in told if line["part"] == "worker"} == {done.run_id}
+    assert [line["event"] for line in told if line["part"] == "dispatcher"][-1] == "job is done"
 
     order, next_order = place(store, "long", 0), place(store, "short", 1)
     wait_for(lambda: latest(store, order).step == "idle_video", 180)

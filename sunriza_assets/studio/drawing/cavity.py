@@ -27,6 +27,8 @@ _OPEN_LIGHT: Final = (0.05, 0.30)
 """Opening over which light comes to fall in, IOD."""
 _LIFTED_LIGHT: Final = 1.45
 """Brightness of a tongue near the teeth, where light falls, over one at rest."""
+_TIP_LIGHT: Final = 1.2
+"""The same of one between the teeth, in front of which there is no lip."""
 _CORNER: Final = (0.55, 0.97)
 _CORNER_SHADE: Final = 0.82
 """Where on the way to the corners light falls off, and how much of it: cheeks shade the teeth
@@ -175,7 +177,7 @@ def paint_tongue_tip(
     light *= 1.0 - 0.10 * np.exp(-((inside.across / 0.012) ** 2))
     shine = 0.6 * palette.wet * np.exp(-(((height - 0.5) / 0.18) ** 2)) * middle
     cover = share * rise(below, -blur, blur) * (1.0 - rise(np.abs(inside.across), 0.145, 0.165))
-    colour = palette.tongue * (_LIFTED_LIGHT * light)[:, :, None] + shine[:, :, None]
+    colour = palette.tongue * (_TIP_LIGHT * light)[:, :, None] + shine[:, :, None]
     return _over(canvas, colour * shadow, cover)
 
 

@@ -20,6 +20,7 @@ from sunriza_assets.service.engine_socket import EngineSocket
 from sunriza_assets.service.engine_wire import engine_socket
 from sunriza_assets.service.languages import guessed_language
 from sunriza_assets.service.outputs import OutputFolder
+from sunriza_assets.service.policies import policy_of
 from sunriza_assets.studio.marks.reading import read_mark_in_process
 from sunriza_assets_tests.service.engine.conftest import RunningEngine
 from sunriza_assets_tests.service.serving import Served, make_service, serving
@@ -210,6 +211,28 @@ def test_whoever_does_not_wait_gets_a_job(client: httpx.Client, stranger: httpx.
     retried = client.post(f"/jobs/{job['job_id']}/retry").json()
     assert (retried["kind"], retried["retry_of"]) == ("tts", job["job_id"])
     client.post(f"/jobs/{retried['job_id']}/cancel")
+
+
+def test_what_will_take_long_becomes_a_job_unless_it_was_spoken_before(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken(client, "Schon bekannt.")
+    monkeypatch.setattr("sunriza_assets.service.routes.speech.PATIENCE_S", 0.0)
+    headers = {"Idempotency-Key": "long"}
+    answers = [
+        client.post("/tts", json={"text": "Noch nie gehört."}, headers=headers) for _ in range(2)
+    ]
+    assert [one.status_code for one in answers] == [202, 202]
+    assert answers[0].json()["job_id"] == answers[1].json()["job_id"]
+    assert answers[0].json()["eta_seconds"] >= 0
+    assert spoken(client, "Schon bekannt.")["cached"] is True
+    client.post(f"/jobs/{answers[0].json()['job_id']}/cancel")
+
+
+def test_speech_counts_as_pictures_do() -> None:
+    for path in ("/tts", "/v1/audio/speech"):
+        policy = policy_of("POST", path)
+        assert (policy.rate, policy.scope, policy.public) == ("render", "render", False)
 
 
 def test_a_voice_is_imitated_only_with_consent(

@@ -95,6 +95,7 @@ class Expression:
         self._factors = np.stack([brows, lips * bound], axis=1)
         self.lower, self._kept = _vertex_weights(rig.mesh, rig.iod, parameters)
         self._rings = rings_around(EYE_CONTOURS, len(_EYE_RING_SHARES))
+        self._rest = rig.rest - rig.mesh
         self._jaw = Jaw(rig.mesh, chin_share(neutral, self._offsets))
 
     def __len__(self) -> int:
@@ -120,7 +121,8 @@ class Expression:
         offsets *= self._rig.iod
         emotion = self._rig.emotion
         moved = self._lips.corrected(offsets if emotion is None else emotion.added_to(offsets))
-        return self._jaw.lowered(moved), self._jaw.bared(moved)
+        by_clip = moved - self._rest  # an emotion has lowered its own jaw already
+        return self._rest + self._jaw.lowered(by_clip), self._jaw.bared(by_clip)
 
 
 def _bound(rig: PortraitRig, arrays: Arrays, factors: Array, opening: float, most: float) -> Array:
