@@ -17,20 +17,22 @@ from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
 THREADS = 4
 
 
+def speak_at_once(speaker: Speaker, request: SpeakRequest) -> list[list[object]]:
+    """[whether it was there already, hash of the sound] as each of the threads was given it."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        each = list(threads.map(lambda _: speaker.speak(request, "espeak"), range(THREADS)))
+    return [[stored.cached, hashlib.sha256(stored.wav.read_bytes()).hexdigest()] for stored in each]
+
+
 def main() -> None:
     told = json.loads(sys.argv[1])
     home = Path(told["home"])
-    request = SpeakRequest(told["text"], "de")
     go = Path(told["go"])
     with Speaker(home / "models", SoundCache(home / "cache", 10**9)) as speaker:
         go.with_name(f"ready-{told['name']}").touch()
         while not go.exists():
             time.sleep(0.01)
-        with ThreadPoolExecutor(THREADS) as threads:
-            each = list(threads.map(lambda _: speaker.speak(request, "espeak"), range(THREADS)))
-    answers = [
-        [stored.cached, hashlib.sha256(stored.wav.read_bytes()).hexdigest()] for stored in each
-    ]
+        answers = speak_at_once(speaker, SpeakRequest(told["text"], "de"))
     sys.stdout.write(json.dumps({"answers": answers}))
 
 

@@ -55,6 +55,16 @@ def test_what_cannot_be_spoken_is_refused_by_name(text: str, code: str) -> None:
     assert caught.value.code == f"speech.{code}"
 
 
+def test_full_stops_between_letters_are_few_or_have_a_space() -> None:
+    assert cleaned("z.B. auf www.example.com") == "z.B. auf www.example.com"
+    assert cleaned("z.B. " * 100).startswith("z. B. z. B. ")
+    assert cleaned("1.5 " * 100) == ("1.5 " * 100).strip()
+
+
+def test_a_text_of_the_greatest_length_is_not_refused_for_the_spaces_it_is_given() -> None:
+    assert len(cleaned("a" * MAX_CHARACTERS)) > MAX_CHARACTERS
+
+
 def test_endless_words_are_spoken_in_pieces_and_languages_without_spaces_are_left() -> None:
     assert max(map(len, cleaned("a.b" * 1000).split())) <= 60
     chinese = "北京" * 100

@@ -12,11 +12,12 @@ import pytest
 from sunriza_assets.errors import SpeechError
 from sunriza_assets.studio.speech.speech import joined
 from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
+from sunriza_assets.studio.speech.voices.text import cleaned
 from sunriza_assets.studio.speech.voices.worker import VoiceWorker
 from sunriza_assets_tests.processes import has_ended, wait_for
 
 OVERFLOWING = "x.y." * 1200
-"""eSpeak NG 1.52 writes beyond a buffer and mostly dies of it; cleaned text has no such words."""
+"""eSpeak NG 1.52 writes beyond a buffer and mostly dies of it."""
 ABORTING = """
 import os
 from sunriza_assets.studio.speech.voices import child
@@ -66,6 +67,15 @@ def test_a_text_that_overflows_the_library_harms_no_later_one(espeak: VoiceWorke
     except SpeechError as error:
         assert error.code == "speech.worker_crashed"
     assert seconds(espeak, "Guten Morgen") > 0.5
+
+
+@pytest.mark.parametrize("text", ["x.y." * 300, "e.g. i.e. " * 150, "a" * 900, "1" * 900])
+def test_what_overflows_the_library_is_spoken_once_it_is_cleaned(
+    espeak: VoiceWorker, text: str
+) -> None:
+    before = espeak.process_id
+    assert seconds(espeak, cleaned(text)) > 10
+    assert before is None or espeak.process_id == before
 
 
 def test_a_worker_that_hangs_is_a_named_error_and_the_next_text_is_spoken(tmp_path: Path) -> None:
