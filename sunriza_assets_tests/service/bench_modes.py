@@ -7,10 +7,11 @@ Celery worker, Redis and Postgres, if these servers are installed.
 import os
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -102,24 +103,23 @@ def _measured(name: str, models: Path, figures: dict[str, Any]) -> Iterator[Row]
         stack.callback(store.close)
         url = serving.url
         client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=60))
-        waits = [_first_step_s(client, store, instance, one) for one in range(JOBS)]
+        found = figures[name] = {}
+        found["waits"] = [_first_step_s(client, store, instance, one) for one in range(JOBS)]
+        first, *waits = found["waits"]
+        bar = 0.6 if opened is warm else 7.0
+        yield Row(
+            f"accept to first step, {name}",
+            f"{_listed(waits)} s (the first job {first:.1f})",
+            f"≤ {bar} s on a quiet machine",
+            statistics.median(waits) <= bar,
+        )
         ends = [_cancelled_s(client, store, instance, one) for one in range(CANCELLED)]
-        figures[name] = {"waits": waits, "cancelled": ends}
-        yield from _rows(name, figures[name])
+        found["cancelled"] = ends
+        yield Row(f"cancel to end, {name}", f"{_listed(ends)} s", "≤ 5 s", max(ends) <= 5.0)
 
 
-def _rows(name: str, found: Mapping[str, list[float]]) -> Iterator[Row]:
-    first, *waits = found["waits"]
-    bar = 0.6 if name == "warm worker" else 7.0
-    told = ", ".join(f"{wait:.1f}" for wait in waits)
-    yield Row(
-        f"accept to first step, {name}",
-        f"{told} s (the first job {first:.1f})",
-        f"≤ {bar} s on a quiet machine",
-        sorted(waits)[len(waits) // 2] <= bar,
-    )
-    told = ", ".join(f"{wait:.1f}" for wait in found["cancelled"])
-    yield Row(f"cancel to end, {name}", f"{told} s", "≤ 5 s", max(found["cancelled"]) <= 5.0)
+def _listed(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{one:.1f}" for one in seconds)
 
 
 def _first_step_s(
@@ -145,8 +145,13 @@ def _cancelled_s(
     before = _processes()
     wait_for(lambda: _is_at_work(store, instance, order_id), _PATIENCE_S)
     time.sleep(random.Random(number).uniform(0.0, 2.0))  # noqa: S311 - no secret
-    # Dagster's daemon replaces its code servers from time to time.
-    workers = [one for one in _processes() - before if "grpc" not in one.cmdline()]
+    # Dagster's daemon replaces its code servers from time to time; each has a tracker.
+    own = ("grpc", "multiprocessing.resource_tracker")
+    workers = [
+        one
+        for one in _processes() - before
+        if not any(word in " ".join(one.cmdline()) for word in own)
+    ]
     begin = time.monotonic()
     client.post(f"/jobs/{order_id}/cancel").raise_for_status()
     wait_for(lambda: _order(store, order_id).is_terminal, _PATIENCE_S)

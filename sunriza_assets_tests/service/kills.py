@@ -218,10 +218,9 @@ def run(
         try:
             for number in range(kills):
                 watch.wait(chance.uniform(0.2, pause_s))
-                target = chance.choice(world.targets)
-                if world.kill(target):
-                    report.kills[target] += 1
-                    watch.restart()
+                target = _killed(world, chance, watch)
+                report.kills[target] += 1
+                watch.restart()
                 watch.until(lambda target=target: world.is_back(target), 120)  # type: ignore[misc]
                 watch.restart()
                 if number % _QUIET_EVERY == _QUIET_EVERY - 1:
@@ -238,6 +237,17 @@ def run(
             asking.stop()
             store.close()
     return report
+
+
+def _killed(world: World, chance: random.Random, watch: Watch) -> str:
+    """Kill a process that is there, and name it."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        target = chance.choice(world.targets)
+        if world.kill(target):
+            return target
+        watch.wait(0.2)
+    raise AssertionError("there is nothing to kill")
 
 
 @click.command()
