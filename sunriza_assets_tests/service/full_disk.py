@@ -34,6 +34,8 @@ SIZE_MB = 1400
 """Above the free gigabyte below which uploads are refused."""
 FULL_S = 20.0
 _PIECE = 1 << 20
+_ALWAYS = [name for name in FILES if "chunk" not in name or name.endswith("chunk1.mp4")]
+"""A second of clip has one chunk."""
 
 
 class Ballast:
@@ -133,9 +135,19 @@ def torn(home: Path) -> list[str]:
         except ValueError:
             found.append(f"{document} is torn")
     for version in home.glob("storage/avatars/*/dynamics/basic/v*"):
-        missing = [name for name in FILES if not (version / name).exists()]
+        missing = [name for name in _ALWAYS if not (version / name).exists()]
         found += [f"{version} lacks {missing}"] if missing else []
+        if (version / "idle.mp4").exists() and not _frames(version / "idle.mp4"):
+            found.append(f"{version}/idle.mp4 has no frames")
     return found
+
+
+def _frames(video: Path) -> int:
+    """How many frames can be decoded."""
+    import av
+
+    with av.open(str(video)) as container:
+        return sum(1 for _ in container.decode(video=0))
 
 
 def _code(answer: httpx.Response) -> str:
