@@ -162,8 +162,9 @@ def _cancelled_s(
     before = _processes()
     wait_for(lambda: _is_at_work(store, instance, order_id), _PATIENCE_S)
     time.sleep(random.Random(number).uniform(0.0, 2.0))  # noqa: S311 - no secret
-    # Dagster's daemon replaces its code servers from time to time; each has a tracker.
-    own = ("grpc", "multiprocessing.resource_tracker")
+    # Dagster's daemon replaces its code servers from time to time, each with a tracker; the
+    # database has a process for each connection.
+    own = ("grpc", "multiprocessing.resource_tracker", "postgres: ")
     workers = [
         one
         for one in _processes() - before
