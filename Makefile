@@ -32,7 +32,8 @@ test-liveportrait: .venv/.installed-dev models ## LivePortrait painting whole fr
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
 test-fleet: .venv/.installed-dev models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
-	$(BIN)/python -m pytest -m slow --durations 10 $(PYTEST_FLAGS) sunriza_assets_tests/fleet
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations 10 $(PYTEST_FLAGS) \
+		sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh

@@ -5,6 +5,7 @@ storage/            laid out exactly like the bucket
 cache/              motion templates and scratch copies; safe to delete
 models/             face models and engine weights
 dagster/            DAGSTER_HOME: runs, event log, schedules
+keys/               the key that signs marks; closed to others
 reports/            what the report assets write
 
 Portraits and documents are personal, so the folder is made for its owner alone (0700), and so is
@@ -81,6 +82,11 @@ class Home:
     def dagster(self) -> Path:
         """DAGSTER_HOME."""
         return self.root / "dagster"
+
+    @property
+    def keys(self) -> Path:
+        """The key that signs marks, and the certificates of former ones."""
+        return self.root / "keys"
 
     @property
     def reports(self) -> Path:

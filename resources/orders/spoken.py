@@ -42,6 +42,11 @@ class SpeechWish:
         """Read it back; other names are left alone."""
         return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
 
+    @property
+    def licences(self) -> frozenset[str]:
+        """What the caller accepts."""
+        return frozenset({self.licence_accepted} - {""})
+
     def request(self) -> SpeakRequest:
         """What an engine is asked."""
         return SpeakRequest(self.text, self.language, voice=self.voice, speed=self.speed)

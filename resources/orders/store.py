@@ -5,7 +5,7 @@ suite in `sunriza_assets_tests/resources/orders`. A store is thread-safe, and se
 use it at once. Every method is one transaction: after a kill at any line it has happened or not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -71,6 +71,7 @@ class OrderStore(Protocol):
         answer_status: int = 200,
         credits: int = 0,
         api_key: str | None = None,
+        charge: Callable[[], None] | None = None,
     ) -> Acceptance:
         """Store a new order with its idempotency key; or return the one that is there.
 
@@ -87,6 +88,8 @@ class OrderStore(Protocol):
                 when the order is done, and given back when it ends otherwise.
             api_key: public part of the API key that the order came with; its default webhook
                 holds for an order that names none.
+            charge: called inside the transaction unless the answer is replayed; what it raises
+                refuses the order. It may use rates, and nothing else of the store.
 
         Raises:
             LimitError: `limit.unfinished`, `limit.per_day`, `limit.queue`.

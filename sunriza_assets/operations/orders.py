@@ -38,6 +38,7 @@ from sunriza_assets.operations.order_runs import (
     Outcome,
     Progress,
     Runner,
+    SpeechWork,
     Work,
     adoptable_run,
     close_run,
@@ -45,6 +46,7 @@ from sunriza_assets.operations.order_runs import (
     is_draft,
     order_tags,
     plain_outcome,
+    speech_tags,
     terminate_run,
 )
 from sunriza_assets.operations.retries import loss_of
@@ -145,7 +147,7 @@ class Dispatcher:
             with self._ends.guarded(order):
                 if datetime.now(UTC) - order.created_at > MAX_WAIT:
                     self._ends.end(order, "expired", EXPIRED)
-                elif order.avatar_id in busy:
+                elif order.avatar_id is not None and order.avatar_id in busy:
                     if not (self._is_due(f"adopt:{order.order_id}") and self._adopt(order)):
                         self._mark_queued(order)
                 elif self._runner.free() <= 0:
@@ -176,11 +178,14 @@ class Dispatcher:
         if refusal is not None:
             self._ends.end(order, "failed", refusal)
             return
-        document = _asked(order)
+        document = None if order.kind == "tts" else _asked(order)
         run_id = str(uuid.uuid4())
         line = "started" if order.attempt == 1 else f"started, attempt {order.attempt}"
         tail = with_line(order.log_tail, line)
         if self._ends.change(order, state="starting", run_id=run_id, log_tail=tail) is None:
+            return
+        if document is None:
+            self._runner.start(SpeechWork(run_id, order.order_id, speech_tags(order)))
             return
         work = Work(
             run_id,
@@ -262,7 +267,7 @@ class Dispatcher:
 
     def _write_followed(self, order: Order, run: dg.DagsterRun) -> None:
         """Write the progress that the run has put into its document."""
-        if is_draft(order):  # it leaves the document alone
+        if is_draft(order) or order.avatar_id is None:  # no document tells of it
             self._write_progress(order, Progress(run.run_id))
             return
         document = self._ends.document(order)
@@ -344,7 +349,7 @@ def _is_shared(order: Order, orders: Iterable[Order]) -> bool:
 
 def _refusal(order: Order) -> OrderError | None:
     """Why no run can be made for an order; None if one can."""
-    if order.kind != "dynamics" or order.avatar_id is None:
+    if order.kind != "tts" and (order.kind != "dynamics" or order.avatar_id is None):
         return OrderError("parameter.kind", "This kind of job is not made here.", retryable=False)
     return None
 

@@ -18,12 +18,13 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunriza_assets.errors import StoreError
+from sunriza_assets.graph.assets.orders import speech_config
 from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
-from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, SPEAK_ORDER
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 from sunriza_assets.graph.tags import FORCE_TAG, ORDER_TAG
-from sunriza_assets.operations.order_runs import Outcome, Progress, Work, close_run
+from sunriza_assets.operations.order_runs import Outcome, Progress, SpeechWork, Work, close_run
 from sunriza_assets.operations.outages import Outage
 from sunriza_assets.platform import queue
 from sunriza_assets.platform.dagster_web_internals import (
@@ -94,7 +95,7 @@ class QueueRunner:
             self._counted_at = now
         return self._room
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Create a run and submit it.
 
         Raises:
@@ -169,11 +170,19 @@ class QueueRunner:
         for run_id in [one for one, search in self._searches.items() if search.since < old]:
             del self._searches[run_id]
 
-    def _submit(self, work: Work) -> None:
-        self._instance.add_dynamic_partitions(AVATARS.name or "", [work.avatar_id])
-        chosen = assets_until_published(self._assets) if work.is_draft else self._assets
-        config = launchpad_config(work.parameters, force=work.force, selected=set(chosen))
-        selection = [dg.AssetKey(name) for name in chosen] if work.is_draft else None
+    def _submit(self, work: Work | SpeechWork) -> None:
+        job_name, config, tags = SPEAK_ORDER.name, dict[str, Any](), dict(work.tags)
+        selection: list[dg.AssetKey] | None = None
+        if isinstance(work, SpeechWork):
+            config = speech_config(work.order_id)
+        else:
+            job_name = AVATAR_DYNAMICS.name
+            self._instance.add_dynamic_partitions(AVATARS.name or "", [work.avatar_id])
+            chosen = assets_until_published(self._assets) if work.is_draft else self._assets
+            config = launchpad_config(work.parameters, force=work.force, selected=set(chosen))
+            selection = [dg.AssetKey(name) for name in chosen] if work.is_draft else None
+            tags |= {FORCE_TAG: "true"} if work.force else {}
+            tags[AVATAR_TAG] = work.avatar_id
         with self._context.create_request_context() as workspace:
             location = _location(workspace)
             repository = next(iter(location.get_repositories().values()))
@@ -181,7 +190,7 @@ class QueueRunner:
                 JobSubsetSelector(
                     location_name=location.name,
                     repository_name=repository.name,
-                    job_name=AVATAR_DYNAMICS.name,
+                    job_name=job_name,
                     op_selection=None,
                     asset_selection=selection,
                 )
@@ -189,18 +198,12 @@ class QueueRunner:
             plan = location.get_execution_plan(
                 job, config, step_keys_to_execute=None, known_state=None, instance=self._instance
             )
-            forced = {FORCE_TAG: "true"} if work.force else {}
             run = self._instance.create_run(
-                job_name=AVATAR_DYNAMICS.name,
+                job_name=job_name,
                 run_id=work.run_id,
                 run_config=config,
                 status=dg.DagsterRunStatus.NOT_STARTED,
-                tags={
-                    **(job.run_tags or {}),
-                    **work.tags,
-                    **forced,
-                    AVATAR_TAG: work.avatar_id,
-                },
+                tags={**(job.run_tags or {}), **tags},
                 root_run_id=None,
                 parent_run_id=None,
                 step_keys_to_execute=None,

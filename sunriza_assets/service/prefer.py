@@ -5,7 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import Header
 
-__all__ = ["LONGEST_WAIT_S", "PreferHeader", "preferred_wait_s", "prefers_async"]
+__all__ = [
+    "LONGEST_WAIT_S",
+    "PreferAsyncHeader",
+    "PreferHeader",
+    "preferred_wait_s",
+    "prefers_async",
+]
 
 LONGEST_WAIT_S: Final = 60
 """Seconds that an answer is held back at most."""
@@ -20,6 +26,14 @@ PreferHeader = Annotated[
     ),
 ]
 """The header of a route that makes a job."""
+PreferAsyncHeader = Annotated[
+    str | None,
+    Header(
+        description="`respond-async`: a job makes it. With `wait=n` besides, the answer comes when"
+        f" that has ended, or after n seconds ({LONGEST_WAIT_S} at most)."
+    ),
+]
+"""The header of a route that answers at once or makes a job."""
 
 
 def preferred_wait_s(header: str | None) -> int:

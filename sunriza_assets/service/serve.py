@@ -18,7 +18,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -167,21 +167,21 @@ def serve(
     os.environ["SUNRIZA_HOME"] = str(home.root)
     with _only_one(home.root / "service" / "serve.lock"), _listening(host, port) as listener:
         metrics_port = available_port(settings.metrics_port) if settings.metrics_port else None
-        number = available_port(ui_port) if ui_port is not None else None
         open_orders().close()  # what is wrong with it is said here, and not by every child
+        free = available_port(ui_port) if ui_port is not None else None
+        started = _Started(settings, host, listener, metrics_port, free)
         bound = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         announce(
             Addresses(
                 f"http://{shown}:{bound}",
                 f"http://127.0.0.1:{metrics_port}/metrics" if metrics_port else None,
-                f"http://127.0.0.1:{number}" if number is not None else None,
+                started.ui,
                 log,
             )
         )
         with shared_metrics(home.root / "service"), _output(log) as output:
-            children = _children(settings, host, listener, metrics_port, number, output)
-            _supervise(children, listener, ready, waiting)
+            _supervise(replace(started, output=output).children(), listener, ready, waiting)
 
 
 def serve_api(*, host: str, port: int) -> None:
@@ -195,46 +195,54 @@ def serve_api(*, host: str, port: int) -> None:
     auth_mode(settings, host)
     home = Home(settings.home)
     with _listening(host, port) as listener, shared_metrics(home.root / "service"):
-        children = _api_children(settings, host, listener, settings.metrics_port, 2)
-        _supervise(children, listener, lambda _: None, lambda _: None)
+        started = _Started(settings, host, listener, settings.metrics_port)
+        _supervise(started.api(), listener, lambda _: None, lambda _: None)
 
 
-def _children(
-    settings: Settings,
-    host: str,
-    listener: socket.socket,
-    metrics_port: int | None,
-    ui_port: int | None,
-    output: int,
-) -> list[_Child]:
-    """What is started, in the order in which it is asked to end."""
-    children = _api_children(settings, host, listener, metrics_port, output)
-    others = {"dispatcher": ["-m", "sunriza_assets.service.dispatcher_process"]}
-    if ui_port is not None:
-        command = "from sunriza_assets.cli import main; main()"
-        others["Dagster UI"] = ["-c", command, "dev", "--port", str(ui_port)]
-    others["engine"] = ["-m", "sunriza_assets.service.engine_process"]
-    return children + [_Child(name, command, output=output) for name, command in others.items()]
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """What children are started with."""
 
+    settings: Settings
+    host: str
+    listener: socket.socket
+    metrics_port: int | None
+    ui_port: int | None = None
+    output: int = 2
 
-def _api_children(
-    settings: Settings,
-    host: str,
-    listener: socket.socket,
-    metrics_port: int | None,
-    output: int,
-) -> list[_Child]:
-    descriptor = listener.fileno()
-    api = ["-m", "sunriza_assets.service.api_process", host, str(descriptor)]
-    return [
-        _Child(
-            f"API {index}" if settings.api_processes > 1 else "API",
-            [*api, str(metrics_port or 0)] if index == 0 else [*api, "0"],
-            descriptors=[descriptor],
-            output=output,
-        )
-        for index in range(settings.api_processes)
-    ]
+    @property
+    def ui(self) -> str | None:
+        """Address of the Dagster UI."""
+        return None if self.ui_port is None else f"http://127.0.0.1:{self.ui_port}"
+
+    def children(self) -> list[_Child]:
+        """All of them, in the order in which they are asked to end."""
+        others = {"dispatcher": ["-m", "sunriza_assets.service.dispatcher_process"]}
+        if self.ui_port is not None:
+            command = "from sunriza_assets.cli import main; main()"
+            others["Dagster UI"] = ["-c", command, "dev", "--port", str(self.ui_port)]
+        others["engine"] = ["-m", "sunriza_assets.service.engine_process"]
+        return self.api() + [
+            _Child(name, command, output=self.output) for name, command in others.items()
+        ]
+
+    def api(self) -> list[_Child]:
+        """The API processes; the first one serves the metrics of all."""
+        descriptor, count = self.listener.fileno(), self.settings.api_processes
+        ui = self.settings.dagster_ui or self.ui
+        return [
+            _Child(
+                f"API {index}" if count > 1 else "API",
+                [
+                    *("-m", "sunriza_assets.service.api_process", self.host, str(descriptor)),
+                    str((self.metrics_port or 0) if index == 0 else 0),
+                ],
+                environment={} if ui is None else {"SUNRIZA_DAGSTER_UI": ui},
+                descriptors=[descriptor],
+                output=self.output,
+            )
+            for index in range(count)
+        ]
 
 
 def _supervise(

@@ -147,9 +147,7 @@ def test_since_keeps_what_happened_from_then_on(tmp_path: Path) -> None:
     assert set(ledger.frame(since=since)["event_id"]) == {3, 4}
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     feeds=st.lists(
         st.lists(st.integers(min_value=1, max_value=12), max_size=8), min_size=1, max_size=6

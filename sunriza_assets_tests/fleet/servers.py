@@ -19,7 +19,7 @@ from sunriza_assets_tests.processes import free_port
 
 __all__ = ["Child", "Postgres", "Redis", "postgres", "wait_until", "wait_until_none"]
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 class Child:
@@ -62,7 +62,7 @@ class Child:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
 
 
 def wait_until(

@@ -35,6 +35,8 @@ class Speech:
     """Licence of engine and voice, SPDX where there is an identifier."""
     offset: float = 0.0
     """Seconds by which the phone times were moved earlier; measured for the voice."""
+    cpu_seconds: float = 0.0
+    """Processor seconds that the engine took; no part of the sound."""
 
 
 def joined(parts: Iterable[Speech]) -> Speech:
@@ -68,5 +70,6 @@ def joined(parts: Iterable[Speech]) -> Speech:
         sound=sound,
         phones=filled(phones, sound.seconds) if phones else (),
         words=tuple(words),
+        cpu_seconds=sum(part.cpu_seconds for part in spoken),
         text=" ".join(part.text for part in spoken if part.text),
     )

@@ -1,10 +1,8 @@
-"""Symbols become sounds, sounds become mouth shapes, and times stay in order."""
+"""Symbols become sounds, and their times stay in order."""
 
 import pytest
 
-from sunriza_assets.studio.expression.visemes import VISEMES
-from sunriza_assets.studio.speech import phones
-from sunriza_assets.studio.speech.phones import Phone, filled, shifted, split_symbols, viseme_of
+from sunriza_assets.studio.speech.phones import Phone, filled, shifted, split_symbols
 
 
 @pytest.mark.parametrize(
@@ -24,28 +22,6 @@ from sunriza_assets.studio.speech.phones import Phone, filled, shifted, split_sy
 )
 def test_a_string_of_symbols_is_split_into_sounds(symbols: str, sounds: list[str]) -> None:
     assert split_symbols(symbols) == sounds
-
-
-def test_every_symbol_of_the_table_shows_one_of_the_twelve_visemes() -> None:
-    shown = {phones.viseme_of(symbol) for symbol in phones.SYMBOLS}
-    assert shown | {"Rest"} == set(VISEMES)
-
-
-def test_german_and_english_sounds_look_as_they_are_spoken() -> None:
-    pairs = {"m": "MBP", "v": "FV", "w": "WQ", "ʃ": "CH", "ts": "CH", "ɝ": "R", "θ": "TH"}
-    pairs |= {"øː": "U", "ç": "E", "n̩": "L", "aɪ": "AI", "": "Rest", "ɔː": "O", "ɪ̯": "E"}
-    assert {ipa: viseme_of(ipa) for ipa in pairs} == pairs
-
-
-def test_a_diphthong_glides_and_equal_neighbours_are_one() -> None:
-    spoken = [Phone("t", 0, 0.1), Phone("n", 0.1, 0.2), Phone("aʊ", 0.2, 1.2), Phone("", 1.2, 2)]
-    shown = [(one.viseme, one.start, one.end) for one in phones.visemes_of(spoken)]
-    assert shown == [
-        ("L", 0, 0.2),
-        ("AI", 0.2, pytest.approx(0.8)),
-        ("U", pytest.approx(0.8), 1.2),
-        ("Rest", 1.2, 2),
-    ]
 
 
 def test_gaps_become_silence_and_overlaps_are_cut() -> None:

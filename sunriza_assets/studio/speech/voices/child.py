@@ -14,7 +14,9 @@ import resource
 import select
 import sys
 import threading
+import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -51,6 +53,22 @@ def make_engine(name: str, models: Path) -> VoiceEngine:
         from sunriza_assets.studio.speech.voices.espeak import Espeak
 
         return Espeak()
+    if name == "piper":
+        from sunriza_assets.studio.speech.voices.piper import Piper
+
+        return Piper(models)
+    if name == "kokoro":
+        from sunriza_assets.studio.speech.voices.kokoro import Kokoro
+
+        return Kokoro(models)
+    if name == "pocket":
+        from sunriza_assets.studio.speech.voices.pocket import Pocket
+
+        return Pocket(models)
+    if name == "xtts":
+        from sunriza_assets.studio.speech.voices.xtts import Xtts
+
+        return Xtts(models)
     raise EngineError(f"There is no voice engine {name!r}")
 
 
@@ -98,12 +116,16 @@ def main() -> None:
             message = requests.waiting.get(timeout=IDLE_S)
         except queue.Empty:
             os._exit(0)
+        used = time.process_time()
         try:
             engine = engine or make_engine(name, models)
             for part in engine.stream(request_from(message)):
                 if requests.stopped >= message["number"]:
                     break
-                send(answers, {"part": speech_to_dict(part)}, part.sound.samples)
+                now = time.process_time()
+                answer = replace(part, cpu_seconds=now - used)
+                used = now
+                send(answers, {"part": speech_to_dict(answer)}, part.sound.samples)
             send(answers, {"end": message["number"]})
         except SunrizaError as error:
             send(answers, {"error": error_to_dict(error)})

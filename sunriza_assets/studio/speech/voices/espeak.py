@@ -6,6 +6,7 @@ state in globals: one instance a process.
 """
 
 import ctypes
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -244,13 +245,16 @@ class Espeak:
 
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
-    """(word without the punctuation around it, first character, end) of each word of a text."""
+    """(word without the punctuation around it, first character, end) of each word of a text.
+
+    Signs that are spoken (`€`, `+`) are words.
+    """
     found = []
     at = 0
     for piece in text.split():
         start = text.index(piece, at)
         at = start + len(piece)
         bare = piece.strip("".join({sign for sign in piece if not sign.isalnum()}))
-        if bare:
-            found.append((bare, start, at))
+        if bare or any(unicodedata.category(sign)[0] == "S" for sign in piece):
+            found.append((bare or piece, start, at))
     return found

@@ -104,7 +104,8 @@ def request_from(message: Mapping[str, Any]) -> SpeakRequest:
 
 
 _FACTS: Final = (
-    *("text", "language", "engine", "engine_version", "weights", "voice", "licence", "offset"),
+    *("text", "language", "engine", "engine_version", "weights", "voice", "licence"),
+    *("offset", "cpu_seconds"),
 )
 
 

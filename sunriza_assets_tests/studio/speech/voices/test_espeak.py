@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sunriza_assets.errors import SpeechError
-from sunriza_assets.studio.speech.phones import Phone, viseme_of
 from sunriza_assets.studio.speech.speech import Speech, joined
 from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
 from sunriza_assets.studio.speech.voices.worker import VoiceWorker
+from sunriza_assets_tests.studio.speech.voices.heard import hissing_apart
 
 GERMAN = "Das Schiff fuhr am Sonntag nach Hause, es war sechs Stunden später. Viel Spaß!"
 ENGLISH = "She sells six shells by the sea shore; mama puts five apples on the table."
@@ -16,28 +16,6 @@ ENGLISH = "She sells six shells by the sea shore; mama puts five apples on the t
 def spoken(worker: VoiceWorker, text: str, language: str, **more: object) -> Speech:
     request = SpeakRequest(text, language, **more)  # type: ignore[arg-type]
     return joined(worker.stream(request))
-
-
-def hiss(speech: Speech, phone: Phone) -> float:
-    """Share of the energy in the middle of a phone that is above 3 kHz, 0-1."""
-    rate = speech.sound.rate
-    middle = int((phone.start + phone.end) / 2 * rate)
-    piece = speech.sound.samples[max(0, middle - 220) : middle + 220]
-    power = np.abs(np.fft.rfft(piece * np.hanning(len(piece)))) ** 2
-    above = np.fft.rfftfreq(len(piece), 1 / rate) > 3000
-    return float(power[above].sum() / (power.sum() + 1e-9))
-
-
-def hissing_apart(speech: Speech, late: float = 0.0) -> float:
-    """Median hiss of s and ʃ minus that of vowels, with phone times moved by so many seconds."""
-    moved = [
-        Phone(one.ipa, one.start + late, one.end + late)
-        for one in speech.phones
-        if one.end + late < speech.sound.seconds - 0.05
-    ]
-    sharp = [hiss(speech, one) for one in moved if one.ipa[:1] in {"s", "ʃ"}]
-    open_ = [hiss(speech, one) for one in moved if viseme_of(one.ipa) in {"AI", "O", "U"}]
-    return float(np.median(sharp) - np.median(open_))
 
 
 @pytest.mark.parametrize(("text", "language"), [(GERMAN, "de"), (ENGLISH, "en-us")])
