@@ -96,6 +96,8 @@ class Dispatcher:
         self._clock = clock
         self._written: dict[str, tuple[float, str | None]] = {}
         self._followed: dict[str, float] = {}
+        self._untaken: list[Outcome] = []
+        """Ends of runs that could not be written down: no runner reports one again."""
 
     def tick(self, *, starting: bool = True) -> None:
         """Bring every unfinished order a step further; never waits for a run.
@@ -103,12 +105,17 @@ class Dispatcher:
         Args:
             starting: whether waiting orders are started.
         """
-        reports = _by_run(self._runner.poll())
         orders = {order.order_id: order for order in self._store.unfinished()}
+        reports = _by_run([*self._untaken, *self._runner.poll()])
+        self._untaken.clear()
         for order in list(orders.values()):
             for report in reports.get(order.run_id or "", ()):
+                is_taken = False
                 with self._ends.guarded(order):
                     orders[order.order_id] = order = self._take(order, report)  # noqa: PLW2901
+                    is_taken = True
+                if not is_taken and isinstance(report, Outcome):
+                    self._untaken.append(report)
             if order.run_id is not None and not order.is_terminal:
                 with self._ends.guarded(order):
                     self._attend(order, orders.values())

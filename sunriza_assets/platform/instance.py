@@ -5,6 +5,7 @@ happens under a lock; the shipped `dagster.yaml` is kept current in the home.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -68,6 +69,13 @@ def _opened(home: Home, gpus: int | None) -> dg.DagsterInstance:
             mark_prepared(folder)
             closing.pop_all()
             return instance
+    except dg.DagsterInvalidConfigError as error:
+        reasons = "; ".join(_plain(one.message) for one in error.errors)
+        raise StoreError(
+            f"Dagster's settings cannot be used: {reasons}",
+            where=folder / "dagster.yaml",
+            code="settings",
+        ) from error
     except OSError as error:
         raise StoreError(
             f"The Dagster home cannot be made: {error.strerror}", where=folder
@@ -90,6 +98,14 @@ def _limit_pool(instance: dg.DagsterInstance, gpus: int | None) -> None:
     wanted = gpus if gpus is not None else limits.get(GPU_POOL) or max(1, gpu_count())
     if limits.get(GPU_POOL) != wanted:
         instance.event_log_storage.set_concurrency_slots(GPU_POOL, wanted)
+
+
+def _plain(message: str) -> str:
+    """What an error of settings says, without the traceback that Dagster puts into it."""
+    named = re.search(r"environment variable \"(\w+)\" which is not set", message)
+    return (
+        f"{named[1]} is not set" if named else " ".join(message.split("\n", maxsplit=1)[0].split())
+    )
 
 
 def _has_same_content(one: Path, other: Path) -> bool:

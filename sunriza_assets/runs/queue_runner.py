@@ -5,6 +5,7 @@ the instance is configured with takes it. How it goes is read off Dagster and th
 location is the one that the daemon uses: `workspace.yaml` in DAGSTER_HOME, or this package.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.assets.orders import speech_config
@@ -21,8 +23,9 @@ from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, SPEAK_ORDER
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
-from sunriza_assets.graph.tags import FORCE_TAG
-from sunriza_assets.operations.order_runs import Outcome, Progress, SpeechWork, Work
+from sunriza_assets.graph.tags import FORCE_TAG, ORDER_TAG
+from sunriza_assets.operations.order_runs import Outcome, Progress, SpeechWork, Work, close_run
+from sunriza_assets.operations.outages import Outage
 from sunriza_assets.platform import queue
 from sunriza_assets.platform.dagster_web_internals import (
     CodeLocation,
@@ -35,6 +38,8 @@ from sunriza_assets.runs.avatar_runs import avatar_assets
 
 __all__ = ["QueueRunner", "opened_queue"]
 
+_log = logging.getLogger(__name__)
+
 _MODULE: Final = "sunriza_assets.definitions"
 _COUNT_S: Final = 1.0
 """Seconds for which the length of the queue is not counted again."""
@@ -45,6 +50,10 @@ _SEARCH_S: Final = 3.0
 _SEARCHES: Final = 2
 """Searches in a row that must fail: a task may be on its way just then."""
 
+_LOOK_S: Final = 5.0
+"""Seconds between two looks for lost runs that belong to no order."""
+_LOOK_AT: Final = 50
+"""How many of them at a time."""
 _FORGET_S: Final = 3600.0
 """Seconds after which a search begins anew."""
 
@@ -75,6 +84,8 @@ class QueueRunner:
         self._assets = list(assets)
         self._room, self._counted_at = 0, float("-inf")
         self._searches: dict[str, _Search] = {}
+        self._looked_at = float("-inf")
+        self._outage = Outage(_log, "Runs that are about to start are not watched")
 
     def free(self) -> int:
         """Runs that may be queued before the queue is full."""
@@ -131,11 +142,33 @@ class QueueRunner:
         """Nothing: the dispatcher ends runs that it looks up through Dagster."""
 
     def poll(self) -> list[Progress | Outcome]:
-        """Nothing: see `has`."""
-        old = time.monotonic() - _FORGET_S
+        """Nothing: see `has`. Runs that nobody will start are closed, those of sensors, too."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_S:
+            self._looked_at = now
+            self._forget(now - _FORGET_S)
+            try:
+                self._close_lost()
+                self._outage.over()
+            except (StoreError, SQLAlchemyError) as problem:
+                self._outage.failed(problem)
+        return []
+
+    def _close_lost(self) -> None:
+        """Close lost runs without an order: each would hold a place among the running ones.
+
+        What becomes of a run of an order is decided by the dispatcher, which asks `is_lost`.
+        """
+        starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])
+        for run in self._instance.get_runs(starting, limit=_LOOK_AT):
+            if ORDER_TAG not in run.tags and self.is_lost(run):
+                _log.warning("Run %s was launched and is in no queue: it has failed", run.run_id)
+                close_run(self._instance, run, cancelled=False)
+
+    def _forget(self, old: float) -> None:
+        """Begin a search anew that is very old."""
         for run_id in [one for one, search in self._searches.items() if search.since < old]:
             del self._searches[run_id]
-        return []
 
     def _submit(self, work: Work | SpeechWork) -> None:
         job_name, config, tags = SPEAK_ORDER.name, dict[str, Any](), dict(work.tags)

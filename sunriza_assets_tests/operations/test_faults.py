@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from resources.process_names import this_process
 from resources.stores import open_stores
 from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.operations import order_ends
@@ -31,6 +32,30 @@ def test_a_full_disk_costs_no_order(office: Office, monkeypatch: pytest.MonkeyPa
     assert failed.error is not None
     assert failed.error.code == "store.full"
     assert failed.error.retryable
+
+
+def test_the_end_of_a_run_is_kept_until_it_is_written(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warm worker reports it once, and goes on living."""
+    order = office.order("ada")
+    office.tick()
+    (work,) = office.runner.works
+    office.run(work, **{PROCESS_TAG: this_process()})
+    office.runner.reports = [Outcome(work.run_id, "lost")]
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> None:
+            raise OperationalError("update runs", {}, Exception("database or disk is full"))
+
+        patch.setattr(office.instance, "report_run_failed", full)
+        office.tick()
+        office.tick()
+        assert office.get(order).run_id == work.run_id
+    office.tick()
+    again = office.get(order)
+    assert again.attempt == 2
+    assert again.run_id != work.run_id
 
 
 def test_a_run_that_nobody_will_start_is_made_again(office: Office) -> None:

@@ -21,6 +21,8 @@ INTERNALS = {
         "extract_data_version_from_entry": "manifests do not know which version a step made",
     },
     "sunriza_assets/platform/dagster_internals.py": {
+        "ASSET_CHECK_EVENTS": "an event whose connection broke is not stored again as a whole",
+        "ASSET_EVENTS": "an event whose connection broke is not stored again as a whole",
         "FINISHED_STATUSES": "the Checks tab cannot tell running checks from finished ones",
         "INDEX_SHARD_NAME": "the pooled SQLite event log finds no database",
         "AssetCheckExecutionRecordStatus": "the Checks tab shows no avatar's result",
@@ -33,10 +35,12 @@ INTERNALS = {
         "EventLogStorage": "the pooled Postgres storage has no event log",
         "SerializableEntitySubset": "the Checks tab shows no avatar's result",
         "SqlEventLogStorage": "the cached event log has no base",
+        "SqlEventLogStorageTable": "an event whose connection broke may be stored twice",
         "SqliteEventLogStorage": "the pooled SQLite event log has no base",
         "SqliteRunStorage": "the pooled SQLite run storage has no base",
         "SqliteScheduleStorage": "the pooled SQLite schedule storage has no base",
         "WorkerStatus": "the Celery launcher cannot report a lost worker",
+        "serialize_value": "an event whose connection broke may be stored twice",
         "partition_loading_context": "the Checks tab fails on dynamic partitions",
     },
     "sunriza_assets/platform/dagster_web_internals.py": {

@@ -7,10 +7,11 @@ Celery worker, Redis and Postgres, if these servers are installed.
 import os
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,12 @@ LONG: Final = {"max_seconds": 10.0, "stitching_retargeting_eyes_width": 512}
 JOBS: Final = 4
 CANCELLED: Final = 3
 _PATIENCE_S: Final = 300.0
+_STAGES: Final = {
+    dg.DagsterEventType.RUN_ENQUEUED: "queued",
+    dg.DagsterEventType.RUN_STARTING: "launched",
+    dg.DagsterEventType.RUN_START: "begun",
+    dg.DagsterEventType.STEP_START: "first step",
+}
 
 
 @contextmanager
@@ -102,39 +109,49 @@ def _measured(name: str, models: Path, figures: dict[str, Any]) -> Iterator[Row]
         stack.callback(store.close)
         url = serving.url
         client = stack.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=60))
-        waits = [_first_step_s(client, store, instance, one) for one in range(JOBS)]
+        found: dict[str, Any] = {}
+        figures[name] = found
+        stages = [_stages_s(client, store, instance, one) for one in range(JOBS)]
+        first, *waits = [one["first step"] for one in stages]
+        found["stages"] = stages
+        bar = 0.6 if opened is warm else 7.0
+        yield Row(
+            f"accept to first step, {name}",
+            f"{_listed(waits)} s (the first job {first:.1f})",
+            f"≤ {bar} s on a quiet machine",
+            statistics.median(waits) <= bar,
+        )
+        middle = {
+            name: statistics.median(one[name] for one in stages[1:])
+            for name in _STAGES.values()
+            if all(name in one for one in stages[1:])
+        }
+        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in middle.items())
+        yield Row(f"stages of a start, {name}", f"{told} s")
         ends = [_cancelled_s(client, store, instance, one) for one in range(CANCELLED)]
-        figures[name] = {"waits": waits, "cancelled": ends}
-        yield from _rows(name, figures[name])
+        found["cancelled"] = ends
+        yield Row(f"cancel to end, {name}", f"{_listed(ends)} s", "≤ 5 s", max(ends) <= 5.0)
 
 
-def _rows(name: str, found: Mapping[str, list[float]]) -> Iterator[Row]:
-    first, *waits = found["waits"]
-    bar = 0.6 if name == "warm worker" else 7.0
-    told = ", ".join(f"{wait:.1f}" for wait in waits)
-    yield Row(
-        f"accept to first step, {name}",
-        f"{told} s (the first job {first:.1f})",
-        f"≤ {bar} s on a quiet machine",
-        sorted(waits)[len(waits) // 2] <= bar,
-    )
-    told = ", ".join(f"{wait:.1f}" for wait in found["cancelled"])
-    yield Row(f"cancel to end, {name}", f"{told} s", "≤ 5 s", max(found["cancelled"]) <= 5.0)
+def _listed(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{one:.1f}" for one in seconds)
 
 
-def _first_step_s(
+def _stages_s(
     client: httpx.Client, store: OrderStore, instance: dg.DagsterInstance, number: int
-) -> float:
-    """Seconds from an order's acceptance to the start of its first step, as both are stored."""
+) -> dict[str, float]:
+    """Seconds from an order's acceptance to what its run has gone through, as both are stored."""
     order_id = _ask(client, "short", number)
     wait_for(lambda: _order(store, order_id).is_terminal, _PATIENCE_S)
     order = _order(store, order_id)
     assert order.state == "done", order
-    started = instance.get_records_for_run(
-        order.run_id or "", of_type=dg.DagsterEventType.STEP_START
-    ).records
-    first = min(record.event_log_entry.timestamp for record in started)
-    return first - order.created_at.timestamp()
+    at: dict[str, float] = {}
+    for record in instance.get_records_for_run(order.run_id or "", of_type=set(_STAGES)).records:
+        entry = record.event_log_entry
+        if entry.dagster_event_type is not None:
+            at.setdefault(_STAGES[entry.dagster_event_type], entry.timestamp)
+    begin = order.created_at.timestamp()
+    return {name: moment - begin for name, moment in at.items()}
 
 
 def _cancelled_s(
@@ -145,8 +162,14 @@ def _cancelled_s(
     before = _processes()
     wait_for(lambda: _is_at_work(store, instance, order_id), _PATIENCE_S)
     time.sleep(random.Random(number).uniform(0.0, 2.0))  # noqa: S311 - no secret
-    # Dagster's daemon replaces its code servers from time to time.
-    workers = [one for one in _processes() - before if "grpc" not in one.cmdline()]
+    # Dagster's daemon replaces its code servers from time to time, each with a tracker; the
+    # database has a process for each connection.
+    own = ("grpc", "multiprocessing.resource_tracker", "postgres: ")
+    workers = [
+        one
+        for one in _processes() - before
+        if not any(word in " ".join(one.cmdline()) for word in own)
+    ]
     begin = time.monotonic()
     client.post(f"/jobs/{order_id}/cancel").raise_for_status()
     wait_for(lambda: _order(store, order_id).is_terminal, _PATIENCE_S)

@@ -36,6 +36,8 @@ class Report:
     """What callers were answered, or why they were not."""
     unfinished: int = 0
     publications: int = 0
+    by_sensors: int = 0
+    """Publications of runs without an order: while no dispatcher was active."""
     wrong: list[str] = field(default_factory=list)
     """What must not be."""
     longest_pause_s: float = 0.0
@@ -58,7 +60,7 @@ class Report:
             "jobs by state": dict(self.states),
             "jobs by attempts": dict(sorted(self.attempts.items())),
             "answers to callers": dict(self.answers),
-            "publications": self.publications,
+            "publications": f"{self.publications}, {self.by_sensors} of them by Dagster's sensors",
             "longest time without the end of a job": f"{self.longest_pause_s:.0f} s",
             "all in all": f"{self.seconds:.0f} s",
         }
@@ -148,6 +150,7 @@ def judge(store: OrderStore, order_ids: Iterable[str], told: Iterable[str], repo
             for one in document.record.published:
                 made = instance.get_run_by_id(one.run_id)
                 publications[made.tags.get(ORDER_TAG, one.run_id) if made else one.run_id] += 1
+                report.by_sensors += made is not None and ORDER_TAG not in made.tags
             if document.status != "ready":
                 report.wrong.append(f"the document of {avatar_id} says {document.status}")
         report.publications = publications.total()

@@ -38,12 +38,12 @@ from sunriza_assets.studio.sample.clip import write_sample
 from sunriza_assets_tests.service.kill_report import Report, Watch, judge
 from sunriza_assets_tests.service.serving_processes import Serving, begin_serving
 
-__all__ = ["SMALL", "Embedded", "World", "kill_process", "place", "run"]
+__all__ = ["SETTINGS", "SMALL", "Embedded", "World", "kill_process", "place", "run"]
 
 MODELS = Path(os.environ.get("SUNRIZA_MODELS") or Path(__file__).parents[2] / "data" / "models")
 SMALL: Mapping[str, object] = {"max_seconds": 1.0, "stitching_retargeting_eyes_width": 256}
 UNLIMITED = Quota(unfinished=None, per_day=None, queue=None)
-_SETTINGS = {
+SETTINGS = {
     "SUNRIZA_UNFINISHED_JOBS": "100000",
     "SUNRIZA_JOBS_PER_DAY": "100000",
     "SUNRIZA_JOBS_PER_MINUTE": "100000",
@@ -218,10 +218,9 @@ def run(
         try:
             for number in range(kills):
                 watch.wait(chance.uniform(0.2, pause_s))
-                target = chance.choice(world.targets)
-                if world.kill(target):
-                    report.kills[target] += 1
-                    watch.restart()
+                target = _killed(world, chance, watch)
+                report.kills[target] += 1
+                watch.restart()
                 watch.until(lambda target=target: world.is_back(target), 120)  # type: ignore[misc]
                 watch.restart()
                 if number % _QUIET_EVERY == _QUIET_EVERY - 1:
@@ -240,6 +239,17 @@ def run(
     return report
 
 
+def _killed(world: World, chance: random.Random, watch: Watch) -> str:
+    """Kill a process that is there, and name it."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        target = chance.choice(world.targets)
+        if world.kill(target):
+            return target
+        watch.wait(0.2)
+    raise AssertionError("there is nothing to kill")
+
+
 @click.command()
 @click.option("--kills", default=100, show_default=True)
 @click.option("--jobs", default=200, show_default=True)
@@ -253,7 +263,7 @@ def main(kills: int, jobs: int, seed: int, fleet: bool, folder: Path | None) -> 
         root.mkdir(parents=True, exist_ok=True)
         for name in [one for one in os.environ if one.startswith(("SUNRIZA_", "DAGSTER_"))]:
             del os.environ[name]
-        os.environ |= _SETTINGS | {
+        os.environ |= SETTINGS | {
             "SUNRIZA_HOME": str(root / "home"),
             "SUNRIZA_MODELS": str(MODELS),
         }

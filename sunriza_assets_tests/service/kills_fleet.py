@@ -63,7 +63,7 @@ class Fleet:
     def __enter__(self) -> "Fleet":
         root = self._root
         for folder in (root, *root.parents[:-2]):
-            folder.chmod(folder.stat().st_mode | 0o005)
+            folder.chmod(folder.stat().st_mode | 0o055)  # the database has another user
         (root / "dagster").mkdir(exist_ok=True)
         with self._stack:
             self._redis = self._stack.enter_context(Redis(root))
