@@ -37,6 +37,9 @@ _RIDGE_WIDTH: Final = 1.5
 _TINT: Final = (-0.75, 0.25, 0.6)
 """How much more than grey a shade darkens red, green and blue of a skin as colourful as one is:
 light that comes out of a fold has passed through more of it."""
+_TINT_SHARE: Final = 1.4
+_MOST_TINT: Final = 0.36
+"""How much of that a skin has for its colourfulness, and at most: more looks like paint."""
 _LOG_LIMIT: Final = (-0.9, 0.25)
 """Least and most logarithm of the brightness, where creases cross."""
 _END: Final = 0.35
@@ -84,6 +87,11 @@ def _both(*strokes: _Stroke) -> tuple[_Stroke, ...]:
     )
 
 
+_NASOLABIAL: Final = (
+    (49, 129, 0.5), (129, 203, 0.25), (203, 206, 0.3), (206, 92, 0.12), (216, 186, 0.35),
+    (57, 212, 0.3),
+)  # fmt: skip
+"""Knots from the wing of the nose around the corner of the mouth."""
 _STROKES: Final[Mapping[Crease, tuple[_Stroke, ...]]] = {
     # Two upright lines between the brows, and the shade of the skin bunched there (AU4).
     "frown": (
@@ -103,10 +111,10 @@ _STROKES: Final[Mapping[Crease, tuple[_Stroke, ...]]] = {
         _Stroke(((245, 122, 0.2), (168, 6, 0.55), (465, 351, 0.2)), 0.030, 0.18, ridges=0.0),
     ),
     # From the wing of the nose around the corner of the mouth (AU9, AU10, AU12): sharp towards
-    # the cheek, soft towards the lip.
+    # the cheek, soft towards the lip: a thin line at the fold, and the shade that falls from it.
     "nasolabial": _both(
-        _Stroke(((49, 129, 0.5), (129, 203, 0.25), (203, 206, 0.3), (206, 92, 0.12),
-                 (216, 186, 0.35), (57, 212, 0.3)), 0.034, 0.29, lee=2.0),
+        _Stroke(_NASOLABIAL, 0.013, 0.20, lee=1.4),
+        _Stroke(_NASOLABIAL, 0.026, 0.13, lee=3.0),
     ),
     # Lines across the whole forehead (AU1 with AU2).
     "forehead": (
@@ -162,7 +170,7 @@ class Creases:
         self._points = np.asarray(points[:, :2], dtype=np.float64)
         self._iod = eye_distance(points)
         self._window = self._hull(size, around)
-        tint = min(2.5 * colourfulness(skin), 0.7)
+        tint = min(_TINT_SHARE * colourfulness(skin), _MOST_TINT)
         self._channels = (1.0 + tint * np.array(_TINT)).astype(np.float32)
         self._planes: dict[Crease, Plane] = {}
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from sunriza_assets.studio.drawing.cavity import MouthInterior, Palette
+from sunriza_assets.studio.drawing.cavity import MouthInterior
+from sunriza_assets.studio.drawing.gap import Gap
+from sunriza_assets.studio.drawing.palette import Palette
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.expression.easing import rise
 from sunriza_assets.studio.expression.lips import lip_gap
@@ -33,6 +35,11 @@ _UPPER_TEETH: Final = (0.25, 0.84)
 shadow and lip even where that is as bright as they are."""
 _TOOTH: Final = 0.65
 """Whiteness down to which it is still a tooth, share of the whitest."""
+_KEPT_ROW: Final = 0.08
+"""Height of the upper teeth that a photo shows, IOD, from which on they are kept in an opening
+mouth; a narrower strip would hang over a cavity."""
+_PURSED_SHADE: Final = 0.6
+"""Light that pursed lips take from the teeth behind them."""
 _EDGE: Final = 0.008
 """Softness of the teeth's edge, IOD."""
 _LIP_OVER_TEETH: Final = 0.025
@@ -69,11 +76,15 @@ class PhotoMouth:
         self._down = np.array([-across[1], across[0]])
         gap = lip_gap(points[:, :2]) / self._iod
         self._opening = Polynomial.fit(np.arange(len(gap)), gap, 4)  # no tooth follows the outline
+        self._teeth_end = self._end_of_upper_teeth()
         self.tooth_colour = self._brighter_half()
         """(3,) RGB."""
-        self._teeth_end = self._end_of_upper_teeth()
         opening = float(gap[_MIDDLE].mean())
         descent = np.clip(self._teeth_end * opening - _LIP_OVER_TEETH, 0.0, _LIP_DESCENDS)
+        self.reach = self._teeth_end * opening
+        """How far the upper teeth are seen below the upper lip, IOD."""
+        self.keeps_row = self.reach >= _KEPT_ROW
+        """Whether that is enough to be a row of teeth, however far the mouth opens."""
         self.seam = 1.0 - float(descent) / opening
         """Where the lips meet when they close, from the lower rim (0) to the upper (1): where the
         upper one, at rest, ends just above the edge of its teeth."""
@@ -81,38 +92,38 @@ class PhotoMouth:
     def draw_teeth(
         self,
         canvas: Plane,
-        inside: MouthInterior,
-        place: Plane,
+        gap: Gap,
         palette: Palette,
         *,
         changed: float,
-        most: Plane | float,
+        upper: float,
         below: float,
     ) -> Plane:
         """Draw what the photo shows between its lips over a canvas.
 
         Args:
             canvas: (h, w, 3) RGB 0-255.
-            inside: the same pixels in the mouth's coordinates.
-            place: (h, w) where along the photo's rims each is, 0-10.
+            gap: the same pixels in the mouth's coordinates.
             palette: the mouth's colours.
             changed: 0 the lips are parted as in the photo, and all between them goes with the upper
                 one; 1 they are not, and teeth and jaw go their own ways.
-            most: how far below the upper lip the upper teeth may reach, IOD.
+            upper: 0-1 how much is seen of the upper teeth.
             below: 0-1 how much is seen of what is below them.
 
         Returns:
             (h, w, 3) float32.
         """
+        inside, place = gap.inside, gap.place
         opened = np.maximum(self._opening(place), 0.0)
         teeth = (1.0 - changed * (1.0 - self._teeth_end)) * opened
-        light = np.asarray(inside.light_share ** (0.5 * palette.shade), dtype=np.float32)
-        descent = np.maximum(inside.below_root - inside.below_upper, 0.0)
+        light_share = 1.0 - _PURSED_SHADE * inside.pursed
+        light = np.asarray(light_share ** (0.5 * palette.shade), dtype=np.float32)
+        descent = np.maximum(gap.below_rest - inside.below_upper, 0.0)
         from_root = inside.below_upper + changed * descent
         below *= float(rise(1.0 - self._teeth_end, *_TWO_ROWS))
         for rim, down, spare, share in (
             (self._lower, -inside.above_lower, opened - teeth - inside.above_lower, below),
-            (self._upper, from_root, np.minimum(teeth - from_root, most - inside.below_upper), 1.0),
+            (self._upper, from_root, teeth - from_root, upper),
         ):
             cover = share * rise(spare, -_EDGE, _EDGE)
             canvas = canvas + cover[:, :, None] * (light * self._at(rim, place, down) - canvas)
@@ -169,8 +180,8 @@ class PhotoMouth:
         return np.asarray(read_at(self._picture, places.astype(np.float32)), dtype=np.float32)
 
     def _brighter_half(self) -> Plane:
-        """(3,) colour of the brighter half of what is seen in the middle of the mouth."""
-        colours = self._between(np.linspace(0.15, 0.75, 9)).reshape(-1, 3)
+        """(3,) colour of the brighter half of the upper teeth in the middle of the mouth."""
+        colours = self._between(self._teeth_end * np.linspace(0.25, 0.85, 7)).reshape(-1, 3)
         brighter = colours[np.argsort(colours.sum(axis=1))[len(colours) // 2 :]]
         return np.asarray(np.median(brighter, axis=0), dtype=np.float32)
 

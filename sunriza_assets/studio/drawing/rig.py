@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.contracts.engine import Image
 from sunriza_assets.studio.drawing.background import Layers
 from sunriza_assets.studio.drawing.creases import Creases
+from sunriza_assets.studio.drawing.fineness import Fineness
 from sunriza_assets.studio.drawing.glasses import find_rims
 from sunriza_assets.studio.drawing.lids import Eye
 from sunriza_assets.studio.drawing.mouth import Mouth, MouthPainter
+from sunriza_assets.studio.drawing.palette import eye_white
 from sunriza_assets.studio.drawing.warp import Warp
 from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets
 from sunriza_assets.studio.face.regions import OVAL
@@ -68,9 +70,11 @@ class PortraitRig:
         self.has_glasses = rims is not None
         """Whether rims were found that the lids pass behind."""
         self._crisp = _crisp(image, points)
-        self.eyes = (Eye(points, 0, self._crisp, rims=rims), Eye(points, 1, self._crisp, rims=rims))
+        white = eye_white(image, points)
+        right, left = (Eye(points, side, self._crisp, rims=rims, white=white) for side in (0, 1))
+        self.eyes = (right, left)
         """The subject's right eye, then the left."""
-        self.mouth = MouthPainter(points, self._crisp)
+        self.mouth = MouthPainter(points, self._crisp, fineness=Fineness.of(image, points))
         self.warp = Warp(points, (width, height), stitched=stitched)
         self.creases = Creases(
             points, self.mouth.skin, size=(width, height), around=[eye.window for eye in self.eyes]
@@ -95,19 +99,19 @@ class PortraitRig:
             closure: of the subject's right and left eye, 0 as in the portrait, 1 shut, less than 0
                 wider.
             gaze: (2, 2) shift of either iris in eye widths (x right, y down); None is none.
-            mouth: what is inside the mouth where it opens; None paints a plain cavity.
+            mouth: what is inside the mouth where it opens; None is a tongue at rest.
             emotion: whose lower lids and creases are drawn; None is the emotion of the rig.
 
         Returns:
             (H, W, 3) uint8, a new array.
         """
         head = head or HeadMotion.still()
-        gaze = np.zeros((2, 2)) if gaze is None else gaze
+        shifts = self._within_eyes(np.zeros((2, 2)) if gaze is None else gaze)
         sources = self.warp.backward_map(head, points, self.mouth.lip_sources(head, points))
         emotion = emotion or self.emotion
         squint = emotion.squint if emotion else 0.0
         eyes = [
-            (eye.window, eye.draw(closure[side], gaze[side], squint=squint))
+            (eye.window, eye.draw(closure[side], shifts[side], squint=squint))
             for side, eye in enumerate(self.eyes)
         ]
         drawn = [(window, eye) for window, eye in eyes if eye is not None]
@@ -123,6 +127,15 @@ class PortraitRig:
                 self._layers.paint(frame, sources)
         self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
         return frame
+
+    def _within_eyes(self, gaze: NDArray[Any]) -> NDArray[np.float64]:
+        """(2, 2) the gaze as far as both eyes have room for it: they look the same way."""
+        limited = [eye.limited(gaze[side]) for side, eye in enumerate(self.eyes)]
+        kept = [
+            np.where(np.abs(wanted) > 1e-6, found / np.where(wanted == 0.0, 1.0, wanted), 1.0)
+            for wanted, found in zip(gaze, limited, strict=True)
+        ]
+        return np.asarray(gaze * np.minimum(*kept), dtype=np.float64)
 
 
 def _crisp(image: Image, points: NDArray[Any]) -> Image:

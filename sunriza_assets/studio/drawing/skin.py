@@ -9,7 +9,7 @@ from sunriza_assets.studio.drawing.sampling import read_linearly_at
 from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.motion.head_pose import eye_distance
 
-__all__ = ["colourfulness", "deepened", "lip_colour", "skin_around_mouth", "toned"]
+__all__ = ["colourfulness", "deepened", "lip_colour", "luma", "skin_around_mouth", "toned"]
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -54,6 +54,12 @@ def lip_colour(picture: Image, points: NDArray[Any]) -> Plane:
 def colourfulness(skin: NDArray[Any]) -> float:
     """0 for grey, about a quarter for skin in daylight: range of the channels over the largest."""
     return float(np.ptp(skin)) / max(float(np.max(skin)), 1.0)
+
+
+def luma(colours: NDArray[Any]) -> Any:
+    """(...) Rec. 601 luma of colours (..., 3); a float for one colour."""
+    grey = np.asarray(colours, dtype=np.float32) @ _LUMA
+    return float(grey) if grey.ndim == 0 else grey
 
 
 def toned(texture: Image, clip_skin: NDArray[Any], skin: NDArray[Any]) -> Plane:

@@ -13,6 +13,7 @@ from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.face.topology import (
+    IRIS_CENTRES,
     LEFT_EYE_CORNERS,
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
@@ -26,12 +27,15 @@ from sunriza_assets.studio.face.topology import (
     UPPER_LIP_ROWS,
 )
 
-__all__ = ["blink_frames", "eye_apertures", "head_angles", "mouth_aperture"]
+__all__ = ["blink_frames", "eye_apertures", "gaze_offsets", "head_angles", "mouth_aperture"]
 
 Points = NDArray[np.floating]
 
 _MIDDLE_OF_LID: Final = slice(3, 6)
 """The three middle points of a lid's nine."""
+_LEFT_CORNERS: Final = (RIGHT_UPPER_LID[0], LEFT_UPPER_LID[-1])
+_RIGHT_CORNERS: Final = (RIGHT_UPPER_LID[-1], LEFT_UPPER_LID[0])
+"""Corners of the subject's right and left eye at the left and right of the picture."""
 _MIDDLE_OF_LIP: Final = slice(4, 7)
 """The three middle points of a lip's eleven."""
 
@@ -69,6 +73,23 @@ def mouth_aperture(points: Points) -> NDArray[np.float64]:
     """
     upper, lower = UPPER_LIP_ROWS[-1, _MIDDLE_OF_LIP], LOWER_LIP_ROWS[-1, _MIDDLE_OF_LIP]
     return _opening(points, upper, lower) / _width(points, OUTER_EYE_CORNERS)
+
+
+def gaze_offsets(points: Points) -> NDArray[np.float64]:
+    """(..., 478, 3) landmarks -> (..., 2, 2) iris from the middle of its eye, in eye widths.
+
+    For either eye, the right one first: x along the line through its corners to the right of the
+    picture, y down from it.
+    """
+    left = points[..., _LEFT_CORNERS, :2]
+    right = points[..., _RIGHT_CORNERS, :2]
+    iris = points[..., IRIS_CENTRES, :2]
+    along = right - left
+    square = np.sum(along**2, axis=-1)
+    offset = iris - 0.5 * (left + right)
+    x = np.sum(offset * along, axis=-1) / square
+    y = (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / square
+    return np.stack([x, y], axis=-1)
 
 
 def head_angles(points: Points) -> NDArray[np.float64]:

@@ -118,11 +118,12 @@ class PerformanceRenderer:
         )
         self._tongues = np.array(
             [
-                [float(shape.tongue == "up"), float(shape.tongue == "between"), shape.lower_teeth]
+                [shape.tongue == "up", shape.tongue == "between", shape.lower_teeth, shape.tuck > 0]
                 if shape
-                else [0.0, 0.0, 0.0]
+                else [0.0, 0.0, 0.0, 0.0]
                 for shape in VISEMES.values()
-            ]
+            ],
+            dtype=np.float64,
         )
 
     def frames(self, performance: Performance) -> Iterator[Image]:
@@ -130,16 +131,14 @@ class PerformanceRenderer:
         for k in range(performance.frame_count):
             head = _head(performance, k, self._rig.iod)
             weights = performance.visemes[k]
-            tongue_raise, tongue_out, lower_teeth = weights @ self._tongues
+            tongue_raise, tongue_out, clenched, tucked = weights @ self._tongues
             closed = float(performance.closure[k])
             yield self._rig.draw(
                 head.apply(self._lips(weights), self._rig.centre),
                 head=head,
                 closure=(closed, closed),
                 gaze=np.tile(performance.gaze[k], (2, 1)),
-                mouth=Mouth(
-                    tongue_raise=tongue_raise, tongue_out=tongue_out, lower_teeth=lower_teeth
-                ),
+                mouth=Mouth(tongue_raise, tongue_out, clenched, tucked),
             )
 
     def mouth_opening(self, performance: Performance) -> NDArray[np.float64]:

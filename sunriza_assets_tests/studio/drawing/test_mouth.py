@@ -104,7 +104,7 @@ def test_lips_meet_above_the_edge_of_the_upper_teeth(
 
 
 def test_lower_teeth_go_with_the_lower_lip(portrait: Image, landmarks: NDArray[np.float64]) -> None:
-    rig = PortraitRig(*grinning(portrait, landmarks, teeth=0.3, cavity=0.4))
+    rig = PortraitRig(*grinning(portrait, landmarks, teeth=0.45, cavity=0.25))
     points = rig.mesh.copy()
     points[np.unique(LOWER_LIP[:, 1:-1]), 1] += 0.08 * rig.iod
     drawn = rig.draw(points)
@@ -124,3 +124,19 @@ def test_a_closed_photo_says_nothing_about_teeth(
     points = landmarks.copy()
     points[LOWER_LIP[-1], :2] = points[UPPER_LIP[-1], :2]
     assert MouthPainter(points, portrait).seam == SEAM
+
+
+def test_a_strip_of_teeth_gives_way_to_a_row(
+    portrait: Image, landmarks: NDArray[np.float64]
+) -> None:
+    """What little a photo shows of its teeth would hang over a cavity in a mouth that opens."""
+    rig = PortraitRig(*grinning(portrait, landmarks, teeth=0.22, cavity=0.78))
+    points = rig.mesh.copy()
+    points[np.unique(LOWER_LIP[:, 1:-1]), 1] += 0.12 * rig.iod
+    lower = points[LOWER_LIP[-1, 4:7], :2] - [0.0, 0.03 * rig.iod]
+    assert read(rig.draw(points), lower[None]).mean() > 1.5 * np.mean(CAVITY)
+    rising = rig.mesh.copy()
+    rising[np.unique(UPPER_LIP[:, 1:-1]), 1] -= 0.05 * rig.iod
+    drawn = rig.draw(rising)
+    upper = rising[UPPER_LIP[-1, 4:7], :2] + [0.0, 0.05 * rig.iod]
+    assert read(drawn, upper[None]).min(axis=2).mean() > 90

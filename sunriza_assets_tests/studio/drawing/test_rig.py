@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.studio.contracts.engine import Image
+from sunriza_assets.studio.drawing.clip_mouth import ClipMouth
 from sunriza_assets.studio.drawing.mouth import Mouth
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.face.independent import IndependentFaceMesh
@@ -115,10 +116,10 @@ def test_a_mouth_in_a_grey_photo_is_grey(portrait: Image, landmarks: NDArray[np.
     rig = PortraitRig(np.asarray(grey, dtype=np.uint8), landmarks)
     points = rig.mesh.copy()
     points[np.unique(LOWER_LIP[:, 1:-1]), 1] += 0.15 * rig.iod
-    texture = np.zeros((32, 64, 3), np.uint8)
+    texture = np.zeros((48, 96, 3), np.uint8)
     texture[..., 0] = 200
-    mouth = Mouth(texture, clip_opening=0.2, clip_skin=np.array([220.0, 170.0, 140.0]))
-    for inside in (Mouth(), mouth, Mouth(tongue_out=1.0), Mouth(lower_teeth=1.0)):
+    clip = Mouth(clip=ClipMouth(texture, opening=0.2, skin=np.array([220.0, 170.0, 140.0])))
+    for inside in (Mouth(), clip, Mouth(tongue_out=1.0), Mouth(clenched=1.0)):
         drawn = rig.draw(points, mouth=inside)
         assert np.ptp(drawn.astype(int), axis=2).max() <= 1
 

@@ -9,6 +9,9 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from sunriza_assets.errors import FaceError
+from sunriza_assets.studio.engines.mesh.motion.perform import neutral_face
+from sunriza_assets.studio.expression.emotion_offsets import emotion_offsets
+from sunriza_assets.studio.expression.emotions import Emotion
 from sunriza_assets.studio.motion.neutral import MAX_FRAMES, MIN_FRAMES, find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 
@@ -122,3 +125,34 @@ def test_rate_does_not_change_the_choice() -> None:
     frames = clip(speech(200, slice(120, 150)), still, still)
     slow = find_neutral(frames[::2], Fraction(25)).frame
     assert abs(2 * slow - find_neutral(frames, Fraction(50)).frame) <= 30
+
+
+def acting(
+    count: int, *, smile: NDArray[np.float64] | float = 0.0, gaze: NDArray[np.float64] | float = 0.0
+) -> NDArray[np.float64]:
+    """(count, 478, 3) a face from the front that smiles with parted lips and looks aside.
+
+    Args:
+        count: frames.
+        smile: how much of a broad grin, 0-1.
+        gaze: shift of the irises, eye widths.
+    """
+    face = 100.0 * neutral_face() + 256.0
+    grin = emotion_offsets(face[:468], Emotion(corners=0.4, width=1.4, opening=0.15))
+    frames = np.repeat(face[None], count, axis=0)
+    frames[:, :468] += np.broadcast_to(smile, count)[:, None, None] * grin
+    width = np.linalg.norm(face[133] - face[33])
+    frames[:, 468:, 0] += np.broadcast_to(gaze, count)[:, None] * width
+    return frames + np.random.default_rng(3).normal(scale=0.05, size=frames.shape)
+
+
+def test_who_smiles_most_of_the_time_does_not_rest_with_a_smile() -> None:
+    smile = np.where(np.arange(100) < 15, 0.0, 1.0)
+    frames = acting(100, smile=smile)
+    assert np.median(frames[:, 291, 0] - frames[:, 61, 0]) > 1.3 * np.ptp(frames[0, [61, 291], 0])
+    assert find_neutral(frames, RATE).frame < 15
+
+
+def test_who_looks_aside_most_of_the_time_rests_looking_ahead() -> None:
+    gaze = np.where(np.arange(100) < 80, 0.09, 0.0)
+    assert find_neutral(acting(100, gaze=gaze), RATE).frame >= 80

@@ -21,7 +21,7 @@ from sunriza_assets.studio.motion.template import MotionTemplate
 __all__ = ["ENGINE", "VERSION", "arrays_of", "build_template", "motion_in", "ratios_in"]
 
 ENGINE: Final = "liveportrait"
-VERSION: Final = "1"
+VERSION: Final = "2"
 """To be raised when the output of extraction changes."""
 
 _SHAPES: Final[Mapping[str, tuple[int, ...]]] = {

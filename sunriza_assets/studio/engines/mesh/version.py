@@ -4,5 +4,5 @@ from typing import Final
 
 __all__ = ["VERSION"]
 
-VERSION: Final = "4"
+VERSION: Final = "5"
 """Raise it when extraction or rendering changes what comes out."""

@@ -70,7 +70,8 @@ def mouth_inside(shape: LipShape | None) -> Mouth:
     return Mouth(
         tongue_raise=float(shape.tongue == "up"),
         tongue_out=float(shape.tongue == "between"),
-        lower_teeth=float(shape.lower_teeth),
+        clenched=float(shape.lower_teeth),
+        tucked=float(shape.tuck > 0.0),
     )
 
 

@@ -15,9 +15,9 @@ from sunriza_assets.studio.contracts.engine import Image, Progress
 from sunriza_assets.studio.drawing.sampling import read_linearly_at
 from sunriza_assets.studio.drawing.skin import skin_around_mouth
 from sunriza_assets.studio.face.landmarks import FaceLandmarks, FaceMesh
-from sunriza_assets.studio.face.measures import eye_apertures, mouth_aperture
-from sunriza_assets.studio.face.regions import LOWER_LIP, SKULL, UPPER_LIDS, UPPER_LIP
-from sunriza_assets.studio.face.topology import IRIS_CENTRES, MESH_POINTS, POINTS
+from sunriza_assets.studio.face.measures import eye_apertures, gaze_offsets, mouth_aperture
+from sunriza_assets.studio.face.regions import LOWER_LIP, SKULL, UPPER_LIP
+from sunriza_assets.studio.face.topology import MESH_POINTS, POINTS
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.info import VideoInfo
 from sunriza_assets.studio.media.probe import probe
@@ -27,7 +27,7 @@ from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate
 
-__all__ = ["extract_motion", "gaze_offsets"]
+__all__ = ["extract_motion"]
 
 TEXTURE_SHAPE: Final = (48, 96)
 """Rows and columns of a cut-out mouth."""
@@ -120,23 +120,6 @@ def _arrays(
         "gaze": _interpolated_through_blinks(gaze, closure).astype(np.float32),
         "mouth_opening": mouth_aperture(faces).astype(np.float32),
     }, neutral.frame
-
-
-def gaze_offsets(points: NDArray[Any]) -> NDArray[np.float64]:
-    """(..., 478, 3) landmarks -> (..., 2, 2) iris from the middle of its eye, in eye widths.
-
-    For either eye, the right one first: x along the line through its corners to the right of the
-    picture, y down from it.
-    """
-    left = points[..., UPPER_LIDS[:, 0], :2]
-    right = points[..., UPPER_LIDS[:, -1], :2]
-    iris = points[..., IRIS_CENTRES, :2]
-    along = right - left
-    square = np.sum(along**2, axis=-1)
-    offset = iris - 0.5 * (left + right)
-    x = np.sum(offset * along, axis=-1) / square
-    y = (along[..., 0] * offset[..., 1] - along[..., 1] * offset[..., 0]) / square
-    return np.stack([x, y], axis=-1)
 
 
 def _interpolated_through_blinks(

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.drawing.clip_mouth import MouthDetail
 from sunriza_assets.studio.drawing.rig import PortraitRig
 from sunriza_assets.studio.engines.mesh.motion.closure import SHUT_CLOSURE
 from sunriza_assets.studio.engines.mesh.motion.reference import (
@@ -59,7 +60,7 @@ _MAX_BLINK_S: Final = 0.4
 """Width of its upper part up to which a peak is a blink, seconds."""
 _BLINK_WIDTH_HEIGHT: Final = 0.4
 """Share of a peak's prominence that is its upper part."""
-_OPEN_MOUTH: Final = 0.03
+_OPEN_MOUTH: Final = 0.05
 """Opening of the clip's mouth from which on it shows its inside, IOD."""
 _LID_HEIGHT: Final = 0.12
 _EYE_WIDTH: Final = 0.3
@@ -85,10 +86,13 @@ def plan_timing(template: MotionTemplate, rig: PortraitRig, parameters: RenderPa
     arrays: Arrays = template.arrays
     facts: dict[str, Any] = {"neutral_frame": template.neutral_frame}
     frame, difference = matching_frame(arrays, rig.mesh)
-    if difference < SAME_FRAME_DIFFERENCE and parameters.flag_relative:
+    same = difference < SAME_FRAME_DIFFERENCE
+    textures = _mouth_textures(arrays) if same else arrays["mouth_texture"][:0]
+    if same and parameters.flag_relative:
         arrays = relative_to(arrays, frame)
         facts["portrait_is_frame"] = frame
-    arrays = dict(arrays) | {"mouth_texture": _mouth_textures(arrays)}
+    facts["mouth"] = "clip" if len(textures) else "painted"
+    arrays = dict(arrays) | {"mouth_texture": textures}
     if template.performance is None:  # what is written and not measured has no jitter
         arrays = _smoothed(arrays, template.rate)
     rate = parameters.output_rate(template.rate)
@@ -136,20 +140,22 @@ def _brief_depths(curve: NDArray[np.float64], rate: Fraction) -> NDArray[np.floa
 
 
 def _mouth_textures(arrays: Arrays) -> NDArray[np.uint8]:
-    """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it never opens.
+    """(T, h, w, 3) the inside of the clip's mouth; none (T = 0) where it cannot be used.
 
-    A nearly closed mouth shows no inside, or only lips. Such frames take the texture of the nearest
-    frame with an open mouth: smoothed lips part a little early, and would show a dark frame.
+    It can where at least half of the frames with an open mouth show teeth that are told apart. The
+    others, and those in which it is nearly closed and shows only lips, take the nearest such one.
     """
     textures, openings = arrays["mouth_texture"], arrays["mouth_opening"]
-    open_ = np.flatnonzero(openings >= _OPEN_MOUTH)
-    if len(textures) == 0 or len(open_) == 0:
+    open_ = np.flatnonzero(openings >= _OPEN_MOUTH) if len(textures) else np.array([], np.intp)
+    details = [MouthDetail.of(textures[frame], arrays["skin"]) for frame in open_]
+    usable = np.array([detail.shows_teeth for detail in details], dtype=np.bool_)
+    if usable.sum() * 2 < max(len(open_), 1):
         return textures[:0]
-    frames = np.arange(len(textures))
-    after = np.searchsorted(open_, frames).clip(max=len(open_) - 1)
+    good, frames = open_[usable], np.arange(len(textures))
+    after = np.searchsorted(good, frames).clip(max=len(good) - 1)
     before = np.maximum(after - 1, 0)
-    nearer = np.abs(open_[after] - frames) <= np.abs(open_[before] - frames)
-    return np.asarray(textures[open_[np.where(nearer, after, before)]])
+    nearer = np.abs(good[after] - frames) <= np.abs(good[before] - frames)
+    return np.asarray(textures[good[np.where(nearer, after, before)]])
 
 
 def _smoothed(arrays: Arrays, rate: Fraction) -> dict[str, NDArray[Any]]:

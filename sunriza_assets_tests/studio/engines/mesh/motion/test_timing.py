@@ -42,21 +42,35 @@ def test_neither_squint_nor_stillness_tells(rig: PortraitRig, make_template: Tem
     assert shut(rig, make_template, np.stack([bump(0.4, 2)] * 2, axis=1)) == still
 
 
+def teeth(light: int) -> NDArray[np.uint8]:
+    """A clip's mouth that shows teeth, in skin of 180."""
+    texture = np.full((48, 96, 3), 20, np.uint8)
+    texture[:20], texture[:20, 5::9] = light, light // 2
+    return texture
+
+
 def test_a_mouth_that_is_all_but_shut_shows_what_it_shows_when_open(
     rig: PortraitRig, make_template: Templates
 ) -> None:
     """Between two words lips part by less than can be cut out: no frame of darkness in between."""
-    textures = np.zeros((FRAMES, 4, 6, 3), np.uint8)
+    textures = np.zeros((FRAMES, 48, 96, 3), np.uint8)
     opening = np.zeros(FRAMES)
     opening[10:20], opening[21:30] = 0.2, 0.1
-    textures[10:20], textures[21:30] = 200, 100
-    template = make_template(FRAMES, mouth_texture=textures, mouth_opening=opening)
-    timed = plan_timing(template, rig, resolve({"loop": False})).arrays
-    assert timed["mouth_opening"][20] > 0.05  # smoothed, as the lips are
-    shown = timed["mouth_texture"][:, 0, 0, 0]
-    assert shown[20] in (100, 200)
-    assert shown[9] == shown[0] == 200
-    assert shown[30] == shown[-1] == 100
+    textures[10:20], textures[21:30] = teeth(220), teeth(180)
+    textures[15] = 255  # burnt out for a moment
+    arrays = {"mouth_texture": textures, "mouth_opening": opening}
+    own = make_template(FRAMES, neutral=rig.landmarks, **arrays)
+    timed = plan_timing(own, rig, resolve({"loop": False}))
+    shown = timed.arrays["mouth_texture"][:, 0, 0, 0]
+    assert timed.facts["mouth"] == "clip"
+    assert shown[20] in (180, 220)
+    assert shown[9] == shown[0] == shown[15] == 220
+    assert shown[30] == shown[-1] == 180
+    other = plan_timing(make_template(FRAMES, **arrays), rig, resolve({"loop": False}))
+    assert other.facts["mouth"] == "painted", "another person's teeth"
+    textures[10:30] = 255
+    burnt = make_template(FRAMES, neutral=rig.landmarks, **arrays)
+    assert plan_timing(burnt, rig, resolve({"loop": False})).facts["mouth"] == "painted"
 
 
 def test_a_clip_without_an_open_mouth_has_none_to_show(
