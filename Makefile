@@ -20,20 +20,23 @@ install: ## Bring .venv up to date (again: after a GPU or another ONNX)
 	deploy/venv.sh
 	@touch .venv/.installed
 
+# One thread a process: some that compute with all cores each would mostly wait for one another.
+BY_FILES := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile
+
 test: .venv/.installed-dev models ## The everyday tests, two files at a time
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BY_FILES) --numprocesses 2
 
 SLOW_APART := sunriza_assets_tests/fleet sunriza_assets_tests/studio/engines/liveportrait
 
 test-slow: .venv/.installed-dev models ## The slow tests, two files at a time, but for the two sets below
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(addprefix --ignore ,$(SLOW_APART))
+	$(BY_FILES) --numprocesses 2 -m slow $(addprefix --ignore ,$(SLOW_APART))
 
 test-liveportrait: .venv/.installed-dev models ## LivePortrait painting whole frames: six minutes on two busy cores
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
+# By three: most of its time is waiting for daemons to look again.
 test-fleet: .venv/.installed-dev models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations 10 $(PYTEST_FLAGS) \
-		sunriza_assets_tests/fleet
+	$(BY_FILES) --numprocesses 3 -m slow --durations 10 $(PYTEST_FLAGS) sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh

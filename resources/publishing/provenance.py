@@ -5,7 +5,6 @@ of an avatar may belong to several runs; each has its own record.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import dagster as dg
 
@@ -14,15 +13,11 @@ from resources.dagster_internals import (
     extract_data_provenance_from_entry,
     extract_data_version_from_entry,
 )
-from resources.publishing.reuse import producing_run
+from resources.publishing.reuse import SEARCH_LIMITS, producing_run
 from sunriza_assets.costs.events import step_facts
 from sunriza_assets.costs.manifest import FileFact, ManifestStep
 
 __all__ = ["input_files", "upstream_steps"]
-
-_SEARCH_LIMITS: Final = (4, 200)
-"""Newest materializations of an asset for one avatar to search for a run's own: it is nearly
-always one of the newest."""
 
 
 def upstream_steps(
@@ -99,18 +94,26 @@ class _History:
     def __init__(self, instance: dg.DagsterInstance, avatar_id: str) -> None:
         self._instance = instance
         self._avatar_id = avatar_id
+        self._read: dict[tuple[dg.AssetKey, int], Sequence[dg.EventLogRecord]] = {}
 
     def of_run(self, key: dg.AssetKey, run_id: str) -> dg.EventLogRecord | None:
         """The materialization of an asset by a run, if any."""
-        for limit in _SEARCH_LIMITS:
-            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self._avatar_id])
-            records = self._instance.fetch_materializations(wanted, limit=limit).records
+        for limit in SEARCH_LIMITS:
+            records = self._newest(key, limit)
             for record in records:
                 if record.run_id == run_id:
                     return record
             if len(records) < limit:
                 break
         return None
+
+    def _newest(self, key: dg.AssetKey, limit: int) -> Sequence[dg.EventLogRecord]:
+        """The newest materializations of an asset, read once."""
+        if (key, limit) not in self._read:
+            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[self._avatar_id])
+            found = self._instance.fetch_materializations(wanted, limit=limit).records
+            self._read[key, limit] = found
+        return self._read[key, limit]
 
     def as_of(self, key: dg.AssetKey, newest: int | None) -> dg.EventLogRecord | None:
         """The avatar's newest materialization of an asset up to a storage id."""

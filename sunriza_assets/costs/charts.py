@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from sunriza_assets.costs.reports import Report
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 __all__ = [
     "bar_chart",
     "column_chart",
     "costs_chart",
     "data_uri",
+    "pixels",
     "printable",
     "runtime_chart",
     "share_chart",
@@ -127,6 +130,14 @@ def share_chart(report: Report) -> bytes:
     axes.set_title(report.title, loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=5, frameon=False, fontsize=8)
     return _webp(figure)
+
+
+def pixels(picture: bytes) -> "NDArray[np.uint8]":
+    """A chart as (H, W, 3) RGB."""
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
 
 
 def data_uri(picture: bytes) -> str:

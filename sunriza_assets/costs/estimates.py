@@ -95,17 +95,18 @@ class Prior:
         return replace(self, fixed_s=share * self.fixed_s, per_frame_s=share * self.per_frame_s)
 
 
-# CPU seconds of a cold run of the sample clip (150 frames), portrait of 512 pixels, on the machine
-# that `speed.REFERENCE_S` is from: on a quiet one two cores do it in a little less.
+# CPU seconds of cold runs of ten and four seconds of the sample's performance (250 and 100 frames,
+# 480x720), on a machine of 0.70 times `speed.REFERENCE_S`, divided by that. A quiet loop is shorter
+# than its clip; a restless clip's takes up to twice as long.
 _COMMON: Final = {
-    "hero_image": Prior(0.7, 0.0),
+    "hero_image": Prior(0.75, 0.0),
     "hero_video": Prior(0.35, 0.0),
-    "trimmed_video": Prior(0.5, 0.008),
-    "atlas": Prior(0.8, 0.0),
-    "mask": Prior(0.08, 0.0),
-    "roi": Prior(0.08, 0.0),
-    "idle_extras": Prior(0.6, 0.018),
-    "published_avatar": Prior(0.3, 0.0),
+    "trimmed_video": Prior(0.55, 0.0055),
+    "atlas": Prior(0.45, 0.0),
+    "mask": Prior(0.04, 0.0),
+    "roi": Prior(0.03, 0.0),
+    "idle_extras": Prior(0.35, 0.0045),
+    "published_avatar": Prior(0.35, 0.0),
     "preview_page": Prior(0.15, 0.0),
 }
 _POSES: Final = 12
@@ -117,8 +118,8 @@ _PAINT_S: Final = 6.8
 PRIORS: Final[Mapping[str, Mapping[str, Prior]]] = {
     "mesh": {
         **_COMMON,
-        "motion_template": Prior(0.9, 0.018, accelerated=True),
-        "idle_video": Prior(1.5, 0.043, accelerated=True),
+        "motion_template": Prior(0.8, 0.017, accelerated=True),
+        "idle_video": Prior(1.5, 0.017, accelerated=True),
     },
     # On a GPU: the project's documents, 70 s for ten seconds at 25 frames a second on a T4, of
     # which 80 % is LivePortrait and 10 % post-processing; the motion extractor has 1 % of its

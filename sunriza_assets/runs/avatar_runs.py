@@ -1,6 +1,7 @@
 """Materialize avatars in this process and return the results as plain JSON values."""
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from resources.process_names import this_process
 from resources.services import Listener, ProgressReporter, Stores
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean
+from sunriza_assets.graph.assets.progress import announced_forecast
 from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
@@ -106,10 +108,11 @@ class AvatarRuns:
         expected: dict[str, Any] | None = None
         if self._announce is not None:  # it reads the clip, so only if it is announced
             steps = assets_until_published([name for name in self.assets if name in selected])
-            expected = forecast(
-                self._instance, document, steps, launchpad=parameters, force=force
-            ).to_dict()
+            made = forecast(self._instance, document, steps, launchpad=parameters, force=force)
+            expected = made.to_dict()
             self._announce(avatar_id, expected)
+            run_id = run_id or str(uuid.uuid4())
+            announced_forecast(run_id, made)
         begin = time.monotonic()
         with ProgressReporter.reporting_to(self._listener):
             result = self._job.execute_in_process(

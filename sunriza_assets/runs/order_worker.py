@@ -7,6 +7,7 @@ the dispatcher is gone, however it ended, the socket closes, and the worker kill
 whoever dispatches next closes its run and gives the order to another worker.
 """
 
+import gc
 import json
 import logging
 import os
@@ -138,6 +139,7 @@ def main(descriptor: int) -> None:
             avatars = AvatarRuns(instance, reports.progress, logged=True)
             runs = Runs(avatars, SpeechRuns(instance))
             _warm_up(instance)
+            gc.freeze()  # what is loaded stays, and is not searched for garbage in every run
             reports.send({"ready": os.getpid()})
             while True:
                 try:

@@ -12,6 +12,7 @@ __all__ = [
     "step_spans",
     "step_started",
     "step_workers",
+    "task_of",
     "worker_of",
 ]
 
@@ -59,10 +60,15 @@ def process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int:
     raise AssertionError(f"run {run.run_id} has no process")
 
 
-def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """Name of the Celery worker that has a run, before its @; None before it was launched."""
+def task_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Id of the Celery task that a run is; None before it was launched."""
     found = instance.get_run_by_id(run.run_id)
-    task_id = found.tags.get("dagster-celery/task_id") if found else None
+    return found.tags.get("dagster-celery/task_id") if found else None
+
+
+def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Name of the Celery worker that has a run, before its @; None before and after."""
+    task_id = task_of(instance, run)
     if task_id is None:
         return None
     task = instance.run_launcher.celery.AsyncResult(task_id)

@@ -6,15 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tomllib
 import venv
 import zipfile
-from importlib.metadata import requires, version
+from collections.abc import Iterable
+from importlib.metadata import distribution, requires, version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from sunriza_assets.cli import COMMANDS
 from sunriza_assets.platform.instance import shipped_settings
@@ -22,6 +24,7 @@ from sunriza_assets_tests.fleet.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = DEPLOY / "docker" / "Dockerfile"
+EXTRAS = ("cpu", "celery", "k8s")
 LOOKED_INTO = "1.31.1"
 """The version of onnxruntime-gpu whose wheel was seen to need CUDA 13."""
 
@@ -156,8 +159,8 @@ def test_fleet_and_laptop_agree_on_what_was_measured() -> None:
 def test_the_install_script_makes_a_working_installation(tmp_path: Path) -> None:
     """The image's steps, in a virtual environment, from a copy as the builder gets it.
 
-    The environment sees the packages of this one, so pip installs and checks what is our own and
-    compares the rest with the pins; whoever runs the tests has installed the rest just before.
+    The environment sees what of this one's packages it needs, so pip installs and checks what is
+    our own, and compares the rest with the pins: whoever runs the tests has just installed it.
     """
     source = tmp_path / "build"
     source.mkdir()
@@ -168,11 +171,13 @@ def test_the_install_script_makes_a_working_installation(tmp_path: Path) -> None
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     (own,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    shared = sysconfig.get_path("purelib")
-    (own / "shared.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
+    shared = tmp_path / "shared"
+    _link_packages(shared, "sunriza-assets", EXTRAS)
+    # Beside the environment's own packages: pip takes nothing away from there.
+    (own / "shared.pth").write_text(f"import site; site.addsitedir({str(shared)!r})\n")
     script = DEPLOY / "docker" / "install.sh"
     told = subprocess.run(
-        ["sh", script, source, python, "cpu,celery,k8s"],
+        ["sh", script, source, python, ",".join(EXTRAS)],
         capture_output=True, text=True, timeout=540, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr[-2000:]
@@ -189,6 +194,29 @@ def test_the_install_script_makes_a_working_installation(tmp_path: Path) -> None
         [python, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert Path(settings.stdout.strip()).is_relative_to(tmp_path / "venv")
+
+
+def _link_packages(folder: Path, name: str, extras: Iterable[str]) -> None:
+    """Links to the packages that a distribution needs, and to none that happens to be here, too."""
+    needed: dict[str, set[str]] = {}
+    open_ones = [(name, set(extras))]
+    while open_ones:
+        of, wanted = open_ones.pop()
+        for need in map(Requirement, requires(of) or []):
+            asked = {"", *wanted}
+            if need.marker and not any(need.marker.evaluate({"extra": one}) for one in asked):
+                continue
+            key = canonicalize_name(need.name)
+            if key == name or (needed.get(key, set()) >= need.extras and key in needed):
+                continue
+            needed.setdefault(key, set()).update(need.extras)
+            open_ones.append((key, needed[key]))
+    folder.mkdir()
+    for key in needed:
+        found = distribution(key)
+        for top in {file.parts[0] for file in found.files or []} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(found.locate_file(top))))
 
 
 def _exists(command: list[str]) -> None:

@@ -51,7 +51,7 @@ def installation(
 
 @pytest.fixture(scope="module")
 def ada(installation: Installation) -> dict[str, Any]:
-    """The result of a short avatar, rendered once per module."""
+    """The result of a short avatar, rendered once per module; another one's is reused."""
     add_avatar("ada", installation.sample.portrait, installation.sample.clip)
     result = installation.runs.render("ada", parameters=SHORT)
     assert result["error"] is None

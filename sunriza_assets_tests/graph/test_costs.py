@@ -36,7 +36,16 @@ from sunriza_assets_tests.graph.accounts import (
     rows_of,
     told,
 )
-from sunriza_assets_tests.graph.conftest import Installation
+from sunriza_assets_tests.graph.conftest import SHORT, Installation
+
+
+@pytest.fixture(scope="module")
+def ada(installation: Installation) -> dict[str, Any]:
+    """The result of an avatar of which nothing was reused, whatever was rendered before."""
+    add_avatar("ada", installation.sample.portrait, installation.sample.clip)
+    result = installation.runs.render("ada", parameters=SHORT, force=True)
+    assert result["error"] is None
+    return result
 
 
 def test_every_asset_says_where_its_time_went(

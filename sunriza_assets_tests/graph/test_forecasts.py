@@ -33,7 +33,8 @@ def test_a_run_says_beforehand_what_it_will_take(
     assert announced["eta_s"] > 0
     behind = told(installation, result["run_id"])
     used_s = sum(behind[name]["cpu_s"] for name in BEHIND)
-    assert 0.4 < announced["expected_cost"] / (used_s * 0.10 / 3600) < 2.5
+    # A busy machine takes several times the CPU seconds of a quiet one.
+    assert 0.2 < announced["expected_cost"] / (used_s * 0.10 / 3600) < 5
     assert "like runs" in announced["estimate_basis"]
     assert announced["estimate_clip_frames"] == 75, "the clip is that of the last run"
     percents, etas = zip(*seen, strict=True)

@@ -55,6 +55,9 @@ def test_the_report_assets_write_files_and_small_previews(
         assert sum("](data:image/webp" in text for text in shown) >= 2
         assert max(map(len, shown)) <= 50_000
         assert facts["wall_s"] > 0
+        assert 300 < len(facts["look"]) < 1000, "which the UI shows without a click"
+        assert facts["open"] == f"/files/reports/{name}.html"
+        assert (installation.home.storage / "reports" / f"{name}.html").read_text() == page
     costs = plain_metadata(made["cost_report"])
     assert costs["total_cost"] == pytest.approx(
         pd.read_parquet(installation.home.reports / "cost_report.parquet")["cost"].sum()

@@ -12,6 +12,7 @@ import pytest
 from sunriza_assets_tests.fuzz_api import serving
 
 ROOT = Path(__file__).parents[2]
+SMALL = ("stitching_retargeting_eyes_width=256", "max_seconds=1", "loop=false")
 LINE = re.compile(r"^    (curl .*)$", re.M)
 
 
@@ -44,7 +45,7 @@ def test_they_do_what_they_say(
         environment = {"SUNRIZA_HOME": str(home), "SUNRIZA_MODELS": str(models_root)}
         portrait = tmp_path / "portrait.jpg"
         subprocess.run(
-            [*add, "ada", "--image", portrait, "--set", "stitching_retargeting_eyes_width=256"],
+            [*add, "ada", "--image", portrait, *(f"--set={one}" for one in SMALL)],
             env={"PATH": "/usr/bin:/bin", **environment},
             check=True,
         )

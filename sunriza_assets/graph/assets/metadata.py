@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sunriza_assets.studio.performances.script import MotionScript
 
 __all__ = [
+    "INLINE_CHARACTERS",
     "PREVIEW_KEYS",
     "clip_facts",
     "data_version",

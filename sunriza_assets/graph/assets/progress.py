@@ -17,7 +17,14 @@ from sunriza_assets.graph.assets.run_scope import (
     launchpad_parameters,
 )
 
-__all__ = ["RunForecast", "forecast_run", "progress_reporter", "run_forecast", "with_progress"]
+__all__ = [
+    "RunForecast",
+    "announced_forecast",
+    "forecast_run",
+    "progress_reporter",
+    "run_forecast",
+    "with_progress",
+]
 
 Item = TypeVar("Item")
 
@@ -45,6 +52,13 @@ def run_forecast(run_id: str) -> RunForecast | None:
     return _forecasts.get(run_id)
 
 
+def announced_forecast(run_id: str, made: Forecast) -> RunForecast:
+    """Keep the forecast of a run of this process for `run_forecast`."""
+    _forecasts.clear()
+    result = _forecasts[run_id] = RunForecast(made, made)
+    return result
+
+
 def forecast_run(context: dg.AssetExecutionContext, document: AvatarDocument) -> RunForecast:
     """Forecast a run and keep the result for `run_forecast`."""
     parameters = launchpad_parameters(context.run)
@@ -52,9 +66,7 @@ def forecast_run(context: dg.AssetExecutionContext, document: AvatarDocument) ->
     made = forecast(
         context.instance, document, assets, launchpad=parameters, force=is_forced(context.run)
     )
-    _forecasts.clear()
-    result = _forecasts[context.run.run_id] = RunForecast(made, made)
-    return result
+    return announced_forecast(context.run.run_id, made)
 
 
 def with_progress(

@@ -14,10 +14,13 @@ import dagster as dg
 from resources.accounting.event_log import update_ledger
 from resources.accounting.step_watch import current_price_book, priced
 from resources.services import Stores
+from resources.serving.media_server import link
+from resources.storage.local import LocalStorage
 from sunriza_assets.costs.calls import CALLS_FOLDER
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger, Update
 from sunriza_assets.costs.stopwatch import Stopwatch
 from sunriza_assets.graph import tags
+from sunriza_assets.graph.assets.metadata import INLINE_CHARACTERS
 from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cost_report", "runtime_report"]
 
+_PAGES: Final = "reports"
+"""Folder of the local store in which the file server finds the reports' pages."""
 ROWS_SHOWN: Final = 40
 """Rows of a table in the UI; the files have all."""
 
@@ -150,7 +155,13 @@ def _write_files(
             stores.home.reports, name, title, tables, pictures=list(pictures.values())
         )
     watch.count(bytes_out=sum(path.stat().st_size for path in paths))
-    return {path.suffix[1:]: dg.MetadataValue.path(path) for path in paths}
+    files = {path.suffix[1:]: dg.MetadataValue.path(path) for path in paths}
+    if isinstance(stores.storage, LocalStorage):  # a bucket's own pages open for nobody
+        page = next(path for path in paths if path.suffix == ".html")
+        with watch.stage("upload"):
+            stored = stores.storage.put(page, f"{_PAGES}/{page.name}", private=True)
+        return {"open": dg.MetadataValue.url(link(stored.url)), **files}
+    return files
 
 
 def _report_metadata(
@@ -158,8 +169,12 @@ def _report_metadata(
 ) -> dict[str, Any]:
     """Charts and tables as metadata for the UI; the event log keeps them, so they are small."""
     from sunriza_assets.costs import charts, render
+    from sunriza_assets.studio.media.sheet import thumbnail_data_uri
 
-    shown = {
+    seen = charts.pixels(next(iter(pictures.values())))
+    look = thumbnail_data_uri(seen, INLINE_CHARACTERS - len("![look]()"))
+    # The UI shows this one at once, and the charts in full after a click, there or on the page.
+    shown = {"look": dg.MetadataValue.md(f"![look]({look})")} | {
         f"{name}_chart": dg.MetadataValue.md(f"![{name}]({charts.data_uri(picture)})")
         for name, picture in pictures.items()
     }

@@ -121,12 +121,14 @@ class ForkServer:
             ours.enter_context(near)
             theirs.enter_context(far)
             ends = [end.fileno() for end in (stdin_end, stdout_end, stderr_end, far)]
+            process = self._running()
             try:
                 self._send(ends)
                 theirs.close()  # else our copy would keep a pipe open that the child has closed
                 channel = ours.enter_context(near.makefile("rwb", buffering=0))
                 pid = int(channel.readline())
             except (OSError, ValueError) as problem:  # no line: no number
+                self._abandon(process)
                 raise MediaError(
                     "The process that starts decoders has ended",
                     remedy="Try again.",
@@ -136,18 +138,30 @@ class ForkServer:
             near.close()  # its file stays open
             return ForkedChild(self, pid, (stdin, stdout, stderr), channel)
 
-    def _send(self, descriptors: list[int]) -> None:
+    def _running(self) -> "subprocess.Popen[bytes]":
+        """The server's process, started if there is none."""
         with self._guard:
             if self._process is None or self._process.poll() is not None:
-                self._begin()
+                self._process = self._begin()
+            return self._process
+
+    def _send(self, descriptors: list[int]) -> None:
+        with self._guard:
             if self._socket is not None:
                 socket.send_fds(self._socket, [b"t"], descriptors)
 
-    def _begin(self) -> None:
+    def _abandon(self, process: "subprocess.Popen[bytes]") -> None:
+        """Let the next task start another server in the place of one that does not answer."""
+        with self._guard:
+            if self._process is process:  # else another thread has started one already
+                process.kill()
+                self._end()
+
+    def _begin(self) -> "subprocess.Popen[bytes]":
         self._end()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-m", __name__],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -155,6 +169,7 @@ class ForkServer:
                 start_new_session=True,
             )
         self._socket = ours
+        return process
 
     def _end(self) -> None:
         if self._socket is not None:

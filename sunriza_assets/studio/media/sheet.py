@@ -101,6 +101,9 @@ def thumbnail_data_uri(image: NDArray[np.uint8], max_bytes: int) -> str:
 
 
 def _webp(picture: Image.Image, quality: int) -> str:
+    # Pillow loads all of its forty formats to find one that is not loaded yet.
+    from PIL import WebPImagePlugin  # noqa: F401
+
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=quality, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

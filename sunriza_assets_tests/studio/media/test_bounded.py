@@ -71,12 +71,12 @@ ENCODE = (
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """720p clips of 10 and 60 s with sound, as a phone makes them."""
+    """Clips of 4 and 16 s with sound; all frames of the longer one would be 330 MB."""
     folder = tmp_path_factory.mktemp("clips")
     made = {}
-    for seconds in (10, 60):
+    for seconds in (4, 16):
         made[seconds] = folder / f"{seconds}.mp4"
-        pictures, sound = f"testsrc2=s=1280x720:r=30:d={seconds}", f"sine=d={seconds}"
+        pictures, sound = f"testsrc2=s=640x360:r=30:d={seconds}", f"sine=d={seconds}"
         ffmpeg("-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound,
                "-preset", "ultrafast", "-crf", "28", made[seconds])  # fmt: skip
     return made
@@ -91,12 +91,12 @@ def test_memory_does_not_grow_with_length(
     for seconds, clip in clips.items():
         outcome, peaks[seconds], _ = measured(work, clip, tmp_path / f"{seconds}.mp4")
         assert outcome == "done"
-    assert peaks[60] <= 1.25 * peaks[10]
-    assert peaks[60] <= 1_000_000_000
+    assert peaks[16] <= 1.25 * peaks[4]
+    assert peaks[16] <= 500_000_000
 
 
 @pytest.mark.slow
-def test_forty_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
+def test_twenty_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
     clip = write(tmp_path / "a.mp4", Film(count=20, sound=Sound(seconds=2)))
     write_picture(picture(1), tmp_path / "a.jpg")
     process = psutil.Process()
@@ -110,12 +110,13 @@ def test_forty_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
 
     for _ in range(5):  # caches fill and arenas settle
         job()
-    before, files = process.memory_info().rss, process.num_fds()
-    for _ in range(40):
+    # Another test of this process may have left a helper at work, and it stays.
+    before, files, children = process.memory_info().rss, process.num_fds(), process.children()
+    for _ in range(20):
         job()
     assert process.memory_info().rss - before <= 20_000_000
     assert process.num_fds() <= files
-    assert not process.children()
+    assert set(process.children()) <= set(children)
 
 
 _ONE_SHOT = (

@@ -131,6 +131,20 @@ def test_a_server_that_was_killed_is_started_anew(server: ForkServer, tmp_path: 
         assert isinstance(probe(clip), VideoInfo)
 
 
+def test_a_server_that_is_ending_is_started_anew(
+    server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket is closed before the kernel says that the process is over."""
+    clip = write(tmp_path / "a.mp4", Film(count=3))
+    probe(clip)
+    process = server._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(process, "poll", lambda: None)
+    assert isinstance(probe(clip), VideoInfo)
+
+
 CALLER = """
 import sys
 from pathlib import Path

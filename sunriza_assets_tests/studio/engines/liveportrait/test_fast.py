@@ -1,8 +1,8 @@
 """The rewritten forward passes compute the same functions.
 
 Piece by piece against the plain formula, then whole against the recording. Both are as far from
-exact arithmetic as each other (measured: 1.2e-5 in the warped features either way), so the limits
-are those of rounding.
+exact arithmetic as each other (measured: 1.2e-5 in the warped features either way). The limits
+leave room for another processor's order of summation; a wrong formula is off by 1e-2 or more.
 """
 
 import pytest
@@ -44,7 +44,7 @@ def _numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _near(got: Tensor, wanted: Tensor, limit: float = 1e-5) -> bool:
+def _near(got: Tensor, wanted: Tensor, limit: float = 1e-4) -> bool:
     return bool((got - wanted).abs().max() <= limit * wanted.abs().max())
 
 
@@ -119,14 +119,14 @@ def test_shifted_volumes_are_what_grid_sampling_gives(x: float, y: float, z: flo
     for index in range(2):
         grid = identity_grid(like=volume) + shift[0, index]
         wanted = sample_volume(volume[None], grid[None])[0]
-        assert (got[0, ..., index, :].movedim(-1, 0) - wanted).abs().max() < 2e-5
+        assert (got[0, ..., index, :].movedim(-1, 0) - wanted).abs().max() < 2e-4
 
 
 def test_heat_maps_are_gaussians() -> None:
     keypoints = 0.8 * _numbers(1, 3, 3)
     offset = identity_grid(like=keypoints)[:, :, :, None] - keypoints[0]
     wanted = torch.exp(-0.5 * offset.square().sum(dim=-1) / 0.01)
-    assert (sampling.heat_maps(keypoints, (16, 64, 64))[0] - wanted).abs().max() < 1e-6
+    assert (sampling.heat_maps(keypoints, (16, 64, 64))[0] - wanted).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("depth", [16, 5])
@@ -152,20 +152,20 @@ def test_instance_norm(way: object) -> None:
     x = 3 * _numbers(2, 16, 12, 10) + 5 * _numbers(1, 16, 1, 1, seed=1)
     wanted = functional.instance_norm(x, eps=1e-5)
     got = way(x.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
-    assert (got - wanted).abs().max() < 2e-5
+    assert (got - wanted).abs().max() < 2e-4
 
 
 def test_warping_all_poses_at_once(warped: dict[str, Tensor]) -> None:
     for case, out in warped.items():
         file = "warping.npz" if case == "A" else "warping_other_poses.npz"
-        assert recorded.deviation(file, f"{case}/W.out", out.numpy()) < 5e-5, case
+        assert recorded.deviation(file, f"{case}/W.out", out.numpy()) < 1e-3, case
 
 
 def test_painting(modules: Modules, warped: dict[str, Tensor]) -> None:
     image = FastGenerator(modules.generator, EXACT)(warped["A"]).permute(0, 3, 1, 2)
-    assert recorded.deviation("generator.npz", "A/image", image.numpy()) < 1e-4
+    assert recorded.deviation("generator.npz", "A/image", image.numpy()) < 1e-3
     window = image[0, :, 192:320, 200:328].numpy()
-    assert abs(window - recorded.arrays("generator.npz")["A/window"]).max() < 5e-4
+    assert abs(window - recorded.arrays("generator.npz")["A/window"]).max() < 2e-3
 
 
 @pytest.mark.slow
@@ -193,5 +193,5 @@ def test_narrow_networks_are_rewritten_exactly_too(narrow: Modules, volume: Tens
     wanted = narrow.generator(features).permute(0, 2, 3, 1)
     painter = Painter(narrow, EXACT, 1)
     prepared = painter.prepare(volume, source)
-    assert (painter.warp(prepared, pose) - features).abs().max() < 1e-4
-    assert (painter.paint(features) - wanted).abs().max() < 1e-4
+    assert (painter.warp(prepared, pose) - features).abs().max() < 1e-3
+    assert (painter.paint(features) - wanted).abs().max() < 1e-3

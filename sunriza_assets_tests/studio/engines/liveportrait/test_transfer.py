@@ -80,7 +80,7 @@ def test_unlooped_motion_is_the_clips_own(
     own = motion_in(template)
     assert timing.rate == RATE
     assert len(timing.motion) == FRAMES
-    assert (timing.motion.exp - own.exp).abs().max() < 1e-6
+    assert (timing.motion.exp - own.exp).abs().max() < 1e-5
     assert (timing.motion.rotation - own.rotation).abs().max() < 2e-3  # smoothed, but slow
     moved = _transfer(portrait, template, modules).keypoints
     assert (moved[REST] - portrait.motion.keypoints[0]).abs().max() < 1e-5
@@ -109,7 +109,7 @@ def test_another_rate_shows_the_same_moments(template: MotionTemplate) -> None:
     timing = plan_timing(template, RenderParameters(**(PLAIN | {"fps": 12.5})))
     own = motion_in(template)
     assert timing.rate == Fraction(25, 2)
-    assert (timing.motion.exp - own.exp[::2]).abs().max() < 1e-6
+    assert (timing.motion.exp - own.exp[::2]).abs().max() < 1e-5
 
 
 def test_the_gain_is_exact_up_to_one_and_softened_beyond() -> None:
@@ -117,7 +117,7 @@ def test_the_gain_is_exact_up_to_one_and_softened_beyond() -> None:
     shifts = torch.linspace(0, 0.6, 40)[:, None, None].expand(40, 21, 3) / 3**0.5
     for gain in (0.0, 0.41, 1.0):
         moved, gains = exaggerated(source, shifts, gain)
-        assert torch.allclose(moved, gain * shifts)
+        assert torch.allclose(moved, gain * shifts, atol=1e-6)
         assert (gains == gain).all()
     moved, gains = exaggerated(source, shifts, 1.7)
     sizes = moved.norm(dim=2).mean(dim=1).numpy()
@@ -135,7 +135,7 @@ def test_still_lips_stay_while_the_face_lives(
     lips, others = list(LIPS), [k for k in range(21) if k not in LIPS]
     assert np.ptp(still[:, lips].numpy(), axis=0).max() < 1e-6
     assert np.ptp(moving[:, lips].numpy(), axis=0).max() > 0.01
-    assert torch.allclose(still[:, others], moving[:, others])
+    assert torch.allclose(still[:, others], moving[:, others], atol=1e-6)
 
 
 def test_eyes_may_follow_their_opening(
@@ -214,7 +214,7 @@ def test_the_track_is_the_heads_own_way(
 def test_visemes_differ_and_rest_is_the_portrait(portrait: Portrait, modules: Modules) -> None:
     keypoints = viseme_keypoints(portrait, modules.retargeting, stitching=True)
     assert keypoints.shape == (len(VISEMES), 21, 3)
-    assert torch.equal(keypoints[0], portrait.motion.keypoints[0])
+    assert torch.allclose(keypoints[0], portrait.motion.keypoints[0], atol=1e-6)
     names = list(VISEMES)
     lips = keypoints[:, list(LIPS)]
     spread = lips[..., 0].max(dim=1).values - lips[..., 0].min(dim=1).values
