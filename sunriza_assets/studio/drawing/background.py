@@ -81,6 +81,11 @@ class Layers:
         0-255 where matte or plate are wrong: the sum is still right."""
         return self._moving
 
+    @property
+    def plate(self) -> Image | None:
+        """(H, W, 3) the picture without its person; None where nothing but person is seen."""
+        return self._plate
+
     @contextmanager
     def showing(self, parts: Iterable[tuple[tuple[slice, slice], Image]]) -> Iterator[None]:
         """Replace parts of the picture within the context: (window, its content (h, w, 3))."""
