@@ -51,6 +51,8 @@ _FACE_WINDOW: Final = 3.0
 """Side of the square that a contact sheet shows of each frame, IOD."""
 _MIN_STATIC_ERROR: Final = 0.03
 """Landmark error of the first frame, held, from which on a clip moves enough to beat it, IOD."""
+_MOUTH_AGREED: Final = (0.7, 1.4)
+"""Amplitude of a clip's mouth to one model over that to the other, within which they agree."""
 _BACKGROUND_MATTE: Final = 0.02
 """Matte below which a pixel is background."""
 _BACKGROUND_DISTANCE: Final = 0.35
@@ -233,13 +235,20 @@ def _following_figures(following: Following) -> dict[str, float | None]:
 
 
 def _amplitudes(clip: Clip, seen: Signals, following: Following) -> dict[str, float | None]:
-    """How far lids and mouth go, over how far the clip's do, where it moves enough to tell."""
-    return {
-        f"{name} amplitude over the clip's": None
-        if following.r[name] is None
-        else faces.amplitude(getattr(clip.seen, name), getattr(seen, name))
-        for name in ("eye", "mouth")
-    }
+    """How far lids and mouth go, over how far the clip's do, where it moves enough to tell.
+
+    Lids as a share of how open the eyes usually are: large eyes do not blink harder. A mouth only
+    where two models agree on how far the clip's opens: one of them takes a burnt-out one for shut.
+    """
+    found: dict[str, float | None] = dict.fromkeys(("eye", "mouth"))
+    if following.r["eye"] is not None:
+        theirs, ours = (curve / max(float(np.median(curve)), 1e-6)
+                        for curve in (clip.seen.eye, seen.eye))  # fmt: skip
+        found["eye"] = faces.amplitude(theirs, ours)
+    agreed = faces.amplitude(clip.template.arrays["mouth_opening"], clip.seen.mouth)
+    if following.r["mouth"] is not None and _MOUTH_AGREED[0] < agreed < _MOUTH_AGREED[1]:
+        found["mouth"] = faces.amplitude(clip.seen.mouth, seen.mouth)
+    return {f"{name} amplitude over the clip's": value for name, value in found.items()}
 
 
 def _background_texture(rig: PortraitRig) -> float | None:
