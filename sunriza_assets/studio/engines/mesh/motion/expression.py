@@ -48,8 +48,8 @@ _OPEN_PORTRAIT: Final = (0.06, 0.14)
 """Opening of the portrait's lips, IOD, over which the exaggeration of their motion fades
 out: exaggerated speech would turn a smile into a laugh, and open the lips beyond any cell."""
 _MOST_OPEN: Final = 0.45
-"""Opening of the inner lips that no gain exceeds, IOD, unless the clip's own does. Lips that a smile
-has stretched thin vanish beyond it, whatever the clip does."""
+"""Opening of the inner lips that no gain exceeds, IOD, unless the clip's own does; in a portrait
+that smiles, nothing does: lips that are stretched thin would vanish."""
 _MOST_WIDE: Final = 1.35
 """Width of the mouth that nothing exceeds, as a share of the portrait's at rest."""
 _SOFT_FROM: Final = 0.75
