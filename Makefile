@@ -8,7 +8,7 @@ export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills quality docs fuzz fuzz-api constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills bench-kills-fleet quality docs fuzz fuzz-api constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,8 @@ test-liveportrait: .venv/.installed-dev models ## LivePortrait painting whole fr
 	$(BIN)/python -m pytest -m slow --timeout 1500 sunriza_assets_tests/studio/engines/liveportrait
 
 test-fleet: .venv/.installed-dev models ## The fleet with its servers (apt-get install redis-server postgresql) and faults
-	$(BIN)/python -m pytest -m slow --durations 10 $(PYTEST_FLAGS) sunriza_assets_tests/fleet
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations 10 $(PYTEST_FLAGS) \
+		sunriza_assets_tests/fleet
 
 bench: models ## CPU milliseconds a frame of the mesh engine on this machine
 	$(BIN)/sunriza bench mesh
@@ -53,7 +54,10 @@ bench-service: .venv/.installed-dev models ## CPU, memory and counts of the serv
 	$(BIN)/python -m sunriza_assets_tests.service.bench_service --json $(SUNRIZA_HOME)/bench/service.json
 
 bench-kills: .venv/.installed-dev models ## Kill the service's processes at 100 random moments under 200 jobs; half an hour
-	$(BIN)/python -m sunriza_assets_tests.service.kills --kills 100 --jobs 200
+	$(BIN)/python -m sunriza_assets_tests.service.kills --kills $(or $(KILLS),100) --jobs $(or $(JOBS),200)
+
+bench-kills-fleet: .venv/.installed-dev models ## Likewise with Postgres, Redis and a Celery worker; KILLS, JOBS: fewer
+	$(BIN)/python -m sunriza_assets_tests.service.kills --fleet --kills $(or $(KILLS),100) --jobs $(or $(JOBS),200)
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

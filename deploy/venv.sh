@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv in this folder, or bring it up to date: what `make` calls before anything else.
 #
-#   deploy/venv.sh          what running needs
+#   deploy/venv.sh          what running needs, the embedded voices too
 #   deploy/venv.sh dev      and what tests and linters need
 #
 # PYTHON names the interpreter; without it the first that fits of python3, python3.11, python3.12 is
@@ -70,4 +70,4 @@ if $pip show --quiet "$other" 2>/dev/null; then
   # Removing one takes files of the other with it, so both go and one comes back whole.
   $pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
 fi
-$pip install --quiet -c constraints.txt -e ".[$ONNX${extras:+,$extras}]"
+$pip install --quiet -c constraints.txt -e ".[$ONNX,speech${extras:+,$extras}]"

@@ -29,6 +29,7 @@ _SUBJECTS: Final[Mapping[str, str]] = {
     "performances": "Built-in performances",
     "jobs": "Jobs",
     "streams": "Streams",
+    "speech": "Speech",
     "emotions": "Which emotions there are",
     "render": "Emotion pictures",
     "output": "Outputs",

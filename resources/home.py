@@ -5,19 +5,25 @@ storage/            laid out exactly like the bucket
 cache/              motion templates and scratch copies; safe to delete
 models/             face models and engine weights
 dagster/            DAGSTER_HOME: runs, event log, schedules
+keys/               the key that signs marks; closed to others
 reports/            what the report assets write
 
 Portraits and documents are personal, so the folder is made for its owner alone (0700), and so is
 what the stores make inside. One that exists keeps its mode: an operator may share it with a group.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from resources.settings import current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 
-__all__ = ["Home"]
+__all__ = ["MIN_FREE_BYTES", "Home"]
+
+MIN_FREE_BYTES: Final = 64 * 1024 * 1024
+"""Free space below which the disk counts as full: a run would fill it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,15 @@ class Home:
             with store_errors("make", self.root):
                 self.root.mkdir(mode=0o700, exist_ok=True)
 
+    def is_full(self) -> bool:
+        """Whether less than `MIN_FREE_BYTES` are free on its disk.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        with store_errors("read", self.root):
+            return shutil.disk_usage(self.root).free < MIN_FREE_BYTES
+
     @property
     def avatars(self) -> Path:
         """Avatar documents."""
@@ -67,6 +82,11 @@ class Home:
     def dagster(self) -> Path:
         """DAGSTER_HOME."""
         return self.root / "dagster"
+
+    @property
+    def keys(self) -> Path:
+        """The key that signs marks, and the certificates of former ones."""
+        return self.root / "keys"
 
     @property
     def reports(self) -> Path:

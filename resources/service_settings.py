@@ -91,6 +91,18 @@ class ServiceSettings(BaseModel):
         " agrees.",
         json_schema_extra={"group": "Service"},
     )
+    dagster_ui: str | None = Field(
+        default=None,
+        alias="SUNRIZA_DAGSTER_UI",
+        description="Address of the Dagster UI, which the page `/` links to for this machine.",
+        json_schema_extra={"group": "Service", "default": "none; set by `sunriza serve`"},
+    )
+    keep_audio_hours: PositiveInt = Field(
+        default=24,
+        alias="SUNRIZA_KEEP_AUDIO_HOURS",
+        description="Hours for which a spoken sound can be fetched.",
+        json_schema_extra={"group": "Service"},
+    )
     credits: Literal["off", "enforce"] = Field(
         default="off",
         alias="SUNRIZA_CREDITS",
@@ -120,7 +132,7 @@ class ServiceSettings(BaseModel):
     reads_per_minute: PositiveInt = Field(
         default=600,
         alias="SUNRIZA_READS_PER_MINUTE",
-        description="Reading requests that one caller may send in a minute.",
+        description="Requests of any kind that one caller may send in a minute.",
         json_schema_extra={"group": "Service"},
     )
     renders_per_minute: PositiveInt = Field(

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt, SecretStr, ValidationError
 
 from resources.service_settings import ServiceSettings
 from resources.setting_types import Folder, Hosts, RunLimit
@@ -45,6 +45,13 @@ class Settings(ServiceSettings):
         alias="SUNRIZA_MODELS",
         description="Folder of model files.",
         json_schema_extra={"group": "Files", "default": "SUNRIZA_HOME/models"},
+    )
+    speech_cache_mb: PositiveInt = Field(
+        default=1000,
+        alias="SUNRIZA_SPEECH_CACHE_MB",
+        description="Megabytes that spoken sounds may take below SUNRIZA_HOME/cache; the least"
+        " recently used go first.",
+        json_schema_extra={"group": "Files"},
     )
     media_url: str = Field(
         default="/files",
@@ -163,6 +170,29 @@ class Settings(ServiceSettings):
         description="Dagster's Postgres database, postgresql+psycopg2://user:password@host/name;"
         " read by deploy/celery/dagster.yaml.",
         json_schema_extra={"group": "Runs", "default": "none"},
+    )
+    marks: Literal["on", "off"] = Field(
+        default="on",
+        alias="SUNRIZA_MARKS",
+        description="Whether published videos, pictures and sounds carry a signed C2PA manifest"
+        " that says they are synthetic.",
+        json_schema_extra={"group": "Marks"},
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        alias="SUNRIZA_SIGNING_KEY",
+        description="The key that signs marks, as PEM text: private key, its certificate, those"
+        " above it; then roots of former keys. One for all machines of an installation.",
+        json_schema_extra={"group": "Marks", "default": "SUNRIZA_SIGNING_KEY_FILE"},
+    )
+    signing_key_file: Folder | None = Field(
+        default=None,
+        alias="SUNRIZA_SIGNING_KEY_FILE",
+        description="The same as a file.",
+        json_schema_extra={
+            "group": "Marks",
+            "default": "SUNRIZA_HOME/keys/signing.pem, made when it is first needed",
+        },
     )
     price_book: str | None = Field(
         default=None,

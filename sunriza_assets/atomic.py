@@ -34,21 +34,30 @@ _POLL_S: Final = 0.01
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, *, lasting: bool = True) -> Iterator[IO[bytes]]:
     """An open file to write to, which takes the place of `path` when the block ends well.
+
+    Args:
+        path: its place.
+        lasting: see `replaced`.
 
     Raises:
         StoreError: it cannot be written (no such folder, a full disk); what was there still is.
     """
-    with replaced(path) as part, part.open("wb") as file:
+    with replaced(path, lasting=lasting) as part, part.open("wb") as file:
         yield file
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to, for writers that open files themselves (FFmpeg, Parquet).
 
     What lies under that name when the block ends well takes the place of `path`.
+
+    Args:
+        path: its place.
+        lasting: whether the new file stays after a power cut, too; False where somebody writes it
+            again then, and the former file, whole, will do until then.
 
     Raises:
         StoreError: it cannot be written (no such folder, a full disk); what was there still is.
@@ -60,9 +69,11 @@ def replaced(path: Path) -> Iterator[Path]:
             _close_to_others(part)
             _sync(part)
             part.replace(path)
-            _sync(path.parent)  # makes the rename last, too
-    finally:
+            if lasting:
+                _sync(path.parent)
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 def part_path(path: Path, writer: int | None = None) -> Path:

@@ -14,6 +14,7 @@ from sunriza_assets.graph.assets import (
     extras,
     inputs,
     motion,
+    orders,
     overlay,
     preview,
     published,
@@ -21,7 +22,7 @@ from sunriza_assets.graph.assets import (
     status,
 )
 from sunriza_assets.graph.checks import CHECKS
-from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, REFRESH_REPORTS, RERENDER, SPEAK_ORDER
 from sunriza_assets.graph.schedules import SCHEDULES, reports_after_work
 from sunriza_assets.graph.sensors import SENSORS
 from sunriza_assets.operations.backfills import backfills
@@ -41,10 +42,10 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules(
-            [inputs, motion, overlay, extras, published, preview, status, reports]
+            [inputs, motion, overlay, extras, published, preview, orders, status, reports]
         ),
         asset_checks=CHECKS,
-        jobs=[AVATAR_DYNAMICS, RERENDER, REFRESH_REPORTS],
+        jobs=[AVATAR_DYNAMICS, RERENDER, SPEAK_ORDER, REFRESH_REPORTS],
         sensors=[*SENSORS, backfills, reports_after_work],
         schedules=SCHEDULES,
         resources={**resources, **(resource_overrides or {})},

@@ -21,6 +21,7 @@ __all__ = [
     "MediaError",
     "ModelError",
     "ParameterError",
+    "SpeechError",
     "StoreError",
     "SunrizaError",
     "did_you_mean",
@@ -105,6 +106,12 @@ class EngineError(SunrizaError):
     """An engine that is not available here or cannot use what it was given."""
 
     family = "engine"
+
+
+class SpeechError(SunrizaError):
+    """A text, language, voice or sound that cannot be spoken or listened to."""
+
+    family = "speech"
 
 
 class AvatarError(SunrizaError):

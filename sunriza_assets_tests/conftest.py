@@ -1,23 +1,30 @@
 """Fixtures for the whole suite."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from sunriza_assets.studio.face.model_store import ModelStore
 
 if TYPE_CHECKING:
     from sunriza_assets.studio.sample.clip import Sample
+    from sunriza_assets.studio.sample.performance import Performance
 
-# A busy machine must not fail a test: nothing here is judged by the clock.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# A busy machine must not fail a test, and nothing here is judged by the clock. Nor must chance: the
+# examples are those of the run before, unless SUNRIZA_TEST_EXPLORE asks for others.
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize="SUNRIZA_TEST_EXPLORE" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
@@ -33,23 +40,34 @@ def models_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> "Sample":
-    """Portrait and clip of the project's own, with the truth about the clip.
-
-    Made once, by whichever of the processes that run tests side by side is first.
-    """
+def make_sample(
+    models_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> "Callable[[Performance], Sample]":
+    """Makes a portrait and a clip of a performance: once for all processes that run tests."""
     from sunriza_assets.studio.sample.clip import Sample, write_sample
-    from sunriza_assets.studio.sample.performance import perform
 
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    folder = base / "sample"
-    opening = folder / "mouth_opening.npy"
-    with FileLock(base / "sample.lock"):
-        if not opening.exists():
-            np.save(opening, write_sample(folder, models_root).mouth_opening)
-    return Sample(folder / "portrait.jpg", folder / "clip.mp4", perform(), np.load(opening))
+
+    def make(performance: "Performance") -> "Sample":
+        name = f"sample-{performance.rate}-{performance.frame_count}".replace("/", "-")
+        folder, opening = base / name, base / name / "mouth_opening.npy"
+        with FileLock(base / f"{name}.lock"):
+            if not opening.exists():
+                made = write_sample(folder, models_root, performance=performance)
+                np.save(opening, made.mouth_opening)
+        return Sample(folder / "portrait.jpg", folder / "clip.mp4", performance, np.load(opening))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sample(make_sample: "Callable[[Performance], Sample]") -> "Sample":
+    """Portrait and clip of the project's own, with the truth about the clip."""
+    from sunriza_assets.studio.sample.performance import perform
+
+    return make_sample(perform())
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,11 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from sunriza_assets.errors import SunrizaError
 from sunriza_assets.studio.media.conform import conform_in_process
@@ -29,10 +32,12 @@ from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets.studio.media.picture import read_picture, read_picture_in_process
 from sunriza_assets.studio.media.probe import probe_in_process
 from sunriza_assets.studio.media.sniff import Medium, sniff
+from sunriza_assets.studio.media.sound_file import read_samples, read_samples_in_process
 from sunriza_assets.studio.media.trim import MAX_SIDE, trim, trim_in_process
 from sunriza_assets_tests.studio.media.cases import Case, Shown
 from sunriza_assets_tests.studio.media.clip_corpus import SHOWN
 from sunriza_assets_tests.studio.media.picture_corpus import GOOD
+from sunriza_assets_tests.studio.media.sound_corpus import SPOKEN
 
 LIMITS: Final = Limits(pixels=4_000_000, decode_seconds=20, picture_seconds=10)
 """Smaller than in use, so that a mutant that claims much costs little time."""
@@ -50,6 +55,10 @@ def seeds(folder: Path) -> list[Path]:
             continue  # every second clip: many differ in their timestamps only
         path = folder / case.name
         case.build(path)
+        made.append(path)
+    for sound in SPOKEN:
+        path = folder / sound.name
+        replace(sound, seconds=0.2).build(path)
         made.append(path)
     return [path for path in made if path.stat().st_size < 60_000]
 
@@ -89,9 +98,15 @@ def mutant(pool: Sequence[bytes], seed: int) -> bytes:
 
 def read_here(path: Path, scratch: Path) -> None:
     """All that the child does with a file, in this process."""
-    if sniff(path.read_bytes()[:4096]).medium is Medium.PICTURE:
+    medium = sniff(path.read_bytes()[:4096]).medium
+    if medium is Medium.PICTURE:
         probe_in_process(path, LIMITS)
         read_picture_in_process(path, max_size=None, limits=LIMITS, accept=lambda: None)
+        return
+    if medium is Medium.SOUND:
+        samples, _ = read_samples_in_process(path, rate=16_000, limits=LIMITS)
+        if not (np.isfinite(samples).all() and np.abs(samples).max() <= 1):
+            raise ValueError("the sound is not clean")
         return
     probe_in_process(path, LIMITS)
     conform_in_process(
@@ -105,8 +120,11 @@ def read_here(path: Path, scratch: Path) -> None:
 def read_in_child(path: Path, scratch: Path) -> str:
     """The public functions; the code of the named error, or ok."""
     try:
-        if sniff(path.read_bytes()[:4096]).medium is Medium.PICTURE:
+        medium = sniff(path.read_bytes()[:4096]).medium
+        if medium is Medium.PICTURE:
             read_picture(path, limits=LIMITS)
+        elif medium is Medium.SOUND:
+            read_samples(path, limits=LIMITS)
         else:
             inspect(path, limits=LIMITS)
             trim(path, scratch / "cut.mp4", max_seconds=1, limits=LIMITS)

@@ -1,17 +1,21 @@
 """Watching other processes come and go."""
 
 import json
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 __all__ = ["ask_module", "free_port", "has_ended", "wait_for"]
+
+_PORTS = range(20_000, 32_000)
 
 
 def ask_module(name: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -30,10 +34,17 @@ def ask_module(name: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on.
+
+    It is below those that the kernel lends to connections, and drawn at random: neither a
+    connection nor a test beside this one is likely to take it before its server does.
+    """
+    for _ in range(100):
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def has_ended(process: psutil.Process) -> bool:

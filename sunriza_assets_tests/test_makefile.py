@@ -146,9 +146,9 @@ def test_running_needs_no_package_of_the_developers_and_testing_does(checkout: C
     for target in ("test", "test-slow", "test-fleet", "test-liveportrait", "lint", "format"):
         assert "venv.sh dev" in checkout.make("-n", target).stdout, target
     assert checkout.make(".venv/.installed").returncode == 0
-    assert checkout.installs == [".[cpu]"]
+    assert checkout.installs == [".[cpu,speech]"]
     assert checkout.make(".venv/.installed-dev").returncode == 0
-    assert checkout.installs == [".[cpu]", ".[cpu,dev]"]
+    assert checkout.installs == [".[cpu,speech]", ".[cpu,speech,dev]"]
 
 
 def test_the_gpu_build_is_for_machines_with_an_nvidia_driver(checkout: Checkout) -> None:
@@ -156,7 +156,7 @@ def test_the_gpu_build_is_for_machines_with_an_nvidia_driver(checkout: Checkout)
     checkout.has("nvidia-smi", "")
     assert checkout.make("install").returncode == 0
     assert checkout.make("install", "ONNX=cpu").returncode == 0
-    assert checkout.installs == [".[gpu]", ".[cpu]"]
+    assert checkout.installs == [".[gpu,speech]", ".[cpu,speech]"]
     assert checkout.make("install", "ONNX=tpu").returncode != 0
 
 
@@ -167,7 +167,7 @@ def test_a_build_gives_way_to_the_other_whole(checkout: Checkout) -> None:
     assert checkout.make("install").returncode == 0
     *_, removed, installed = checkout.done
     assert removed.endswith("uninstall --quiet --yes onnxruntime onnxruntime-gpu")
-    assert installed.endswith("-e .[cpu]")
+    assert installed.endswith("-e .[cpu,speech]")
     checkout.has_installed("onnxruntime")
     assert checkout.make("install").returncode == 0
     assert sum(" uninstall " in line for line in checkout.done) == 1

@@ -9,31 +9,16 @@ by SUNRIZA_MODAL_APP=sunriza-assets. Both ends use the same bucket: the secret `
 SUNRIZA_STORE and the settings that go with it.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 import modal
+from sunriza_image import MODELS, image_with
 
-# In the container this file lies elsewhere, and the image is long built.
-ROOT: Final = Path(__file__).resolve().parents[2] if modal.is_local() else Path("/")
-MODELS: Final = "/models"
 GPU: Final = "T4"
 """The cheapest that renders a ten-second clip within a minute or two; any name that Modal knows."""
 
 app = modal.App("sunriza-assets")
-
-# Installed by the same script as the Docker images. CUDA 13 and cuDNN 9 come as Python packages
-# with torch, and onnxruntime takes them from there.
-image = modal.Image.debian_slim(python_version="3.11")
-for name in ("pyproject.toml", "constraints.txt", "README.md", "dagster.yaml"):
-    image = image.add_local_file(ROOT / name, f"/build/{name}", copy=True)
-image = (
-    image.add_local_file(ROOT / "deploy/docker/install.sh", "/build/install.sh", copy=True)
-    .add_local_dir(ROOT / "sunriza_assets", "/build/sunriza_assets", copy=True)
-    .add_local_dir(ROOT / "resources", "/build/resources", copy=True)
-    .run_commands("sh /build/install.sh /build python gpu")
-    .env({"SUNRIZA_MODELS": MODELS, "SUNRIZA_HOME": "/tmp/sunriza"})  # noqa: S108 - a container's
-)
+image = image_with("gpu")
 models = modal.Volume.from_name("sunriza-models", create_if_missing=True)
 settings = modal.Secret.from_name("sunriza")
 

@@ -21,10 +21,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import modal
+from sunriza_image import MODELS, image_with
 
-# In the container this file lies elsewhere, and the image is long built.
-ROOT: Final = Path(__file__).resolve().parents[2] if modal.is_local() else Path("/")
-MODELS: Final = "/models"
 GPU: Final = "T4"
 PORT: Final = 8080
 LABEL: Final = "sunriza-dynamics-generate-dynamics"
@@ -37,17 +35,7 @@ STOP_S: Final = 30.0
 """Seconds that a process may take to end."""
 
 app = modal.App("sunriza-dynamics")
-
-image = modal.Image.debian_slim(python_version="3.11")
-for name in ("pyproject.toml", "constraints.txt", "README.md", "dagster.yaml"):
-    image = image.add_local_file(ROOT / name, f"/build/{name}", copy=True)
-image = (
-    image.add_local_file(ROOT / "deploy/docker/install.sh", "/build/install.sh", copy=True)
-    .add_local_dir(ROOT / "sunriza_assets", "/build/sunriza_assets", copy=True)
-    .add_local_dir(ROOT / "resources", "/build/resources", copy=True)
-    .run_commands("sh /build/install.sh /build python gpu,celery")
-    .env({"SUNRIZA_MODELS": MODELS, "SUNRIZA_HOME": "/tmp/sunriza"})  # noqa: S108 - a container's
-)
+image = image_with("gpu,celery")
 models = modal.Volume.from_name("sunriza-models", create_if_missing=True)
 settings = modal.Secret.from_name("sunriza")
 

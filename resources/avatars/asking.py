@@ -22,6 +22,7 @@ def ask(
     """Write wishes, `jobId` and status `pending`; None if this job has asked before.
 
     While a run works with exactly these inputs the status stays: that run answers the request.
+    The job is stored, and whoever works on it asks again; so this need not outlast a power cut.
 
     Args:
         parameters: checked values by camelCase name; laid over the document's own wishes.
@@ -38,7 +39,7 @@ def ask(
     put = {**wishing.put, "jobId": job_id, "status": "pending"}
     if record.state == "generating" and record.last_run_covers(wanted):
         put.pop("status")
-    return Transition(record, put, wishing.drop, now)
+    return Transition(record, put, wishing.drop, now, lasting=False)
 
 
 def with_wishes(document: AvatarDocument, parameters: Mapping[str, Any]) -> AvatarDocument:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id, is_avatar_id
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument
 from resources.avatars.firestore_fields import document_of, field_paths, new_fields
 from resources.avatars.firestore_listing import FirestoreListing
 from resources.avatars.firestore_retirement import Retirement, read_record, record_of
 from resources.avatars.firestore_stream import StreamPosition, update_time_text
+from resources.avatars.ids import checked_avatar_id, is_avatar_id
 from resources.avatars.instants import epoch_ms, now
 from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.owned import OwnedAvatars
@@ -207,8 +208,8 @@ class FirestoreAvatars(OwnedAvatars):
             chosen += self._pending(position, limit - len(chosen))
         return Page(self._with_records(chosen), position.cursor())
 
-    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
-        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+    def scan(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.scan`."""
         with google_errors(self._collection):
             return self._with_records(self._by_id(after_id, limit))
 

@@ -18,7 +18,7 @@ def epoch_ms(instant: datetime) -> int:
 def rfc3339(epoch_ns: int) -> str:
     """RFC 3339 in UTC with nine fractional digits, so that text order is time order."""
     seconds, nanos = divmod(epoch_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{nanos:09d}Z"
 
 
 def instant_text(instant: datetime) -> str:

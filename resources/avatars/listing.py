@@ -1,6 +1,6 @@
 """Listings of avatars: their order, their pages, their cursors.
 
-A listing is for people who look at their avatars; `AvatarStore.changes` and `patrol` are for
+A listing is for people who look at their avatars; `AvatarStore.changes` and `scan` are for
 sensors, which must not miss any.
 """
 

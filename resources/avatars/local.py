@@ -20,13 +20,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from resources.avatars.document import (
-    AvatarDocument,
-    checked_avatar_id,
-    is_avatar_id,
-    merged,
-    new_document,
-)
+from resources.avatars.document import AvatarDocument, merged, new_document
+from resources.avatars.ids import checked_avatar_id, is_avatar_id
 from resources.avatars.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.local_listing import LocalListing
@@ -204,8 +199,8 @@ class LocalAvatars(OwnedAvatars):
         changes = [self._change(cursor.avatar_id) for cursor in page]
         return Page(changes, page[-1] if page else after)
 
-    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
-        """At most `limit` documents in order of id; see `AvatarStore.patrol`."""
+    def scan(self, after_id: str, limit: int) -> Sequence[Change]:
+        """At most `limit` documents in order of id; see `AvatarStore.scan`."""
         page = islice((stem for stem in self._stems(after_id) if self._is_document(stem)), limit)
         return [self._change(stem) for stem in page]
 
@@ -263,19 +258,16 @@ class LocalAvatars(OwnedAvatars):
                 self._waiting.remove(avatar_id)
             if step.fields or step.drop:
                 after = document_after(document, step, document.update_time)
-                self._write(path, after.data, document.update_time)
-            unchanged = document.record if step.record == document.record else None
-            return self._read(avatar_id, unchanged), True
+                content = self._write(path, after.data, document.update_time, lasting=step.lasting)
+                update_time = rfc3339(_stamp(path.stat()))
+                document = replace(document, data=json.loads(content), update_time=update_time)
+            return replace(document, record=step.record), True
 
-    def _read(self, avatar_id: str, record: RunRecord | None = None) -> AvatarDocument:
-        """The document as it is stored, with its record or the one that is known."""
-        path = self._path(avatar_id)
-        data, stat = _load(path)
+    def _read(self, avatar_id: str) -> AvatarDocument:
+        """The document as it is stored, with its record."""
+        data, stat = _load(self._path(avatar_id))
         return AvatarDocument(
-            avatar_id=avatar_id,
-            data=data,
-            update_time=rfc3339(_stamp(stat)),
-            record=self._record(avatar_id) if record is None else record,
+            avatar_id, data, rfc3339(_stamp(stat)), record=self._record(avatar_id)
         )
 
     def _record(self, avatar_id: str) -> RunRecord:
@@ -293,15 +285,18 @@ class LocalAvatars(OwnedAvatars):
         except (AvatarError, StoreError) as problem:
             return Change(avatar_id, None, problem.message)
 
-    def _write(self, path: Path, data: Mapping[str, Any], former: str | None) -> None:
+    def _write(
+        self, path: Path, data: Mapping[str, Any], former: str | None, *, lasting: bool = True
+    ) -> bytes:
+        """Write a document; its content."""
         content = _json(data)
         if len(content) > _MAX_BYTES:
             raise StoreError(
                 "The document would be larger than 1 MiB", where=path, code="too_large"
             )
-        write_bytes(
-            path, content, mtime_ns=next_time(None if former is None else nanoseconds(former))
-        )
+        stamp = next_time(None if former is None else nanoseconds(former))
+        write_bytes(path, content, mtime_ns=stamp, lasting=lasting)
+        return content
 
     def _stems(self, after_id: str) -> list[str]:
         """File stems after this one, in order; reads names only, no metadata."""

@@ -142,13 +142,18 @@ class OwnedAvatars(ABC):
         *,
         code: str,
         message: str,
-        asked_for: str | None = None,
+        requested_inputs: str | None = None,
     ) -> bool:
         """Status `error`, if the run still owns the avatar; see `AvatarStore.fail`."""
         document, _ = self._apply(
             avatar_id,
             lambda document: ownership.fail(
-                document, run_id, now(), code=code, message=message, asked_for=asked_for
+                document,
+                run_id,
+                now(),
+                code=code,
+                message=message,
+                requested_inputs=requested_inputs,
             ),
         )
         if ownership.has_failed(document, run_id, code=code, message=message):
@@ -157,12 +162,14 @@ class OwnedAvatars(ABC):
         return False
 
     def retry(
-        self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
+        self, avatar_id: str, run_id: str, waiting: Waiting, *, requested_inputs: str | None = None
     ) -> bool:
         """Write when a lost run is retried; see `AvatarStore.retry`."""
         return self._apply(
             avatar_id,
-            lambda document: ownership.retry(document, run_id, waiting, now(), asked_for=asked_for),
+            lambda document: ownership.retry(
+                document, run_id, waiting, now(), requested_inputs=requested_inputs
+            ),
         )[1]
 
     def hold(self, avatar_id: str, waiting: Waiting) -> bool:

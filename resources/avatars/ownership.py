@@ -195,7 +195,7 @@ def fail(
     *,
     code: str,
     message: str,
-    asked_for: str | None,
+    requested_inputs: str | None,
 ) -> Transition | None:
     """Show an error; None when the run does not own this avatar any more.
 
@@ -204,7 +204,7 @@ def fail(
     """
     if document.is_foreign:
         return None
-    record = _record_of_dead_run(document, run_id, now, asked_for)
+    record = _record_of_dead_run(document, run_id, now, requested_inputs)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": code, "message": message})
@@ -212,7 +212,12 @@ def fail(
 
 
 def retry(
-    document: AvatarDocument, run_id: str, waiting: Waiting, now: datetime, *, asked_for: str | None
+    document: AvatarDocument,
+    run_id: str,
+    waiting: Waiting,
+    now: datetime,
+    *,
+    requested_inputs: str | None,
 ) -> Transition | None:
     """End a lost run, and show when it is retried; None when it does not own the avatar.
 
@@ -220,7 +225,7 @@ def retry(
     """
     if document.is_foreign:
         return None
-    record = _record_of_dead_run(document, run_id, now, asked_for)
+    record = _record_of_dead_run(document, run_id, now, requested_inputs)
     if record.run_id != run_id or record.state != "generating":
         return None
     new = replace(record, state="error", error={"code": waiting.code, "message": waiting.message})
@@ -318,12 +323,12 @@ def _without_failed_run(record: RunRecord) -> RunRecord:
 
 
 def _record_of_dead_run(
-    document: AvatarDocument, run_id: str, now: datetime, asked_for: str | None
+    document: AvatarDocument, run_id: str, now: datetime, requested_inputs: str | None
 ) -> RunRecord:
     """The record, claimed for a run that died before its claim, if the avatar still needs it."""
     record = document.record
     known = run_id == record.run_id or run_id in record.earlier
-    waits = document.needs_run and document.inputs_version == asked_for
+    waits = document.needs_run and document.inputs_version == requested_inputs
     if waits and not known and record.state != "generating":
         claimed = claim(document, run_id, now)
         if claimed is not None:

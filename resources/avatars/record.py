@@ -137,8 +137,7 @@ class RunRecord:
         Raises:
             StoreError: it is damaged.
         """
-        known = {entry.name for entry in fields(cls)}
-        values = {name: value for name, value in data.items() if name in known}
+        values = {name: value for name, value in data.items() if name in _FIELDS}
         try:
             for name in ("started_at", "created_at"):
                 if values.get(name) is not None:
@@ -172,6 +171,9 @@ class RunRecord:
             raise StoreError(
                 "The record of this avatar's runs is damaged", code="record"
             ) from damage
+
+
+_FIELDS: Final = frozenset(entry.name for entry in fields(RunRecord))
 
 
 def _read_instant(value: object) -> datetime:

@@ -47,7 +47,7 @@ class Standing:
 def iter_avatars(avatars: AvatarStore) -> Iterator[Change]:
     """All avatars in order of id, read in pages and not one by one."""
     after = ""
-    while page := avatars.patrol(after, PAGE):
+    while page := avatars.scan(after, PAGE):
         yield from page
         after = page[-1].avatar_id
 

@@ -99,11 +99,11 @@ class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
         """At most `limit` documents written after a cursor; the cost depends on the changes only.
 
         Each version is returned once. Changes that a stream ordered by clients' clocks misses (a
-        phone that was offline for a day) are found by `patrol`.
+        phone that was offline for a day) are found by `scan`.
         """
         ...
 
-    def patrol(self, after_id: str, limit: int) -> Sequence[Change]:
+    def scan(self, after_id: str, limit: int) -> Sequence[Change]:
         """At most `limit` documents whose id comes after this one, in order of id.
 
         Calling it with the last id of the page before, and with "" after an empty page, scans the
@@ -248,13 +248,13 @@ class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
         *,
         code: str,
         message: str,
-        asked_for: str | None = None,
+        requested_inputs: str | None = None,
     ) -> bool:
         """Status `error` with a message a user may read, if the run still owns the avatar.
 
         Args:
-            asked_for: the `inputs_version` that the run was requested for. With it, a run that
-                died before its claim fails an avatar whose inputs still wait for one.
+            requested_inputs: the `inputs_version` that the run was requested for. With it, a run
+                that died before its claim fails an avatar whose inputs still wait for one.
 
         Returns:
             Whether the document now shows it. The former results stay in place.
@@ -262,13 +262,13 @@ class AvatarStore(AvatarsForPeople, AvatarVersions, Protocol):
         ...
 
     def retry(
-        self, avatar_id: str, run_id: str, waiting: Waiting, *, asked_for: str | None = None
+        self, avatar_id: str, run_id: str, waiting: Waiting, *, requested_inputs: str | None = None
     ) -> bool:
         """End a lost run, and write when it is retried: status `pending`.
 
         Args:
             waiting: until when, and why; for the inputs that the run has claimed.
-            asked_for: as for `fail`.
+            requested_inputs: as for `fail`.
 
         Returns:
             Whether anything was written; not if the run does not own the avatar any more.

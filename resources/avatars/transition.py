@@ -3,7 +3,6 @@
 What changes, and when, is decided in `ownership.py`. No input or output here.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -49,6 +48,8 @@ class Transition:
     """Keys of `dynamics.basic` to remove."""
     updated_at: datetime | None
     """New `updatedAt` of the document (epoch ms) and of `dynamics.basic`; None leaves both."""
+    lasting: bool = True
+    """Whether it stays after a power cut; False where what asked for it asks again then."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -59,8 +60,8 @@ class Transition:
 
 
 def document_after(document: AvatarDocument, step: Transition, update_time: str) -> AvatarDocument:
-    """The document after a transition."""
-    data = copy.deepcopy(dict(document.data))
+    """The document after a transition; what it leaves alone is shared with the one before."""
+    data = dict(document.data)
     dynamics = data.get("dynamics")
     data["dynamics"] = dynamics = dict(dynamics) if isinstance(dynamics, Mapping) else {}
     kept = {key: value for key, value in document.basic.items() if key not in step.drop}

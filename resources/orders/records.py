@@ -13,12 +13,14 @@ __all__ = [
     "Acceptance",
     "AnswerOf",
     "ApiKey",
+    "Consent",
     "Delivery",
     "IdempotencyKey",
     "Lease",
     "Notice",
     "OrderPage",
     "Outcome",
+    "Output",
     "Quota",
     "RateLimit",
     "RateResult",
@@ -203,3 +205,39 @@ class Lease:
     """UTC."""
     until: datetime
     """When another may take it over, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Whose an output file is."""
+
+    name: str
+    """Its random name."""
+    owner: str
+    """User id."""
+    order_id: str | None
+    """The order that has made it; its objects lie below `orders/<order id>/`."""
+    expires_at: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A caller's declaration that a voice may be imitated. Of the sample only its hash is kept."""
+
+    consent_id: str
+    """Made of everything below but the time: the same declaration is stored once."""
+    owner: str
+    """User id of the caller who has declared it."""
+    sample_sha256: str
+    """sha256 (hex) of the sample's file."""
+    who: str
+    """Whose voice it is."""
+    given_on: str
+    """When that person has agreed, as the caller says: an ISO 8601 date or time."""
+    statement: str
+    """What that person has agreed to."""
+    avatar_id: str | None
+    """The avatar that it belongs to; it is deleted with it."""
+    at: datetime
+    """When it was declared here first, UTC."""

@@ -7,8 +7,8 @@ it, it is made anew; what is lost is how much of the limits was used up.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from resources.orders.sql.database import Transaction
@@ -49,23 +49,17 @@ class _SqliteDatabase:
         self._rates = SqliteFile(path.with_name("rates.db"), (RATES,), now_ms, disposable=True)
         self._watch = SqliteWatch(self._orders, "select value from position")
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> AbstractContextManager[Transaction]:
         """See `Database.write`."""
-        with self._orders.write() as transaction:
-            yield transaction
+        return self._orders.write()
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """See `Database.read`."""
-        with self._orders.statements() as transaction:
-            yield transaction
+        return self._orders.statements()
 
-    @contextmanager
-    def rates(self) -> Iterator[Transaction]:
+    def rates(self) -> AbstractContextManager[Transaction]:
         """See `Database.rates`."""
-        with self._rates.write() as transaction:
-            yield transaction
+        return self._rates.write()
 
     def position(self) -> int:
         """See `Database.position`."""

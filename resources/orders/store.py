@@ -5,7 +5,7 @@ suite in `sunriza_assets_tests/resources/orders`. A store is thread-safe, and se
 use it at once. Every method is one transaction: after a kill at any line it has happened or not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -16,12 +16,14 @@ from resources.orders.records import (
     Acceptance,
     AnswerOf,
     ApiKey,
+    Consent,
     Delivery,
     IdempotencyKey,
     Lease,
     Notice,
     OrderPage,
     Outcome,
+    Output,
     Quota,
     RateLimit,
     RateResult,
@@ -34,6 +36,7 @@ __all__ = [
     "Acceptance",
     "AnswerOf",
     "ApiKey",
+    "Consent",
     "Delivery",
     "IdempotencyKey",
     "Lease",
@@ -41,6 +44,7 @@ __all__ = [
     "OrderPage",
     "OrderStore",
     "Outcome",
+    "Output",
     "Quota",
     "RateLimit",
     "RateResult",
@@ -67,6 +71,7 @@ class OrderStore(Protocol):
         answer_status: int = 200,
         credits: int = 0,
         api_key: str | None = None,
+        charge: Callable[[], None] | None = None,
     ) -> Acceptance:
         """Store a new order with its idempotency key; or return the one that is there.
 
@@ -83,6 +88,8 @@ class OrderStore(Protocol):
                 when the order is done, and given back when it ends otherwise.
             api_key: public part of the API key that the order came with; its default webhook
                 holds for an order that names none.
+            charge: called inside the transaction unless the answer is replayed; what it raises
+                refuses the order. It may use rates, and nothing else of the store.
 
         Raises:
             LimitError: `limit.unfinished`, `limit.per_day`, `limit.queue`.
@@ -291,6 +298,10 @@ class OrderStore(Protocol):
         """The owner of an output that has not expired."""
         ...
 
+    def output(self, name: str) -> Output | None:
+        """An output that has not expired."""
+        ...
+
     def outputs_of(self, order_id: str) -> Sequence[str]:
         """Names of an order's outputs, expired ones too."""
         ...
@@ -299,8 +310,35 @@ class OrderStore(Protocol):
         """Forget an output; whether it was known."""
         ...
 
-    def expired_outputs(self, limit: int = 500) -> Sequence[str]:
-        """Names of outputs whose time is over."""
+    def expired_outputs(self, limit: int = 500) -> Sequence[Output]:
+        """Outputs whose time is over, the oldest first."""
+        ...
+
+    # -- consents ---------------------------------------------------------------------------------
+
+    def add_consent(
+        self,
+        owner: str,
+        *,
+        sample_sha256: str,
+        who: str,
+        given_on: str,
+        statement: str,
+        avatar_id: str | None = None,
+    ) -> Consent:
+        """Store a declaration; the same one again is the one that is there. See `Consent`."""
+        ...
+
+    def consents(self, owner: str | None) -> Sequence[Consent]:
+        """Declarations of one owner, or of everybody for None, newest first."""
+        ...
+
+    def remove_consent(self, consent_id: str) -> bool:
+        """Delete a declaration; whether there was one."""
+        ...
+
+    def remove_consents_of(self, avatar_id: str) -> int:
+        """Delete the declarations that belong to an avatar; how many there were."""
         ...
 
     # -- the dispatcher ---------------------------------------------------------------------------

@@ -11,14 +11,22 @@ from sunriza_assets.atomic import make_folder, replacing, store_errors
 __all__ = ["copy_file", "next_time", "write_bytes"]
 
 
-def write_bytes(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+def write_bytes(
+    path: Path, content: bytes, *, mtime_ns: int | None = None, lasting: bool = True
+) -> None:
     """Write a file atomically, synced to disk; its folder is made if missing.
+
+    Args:
+        path: its place.
+        content: all of it.
+        mtime_ns: its modification time.
+        lasting: see `atomic.replaced`.
 
     Raises:
         StoreError: it cannot be written (a full disk, too); the former file is unchanged.
     """
     make_folder(path.parent)
-    with replacing(path) as file:
+    with replacing(path, lasting=lasting) as file:
         file.write(content)
         _stamp(file, mtime_ns)
 

@@ -36,8 +36,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "page": ("page", "page", "Write an avatar's preview page with everything in it."),
     "render": ("render", "render", "Materialize avatars through Dagster."),
     "report": ("report", "report", "Say what it took and cost, and would cost elsewhere."),
+    "say": ("say", "say", "Speak a text into a sound file."),
     "serve": ("serve", "serve", "Start the HTTP service with all that it needs."),
     "settings": ("settings", "settings", "Print each setting, its value, source and meaning."),
+    "voices": ("say", "voices", "List voices: languages, licences, what is installed."),
     "worker": ("worker", "worker", "Take runs from a queue, with warm models."),
 }
 

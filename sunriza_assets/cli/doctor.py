@@ -210,6 +210,38 @@ def _stores() -> Iterator[Finding]:
     yield from _rights(home.root)
 
 
+def _marks() -> Iterator[Finding]:
+    """Whether published files are marked as synthetic, and with which key."""
+    from resources.marking import current_marker, installation_roots
+    from resources.settings import current_settings
+    from sunriza_assets.studio.marks.mark import is_available
+
+    if current_settings().marks == "off":
+        yield Finding("marks", "optional", "off: published files do not say they are synthetic",
+                      "Unset SUNRIZA_MARKS.")  # fmt: skip
+        return
+    if not is_available():
+        yield Finding("marks", "optional", "c2pa-python is not installed: published files do not"
+                      " say they are synthetic", "pip install 'c2pa-python>=0.38,<0.39'; it has"
+                      " wheels for Linux, macOS and Windows")  # fmt: skip
+        return
+    try:
+        marker = current_marker() if installation_roots() else None
+    except SunrizaError as error:
+        yield Finding("marks", "missing", error.message, error.remedy or "")
+        return
+    yield Finding(
+        "marks",
+        "ok",
+        f"C2PA {_version_of('c2pa-python')}, "
+        + (
+            "a key will be made with the first publication"
+            if marker is None
+            else f"{marker.key.name}, valid until {marker.key.expires:%Y-%m-%d}"
+        ),
+    )
+
+
 def _databases() -> Iterator[Finding]:
     from resources.home import Home
     from resources.settings import current_settings
@@ -260,5 +292,6 @@ DIAGNOSTICS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _onnxruntime,
     _models,
     _stores,
+    _marks,
     _databases,
 )

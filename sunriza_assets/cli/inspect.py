@@ -1,4 +1,4 @@
-"""`sunriza inspect`: what a media file is, and whether a phone would play it."""
+"""`sunriza inspect`: what a media file is, whether a phone would play it, and its mark."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -12,6 +12,8 @@ from sunriza_assets.cli.options import as_json, print_json, verbose_option
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sunriza_assets.studio.marks.reading import FoundMark
+
 __all__ = ["inspect"]
 
 
@@ -20,10 +22,18 @@ __all__ = ["inspect"]
 @verbose_option
 @as_json
 def inspect(file: Path, verbose: bool, as_json: bool) -> None:
-    """Say whether a phone would play FILE, and what it is: codec, exact rate, colour, duration."""
+    """Say whether a phone would play FILE, what it is, and whether it is marked as synthetic.
+
+    Codec, exact rate, colour and duration; of the mark (C2PA), whether it is whole, who signed it,
+    and what the file was made by and from.
+    """
+    from resources.marking import installation_roots
     from sunriza_assets.studio.media import inspect as media
+    from sunriza_assets.studio.media.mark import read_mark
 
     content = media.inspect(file)
+    mark = read_mark(file, roots=installation_roots())
+    content["mark"] = mark.to_dict()
     if as_json:
         print_json(content)
         return
@@ -33,6 +43,7 @@ def inspect(file: Path, verbose: bool, as_json: bool) -> None:
     style, verdict = _verdict(content)
     console.print(f"{file.name}: {verdict}", style=style, highlight=False, markup=False)
     console.print(_rows(content["info"].items() if verbose else _facts(content["info"])))
+    console.print(_rows(_mark_rows(mark, verbose)))
     findings = content.get("findings", [])
     shown = [finding for finding in findings if verbose or not finding["ok"]]
     if shown:
@@ -47,6 +58,9 @@ def _verdict(content: Mapping[str, Any]) -> tuple[str, str]:
     if content["kind"] == "picture":
         shown = "every phone shows it" if content["playable"] else "not every phone shows it"
         return ("green" if content["playable"] else "yellow", f"{shown}; it can be a portrait")
+    if content["kind"] == "sound":
+        played = "every phone plays it" if content["playable"] else "not every phone plays it"
+        return ("green" if content["playable"] else "yellow"), played
     if not content["playable"]:
         return "red", "a phone would not play it; as an avatar's clip it is converted"
     if not content["conforms"]:
@@ -56,8 +70,30 @@ def _verdict(content: Mapping[str, Any]) -> tuple[str, str]:
     return "green", "a phone plays it, and it may be published as it is"
 
 
+def _mark_rows(mark: "FoundMark", verbose: bool) -> Iterator[tuple[str, str]]:
+    """What the file says of how it was made, and whether that can be believed."""
+    if mark.state in ("absent", "unavailable"):
+        missing = "unknown: c2pa-python is not installed"
+        yield "mark", "none" if mark.state == "absent" else missing
+        return
+    if mark.state == "invalid":
+        yield "mark", f"INVALID, the file or its mark was changed: {', '.join(mark.problems)}"
+    else:
+        signer = "this installation" if mark.own else f"somebody unknown here ({mark.signer})"
+        yield "mark", f"valid, signed by {signer}"
+    yield "made", f"{mark.source}, by {mark.software}"
+    for name, digest in mark.inputs:
+        yield "from", f"{name} {digest if verbose else digest[:16]}"
+
+
 def _facts(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What most people ask for, in their units."""
+    if "seconds" in info:
+        yield "sound", f"{info['codec']}, {info['format']}"
+        yield "length", f"{info['seconds']:.2f} s"
+        yield "rate", f"{info['rate']} samples/s, channels: {info['channels']}"
+        yield "bytes", f"{info['size_bytes']:,}"
+        return
     size = f"{info['width']} x {info['height']}"
     if "rate" not in info:
         turned = f", orientation {info['orientation']}" if info["orientation"] != 1 else ""

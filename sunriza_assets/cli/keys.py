@@ -1,4 +1,4 @@
-"""`sunriza keys`: API keys of the service."""
+"""`sunriza keys`: API keys of the service, and the key that signs marks."""
 
 import click
 
@@ -9,7 +9,7 @@ __all__ = ["keys"]
 
 @click.group()
 def keys() -> None:
-    """Add, list and revoke API keys of the service."""
+    """Add, list and revoke API keys of the service; show and replace the key that signs marks."""
 
 
 @keys.command()
@@ -77,3 +77,44 @@ def revoke(key_id: str) -> None:
         click.echo("There is no valid key with this id.", err=True)
         raise click.exceptions.Exit(1)
     click.echo("revoked")
+
+
+@keys.command()
+@click.option("--rotate", is_flag=True, help="Make a new key; what it replaces stays known.")
+@click.option("--certificates", is_flag=True, help="Print the certificates as PEM, for verifiers.")
+@as_json
+def signing(rotate: bool, certificates: bool, as_json: bool) -> None:
+    """Show the key that signs marks (C2PA) in published files; it is made where there is none."""
+    from resources.home import Home
+    from resources.marking import given_key, signing_key
+    from resources.settings import current_settings
+    from sunriza_assets.errors import ParameterError
+    from sunriza_assets.studio.marks.key import KEY_NAME, rotate_key
+
+    settings, home, given = current_settings(), Home.from_environment(), given_key()
+    if rotate and given is not None:
+        raise ParameterError(
+            "The key is set by SUNRIZA_SIGNING_KEY or SUNRIZA_SIGNING_KEY_FILE",
+            remedy="Without them, `sunriza keys signing --rotate` makes a new one in"
+            " SUNRIZA_HOME/keys; then set it anew.",
+            code="setting",
+        )
+    place = settings.signing_key_file if given is not None else home.keys / KEY_NAME
+    if rotate:
+        home.make()
+    key = rotate_key(home.keys) if rotate else signing_key()
+    if certificates:
+        click.echo(key.chain_pem.decode(), nl=False)
+        return
+    facts = {
+        "name": key.name,
+        "fingerprint": key.fingerprint,
+        "expires": key.expires.isoformat(),
+        "file": "SUNRIZA_SIGNING_KEY" if settings.signing_key is not None else str(place),
+        "marks": settings.marks,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:<12}{value}")

@@ -27,6 +27,7 @@ from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.events import FIRST_CALL_EVENT, StepEvent
 from sunriza_assets.costs.prices import PriceBook, cost_of
 from sunriza_assets.costs.record import StepRecord
+from sunriza_assets.costs.spoken import SpokenFacts
 
 __all__ = ["CALLS_FOLDER", "Booking", "CallBook", "read_calls"]
 
@@ -44,6 +45,7 @@ class _Account:
     device: Device
     engine: str | None
     engine_version: str | None
+    spoken: SpokenFacts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ class CallBook:
         calls: int = 1,
         engine: str | None = None,
         engine_version: str | None = None,
+        spoken: SpokenFacts | None = None,
     ) -> None:
         """Count work that was done.
 
         Args:
-            kind: render, preview, inspect, trim…
+            kind: render, preview, inspect, trim, tts…
             owner: user id of whom it was done for.
             device: what it is billed for.
             wall_s: seconds that it took.
@@ -112,8 +115,9 @@ class CallBook:
             calls: pictures, clips.
             engine: name of the engine, if one worked.
             engine_version: its version.
+            spoken: the sound that was spoken; each has a line of its own.
         """
-        account = _Account(kind, owner, device, engine, engine_version)
+        account = _Account(kind, owner, device, engine, engine_version, spoken)
         with self._guard:
             spent = self._sums.setdefault(account, _Sum())
             spent.calls += calls
@@ -149,6 +153,7 @@ class CallBook:
         return [Booking(one["kind"], one.get("cost"), one["cost_currency"]) for one in facts]
 
     def _entry(self, account: _Account, spent: _Sum, now: float) -> dict[str, Any]:
+        about = {} if account.spoken is None else account.spoken.to_dict(spent.calls)
         record = StepRecord(
             wall_s=round(spent.wall_s, 6),
             device=account.device.name,
@@ -171,7 +176,8 @@ class CallBook:
             "timestamp": now,
             "metadata": record.to_dict()
             | cost_of(record, self._prices).to_dict()
-            | {"kind": account.kind, "owner": account.owner, "calls": spent.calls},
+            | {"kind": account.kind, "owner": account.owner, "calls": spent.calls}
+            | about,
         }
 
     def _append(self, name: str, entries: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sunriza_assets.costs.prices import COST_FACTS
 from sunriza_assets.costs.record import StepRecord, stage_key, stage_name
+from sunriza_assets.costs.spoken import SPOKEN_NUMBERS, SPOKEN_TEXT, SPOKEN_WHOLE
 from sunriza_assets.errors import CostError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ TEXT_COLUMNS: Final = (
     "cost_currency",
     "kind",
     "owner",
+    *SPOKEN_TEXT,
 )
 _FLOAT_COLUMNS: Final = (
     "wall_s",
@@ -60,6 +62,7 @@ _FLOAT_COLUMNS: Final = (
     "clip_s",
     "unbooked_s",
     "cost",
+    *SPOKEN_NUMBERS,
 )
 _WHOLE_COLUMNS: Final = (
     "event_id",
@@ -72,13 +75,16 @@ _WHOLE_COLUMNS: Final = (
     "frames",
     "clip_frames",
     "calls",
+    *SPOKEN_WHOLE,
 )
 _FLAG_COLUMNS: Final = ("success", "measured", "cold")
 _STAGE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
+_BOOKED: Final = ("kind", "owner", "calls", *SPOKEN_TEXT, *SPOKEN_WHOLE, *SPOKEN_NUMBERS)
+"""Columns that are no part of a step's record."""
 _FACTS: Final = frozenset(
-    {*(item.name for item in fields(StepRecord) if item.name != "stages"), *COST_FACTS}
+    {*(item.name for item in fields(StepRecord) if item.name != "stages"), *COST_FACTS, *_BOOKED}
 )
 
 
@@ -160,9 +166,7 @@ def row_of(event: StepEvent) -> dict[str, Any] | None:
         "cost": float(cost) if isinstance(cost, int | float) else None,
         "cost_currency": event.metadata.get("cost_currency"),
         "price_book": event.metadata.get("price_book"),
-        "kind": event.metadata.get("kind"),
-        "owner": event.metadata.get("owner"),
-        "calls": event.metadata.get("calls"),
+        **{name: event.metadata.get(name) for name in _BOOKED},
     }
 
 

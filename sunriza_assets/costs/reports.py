@@ -107,7 +107,7 @@ def cost_report(
     """What it cost, per avatar, run, asset, day, month, engine or kind.
 
     The dearest (or latest) comes first. A kind is what was asked for: `dynamics`, the runs of
-    avatars; `render`, `preview`, `inspect`, `trim`, direct calls, which alone are counted;
+    avatars; `render`, `preview`, `inspect`, `trim`, `tts`, direct calls, which alone are counted;
     `reports`, runs that concern no avatar.
 
     `published_seconds` and `published_cost` are the totals of runs that published, see `totals`;
@@ -132,7 +132,8 @@ def cost_report(
             "seconds": frame["wall_s"],
             "gpu_seconds": frame["gpu_s"],
             "cost": amounts(frame, book),
-            "cache_hits": frame["cache"] == "hit",
+            # A row of direct calls stands for several.
+            "cache_hits": (frame["cache"] == "hit") * frame["calls"].fillna(1).astype(int),
             "saved_seconds": frame["cache_saved_s"],
         }
     )

@@ -1,4 +1,4 @@
-"""Jobs: the whole graph of an avatar, rendering only, and the reports."""
+"""Jobs: the whole graph of an avatar, rendering only, speaking, and the reports."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from sunriza_assets.graph import tags
 
-__all__ = ["AVATAR_DYNAMICS", "REFRESH_REPORTS", "RERENDER"]
+__all__ = ["AVATAR_DYNAMICS", "REFRESH_REPORTS", "RERENDER", "SPEAK_ORDER"]
 
 AVATAR_DYNAMICS: Final = dg.define_asset_job(
     "avatar_dynamics",
@@ -23,6 +23,13 @@ RERENDER: Final = dg.define_asset_job(
     & dg.AssetSelection.groups(tags.GROUP_MOTION, tags.GROUP_OVERLAY, tags.GROUP_PUBLISHED),
     tags=tags.GPU_RUN,
     description="A new idle and what follows, from the motion that is already there.",
+)
+
+SPEAK_ORDER: Final = dg.define_asset_job(
+    "speak_order",
+    selection=dg.AssetSelection.groups(tags.GROUP_ORDERS),
+    tags=tags.CPU_RUN,
+    description="Speaks the text of one order of the service.",
 )
 
 REFRESH_REPORTS: Final = dg.define_asset_job(

@@ -69,7 +69,7 @@ def avatar_changes(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Se
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
-def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
+def avatar_scan(context: dg.SensorEvaluationContext, stores: Stores) -> dg.SensorResult:
     """Scans all avatars, a page at a time, for what the stream of changes cannot show.
 
     That is: phones that were offline for a day, wrong clocks, documents without a time, and
@@ -78,7 +78,7 @@ def avatar_patrol(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sen
     capacity = queue.QUEUE_CAP - queue.waiting_runs(context.instance)
     if capacity <= 0:
         return dg.SensorResult(skip_reason=f"{queue.QUEUE_CAP} runs wait already")
-    seen = stores.avatars.patrol(context.cursor or "", min(PAGE, capacity))
+    seen = stores.avatars.scan(context.cursor or "", min(PAGE, capacity))
     for change in seen:
         if change.document is not None and len(change.document.record.published) > 1:
             with _log_avatar_errors(context, change.avatar_id):
@@ -269,8 +269,10 @@ def _report_failure(instance: dg.DagsterInstance, stores: Stores, run: dg.Dagste
     if waiting is None:
         _report_error(stores, run, *retries.failure_message(instance, run))
         return
-    asked_for = run.tags.get(INPUTS_TAG)
-    stores.avatars.retry(run.tags[AVATAR_TAG], run.run_id, waiting, asked_for=asked_for)
+    requested_inputs = run.tags.get(INPUTS_TAG)
+    stores.avatars.retry(
+        run.tags[AVATAR_TAG], run.run_id, waiting, requested_inputs=requested_inputs
+    )
 
 
 def _report_error(stores: Stores, run: dg.DagsterRun, code: str, message: str) -> None:
@@ -279,13 +281,13 @@ def _report_error(stores: Stores, run: dg.DagsterRun, code: str, message: str) -
         run.run_id,
         code=code,
         message=message,
-        asked_for=run.tags.get(INPUTS_TAG),
+        requested_inputs=run.tags.get(INPUTS_TAG),
     )
 
 
 SENSORS: Final = [
     avatar_changes,
-    avatar_patrol,
+    avatar_scan,
     held_avatars,
     deleted_avatars,
     failed_runs,

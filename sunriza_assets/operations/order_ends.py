@@ -1,7 +1,7 @@
 """How orders end, and how they go back to the queue: what is written, where, in which order."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -9,11 +9,12 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from resources.avatars.document import AvatarDocument
-from resources.orders.order import Order, OrderError
+from resources.orders.order import Order, OrderCost, OrderError
 from resources.orders.store import OrderStore
 from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError, SunrizaError
+from sunriza_assets.logs import bound_lines
 from sunriza_assets.operations.order_outcomes import (
     CANCELLED,
     DELETED,
@@ -34,6 +35,8 @@ from sunriza_assets.operations.order_runs import (
     count_losses,
     is_draft,
 )
+from sunriza_assets.operations.outages import Outage
+from sunriza_assets.operations.spoken_orders import discard_sound, publish_sound
 
 __all__ = ["MAX_ATTEMPTS", "OrderEnds"]
 
@@ -45,6 +48,11 @@ _LOOK_BACK: Final = 5000
 """Changes before its start that a dispatcher reads for orders that were cancelled without one."""
 _TAKEN_OVER: Final = frozenset({"conflict.superseded", "conflict.duplicate"})
 """Errors of a run whose avatar another run is making."""
+_REQUEUED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_TAKEN_OVER, "Another run took over"),
+    "store.full": "The service's disk was full",
+}
+"""Errors of a run that say nothing of the order's input: why it is queued again."""
 
 
 class OrderEnds:
@@ -63,6 +71,7 @@ class OrderEnds:
         self._instance = instance
         self._ended = ended
         self._position: int | None = None
+        self._outage = Outage(_log, "Some jobs are not worked on")
 
     def finish(self, order: Order, outcome: Outcome) -> Order:
         """End an order whose run has ended, or give it back to the queue if the run was lost.
@@ -73,10 +82,8 @@ class OrderEnds:
         document = self.document(order)
         if outcome.status == "lost":
             self.close(outcome.run_id, cancelled=order.state == "cancelling")
-        storage = open_stores().storage
-        result = None if document is None else _result(order, document, outcome, storage)
-        if document is not None and result is not None:
-            cost = cost_of(document, outcome, storage)
+        result, cost = self._made(order, document, outcome)
+        if result is not None:
             tail = with_line(order.log_tail, "done")
             ended = self.change(
                 order, state="done", step=None, eta_s=None, result=result, cost=cost, log_tail=tail
@@ -86,15 +93,27 @@ class OrderEnds:
         if not taken_over and (order.state == "cancelling" or outcome.status == "cancelled"):
             self._fail_document(order, CANCELLED)
             return self.end(order, "cancelled", CANCELLED)
+        again = _REQUEUED.get(outcome.code, "The run was lost" if outcome.status == "lost" else "")
+        if again and order.attempt < MAX_ATTEMPTS and not self._kills_its_runs(order, outcome):
+            return self.requeue(order, again, attempt=order.attempt + 1)
         if outcome.status == "lost" or taken_over:
-            if order.attempt < MAX_ATTEMPTS and not self._kills_its_runs(order, outcome):
-                why = "The run was lost" if outcome.status == "lost" else "Another run took over"
-                return self.requeue(order, why, attempt=order.attempt + 1)
             self._fail_document(order, LOST)
             return self.end(order, "lost", LOST)
-        error = order_error(document, outcome) if document is not None else DELETED
+        is_deleted = document is None and order.avatar_id is not None
+        error = DELETED if is_deleted else order_error(document, outcome)
         self._fail_document(order, error)
         return self.end(order, "failed", error)
+
+    def _made(
+        self, order: Order, document: AvatarDocument | None, outcome: Outcome
+    ) -> tuple[dict[str, Any] | None, OrderCost | None]:
+        """What an order's run has made, and what it cost; None if it has not succeeded."""
+        if order.kind == "tts":
+            return publish_sound(self._store, self._instance, order, outcome)
+        storage = open_stores().storage
+        if document is None or (result := _result(order, document, outcome, storage)) is None:
+            return None, None
+        return result, cost_of(document, outcome, storage)
 
     def _kills_its_runs(self, order: Order, outcome: Outcome) -> bool:
         """Whether an order's input has to be taken for what kills the processes of its runs."""
@@ -106,6 +125,8 @@ class OrderEnds:
 
     def end(self, order: Order, state: str, error: OrderError) -> Order:
         """End an order that did not succeed."""
+        if order.kind == "tts":
+            discard_sound(order)
         tail = with_line(order.log_tail, error.message)
         changes: dict[str, Any] = {
             "state": state,
@@ -138,7 +159,7 @@ class OrderEnds:
                 order.run_id or order.order_id,
                 code=error.code,
                 message=error.message,
-                asked_for=order.inputs_version,
+                requested_inputs=order.inputs_version,
             )
         except AvatarError as problem:  # deleted meanwhile
             _log.info("%s: the document of its avatar is not written: %s", order.order_id, problem)
@@ -190,6 +211,8 @@ class OrderEnds:
         except ConflictError as conflict:
             _log.info("%s was changed meanwhile: %s", order.order_id, conflict)
             return None
+        if changed.state != order.state:
+            _log.info("job is %s", changed.state, extra={"run_id": changed.run_id})
         if changed.is_terminal:
             self._ended(changed)
         return changed
@@ -210,16 +233,17 @@ class OrderEnds:
 
         A store or database that cannot be reached is tried again; any other error fails the order.
         """
-        try:
-            yield
-        except (StoreError, SQLAlchemyError, OSError) as problem:
-            _log.warning("%s: %s", order.order_id, problem)
-        except SunrizaError as error:
-            self.fail(order, OrderError(error.code, error.public, retryable=False))
-        except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them
-            _log.exception("%s fails", order.order_id)
-            message = "Something went wrong on our side; the operators can see what."
-            self.fail(order, OrderError("internal", message, retryable=True))
+        with bound_lines(job_id=order.order_id, request_id=order.request_id):
+            try:
+                yield
+            except (StoreError, SQLAlchemyError, OSError) as problem:
+                self._outage.failed(problem)
+            except SunrizaError as error:
+                self.fail(order, OrderError(error.code, error.public, retryable=False))
+            except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them
+                _log.exception("%s fails", order.order_id)
+                message = "Something went wrong on our side; the operators can see what."
+                self.fail(order, OrderError("internal", message, retryable=True))
 
 
 def _result(

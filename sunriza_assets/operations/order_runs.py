@@ -16,8 +16,16 @@ from resources.avatars.document import AvatarDocument
 from resources.orders.order import Order
 from resources.process_names import is_gone
 from sunriza_assets.costs.totals import RunTotal
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.tags import DRAFT_TAG, FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
+from sunriza_assets.graph.tags import (
+    DRAFT_TAG,
+    FORCE_TAG,
+    INPUTS_TAG,
+    ORDER_TAG,
+    PROCESS_TAG,
+    REQUEST_TAG,
+)
 from sunriza_assets.operations.limits import owner_tags
 from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
 from sunriza_assets.platform import queue
@@ -29,13 +37,16 @@ __all__ = [
     "Outcome",
     "Progress",
     "Runner",
+    "SpeechWork",
     "Work",
     "adoptable_run",
     "close_run",
     "count_losses",
+    "has_started",
     "is_draft",
     "order_tags",
     "plain_outcome",
+    "speech_tags",
     "terminate_run",
 ]
 
@@ -72,6 +83,18 @@ class Work:
     """Canonical parameters of the run's own, over those of the document: a draft's."""
     is_draft: bool = False
     """Whether the result is stored as a draft; such a run ends where the avatar is published."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechWork:
+    """One run that speaks the text of an order."""
+
+    run_id: str
+    """Its id, chosen before."""
+    order_id: str
+    """The order, which says what is spoken."""
+    tags: Mapping[str, str]
+    """Tags of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +146,20 @@ class Runner(Protocol):
         """How many runs may be started now."""
         ...
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Start a run. An error of this is an `Outcome` later, or the run never appears."""
         ...
 
     def has(self, run_id: str) -> bool:
         """Whether `poll` will report how this run ends; others are looked up in Dagster."""
+        ...
+
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """Whether a run that was launched elsewhere has not started and never will.
+
+        Raises:
+            StoreError: that cannot be found out now.
+        """
         ...
 
     def cancel(self, run_id: str) -> None:
@@ -146,14 +177,25 @@ def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
     A run for a draft answers no wish of the document, so sensors do not look for it.
     """
     if is_draft(order):
-        return {ORDER_TAG: order.order_id, DRAFT_TAG: "true", **NOT_RETRIED_BY_DAGSTER}
+        return {**_names(order), DRAFT_TAG: "true", **NOT_RETRIED_BY_DAGSTER}
     return {
         INPUTS_TAG: document.inputs_version,
-        ORDER_TAG: order.order_id,
+        **_names(order),
         **(queue.CHANGED if document.record.current else queue.NEW),
         **NOT_RETRIED_BY_DAGSTER,
         **owner_tags(document),
     }
+
+
+def speech_tags(order: Order) -> dict[str, str]:
+    """Tags of a run that speaks: somebody waits for it."""
+    return {**_names(order), **queue.NEW, **NOT_RETRIED_BY_DAGSTER}
+
+
+def _names(order: Order) -> dict[str, str]:
+    """Tags by which a run's lines are found: its order, and the request that made that."""
+    request = {} if order.request_id is None else {REQUEST_TAG: order.request_id}
+    return {ORDER_TAG: order.order_id, **request}
 
 
 def is_draft(order: Order) -> bool:
@@ -187,12 +229,29 @@ def close_run(instance: dg.DagsterInstance, run: dg.DagsterRun, *, cancelled: bo
     instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
+def has_started(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run has begun in some process."""
+    record = instance.get_run_record_by_id(run.run_id)
+    return record is not None and record.start_time is not None
+
+
 def terminate_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Ask for the end of a run that was launched: it leaves the queue, or its process is told."""
-    if run.status == dg.DagsterRunStatus.CANCELING:
-        return
+    """Ask for the end of a run that was launched: it leaves the queue, or its process is told.
+
+    Raises:
+        StoreError: whoever would have to be told cannot be reached.
+    """
     _log.info("Run %s is being cancelled", run.run_id)
-    if not instance.run_coordinator.cancel_run(run.run_id):
+    try:
+        is_told = instance.run_coordinator.cancel_run(run.run_id)
+    except dg.DagsterError as problem:
+        raise StoreError(
+            "The process of a run cannot be told to end",
+            where=str(problem)[:200],
+            remedy="Is the code server there?",
+            code="queue",
+        ) from problem
+    if not is_told:
         close_run(instance, run, cancelled=True)
 
 

@@ -25,6 +25,7 @@ from resources.orders.order import WAITING_STATES, Order, OrderError, is_order_i
 from resources.orders.store import OrderStore
 from resources.process_names import is_gone
 from resources.stores import open_stores
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.tags import ORDER_TAG, PROCESS_TAG
 from sunriza_assets.operations.order_ends import OrderEnds
 from sunriza_assets.operations.order_outcomes import (
@@ -37,11 +38,15 @@ from sunriza_assets.operations.order_runs import (
     Outcome,
     Progress,
     Runner,
+    SpeechWork,
     Work,
     adoptable_run,
+    close_run,
+    has_started,
     is_draft,
     order_tags,
     plain_outcome,
+    speech_tags,
     terminate_run,
 )
 from sunriza_assets.operations.retries import loss_of
@@ -55,8 +60,13 @@ MAX_WAIT: Final = timedelta(days=1)
 """How long an order may wait for its run."""
 _FOLLOW_S: Final = 1.0
 """Seconds between two looks at a run that another process makes."""
+_TERMINATE_S: Final = 15.0
+"""Seconds after which a process that was told to end is told again: a broker may have lost it."""
 _PROGRESS_S: Final = 1.0
 """Seconds between two writes of an order's progress within a step."""
+
+_LAUNCHED: Final = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING)
+"""Statuses of a run that may wait for somebody to start it."""
 
 
 class Dispatcher:
@@ -130,7 +140,7 @@ class Dispatcher:
             with self._ends.guarded(order):
                 if datetime.now(UTC) - order.created_at > MAX_WAIT:
                     self._ends.end(order, "expired", EXPIRED)
-                elif order.avatar_id in busy:
+                elif order.avatar_id is not None and order.avatar_id in busy:
                     if not (self._is_due(f"adopt:{order.order_id}") and self._adopt(order)):
                         self._mark_queued(order)
                 elif self._runner.free() <= 0:
@@ -161,11 +171,14 @@ class Dispatcher:
         if refusal is not None:
             self._ends.end(order, "failed", refusal)
             return
-        document = _asked(order)
+        document = None if order.kind == "tts" else _asked(order)
         run_id = str(uuid.uuid4())
         line = "started" if order.attempt == 1 else f"started, attempt {order.attempt}"
         tail = with_line(order.log_tail, line)
         if self._ends.change(order, state="starting", run_id=run_id, log_tail=tail) is None:
+            return
+        if document is None:
+            self._runner.start(SpeechWork(run_id, order.order_id, speech_tags(order)))
             return
         work = Work(
             run_id,
@@ -220,16 +233,34 @@ class Dispatcher:
             if loss is not None:
                 outcome = Outcome(run.run_id, "lost", KILLED if loss == "process" else "internal")
             self._ends.finish(order, outcome)
-        elif is_gone(run.tags.get(PROCESS_TAG, "")):
+        elif is_gone(run.tags.get(PROCESS_TAG, "")) or (
+            run.status in _LAUNCHED and self._runner.is_lost(run)
+        ):
             self._ends.finish(order, Outcome(run.run_id, "lost"))
         elif order.state == "cancelling":
-            terminate_run(self._instance, run)
+            self._terminate(order, run)
         else:
             self._write_followed(order, run)
 
+    def _terminate(self, order: Order, run: dg.DagsterRun) -> None:
+        """Have a launched run end; told, and not begun by then, it is closed.
+
+        Whoever is about to begin a run that has ended ignores it.
+        """
+        key = f"terminate:{order.order_id}"
+        is_due = self._is_due(key, _TERMINATE_S)
+        if run.status == dg.DagsterRunStatus.CANCELING and not has_started(self._instance, run):
+            close_run(self._instance, run, cancelled=True)
+        elif is_due:
+            try:
+                terminate_run(self._instance, run)
+            except StoreError:
+                del self._followed[key]
+                raise
+
     def _write_followed(self, order: Order, run: dg.DagsterRun) -> None:
         """Write the progress that the run has put into its document."""
-        if is_draft(order):  # it leaves the document alone
+        if is_draft(order) or order.avatar_id is None:  # no document tells of it
             self._write_progress(order, Progress(run.run_id))
             return
         document = self._ends.document(order)
@@ -266,9 +297,9 @@ class Dispatcher:
 
     # -- memory -----------------------------------------------------------------------------------
 
-    def _is_due(self, key: str) -> bool:
+    def _is_due(self, key: str, every_s: float = _FOLLOW_S) -> bool:
         now = self._clock()
-        if now - self._followed.get(key, -_FOLLOW_S) < _FOLLOW_S:
+        if now - self._followed.get(key, float("-inf")) < every_s:
             return False
         self._followed[key] = now
         return True
@@ -276,7 +307,7 @@ class Dispatcher:
     def _forget(self, orders: dict[str, Order]) -> None:
         """Drop what is remembered of orders that have ended."""
         for memory in (self._written, self._followed):
-            for key in [key for key in memory if key.removeprefix("adopt:") not in orders]:
+            for key in [key for key in memory if key.rpartition(":")[2] not in orders]:
                 del memory[key]
 
 
@@ -311,7 +342,7 @@ def _is_shared(order: Order, orders: Iterable[Order]) -> bool:
 
 def _refusal(order: Order) -> OrderError | None:
     """Why no run can be made for an order; None if one can."""
-    if order.kind != "dynamics" or order.avatar_id is None:
+    if order.kind != "tts" and (order.kind != "dynamics" or order.avatar_id is None):
         return OrderError("parameter.kind", "This kind of job is not made here.", retryable=False)
     return None
 

@@ -2,7 +2,8 @@
 
     1. the record is marked, and the document deleted if it is still there: from here on an
        avatar of this id cannot be made, claimed or published
-    2. once no run is at work: objects, motion templates that no other avatar uses, local copies
+    2. once no run is at work: objects, motion templates that no other avatar uses, local copies,
+       and what was declared of voices that are imitated for it
     3. the partition
     4. what is stored below the document, the record, the mark
 
@@ -20,11 +21,12 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from resources.avatars.document import checked_avatar_id
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.store import AvatarStore
 from resources.engines.template_cache import TemplateCache
 from resources.engines.template_users import TemplateUsers
 from resources.home import Home
+from resources.orders.open import open_orders
 from resources.storage.objects import MediaStorage
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 
@@ -167,6 +169,7 @@ def purge(
     discarded = _discard_templates(templates, avatar_id)
     copies = Home.from_environment().cache / "downloads" / "pipeline" / avatar_id
     shutil.rmtree(copies, ignore_errors=True)
+    open_orders().remove_consents_of(avatar_id)
     instance.delete_dynamic_partition(AVATARS.name or "", avatar_id)
     stores.avatars.forget(avatar_id)
     return PurgeResult(objects, discarded, is_complete=True)

@@ -11,6 +11,7 @@ import time
 from typing import Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.services import Stores, Templates
 from sunriza_assets.errors import SunrizaError
@@ -47,7 +48,7 @@ def purge_retired(
         try:
             result = purge(instance, stores, templates, avatar_id)
             purged += result is not None and result.is_complete
-        except SunrizaError as error:
+        except (SunrizaError, SQLAlchemyError, OSError) as error:
             _log.warning("%s is not purged yet: %s", avatar_id, error)
     return purged
 
@@ -79,5 +80,5 @@ class Purging:
         while not self._stopping.wait(self._every_s):
             try:
                 purge_retired(self._instance, Stores(), Templates())
-            except SunrizaError as error:
+            except (SunrizaError, SQLAlchemyError, OSError) as error:
                 _log.warning("Nothing is purged: %s", error)

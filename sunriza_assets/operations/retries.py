@@ -43,6 +43,10 @@ CODE: Final = "run.retry"
 PAUSES: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 """Pause between a lost run and the request for its retry."""
 
+_DATABASE_ERRORS: Final = frozenset({"OperationalError", "InterfaceError", "StoreError"})
+"""Classes of the drivers, and of `platform.storage`. An asset's own StoreError becomes a failure
+with a description."""
+
 Loss = Literal["machines", "process"]
 
 _RETRIES: Final[Mapping[Loss, int]] = {"machines": len(PAUSES), "process": 1}
@@ -55,7 +59,8 @@ _REASONS: Final[Mapping[Loss, str]] = {
 def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
     """How a failed run was lost; None where a step has failed by itself and said why.
 
-    machines: before any step had begun, or with the worker of a step that had not.
+    machines: before any step had begun, with the worker of a step that had not, or by Dagster's
+    database.
     process: its process, or a step's, has ended without an error of its own.
     """
     begun: set[str | None] = set()
@@ -68,6 +73,8 @@ def loss_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Loss | None:
             begun.add(event.step_key)
         elif _is_lost_worker(event.step_failure_data):
             lost.add(event.step_key)
+        elif _is_lost_database(event.step_failure_data):
+            return "machines"
         else:
             return None
     if not begun or (lost and not lost & begun):
@@ -124,6 +131,16 @@ def _is_lost_worker(failure: StepFailureData) -> bool:
     if failure.user_failure_data is not None or failure.error is None:
         return False
     return failure.error.cls_name in (None, ChildProcessCrashException.__name__)
+
+
+def _is_lost_database(failure: StepFailureData) -> bool:
+    """Whether a step failed because Dagster's database did, and not by an error of its own."""
+    error = failure.error if failure.user_failure_data is None else None
+    while error is not None:
+        if error.cls_name in _DATABASE_ERRORS:
+            return True
+        error = error.cause
+    return False
 
 
 def _attempt(run: dg.DagsterRun) -> int:

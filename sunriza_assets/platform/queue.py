@@ -4,11 +4,19 @@ Dagster reads and sorts the whole queue at every tick, so a short queue is a fas
 above the cap wait at their source: the stream of changes or a backfill's list.
 """
 
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import dagster as dg
 
-__all__ = ["BACKFILL", "BACKFILL_CAP", "CHANGED", "NEW", "QUEUE_CAP", "waiting_runs"]
+__all__ = [
+    "BACKFILL",
+    "BACKFILL_CAP",
+    "CHANGED",
+    "NEW",
+    "QUEUE_CAP",
+    "FindsTasks",
+    "waiting_runs",
+]
 
 _PRIORITY: Final = "dagster/priority"
 
@@ -34,3 +42,16 @@ _WAITING: Final = [
 def waiting_runs(instance: dg.DagsterInstance) -> int:
     """Number of runs that are requested and have not started."""
     return instance.get_runs_count(dg.RunsFilter(statuses=_WAITING))
+
+
+@runtime_checkable
+class FindsTasks(Protocol):
+    """A launcher that knows where a run is between its launch and its start."""
+
+    def is_task_missing(self, run: dg.DagsterRun, waited_s: float) -> bool:
+        """Whether nobody will start a run that was launched some seconds ago.
+
+        Raises:
+            StoreError: that cannot be found out now.
+        """
+        ...

@@ -7,27 +7,27 @@ from typing import Any, Final
 import dagster as dg
 
 from resources.accounting.forecast import forecast
-from resources.dagster_internals import RunFailureReason
 from resources.process_names import this_process
-from resources.publishing.reuse import REUSED_FROM
 from resources.services import Listener, ProgressReporter, Stores
-from resources.storage.logged_urls import as_path
-from sunriza_assets.costs.totals import RunTotal, run_total, steps_in_total
 from sunriza_assets.definitions import build_defs
 from sunriza_assets.errors import ParameterError, did_you_mean
-from sunriza_assets.graph.assets.metadata import PREVIEW_KEYS
 from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
 from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.graph.tags import FORCE_TAG, PROCESS_TAG
+from sunriza_assets.runs.run_results import (
+    QUIET_LOGS,
+    assets_of,
+    error_of,
+    failure_status,
+    total_of,
+    was_interrupted,
+)
+from sunriza_assets.runs.step_lines import LOGGED, with_step_lines
 from sunriza_assets.studio.parameters import resolve
 
 __all__ = ["AvatarRuns", "avatar_assets"]
-
-# Dagster's own log lines would drown a progress bar; `--verbose` and the UI have them.
-_QUIET_LOGS: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
 
 # The user of the terminal decides about a retry, not Dagster's daemon.
 _NOT_RETRIED: Final = {"dagster/max_retries": "0"}
@@ -42,6 +42,7 @@ class AvatarRuns:
         instance: where runs, events and partitions are kept.
         listener: gets (avatar id, asset, share done 0-1) while a step works.
         announce: gets (avatar id, estimate) before each run.
+        logged: whether what a run says goes into this process's log.
     """
 
     def __init__(
@@ -49,11 +50,15 @@ class AvatarRuns:
         instance: dg.DagsterInstance,
         listener: Listener | None = None,
         announce: Callable[[str, Mapping[str, Any]], None] | None = None,
+        *,
+        logged: bool = False,
     ) -> None:
         self._instance = instance
         self._announce = announce
         self._listener = listener
-        self._job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
+        job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
+        self._job = with_step_lines(job) if logged else job
+        self._logs = LOGGED if logged else QUIET_LOGS
         self.assets = _asset_names(self._job)
         """Names of the assets of an avatar, upstream first."""
 
@@ -108,7 +113,7 @@ class AvatarRuns:
         begin = time.monotonic()
         with ProgressReporter.reporting_to(self._listener):
             result = self._job.execute_in_process(
-                run_config={**config, **_QUIET_LOGS},
+                run_config={**config, **self._logs},
                 instance=self._instance,
                 partition_key=avatar_id,
                 tags={
@@ -121,19 +126,19 @@ class AvatarRuns:
                 raise_on_error=False,
                 run_id=run_id,
             )
-        if _was_interrupted(result):
+        if was_interrupted(result):
             raise KeyboardInterrupt
-        assets = _assets(result)
+        assets = assets_of(result)
         idle = assets.get("idle_video", {}).get("metadata", {})
-        error = None if result.success else _error(result)
+        error = None if result.success else error_of(result)
         return {
-            "status": "ready" if result.success else _failure_status(result),
+            "status": "ready" if result.success else failure_status(result),
             "run_id": result.run_id,
             "engine": idle.get("engine"),
             "parameters": idle.get("parameters")
             or resolve(document.wishes, parameters or {}).to_dict(),
             "estimate": expected,
-            "total": _total(assets).to_dict(),
+            "total": total_of(assets).to_dict(),
             "wall_s": round(time.monotonic() - begin, 3),
             "assets": assets,
             "error": error,
@@ -152,82 +157,3 @@ def _asset_names(job: dg.JobDefinition) -> list[str]:
         for key in level
         if key in job.asset_layer.selected_asset_keys
     ]
-
-
-def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    return any(
-        event.event_type == dg.DagsterEventType.RUN_FAILURE
-        and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
-        for event in result.all_events
-    )
-
-
-def _failure_status(result: dg.ExecuteInProcessResult) -> str:
-    cancelled = any(
-        event.event_type == dg.DagsterEventType.RUN_CANCELED for event in result.all_events
-    )
-    return "cancelled" if cancelled else "error"
-
-
-def _assets(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for event in result.get_asset_materialization_events():
-        key = event.asset_key
-        if key is None:
-            continue
-        metadata = {name: _plain(value) for name, value in event.materialization.metadata.items()}
-        urls = metadata.pop("files", [])
-        found[key.to_user_string()] = {
-            "seconds": metadata.get("wall_s"),
-            "cache": "unchanged" if REUSED_FROM in metadata else metadata.get("cache"),
-            "files": [as_path(url) for url in urls],
-            "metadata": {
-                name: value for name, value in metadata.items() if name not in PREVIEW_KEYS
-            },
-        }
-    return found
-
-
-def _total(assets: Mapping[str, Any]) -> RunTotal:
-    """The run's total, as its manifest has it if it published."""
-    made = {name: asset["metadata"] for name, asset in assets.items()}
-    return run_total(steps_in_total(made).values())
-
-
-def _plain(value: dg.MetadataValue[Any]) -> Any:
-    """A metadata value as a JSON value; other types become text."""
-    inner = value.value
-    return inner if isinstance(inner, bool | int | float | str | list | dict) else str(inner)
-
-
-def _error(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """Code and message of the run's first error: a named error, a failed check, or a bug.
-
-    `public` is what a user may read, where the message says more.
-    """
-    for event in result.all_events:
-        evaluation = (
-            event.asset_check_evaluation_data
-            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-            else None
-        )
-        if evaluation is not None and not evaluation.passed:
-            text = f"Check {evaluation.check_name} failed: {evaluation.description}"
-            return {"code": "check.failed", "message": text}
-        if event.is_step_failure:
-            failure = event.step_failure_data.user_failure_data
-            if failure is not None and failure.description:
-                code, where = failure.metadata.get("code"), failure.metadata.get("where")
-                place = f" ({where.value})" if where is not None and where.value else ""
-                return {
-                    "code": str(code.value) if code is not None else "failure",
-                    "message": failure.description,
-                    "public": failure.description.replace(place, "")
-                    if place
-                    else failure.description,
-                    "asset": event.step_key,
-                }
-            error = event.step_failure_data.error
-            text = (error.cause or error).message if error else "failed"
-            return {"code": "internal", "message": " ".join(text.split()), "asset": event.step_key}
-    return {"code": "internal", "message": "the run failed before its first step"}

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.home import Home
 from resources.orders.open import open_orders
@@ -32,6 +33,7 @@ from sunriza_assets.operations.notices import Notices, Pusher, Result
 from sunriza_assets.operations.order_runs import Runner
 from sunriza_assets.operations.orders import Dispatcher
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
+from sunriza_assets.operations.outages import Outage
 from sunriza_assets.operations.purging import Purging
 from sunriza_assets.platform.instance import gpu_count, opened_instance
 from sunriza_assets.runs.worker_pool import WorkerPool
@@ -63,25 +65,40 @@ class Leadership:
 
     def wait(self, stopping: threading.Event) -> bool:
         """Wait until this process is the active one; False if it was told to stop before."""
+        outage = Outage(_log, "The lease cannot be read")
         while not stopping.is_set():
             try:
                 if self._try():
+                    outage.over()
                     threading.Thread(target=self._renew, name="lease", daemon=True).start()
                     return True
+                outage.over()
             except StoreError as problem:
-                _log.warning("The lease cannot be read: %s", problem)
+                outage.failed(problem)
             stopping.wait(0.5)
         return False
 
     @property
     def is_held(self) -> bool:
-        """Whether the lease is certainly this process's own."""
-        return not self._ended.is_set() and time.monotonic() - self._renewed < LEASE_S
+        """Whether the lease is certainly this process's own.
+
+        It is not while the store is away for longer than the lease lasts. Then nobody else can take
+        over, either; whoever reaches the store first has it.
+        """
+        return not self.is_lost and time.monotonic() - self._renewed < LEASE_S
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has the lease, or it was given back."""
+        return self._ended.is_set()
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Give the lease back; it runs out by itself if the store is away."""
         self._ended.set()
-        self._store.release_lease(DISPATCHER_LEASE, self._holder)
+        try:
+            self._store.release_lease(DISPATCHER_LEASE, self._holder)
+        except StoreError as problem:
+            _log.warning("The lease is not given back: %s", problem)
 
     def _try(self) -> bool:
         former = self._store.lease(DISPATCHER_LEASE)
@@ -97,12 +114,14 @@ class Leadership:
         return True
 
     def _renew(self) -> None:
+        outage = Outage(_log, "The lease cannot be renewed")
         while not self._ended.wait(RENEW_S):
             try:
                 if not self._try():
                     self._ended.set()
+                outage.over()
             except StoreError as problem:
-                _log.warning("The lease cannot be renewed: %s", problem)
+                outage.failed(problem)
 
 
 def dispatch(
@@ -118,11 +137,16 @@ def dispatch(
 
     Returns:
         The exit code: 1 if the lease was lost.
+
+    Raises:
+        StoreError: Dagster's database cannot be reached, or refuses this process.
     """
     stopping = threading.Event()
     for name in ("alembic", "dagster"):  # they say more than is wanted
         logging.getLogger(name).setLevel(logging.WARNING)
-    with _stopped_by_signals(stopping), opened_instance(Home.from_environment()) as instance:
+    # Until there is anything to end in peace, a signal ends the process at once: the databases may
+    # have to be waited for.
+    with opened_instance(Home.from_environment()) as instance, _stopped_by_signals(stopping):
         store = open_orders()
         with _opened_runner(instance) as runner:
             leadership = Leadership(store, this_process())
@@ -180,16 +204,24 @@ def _dispatch(
     leadership: Leadership,
     stopping: threading.Event,
 ) -> None:
-    """Tick whenever something happens, and once a second; returns when told to stop."""
+    """Tick whenever something happens, and once a second, while the lease is held.
+
+    Returns when told to stop, or when another dispatcher has the lease.
+    """
     _log.info("This is the active dispatcher")
     position, last, idle = -1, 0.0, 0
     drained_at: float | None = None
     pool = runner if isinstance(runner, WorkerPool) else None
-    while leadership.is_held:
+    outage = Outage(_log, "Nothing is dispatched")
+    home, full = Home.from_environment(), Outage(_log, "No run is started, the disk is full")
+    while not leadership.is_lost:
         if stopping.is_set():
             drained_at = drained_at or time.monotonic() + DRAIN_S
             if pool is None or not pool.is_busy() or time.monotonic() > drained_at:
                 return
+        if not leadership.is_held:
+            time.sleep(_LOOK_S)
+            continue
         ready, _, _ = select.select(pool.sockets() if pool else [], [], [], _LOOK_S)
         try:
             present = store.position()
@@ -201,9 +233,15 @@ def _dispatch(
             ):
                 continue
             position, idle, last = present, free, time.monotonic()
-            dispatcher.tick(starting=not stopping.is_set())
-        except StoreError as problem:
-            _log.warning("Nothing is dispatched: %s", problem)
+            has_room = pool is None or not home.is_full()
+            dispatcher.tick(starting=has_room and not stopping.is_set())
+            outage.over()
+            if has_room:
+                full.over()
+            else:
+                full.failed(home.root)
+        except (StoreError, SQLAlchemyError) as problem:
+            outage.failed(problem)
             stopping.wait(_TICK_S)
 
 

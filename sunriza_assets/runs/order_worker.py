@@ -1,4 +1,4 @@
-"""The warm worker of the service: makes avatars for orders, one run after another.
+"""The warm worker of the service: makes avatars and speaks for orders, one run after another.
 
 A child of the dispatcher (`worker_pool.py`). It loads the code location and the models once and
 runs each order in its own process, in its main thread. On the socket that it inherits, one JSON
@@ -17,18 +17,25 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources.accounting.event_log import update_ledger
 from resources.home import Home
 from sunriza_assets.costs.ledger import LEDGER_FOLDER, Ledger
 from sunriza_assets.errors import SunrizaError
+from sunriza_assets.graph.assets.orders import SPEECH_ASSET
 from sunriza_assets.graph.assets.progress import run_forecast
 from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
+from sunriza_assets.graph.tags import ORDER_TAG, REQUEST_TAG
+from sunriza_assets.logs import configure_logging, lines_about
 from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.runs.avatar_runs import AvatarRuns
+from sunriza_assets.runs.speech_runs import SpeechRuns
 
 __all__ = ["main"]
 
@@ -74,6 +81,7 @@ class Reports:
         """Send the line of the step that has ended."""
         if self._step is not None:
             seconds = time.monotonic() - self._begun
+            _log.info("step ended", extra={"step": self._step, "seconds": round(seconds, 1)})
             self.send({"line": self._run_id, "text": f"{self._step} {seconds:.1f} s"})
             self._step = None
 
@@ -119,37 +127,54 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: of the inherited socket.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    configure_logging(part="worker")
+    for name in ("alembic", "dagster"):  # they say more than is wanted
+        logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with socket.socket(fileno=descriptor) as connection:
         reports, commands = Reports(connection), Commands(connection)
         commands.start()
         with opened_instance(Home.from_environment()) as instance:
-            runs = AvatarRuns(instance, reports.progress)
+            avatars = AvatarRuns(instance, reports.progress, logged=True)
+            runs = Runs(avatars, SpeechRuns(instance))
             _warm_up(instance)
             reports.send({"ready": os.getpid()})
             while True:
                 try:
-                    _make(runs, commands.work.get(), commands, reports)
+                    work = commands.work.get()
+                    with _lines_about(work):
+                        _make(runs, work, commands, reports)
                 except KeyboardInterrupt:  # a cancellation that came as its run ended
                     continue
 
 
-def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
-    """Make one avatar and report how it ended."""
+def _lines_about(work: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Let all lines carry what they are about, and not only those of this thread."""
+    tags: Mapping[str, str] = work["tags"]
+    return lines_about(
+        job_id=tags.get(ORDER_TAG), request_id=tags.get(REQUEST_TAG), run_id=work["run_id"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What a worker can make."""
+
+    avatars: AvatarRuns
+    """Avatars."""
+    speech: SpeechRuns
+    """Spoken sounds."""
+
+
+def _make(runs: Runs, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
+    """Make one avatar, or speak one text, and report how it ended."""
     run_id: str = work["run_id"]
+    _log.info("run begins")
     reports.begin(run_id)
     outcome: dict[str, Any]
     try:
         commands.set_run(run_id)
-        result = runs.render(
-            work["avatar_id"],
-            only=assets_until_published(runs.assets) if work["is_draft"] else (),
-            parameters=work["parameters"],
-            force=work["force"],
-            tags=work["tags"],
-            run_id=run_id,
-        )
+        result = _speak(runs, work, reports) if "order_id" in work else _render(runs, work)
         commands.set_run(None)
         outcome = {name: result[name] for name in ("status", "error", "total")}
     except KeyboardInterrupt:
@@ -157,10 +182,30 @@ def _make(runs: AvatarRuns, work: Mapping[str, Any], commands: Commands, reports
     except SunrizaError as error:
         shown = {"code": error.code, "message": error.message, "public": error.public}
         outcome = {"status": "error", "error": shown}
+    except SQLAlchemyError as problem:  # Dagster's database: a full disk, a server that went
+        _log.warning("Run %s is lost: %s", run_id, problem)
+        outcome = {"status": "lost"}
     finally:
         commands.set_run(None)
     reports.end_step()
+    _log.info("run ended", extra={"status": outcome["status"]})
     reports.send({"finished": run_id, **outcome})
+
+
+def _render(runs: Runs, work: Mapping[str, Any]) -> dict[str, Any]:
+    return runs.avatars.render(
+        work["avatar_id"],
+        only=assets_until_published(runs.avatars.assets) if work["is_draft"] else (),
+        parameters=work["parameters"],
+        force=work["force"],
+        tags=work["tags"],
+        run_id=work["run_id"],
+    )
+
+
+def _speak(runs: Runs, work: Mapping[str, Any], reports: Reports) -> dict[str, Any]:
+    reports.progress("", SPEECH_ASSET, 0.0)
+    return runs.speech.speak(work["order_id"], tags=work["tags"], run_id=work["run_id"])
 
 
 def _warm_up(instance: dg.DagsterInstance) -> None:
@@ -171,6 +216,8 @@ def _warm_up(instance: dg.DagsterInstance) -> None:
     try:
         face_mesh(home.models)
         update_ledger(instance, Ledger(home.reports / LEDGER_FOLDER))
+    except SunrizaError as problem:
+        _log.warning("Not all is warm: %s", problem)
     except Exception:  # noqa: BLE001 - the first run loads it, and its error reaches a user
         _log.exception("Not all is warm")
 

@@ -9,18 +9,20 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 
 from sunriza_assets.errors import StoreError
+from sunriza_assets.graph.assets.orders import speech_config
 from sunriza_assets.graph.assets.run_scope import assets_until_published
 from sunriza_assets.graph.config import launchpad_config
-from sunriza_assets.graph.jobs import AVATAR_DYNAMICS
+from sunriza_assets.graph.jobs import AVATAR_DYNAMICS, SPEAK_ORDER
 from sunriza_assets.graph.partitions import AVATAR_TAG, AVATARS
 from sunriza_assets.graph.tags import FORCE_TAG
-from sunriza_assets.operations.order_runs import Outcome, Progress, Work
+from sunriza_assets.operations.order_runs import Outcome, Progress, SpeechWork, Work
 from sunriza_assets.platform import queue
 from sunriza_assets.platform.dagster_web_internals import (
     CodeLocation,
@@ -36,6 +38,24 @@ __all__ = ["QueueRunner", "opened_queue"]
 _MODULE: Final = "sunriza_assets.definitions"
 _COUNT_S: Final = 1.0
 """Seconds for which the length of the queue is not counted again."""
+_LAUNCH_S: Final = 5.0
+"""Seconds after its launch for which a run is not looked for."""
+_SEARCH_S: Final = 3.0
+"""Seconds between two searches for a run."""
+_SEARCHES: Final = 2
+"""Searches in a row that must fail: a task may be on its way just then."""
+
+_FORGET_S: Final = 3600.0
+"""Seconds after which a search begins anew."""
+
+
+@dataclass
+class _Search:
+    """What is known of a run that was launched and has not started."""
+
+    since: float
+    searched_at: float = float("-inf")
+    misses: int = 0
 
 
 class QueueRunner:
@@ -54,6 +74,7 @@ class QueueRunner:
         self._context = context
         self._assets = list(assets)
         self._room, self._counted_at = 0, float("-inf")
+        self._searches: dict[str, _Search] = {}
 
     def free(self) -> int:
         """Runs that may be queued before the queue is full."""
@@ -63,7 +84,7 @@ class QueueRunner:
             self._counted_at = now
         return self._room
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Create a run and submit it.
 
         Raises:
@@ -85,18 +106,50 @@ class QueueRunner:
         del run_id
         return False
 
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """Whether a run that was launched has not started and never will.
+
+        Looked up in the launcher, if it can tell; Dagster's own monitoring gives up on such a run
+        after `start_timeout_seconds` only.
+
+        Raises:
+            StoreError: that cannot be found out now.
+        """
+        launcher = self._instance.run_launcher
+        if not isinstance(launcher, queue.FindsTasks):
+            return False
+        now = time.monotonic()
+        search = self._searches.setdefault(run.run_id, _Search(now))
+        if now - search.since < _LAUNCH_S or now - search.searched_at < _SEARCH_S:
+            return False
+        search.searched_at = now
+        is_missing = launcher.is_task_missing(run, now - search.since)
+        search.misses = search.misses + 1 if is_missing else 0
+        return search.misses >= _SEARCHES
+
     def cancel(self, run_id: str) -> None:
         """Nothing: the dispatcher ends runs that it looks up through Dagster."""
 
     def poll(self) -> list[Progress | Outcome]:
         """Nothing: see `has`."""
+        old = time.monotonic() - _FORGET_S
+        for run_id in [one for one, search in self._searches.items() if search.since < old]:
+            del self._searches[run_id]
         return []
 
-    def _submit(self, work: Work) -> None:
-        self._instance.add_dynamic_partitions(AVATARS.name or "", [work.avatar_id])
-        chosen = assets_until_published(self._assets) if work.is_draft else self._assets
-        config = launchpad_config(work.parameters, force=work.force, selected=set(chosen))
-        selection = [dg.AssetKey(name) for name in chosen] if work.is_draft else None
+    def _submit(self, work: Work | SpeechWork) -> None:
+        job_name, config, tags = SPEAK_ORDER.name, dict[str, Any](), dict(work.tags)
+        selection: list[dg.AssetKey] | None = None
+        if isinstance(work, SpeechWork):
+            config = speech_config(work.order_id)
+        else:
+            job_name = AVATAR_DYNAMICS.name
+            self._instance.add_dynamic_partitions(AVATARS.name or "", [work.avatar_id])
+            chosen = assets_until_published(self._assets) if work.is_draft else self._assets
+            config = launchpad_config(work.parameters, force=work.force, selected=set(chosen))
+            selection = [dg.AssetKey(name) for name in chosen] if work.is_draft else None
+            tags |= {FORCE_TAG: "true"} if work.force else {}
+            tags[AVATAR_TAG] = work.avatar_id
         with self._context.create_request_context() as workspace:
             location = _location(workspace)
             repository = next(iter(location.get_repositories().values()))
@@ -104,7 +157,7 @@ class QueueRunner:
                 JobSubsetSelector(
                     location_name=location.name,
                     repository_name=repository.name,
-                    job_name=AVATAR_DYNAMICS.name,
+                    job_name=job_name,
                     op_selection=None,
                     asset_selection=selection,
                 )
@@ -112,18 +165,12 @@ class QueueRunner:
             plan = location.get_execution_plan(
                 job, config, step_keys_to_execute=None, known_state=None, instance=self._instance
             )
-            forced = {FORCE_TAG: "true"} if work.force else {}
             run = self._instance.create_run(
-                job_name=AVATAR_DYNAMICS.name,
+                job_name=job_name,
                 run_id=work.run_id,
                 run_config=config,
                 status=dg.DagsterRunStatus.NOT_STARTED,
-                tags={
-                    **(job.run_tags or {}),
-                    **work.tags,
-                    **forced,
-                    AVATAR_TAG: work.avatar_id,
-                },
+                tags={**(job.run_tags or {}), **tags},
                 root_run_id=None,
                 parent_run_id=None,
                 step_keys_to_execute=None,

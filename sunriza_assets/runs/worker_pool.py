@@ -18,8 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import dagster as dg
+
 from sunriza_assets.costs.totals import RunTotal
-from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, Work
+from sunriza_assets.operations.order_runs import KILLED, Outcome, Progress, SpeechWork, Work
 
 __all__ = ["WorkerPool"]
 
@@ -102,23 +104,22 @@ class WorkerPool:
         """Workers that are warm and have nothing to do."""
         return sum(self._is_idle(worker) for worker in self._workers)
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work | SpeechWork) -> None:
         """Hand a run to an idle worker."""
         worker = next(one for one in self._workers if one is not None and self._is_idle(one))
         worker.run_id, worker.cancelled_at = work.run_id, None
         worker.run_started_at = time.monotonic()
-        worker.send(
-            {
-                "run": {
-                    "run_id": work.run_id,
-                    "avatar_id": work.avatar_id,
-                    "force": work.force,
-                    "tags": dict(work.tags),
-                    "parameters": dict(work.parameters),
-                    "is_draft": work.is_draft,
-                }
+        told: dict[str, Any] = {"run_id": work.run_id, "tags": dict(work.tags)}
+        if isinstance(work, SpeechWork):
+            told["order_id"] = work.order_id
+        else:
+            told |= {
+                "avatar_id": work.avatar_id,
+                "force": work.force,
+                "parameters": dict(work.parameters),
+                "is_draft": work.is_draft,
             }
-        )
+        worker.send({"run": told})
 
     def is_busy(self) -> bool:
         """Whether a run is being made."""
@@ -127,6 +128,11 @@ class WorkerPool:
     def has(self, run_id: str) -> bool:
         """Whether a worker makes this run."""
         return any(worker is not None and worker.run_id == run_id for worker in self._workers)
+
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        """False: a run that no worker has was begun elsewhere."""
+        del run
+        return False
 
     def cancel(self, run_id: str) -> None:
         """Interrupt a run; its worker is killed if that takes longer than `CANCEL_S`."""
@@ -210,7 +216,12 @@ class WorkerPool:
     def _discard(self, index: int, worker: _Worker) -> list[Outcome]:
         """Kill a worker that is gone or hangs; report what it was making."""
         worker.kill()
-        _log.warning("Worker %d has ended (%s)", index, worker.process.returncode)
+        _log.warning(
+            "Worker %d has ended (%s)",
+            index,
+            worker.process.returncode,
+            extra={"run_id": worker.run_id},
+        )
         self._failures[index] = 0 if worker.is_ready else self._failures[index] + 1
         pause = _PAUSES[min(self._failures[index], len(_PAUSES) - 1)]
         self._workers[index], self._start_at[index] = None, time.monotonic() + pause

@@ -6,7 +6,7 @@ docs/decisions/order-before-wishes.md).
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,10 +18,10 @@ from resources.orders.order import Order, Webhook, new_order_id
 from resources.orders.store import Acceptance, AnswerOf, IdempotencyKey
 from sunriza_assets.errors import AvatarError, ParameterError, StoreError
 from sunriza_assets.service.auth.principals import Principal
-from sunriza_assets.service.context import Service, in_thread
+from sunriza_assets.service.context import Service
 from sunriza_assets.service.jobs import withdraw
 from sunriza_assets.service.missing import MissingParameterError
-from sunriza_assets.service.own_avatars import find_avatar
+from sunriza_assets.service.own_avatars import read_avatar
 from sunriza_assets.service.webhooks import requested_webhook
 from sunriza_assets.studio.parameters import camel_name, canonical, checked
 
@@ -108,19 +108,19 @@ def read_wish(body: Mapping[str, Any]) -> DynamicsWish:
     )
 
 
-async def own_avatar(service: Service, principal: Principal, avatar_id: str) -> AvatarDocument:
-    """The document of an avatar whose dynamics the caller may make.
+def own_avatar(service: Service, principal: Principal, avatar_id: str) -> AvatarDocument:
+    """The document of an avatar whose dynamics the caller may make; blocking.
 
     An old app build sends no token, so nobody knows whose it is; it may make any avatar's dynamics,
     as before, while `SUNRIZA_AUTH` says so.
 
     Raises:
-        AvatarError: `avatar.missing` as `find_avatar`.
+        AvatarError: `avatar.missing` as `read_avatar`.
         StoreError: it cannot be read.
     """
     if principal.via != "anonymous":
-        return await find_avatar(service, principal, avatar_id)
-    document = await in_thread(service.stores.avatars.get, avatar_id)
+        return read_avatar(service, principal, avatar_id)
+    document = service.stores.avatars.get(avatar_id)
     if document.is_foreign:
         raise no_such_avatar(avatar_id)
     return document
@@ -134,6 +134,7 @@ def ask_for_dynamics(
     *,
     answer: AnswerOf,
     key: IdempotencyKey | None = None,
+    charge: Callable[[], None] | None = None,
     answer_status: int = 200,
     eta_s: float | None = None,
     retry_of: str | None = None,
@@ -145,6 +146,7 @@ def ask_for_dynamics(
         document: the avatar, read with `own_avatar` a moment ago.
         answer: makes the answer's body.
         key: the request's idempotency key.
+        charge: see `charge_of`.
         answer_status: HTTP status of the answer.
         eta_s: forecast seconds of the run.
         retry_of: the order that this one repeats.
@@ -176,6 +178,7 @@ def ask_for_dynamics(
         order,
         quota=service.quota(principal),
         key=key,
+        charge=charge,
         answer=answer,
         answer_status=answer_status,
         credits=_credits(service, document, owner),

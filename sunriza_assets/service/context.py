@@ -1,9 +1,9 @@
 """What routes call on: one `Service` a process, and the principal of a request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +17,16 @@ from sunriza_assets.errors import AccessError
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.engine_client import EngineService
 
-__all__ = ["PrincipalDep", "Service", "ServiceDep", "in_thread", "read_orders"]
+__all__ = [
+    "DIRECT",
+    "PrincipalDep",
+    "Service",
+    "ServiceDep",
+    "in_thread",
+    "principal_of",
+    "read_orders",
+    "service_of",
+]
 
 T = TypeVar("T")
 
@@ -66,12 +75,12 @@ class Service:
         return Quota(settings.unfinished_jobs, settings.jobs_per_day, settings.queued_jobs)
 
 
-# Dependencies are coroutines: FastAPI sends plain functions through a thread, at .1 ms each.
-async def _service(connection: HTTPConnection) -> Service:
+def service_of(connection: HTTPConnection) -> Service:
+    """The process's `Service`."""
     return cast(Service, connection.app.state.service)
 
 
-async def _principal(connection: HTTPConnection) -> Principal:
+def principal_of(connection: HTTPConnection) -> Principal:
     """The caller, as the authentication middleware has found it.
 
     Raises:
@@ -83,10 +92,24 @@ async def _principal(connection: HTTPConnection) -> Principal:
     return principal
 
 
+# Dependencies are coroutines: FastAPI sends plain functions through a thread, at .1 ms each.
+async def _service(connection: HTTPConnection) -> Service:
+    return service_of(connection)
+
+
+async def _principal(connection: HTTPConnection) -> Principal:
+    return principal_of(connection)
+
+
 ServiceDep = Annotated[Service, Depends(_service)]
 """The process's `Service`."""
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 """The caller of this request."""
+DIRECT: Final[Mapping[Callable[..., Any], Callable[[HTTPConnection], Any]]] = {
+    _service: service_of,
+    _principal: principal_of,
+}
+"""What `DirectRoute` calls in the place of these dependencies."""
 
 
 async def read_orders(service: Service, function: Callable[..., T], *args: Any) -> T:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from resources.avatars.adding import AvatarInputs, change_avatar, create_avatar, new_avatar_id
-from resources.avatars.document import AvatarDocument, checked_avatar_id
+from resources.avatars.document import AvatarDocument
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.store import id_in_use
 from resources.orders.order import Order
 from sunriza_assets.errors import (
@@ -304,7 +305,7 @@ def _file(form: UploadedForm, name: str, wanted: Medium) -> Path | None:
     if found is None:
         return None
     if found.kind.medium is not wanted:
-        swapped = found.kind.medium is not Medium.FOREIGN
+        swapped = found.kind.medium in (Medium.CLIP, Medium.PICTURE)
         raise MediaError(
             f"The {name} is a {'video' if name == 'portrait' else 'picture'}; did you swap the two?"
             if swapped

@@ -316,7 +316,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             await self._service(scope, receive, self._announcing(scope, send))
             return
         request_id = secrets.token_hex(12)
-        response = problem_response(problem_of(_overload()), request_id)
+        response = problem_response(problem_of(_overload()), request_id, scope)
         response.headers["X-Request-Id"] = request_id
         response.headers["Connection"] = "close"
         await response(scope, receive, send)

@@ -6,10 +6,13 @@ its models warm. Files are handed over by path: both processes see the same disk
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["EngineFacts", "EngineService", "RenderedPicture"]
+from resources.orders.spoken import SpeechForecast, SpeechWish, SpokenSound
+
+__all__ = ["OPERATIONS", "EngineFacts", "EngineService", "RenderedPicture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class EngineFacts:
     """torch's CUDA version; None on a CPU."""
     problem: str | None = None
     """Why it is not ready, if that is known."""
+    starting: bool = False
+    """Whether it will probably be ready soon: it loads its models, or is being started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +153,62 @@ class EngineService(Protocol):
             LimitError: `limit.trims`: two trims are at work already.
         """
         ...
+
+    async def speak(
+        self,
+        wish: SpeechWish,
+        *,
+        owner: str,
+        reference: Path | None = None,
+        patience_s: float | None = None,
+    ) -> SpokenSound | SpeechForecast:
+        """Speak a text; the sound lies among the outputs, its times (`.json`) beside it.
+
+        Equal wishes of one owner that are under way at once get the same sound. The call has no
+        time limit of its own beyond that of the request that waits for it.
+
+        Args:
+            owner: whom it is booked to.
+            reference: sound of the voice to imitate, in any format that is decoded here.
+            patience_s: where it will probably take longer nothing is done, and the forecast is
+                returned.
+
+        Raises:
+            SpeechError: the language, voice, text or reference cannot be used.
+            ModelError: a package or weights are missing; `model.cloning` if it is those that
+                imitate.
+            LimitError: `limit.speech`: too much is being spoken already.
+        """
+        ...
+
+    async def speak_to(
+        self, wish: SpeechWish, destination: Path, *, audio_format: str, owner: str
+    ) -> SpokenSound:
+        """Speak a text into a file of its own, encoded; its `audio_id` is empty.
+
+        Args:
+            destination: the file, in a folder that exists.
+            audio_format: mp3, opus, aac, flac, wav, or pcm (24 kHz, 16 bits, little-endian).
+
+        Raises:
+            SpeechError, ModelError, LimitError: as `speak`.
+        """
+        ...
+
+    async def speech_forecast(self, wish: SpeechWish) -> SpeechForecast:
+        """What speaking a text will probably take.
+
+        Raises:
+            SpeechError, ModelError: as `speak`.
+        """
+        ...
+
+    async def voices(self) -> Sequence[Mapping[str, Any]]:
+        """All voices (`studio.speech.voices.protocol.Voice` as JSON values)."""
+        ...
+
+
+OPERATIONS: Final = frozenset(
+    name for name, one in vars(EngineService).items() if iscoroutinefunction(one)
+) - {"facts"}
+"""Names of what a warm engine process is called for."""

@@ -3,8 +3,9 @@
     python -m sunriza_assets.service.engine_process
 
 It listens at `engine_wire.engine_socket` at once, loads the best engine that can draw expressions,
-draws a first picture, and is ready. It imports no Dagster, keeps nothing but caches, and may be
-killed and started again at any time. It ends when the process that started it ends.
+draws a first picture, and is ready; it speaks from the beginning. It imports no Dagster, keeps
+nothing but caches, and may be killed and started again at any time. It ends when the process that
+started it ends.
 """
 
 import asyncio
@@ -22,8 +23,10 @@ from resources.home import Home
 from resources.settings import current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 from sunriza_assets.costs.calls import CALLS_FOLDER, CallBook
+from sunriza_assets.costs.devices import cpu
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.errors import EngineError, StoreError, SunrizaError
+from sunriza_assets.logs import configure_logging
 from sunriza_assets.service.engine.server import Calls, EngineServer
 from sunriza_assets.service.engine_client import EngineFacts
 from sunriza_assets.service.engine_wire import engine_socket, make_private_folder
@@ -31,6 +34,7 @@ from sunriza_assets.service.monitor import metrics
 
 if TYPE_CHECKING:
     from sunriza_assets.service.engine.drawing import Drawing
+    from sunriza_assets.service.engine.speaking import Speaking
     from sunriza_assets.studio.contracts.engine import ExpressionEngine
     from sunriza_assets.studio.media.forking import ForkServer
 
@@ -47,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> NoReturn:
     """Serve until SIGTERM, SIGINT, or the end of the parent process."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s engine: %(message)s")
+    configure_logging(part="engine")
     try:
         asyncio.run(_run(Home.from_environment(), parent=os.getppid()))
     except SunrizaError as error:
@@ -69,6 +73,15 @@ async def _run(home: Home, *, parent: int) -> None:
     lock = await _only_one(socket.with_suffix(".lock"))
     with sandbox.fork_server() as decoders:
         await server.listen(socket)
+        speaking = _speaking(home, book, decoders)
+        server.offer(
+            {
+                "speak": speaking.speak,
+                "speak_to": speaking.speak_to,
+                "speech_forecast": speaking.speech_forecast,
+                "voices": speaking.voices,
+            }
+        )
         tasks = [
             asyncio.ensure_future(one)
             for one in (
@@ -82,8 +95,19 @@ async def _run(home: Home, *, parent: int) -> None:
             task.cancel()
         await server.close()
         socket.unlink(missing_ok=True)
+        speaking.close()
         _flush(book)
     os.close(lock)
+
+
+def _speaking(home: Home, book: CallBook, decoders: "ForkServer") -> "Speaking":
+    """What speaks; it loads an engine when it is first needed."""
+    from resources.speech.speaker import open_speaker
+    from sunriza_assets.service.engine.speaking import Speaking
+    from sunriza_assets.service.engine.work import Work
+
+    work = Work(book, decoders, engine=("", ""), device=cpu())
+    return Speaking(open_speaker(home), book, work, home.root / "service" / "outputs")
 
 
 def _end_signals() -> asyncio.Event:
@@ -155,10 +179,11 @@ async def _make_ready(
         facts, calls = await _load(home, book, decoders)
     except SunrizaError as error:
         _log.error("The engine cannot be used: %s", error.message)
-        server.facts = replace(server.facts, problem=error.public)
+        server.facts = replace(server.facts, problem=error.public, starting=False)
     except Exception as bug:  # noqa: BLE001 - whoever asks is told, and the log
         _log.exception("The engine cannot be used")
-        server.facts = replace(server.facts, problem=f"The engine failed: {type(bug).__name__}.")
+        problem = f"The engine failed: {type(bug).__name__}."
+        server.facts = replace(server.facts, problem=problem, starting=False)
     else:
         server.make_ready(facts, calls)
         _log.info("Ready: %s %s on %s", facts.engine, facts.version, facts.gpu_name or "the CPU")

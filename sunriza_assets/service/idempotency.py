@@ -89,6 +89,7 @@ async def answered_once(
     key: IdempotencyKey | None,
     work: Callable[[], Awaitable[StoredAnswer]],
     *,
+    charge: Callable[[], None] | None = None,
     seconds: float = 180.0,
 ) -> Response:
     """The answer of a request that spends but makes no job: from `work`, or the one stored before.
@@ -98,10 +99,12 @@ async def answered_once(
     Args:
         key: from `key_of`; without one `work` is done.
         work: does what is asked for.
+        charge: called before `work`, in a thread; see `charge_of`.
         seconds: after which a request that has vanished may be tried again.
 
     Raises:
         ConflictError: `conflict.idempotency`, `conflict.in_progress`.
+        LimitError: by `charge`.
     """
     if key is None:
         answer = await work()
@@ -110,6 +113,8 @@ async def answered_once(
     if known is not None:
         return JSONResponse(dict(known.body), known.status, headers=REPLAYED)
     try:
+        if charge is not None:
+            await in_thread(charge)
         answer = await work()
     except BaseException:  # a caller who leaves cancels the work
         await in_thread(service.orders.abandon_answer, key)

@@ -150,7 +150,7 @@ def withdraw(service: Service, order: Order) -> None:
                 order.order_id,
                 code="run.cancelled",
                 message="The job was cancelled before it began.",
-                asked_for=document.inputs_version,
+                requested_inputs=document.inputs_version,
             )
     except AvatarError:  # deleted, or another owner's by now: nothing waits for this job
         return

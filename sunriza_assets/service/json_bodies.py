@@ -10,15 +10,14 @@ from sunriza_assets.errors import ParameterError
 __all__ = ["documented_body", "read_object"]
 
 
-async def read_object(request: Request) -> dict[str, Any]:
-    """The object in a request's body; an empty one without a body.
-
-    The middleware `Bodies` has bounded and parsed it before.
+def read_object(request: Request) -> dict[str, Any]:
+    """The object in a request's body, as the middleware `Bodies` has read it; an empty one without
+    a body.
 
     Raises:
         ParameterError: it is JSON, but no object.
     """
-    value = await request.json() if await request.body() else None
+    value = getattr(request.state, "json", None)
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -20,8 +20,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from resources.orders.spoken import object_name
 from resources.orders.store import OrderStore
-from sunriza_assets.atomic import store_errors
+from resources.storage.objects import MediaStorage
+from sunriza_assets.atomic import replacing, store_errors
 from sunriza_assets.errors import AccessError, StoreError, SunrizaError
 
 __all__ = [
@@ -37,7 +39,7 @@ __all__ = [
     "output_expiry",
 ]
 
-OUTPUT_NAME: Final = r"[0-9a-f]{32}\.(?:png|jpg|webp|mp4|wav|mp3)"
+OUTPUT_NAME: Final = r"[0-9a-f]{32}\.(?:png|jpg|webp|mp4|wav|mp3|json)"
 """Regular expression of all names."""
 MEDIA_TYPES: Final = MappingProxyType(
     {
@@ -47,6 +49,7 @@ MEDIA_TYPES: Final = MappingProxyType(
         "mp4": "video/mp4",
         "wav": "audio/wav",
         "mp3": "audio/mpeg",
+        "json": "application/json",
     }
 )
 """Suffix -> media type."""
@@ -155,10 +158,27 @@ class OutputFolder:
             raise
         return True
 
+    def copy_in(self, name: str, source: Path) -> None:
+        """Put a copy of a file in under an output's name.
+
+        Raises:
+            StoreError: it cannot be read or written (a full disk, too).
+        """
+        if not is_output_name(name):
+            raise ValueError(f"{name!r} is no output's name")
+        self.make()
+        with (
+            store_errors("copy", source),
+            source.open("rb") as data,
+            replacing(self.folder / name) as file,
+        ):
+            shutil.copyfileobj(data, file)
+
     def sweep(
         self,
         orders: OrderStore,
         *,
+        storage: MediaStorage | None = None,
         most_bytes: int = MOST_BYTES,
         unclaimed_s: float = _UNCLAIMED_S,
     ) -> int:
@@ -166,6 +186,7 @@ class OutputFolder:
 
         Args:
             orders: knows owners and times.
+            storage: where outputs of orders are kept.
             most_bytes: beyond it the oldest go, too.
             unclaimed_s: age at which a file that nobody owns goes.
 
@@ -173,20 +194,24 @@ class OutputFolder:
             StoreError: the store or the folder cannot be read.
         """
         removed = 0
-        while names := orders.expired_outputs(_PAGE):
-            for name in names:
-                self.remove(name)  # before its row: a kill in between leaves it to the next sweep
-                orders.remove_output(name)
-            removed += len(names)
+        while expired := orders.expired_outputs(_PAGE):
+            for one in expired:
+                # Before its row: a kill in between leaves it to the next sweep.
+                self.remove(one.name)
+                if one.order_id is not None and storage is not None:
+                    storage.delete(object_name(one.order_id, one.name))
+                orders.remove_output(one.name)
+            removed += len(expired)
         total, now = 0, time.time()
         for name, facts in self._newest_first():
             total += facts.st_size
             # Not the time of its content: it may be one more name for a picture of yesterday.
             old = now - facts.st_ctime > unclaimed_s
-            unclaimed = old and orders.output_owner(name) is None
-            if unclaimed or total > most_bytes:
+            known = orders.output(name) if old or total > most_bytes else None
+            if (old and known is None) or total > most_bytes:
                 self.remove(name)
-                orders.remove_output(name)
+                if known is None or known.order_id is None:  # else it is fetched again
+                    orders.remove_output(name)
                 removed += 1
         return removed
 
@@ -204,16 +229,18 @@ class OutputFolder:
         return sorted(found, key=lambda one: one[1].st_ctime, reverse=True)
 
 
-async def keep_outputs_swept(folder: OutputFolder, orders: OrderStore) -> None:
+async def keep_outputs_swept(
+    folder: OutputFolder, orders: OrderStore, storage: MediaStorage
+) -> None:
     """Sweep now and every five minutes, until cancelled."""
     while True:
         try:
-            await asyncio.to_thread(folder.sweep, orders)
+            await asyncio.to_thread(folder.sweep, orders, storage=storage)
         except SunrizaError as error:  # the next sweep tries again
             _log.warning("Outputs could not be swept: %s", error.message)
         await asyncio.sleep(_SWEEP_S)
 
 
-def output_expiry() -> datetime:
+def output_expiry(seconds: float = KEEP_OUTPUTS_S) -> datetime:
     """When an output that is made now goes."""
-    return datetime.now(UTC) + timedelta(seconds=KEEP_OUTPUTS_S)
+    return datetime.now(UTC) + timedelta(seconds=seconds)

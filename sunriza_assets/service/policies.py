@@ -13,7 +13,7 @@ from sunriza_assets.service.auth.principals import Scope
 __all__ = ["Policy", "Rate", "policy_of"]
 
 Rate = Literal["reads", "render", "orders"]
-"""Which of the three rates a request counts against."""
+"""Which rate a request counts against; all count against that of reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Policy:
     """What the caller's credential must allow; None: any credential will do."""
     rate: Rate = "reads"
     """What it counts against."""
+    replays: bool = False
+    """Whether it takes an Idempotency-Key, and counts what is no repetition by itself then."""
     anonymous: bool = False
     """Whether `SUNRIZA_AUTH=anonymous-until` opens it."""
     loopback: bool = False
@@ -37,7 +39,7 @@ class Policy:
 _PUBLIC: Final = Policy(public=True)
 _HEALTH: Final = Policy(public=True, answer_s=40.0)
 _WORK: Final = Policy(rate="orders")
-_OLD_APP: Final = Policy(rate="orders", anonymous=True)
+_OLD_APP: Final = Policy(rate="orders", anonymous=True, replays=True)
 _TRIM: Final = Policy(rate="orders", anonymous=True, answer_s=180.0)
 _RENDER: Final = Policy(scope="render", rate="render", answer_s=180.0)
 _OUTPUT: Final = Policy(scope="render")
@@ -52,6 +54,7 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/v2/health/live"): _HEALTH,
     ("GET", "/v2/health/ready"): _HEALTH,
     ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/"): _PUBLIC,
     ("GET", "/docs"): _PUBLIC,
     ("GET", "/emotions"): _PUBLIC,
     ("GET", "/metrics"): Policy(scope="metrics", loopback=True),
@@ -60,19 +63,24 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("POST", "/generate-dynamics"): _OLD_APP,
     ("POST", "/trimVideo"): _TRIM,
     ("POST", "/trim-video"): _TRIM,
-    ("POST", "/render"): _RENDER,
-    ("POST", "/render/batch"): _RENDER,
+    ("POST", "/render"): replace(_RENDER, replays=True),
+    ("POST", "/render/batch"): replace(_RENDER, replays=True),
     ("GET", "/output/{filename}"): replace(_OUTPUT, answer_s=None),
     ("DELETE", "/output/{filename}"): _OUTPUT,
+    ("POST", "/tts"): replace(_RENDER, replays=True),
+    ("POST", "/v1/audio/speech"): _RENDER,
+    ("GET", "/voices"): replace(_OUTPUT, scope=None),
+    ("GET", "/audio/{audio_id}"): replace(_OUTPUT, answer_s=None),
+    ("DELETE", "/audio/{audio_id}"): _OUTPUT,
     ("POST", "/inspect"): replace(_RENDER, scope="jobs"),
-    ("POST", "/avatars"): _LONG,
+    ("POST", "/avatars"): replace(_LONG, replays=True),
     ("PATCH", "/avatars/{avatar_id}"): _LONG,
     ("DELETE", "/avatars/{avatar_id}"): Policy(answer_s=180.0),
     ("GET", "/jobs/events"): _STREAM,
     ("GET", "/jobs/{job_id}"): Policy(answer_s=90.0),
     ("GET", "/jobs/{job_id}/events"): _STREAM,
     ("POST", "/jobs/{job_id}/cancel"): _CHANGE,
-    ("POST", "/jobs/{job_id}/retry"): _WORK,
+    ("POST", "/jobs/{job_id}/retry"): replace(_WORK, replays=True),
     ("POST", "/keys"): _CHANGE,
     ("POST", "/webhooks/secret/rotate"): _CHANGE,
 }
@@ -84,6 +92,7 @@ _ENDINGS: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/zip"): _STREAM,
     ("GET", "/{name:path}"): _STREAM,
     ("GET", "/{kind}"): _STREAM,
+    ("GET", "/{audio_id}.json"): replace(_OUTPUT, answer_s=None),
 }
 _READ: Final = Policy()
 _PREFER_WAIT_S: Final = 65.0

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 from sunriza_assets.errors import LimitError, SunrizaError
 from sunriza_assets.service.monitor import metrics
+from sunriza_assets.service.openai_shape import is_openai_path, openai_error
 from sunriza_assets.service.request_errors import RequestError
 
 __all__ = [
@@ -46,6 +47,7 @@ _FAMILY_STATUS: Final[Mapping[str, int]] = {
     "media": 422,
     "model": 503,
     "parameter": 400,
+    "speech": 422,
     "store": 503,
 }
 _CODE_STATUS: Final[Mapping[str, int]] = {
@@ -59,6 +61,7 @@ _CODE_STATUS: Final[Mapping[str, int]] = {
     "conflict.idempotency": 422,
     "limit.queue": 503,
     "media.too_large": 413,
+    "model.cloning": 501,
     "store.address": 403,
     "store.full": 507,
 }
@@ -79,6 +82,7 @@ _FAMILY_TITLES: Final[Mapping[str, str]] = {
     "model": "Model not available",
     "parameter": "Invalid parameter",
     "request": "Invalid request",
+    "speech": "Speech not possible",
     "store": "Store not available",
 }
 _CODE_TITLES: Final[Mapping[str, str]] = {
@@ -192,13 +196,18 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
-def problem_response(problem: Problem, request_id: str) -> Response:
-    """The answer that carries a problem."""
+def problem_response(
+    problem: Problem, request_id: str, scope: Mapping[str, Any] | None = None
+) -> Response:
+    """The answer that carries a problem, in the shape of the path that was asked, if known."""
+    body, kind = problem.body(request_id), PROBLEM_JSON
+    if scope is not None and is_openai_path(scope):
+        body, kind = openai_error(problem.status, problem.code, problem.detail), "application/json"
     return JSONResponse(
-        problem.body(request_id),
+        body,
         status_code=problem.status,
         headers={**problem.headers, "Cache-Control": "no-store"},
-        media_type=PROBLEM_JSON,
+        media_type=kind,
     )
 
 
@@ -208,7 +217,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
         note_problem(problem, request.scope, error)
-        return problem_response(problem, request.state.request_id)
+        return problem_response(problem, request.state.request_id, request.scope)
 
     for kind in (SunrizaError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)

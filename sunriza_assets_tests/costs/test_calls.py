@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sunriza_assets.costs.devices import Device
 from sunriza_assets.costs.ledger import Ledger
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
+from sunriza_assets.costs.spoken import SpokenFacts
 from sunriza_assets.errors import StoreError
 from sunriza_assets_tests.costs.logs import MONDAY, clip_run, step
 
@@ -46,6 +48,32 @@ def test_a_minute_is_a_row_for_each_owner_and_kind(tmp_path: Path) -> None:
     bob = frame.loc["render", "bob", "AMD EPYC"]
     assert bob["cost"] == pytest.approx(3.6 * 0.10 / 3600)
     assert frame.loc["render", "ada", "Tesla T4"]["gpu_s"] == 0.5
+
+
+def test_each_spoken_sound_is_a_row_and_a_hit_costs_nothing(tmp_path: Path) -> None:
+    calls, ledger = book(tmp_path / "calls"), Ledger(tmp_path / "ledger")
+    made = SpokenFacts("de", "GPL-3.0-or-later", "de", 12, 1.5, "miss")
+    other = replace(made, characters=40, sound_s=4.0)
+    again = replace(made, cache="hit", cache_saved_s=0.2)
+    for spoken, cpu_s in ((made, 0.2), (other, 0.5)):
+        calls.add("tts", "ada", device=CPU, wall_s=cpu_s, cpu_s=cpu_s, engine="espeak",
+                  spoken=spoken)  # fmt: skip
+    for _ in range(3):
+        calls.add("tts", "ada", device=CPU, wall_s=0, cpu_s=0, engine="espeak", spoken=again)
+    calls.flush()
+    assert ledger.add_calls(tmp_path / "calls").added == 3
+    rows = ledger.frame().sort_values("sound_s")
+    assert list(rows["characters"]) == [12, 40, 36]
+    assert list(rows["sound_s"]) == [1.5, 4.0, 4.5]
+    assert set(rows["voice"]) == set(rows["language"]) == {"de"}
+    assert set(rows["licence"]) == {"GPL-3.0-or-later"}
+    assert list(rows["cost"])[2] == 0
+    report = cost_report(ledger.frame(COST_COLUMNS), price_book(), by="kind")
+    table = report.rows.set_index("kind")
+    assert (table.loc["tts", "calls"], table.loc["tts", "cache_hits"]) == (5, 3)
+    assert table.loc["tts", "cost"] == pytest.approx(0.7 * 0.10 / 3600)
+    assert table.loc["tts", "saved_cost"] == pytest.approx(0.6 * 0.10 / 3600)
+    assert report.facts["cache_hits"] == 3
 
 
 def test_costs_by_kind(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from resources.services import Stores, Templates
 from sunriza_assets.cli.avatar import avatar_row
 from sunriza_assets.graph.assets.status import avatar_status
 from sunriza_assets.graph.partitions import AVATARS
-from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, deleted_avatars
+from sunriza_assets.graph.sensors import avatar_changes, avatar_scan, deleted_avatars
 from sunriza_assets.operations.backfills import Backfill, backfills, save
 from sunriza_assets.platform.instance import shipped_settings
 from sunriza_assets_tests.fleet.servers import postgres
@@ -90,7 +90,7 @@ def questions(root: Home, instance: dg.DagsterInstance, size: int) -> Iterator[t
     changes = ticker(avatar_changes, instance, stores)
     yield "tick of avatar_changes, 100 new avatars", timed(changes)
     yield "tick of avatar_changes, the next 100", timed(changes)
-    yield "tick of avatar_patrol", timed(ticker(avatar_patrol, instance, stores))
+    yield "tick of avatar_scan", timed(ticker(avatar_scan, instance, stores))
     yield "tick of deleted_avatars", timed(ticker(deleted_avatars, instance, stores))
     save(stores.storage, Backfill(tuple(names)))
     yield "tick of a backfill of all", timed(ticker(backfills, instance, stores))

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,8 +18,8 @@ from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.platform.instance import prepare_instance
-from sunriza_assets.studio.sample.clip import Sample, write_sample
-from sunriza_assets.studio.sample.performance import perform
+from sunriza_assets.studio.sample.clip import Sample
+from sunriza_assets.studio.sample.performance import Performance, perform
 from sunriza_assets_tests.fleet.servers import Child, Redis, postgres, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -86,14 +86,9 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def clips(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+def clips(make_sample: Callable[[Performance], Sample]) -> list[Sample]:
     """Four short samples whose clips differ."""
-    folder = tmp_path_factory.mktemp("clips")
-    rates = (Fraction(20), Fraction(24), Fraction(25), Fraction(30))
-    return [
-        write_sample(folder / str(rate), models_root, performance=perform(rate, Fraction(2)))
-        for rate in rates
-    ]
+    return [make_sample(perform(Fraction(rate), Fraction(2))) for rate in (20, 24, 25, 30)]
 
 
 @pytest.fixture(scope="module")

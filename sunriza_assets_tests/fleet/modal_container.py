@@ -14,19 +14,24 @@ from typing import Any
 
 from sunriza_assets_tests.processes import ask_module
 
-__all__ = ["APP", "call", "loaded_app", "main"]
+__all__ = ["APP", "FOLDER", "SERVICE", "call", "loaded_app", "main"]
 
-ROOT = Path(__file__).parents[2]
-APP = ROOT / "deploy" / "modal" / "app.py"
+FOLDER = Path(__file__).parents[2] / "deploy" / "modal"
+APP = FOLDER / "app.py"
+SERVICE = FOLDER / "service.py"
 
 
-def loaded_app() -> ModuleType:
-    """The app as `modal deploy` loads it; no account is needed to describe it."""
-    spec = importlib.util.spec_from_file_location("sunriza_modal", APP)
+def loaded_app(file: Path = APP) -> ModuleType:
+    """An app as `modal deploy` loads it; no account is needed to describe it."""
+    spec = importlib.util.spec_from_file_location(f"sunriza_modal_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{APP} cannot be loaded")
+        raise ImportError(f"{file} cannot be loaded")
     app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
+    sys.path.insert(0, str(file.parent))  # as Modal does
+    try:
+        spec.loader.exec_module(app)
+    finally:
+        sys.path.remove(str(file.parent))
     return app
 
 

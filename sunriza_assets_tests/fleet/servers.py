@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from sunriza_assets_tests.processes import free_port
 
 __all__ = ["Child", "Postgres", "Redis", "postgres", "wait_until", "wait_until_none"]
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 class Child:
@@ -60,7 +62,7 @@ class Child:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
 
 
 def wait_until(
@@ -123,6 +125,11 @@ class Redis:
         self._server = Child(command, self._folder / "redis.log")
         wait_until("Redis answers", lambda: _listens(self._port), every_s=0.1)
 
+    def kill(self) -> None:
+        """SIGKILL; what was in it is gone."""
+        assert self._server is not None
+        self._server.kill()
+
     def stop(self) -> None:
         """End it; what was in it is gone."""
         if self._server is not None:
@@ -181,7 +188,14 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL to the server and all its processes, as a power cut would end them."""
         assert self._server is not None
-        self._server.kill()
+        with suppress(psutil.NoSuchProcess):
+            # They are in sessions of their own.
+            family = psutil.Process(self._server.process.pid).children(recursive=True)
+            self._server.kill()
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(family, timeout=15)
 
     def stop(self, *, at_once: bool = False) -> None:
         """End it; at once, it writes nothing more, and would recover at its next start."""

@@ -34,7 +34,7 @@ from sunriza_assets_tests.fleet.servers import Child, wait_until, wait_until_non
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-AVATARS = [f"fleet-{number:02d}" for number in range(20)]
+AVATARS = [f"sail-{number:02d}" for number in range(12)]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,10 @@
 """The service on Modal: the documented address, and a GPU only while jobs are unfinished."""
 
 import ast
-import importlib.util
+import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -14,27 +16,20 @@ from typing import Any
 import modal
 import pytest
 
-from sunriza_assets_tests.fleet.conftest import ROOT
+from sunriza_assets_tests.fleet.modal_container import APP, FOLDER, SERVICE, loaded_app
 from sunriza_assets_tests.processes import wait_for
-
-FILE = ROOT / "deploy" / "modal" / "service.py"
 
 
 @pytest.fixture(scope="module")
 def app() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sunriza_modal_service", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_app(SERVICE)
 
 
 def decorated(function: str) -> dict[str, dict[str, Any]]:
     """Decorator -> its plain arguments, of one of the app's functions."""
     (found,) = (
         one
-        for one in ast.parse(FILE.read_text()).body
+        for one in ast.parse(SERVICE.read_text()).body
         if isinstance(one, ast.FunctionDef) and one.name == function
     )
     said = {}
@@ -73,6 +68,22 @@ def test_the_address_is_the_one_that_the_app_calls(app: ModuleType) -> None:
     assert work["gpu"] == "GPU"
 
 
+@pytest.mark.parametrize("file", [APP, SERVICE])
+def test_a_container_finds_the_image_of_both_apps(file: Path, tmp_path: Path) -> None:
+    """Modal puts the app's file and what the image adds below /root, and nothing else of ours."""
+    for name in (file.name, "sunriza_image.py"):
+        shutil.copy(FOLDER / name, tmp_path)
+    told = subprocess.run(
+        [sys.executable, "-c", f"import {file.stem} as app; print(app.app.name, app.MODELS)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "MODAL_IS_REMOTE": "1"},
+        cwd="/",
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split() == [loaded_app(file).app.name, "/models"]
+    assert "add_local_python_source" in (FOLDER / "sunriza_image.py").read_text()
+
+
 def test_a_worker_is_started_when_jobs_wait_and_not_twice(app: ModuleType) -> None:
     queue, started, stop = Queue(done=3), [], threading.Event()
     thread = threading.Thread(
@@ -83,13 +94,13 @@ def test_a_worker_is_started_when_jobs_wait_and_not_twice(app: ModuleType) -> No
     thread.start()
     time.sleep(0.1)
     assert not started
-    for waiting in (2, 0, 1):
-        before = len(started)
+    for waiting, wanted in ((2, 1), (0, 1), (1, 2)):
         queue.now = {"queued": waiting}
-        time.sleep(0.3)
-        assert len(started) - before == (1 if waiting else 0)
+        wait_for(lambda wanted=wanted: len(started) >= wanted)  # type: ignore[misc]
+        time.sleep(0.1)
+        assert len(started) == wanted
     stop.set()
-    thread.join(10)
+    thread.join(60)
 
 
 def test_a_start_without_effect_is_repeated(app: ModuleType) -> None:

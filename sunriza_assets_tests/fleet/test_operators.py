@@ -151,15 +151,14 @@ print(json.dumps(loads))
 
 
 @pytest.mark.slow
-def test_models_are_loaded_once_for_twenty_avatars(desk: Desk, clips: list[Sample]) -> None:
-    for number in range(20):
-        name = f"warm-{number:02d}"
+def test_models_are_loaded_once_for_many_avatars(desk: Desk, clips: list[Sample]) -> None:
+    for name in ("a", "b", "c", "d", "e"):
         add_avatar(name, clips[0].portrait, clips[0].clip, parameters=dict(SMALL))
     told = subprocess.run(
         [sys.executable, "-c", COUNTED], cwd=ROOT, capture_output=True, text=True, check=True
     )
     backfill, loads = told.stdout.strip().rsplit("\n", 1)
-    assert json.loads(backfill)["done"] == 20
+    assert json.loads(backfill)["done"] == 5
     counts = json.loads(loads)
     assert "face_landmark_with_attention_a.onnx" in counts
     assert set(counts.values()) == {1}

@@ -78,6 +78,22 @@ class TestPostgresOrders(OrdersContract, OrderListsContract, OrderPartsContract)
     pass
 
 
+def test_a_database_without_consents_gets_them(open_store: OpenStore, server: Postgres) -> None:
+    store = open_store()
+    order = put(store)
+    store.close()
+    with closing(psycopg2.connect(server.url.replace("+psycopg2", ""))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("drop table sunriza.consents; update sunriza.version set version = 1")
+    store = open_store()
+    said = {"who": "Anna", "given_on": "2026-01-31", "statement": "yes"}
+    consent = store.add_consent("anna", sample_sha256="0" * 64, **said)
+    assert store.consents("anna") == [consent]
+    assert store.get(order.order_id) == order
+    store.close()
+
+
 def test_laws_of_orders(server: Postgres) -> None:
     class PostgresLaws(OrderLaws):
         def open_store(self, clock: Clock) -> OrderStore:
@@ -205,11 +221,31 @@ def test_a_newer_database_is_left_alone(server: Postgres) -> None:
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
+    store = PostgresOrders(f"postgresql://anna:geheim@127.0.0.1:{free_port()}/x")
+    for method in (store.position, store.unfinished, store.check_writable):
+        with pytest.raises(StoreError) as refused:
+            method()
+        assert refused.value.code == "store.unreachable"
+        assert "geheim" not in str(refused.value)
+        assert "127.0.0.1" in str(refused.value)
+
+
+def test_a_store_that_was_opened_without_its_server_goes_on_with_it(server: Postgres) -> None:
+    empty(server)
+    server.stop()
+    store = PostgresOrders(server.url)
+    with pytest.raises(StoreError):
+        store.unfinished()
+    server.start()
+    put(store)
+    assert store.position() == 1
+    store.close()
+
+
+def test_a_server_that_refuses_is_not_waited_for(server: Postgres) -> None:
     with pytest.raises(StoreError) as refused:
-        PostgresOrders(f"postgresql://anna:geheim@127.0.0.1:{free_port()}/x")
-    assert refused.value.code == "store.unreachable"
-    assert "geheim" not in str(refused.value)
-    assert "127.0.0.1" in str(refused.value)
+        PostgresOrders(server.url.replace("sunriza@", "nobody@"))
+    assert refused.value.code == "store.refused"
 
 
 def test_a_missing_driver_is_named() -> None:

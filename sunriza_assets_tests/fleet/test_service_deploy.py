@@ -171,6 +171,33 @@ def test_probes_ask_each_container_for_itself(
     assert set(tags) == set(re.findall(r"sunriza-assets:(\S+)", workers))
 
 
+def test_the_dispatcher_submits_runs_to_the_code_location_of_dagsters_chart(
+    manifests: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    """It looks for dagster.yaml and workspace.yaml in DAGSTER_HOME; both are of Dagster's chart."""
+    settings = manifests["ConfigMap", "sunriza-service"]["data"]
+    pod = manifests["Deployment", "sunriza-service-dispatcher"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    maps = {one["name"]: one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one}
+    mounted = {
+        mount["mountPath"]: (maps[mount["name"]], mount["subPath"])
+        for mount in container["volumeMounts"]
+        if mount["name"] in maps
+    }
+    home = settings["DAGSTER_HOME"]
+    # The names that Dagster's chart gives its config maps, by its `fullnameOverride`.
+    chart = yaml.safe_load((DEPLOY / "k8s" / "values.yaml").read_text())
+    name = chart["global"]["fullnameOverride"]
+    assert mounted == {
+        f"{home}/dagster.yaml": (f"{name}-instance", "dagster.yaml"),
+        f"{home}/workspace.yaml": (f"{name}-workspace-yaml", "workspace.yaml"),
+    }
+    assert settings["SUNRIZA_DISPATCH"] == "queue"
+    assert chart["dagster-user-deployments"]["enabled"] is True
+    for container in containers(manifests["Deployment", "sunriza-service-api"]).values():
+        assert all(mount["name"] in ("models", "scratch") for mount in container["volumeMounts"])
+
+
 def healthy(command: str, home: Path, **settings: str) -> bool:
     """What the image's health check says of a container that was started with this command."""
     programs = f"{Path(sys.executable).parent}:/usr/bin:/bin"

@@ -4,6 +4,8 @@ import os
 import signal
 import sqlite3
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +16,13 @@ import yaml
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from resources.postgres import is_refusal
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.platform.dagster_internals import SqliteEventLogStorage
 from sunriza_assets.platform.instance import shipped_settings
-from sunriza_assets_tests.fleet.servers import postgres, wait_until
+from sunriza_assets_tests.fleet.servers import Postgres, wait_until
+from sunriza_assets_tests.processes import free_port
 
 PARTITIONS = AVATARS.name or ""
 
@@ -101,37 +106,86 @@ def test_a_partition_is_asked_for_once_and_forgotten_when_it_is_deleted(
     assert not instance.has_dynamic_partition(PARTITIONS, "a")
 
 
-@pytest.mark.slow
-def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a restart of the database does to a worker that renders meanwhile and tells nothing."""
-    from sunriza_assets.platform.storage import postgres as storage
-
-    monkeypatch.setattr(storage, "MAX_IDLE_S", 0.0)  # as if every connection had lain idle
+@contextmanager
+def on_postgres(patch: pytest.MonkeyPatch) -> Iterator[tuple[Postgres, dg.DagsterInstance]]:
+    """A server, and an instance that keeps everything there."""
     with tempfile.TemporaryDirectory(prefix="sunriza-") as name:
         root = Path(name)
         root.chmod(0o755)
-        with postgres(root / "postgres") as url:
+        with Postgres(root / "postgres") as server:
             custom = {
                 "module": "sunriza_assets.platform.storage.postgres",
                 "class": "PooledPostgresStorage",
-                "config": {"postgres_url": url},
+                "config": {"postgres_url": server.url},
             }
             settings = {"storage": {"custom": custom}, "telemetry": {"enabled": False}}
             (root / "dagster.yaml").write_text(yaml.safe_dump(settings))
-            monkeypatch.setenv("DAGSTER_HOME", str(root))
+            patch.setenv("DAGSTER_HOME", str(root))
             with dg.DagsterInstance.get() as instance:
-                make(instance, "before", "again")
-                with statements() as asked:
-                    make(instance, "warm")
-                looked = [one for one in asked if "pg_class" in one or "pg_attribute" in one]
-                assert len(looked) < 12, "dagster-postgres looks two hundred times a run"
-                pids = backends(url)
-                assert pids
-                for pid in pids:
-                    os.kill(pid, signal.SIGTERM)
-                wait_until("they are gone", lambda: not backends(url) & pids, every_s=0.1)
-                (run_id,) = make(instance, "after")
-                assert instance.get_run_by_id(run_id).is_success  # type: ignore[union-attr]
+                yield server, instance
+
+
+@pytest.mark.slow
+def test_postgres_that_drops_its_connections_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a restart of the database does to a worker that renders meanwhile and tells nothing."""
+    with on_postgres(monkeypatch) as (server, instance):
+        make(instance, "before", "again")
+        with statements() as asked:
+            make(instance, "warm")
+        looked = [one for one in asked if "pg_class" in one or "pg_attribute" in one]
+        assert len(looked) < 12, "dagster-postgres looks two hundred times a run"
+        pids = backends(server.url)
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+        wait_until("they are gone", lambda: not backends(server.url) & pids, every_s=0.1)
+        (run_id,) = make(instance, "after")
+        assert instance.get_run_by_id(run_id).is_success  # type: ignore[union-attr]
+
+        @dg.asset
+        def cut_off() -> int:
+            """Something during which the database goes, and comes back only after a while."""
+            time.sleep(1.0)  # it holds the latest events in memory for up to .6 s
+            server.kill()
+            threading.Timer(1.5, server.start).start()
+            return 1
+
+        @dg.asset(deps=[cut_off])
+        def interrupted() -> int:
+            """Something during which a statement fails that the server has begun."""
+            for pid in backends(server.url):
+                os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.3, end_backends, (server.url,)).start()
+            return 1
+
+        result = dg.materialize([cut_off, interrupted], instance=instance)
+        assert result.success
+        told = [entry.dagster_event_type for entry in instance.all_logs(result.run_id)]
+        for kind in ("STEP_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION"):
+            assert told.count(dg.DagsterEventType[kind]) == 2, "none is lost, none is there twice"
+        assert told.count(dg.DagsterEventType.RUN_SUCCESS) == 1
+
+
+def end_backends(url: str) -> None:
+    for pid in backends(url):
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_that_refuses_or_stays_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sunriza_assets.platform.storage import postgres as storage
+
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(storage, "_LOOK_S", 0.05)
+    url = f"postgresql+psycopg2://anna:geheim@127.0.0.1:{free_port()}/x"
+    with pytest.raises(StoreError) as away:
+        storage.PooledPostgresStorage(url)
+    assert away.value.code == "store.unreachable"
+    assert "geheim" not in str(away.value)
+    assert is_refusal(Exception('FATAL:  password authentication failed for user "anna"'))
+    assert is_refusal(Exception('FATAL:  database "x" does not exist'))
+    assert not is_refusal(Exception("FATAL:  the database system is starting up"))
+    assert not is_refusal(away.value.__cause__ or away.value)
 
 
 def backends(url: str) -> set[int]:

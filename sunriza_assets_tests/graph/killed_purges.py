@@ -26,7 +26,7 @@ from sunriza_assets.graph.partitions import AVATARS
 from sunriza_assets.operations.purge import purge
 from sunriza_assets.platform.instance import opened_instance
 
-TRACED = ("operations/purge.py", "avatars_local.py", "storage_local.py", "template_users.py",
+TRACED = ("operations/purge.py", "avatars/local.py", "storage/local.py", "template_users.py",
           "template_cache.py", "stamped.py", "atomic.py")  # fmt: skip
 
 

@@ -188,7 +188,7 @@ def test_fetching_and_storing_are_part_of_the_step(
         if event is not None and event.step_key == "mask":
             at.setdefault(event.event_type_value, []).append(record.timestamp)
     begin, end = facts["started_at"], facts["started_at"] + facts["wall_s"]
-    clocks = 0.01  # two clocks: the record's seconds are a monotonic one's
+    clocks = 0.1  # two clocks, and moments in which the processor does something else
     assert begin == pytest.approx(at["STEP_START"][0], abs=clocks)
     assert begin <= at["LOADED_INPUT"][-1] - nap + clocks, "it waited inside of the record"
     assert end >= at["STEP_OUTPUT"][0] + nap - clocks, "and so it did when it was stored"

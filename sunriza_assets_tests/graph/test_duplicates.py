@@ -14,7 +14,7 @@ from resources.process_names import this_process
 from resources.stores import open_stores
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol
+from sunriza_assets.graph.sensors import avatar_changes, avatar_scan
 from sunriza_assets.graph.tags import INPUTS_TAG, PROCESS_TAG
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
 from sunriza_assets_tests.graph.conftest import Installation
@@ -69,7 +69,7 @@ def _asked(instance: dg.DagsterInstance, sensor: dg.SensorDefinition) -> list[st
     return sorted(str(name) for name in asked(tick(instance, sensor=sensor)))
 
 
-@pytest.mark.parametrize("sensor", [avatar_changes, avatar_patrol])
+@pytest.mark.parametrize("sensor", [avatar_changes, avatar_scan])
 def test_no_sensor_requests_what_the_dispatcher_will_make(
     home: Home, instance: dg.DagsterInstance, sensor: dg.SensorDefinition
 ) -> None:

@@ -11,7 +11,7 @@ from resources.avatars.instants import as_instant, now
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from sunriza_assets.errors import ParameterError
-from sunriza_assets.graph.sensors import avatar_changes, avatar_patrol, held_avatars
+from sunriza_assets.graph.sensors import avatar_changes, avatar_scan, held_avatars
 from sunriza_assets.operations import limits
 from sunriza_assets.operations.limits import OWNER_TAG, OwnerLimit, owner_tags, runs_per_day
 from sunriza_assets_tests.graph.ticks import asked, document, home, instance, some_job, tick
@@ -74,7 +74,7 @@ def test_the_third_run_of_an_owner_waits_and_the_document_says_until_when(
         hashlib.sha256(b"somebody else").hexdigest()[:32],
         None,
     }
-    for sensor in (avatar_changes, avatar_patrol, held_avatars):
+    for sensor in (avatar_changes, avatar_scan, held_avatars):
         assert asked(tick(instance, sensor=sensor)) == []
 
 
@@ -102,7 +102,7 @@ def test_pending_as_often_as_one_likes_is_two_runs(
 def test_when_the_limit_lifts_the_run_is_asked_for_by_itself(
     home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "WINDOW", timedelta(seconds=2))
+    monkeypatch.setattr(limits, "WINDOW", timedelta(seconds=4))
     avatars = LocalAvatars(home)
     for name in ("a", "b", "c"):
         avatars.merge(name, document(userId=UID))
@@ -111,7 +111,7 @@ def test_when_the_limit_lifts_the_run_is_asked_for_by_itself(
     assert asked(tick(instance, sensor=held_avatars)) == []
     assert avatars.get("c").is_held
     waited = 0
-    while asked(due := tick(instance, sensor=held_avatars)) == [] and waited < 100:
+    while asked(due := tick(instance, sensor=held_avatars)) == [] and waited < 600:
         waited += 1
         time.sleep(0.1)
     assert asked(due) == ["c"]
@@ -144,7 +144,7 @@ def test_a_limit_that_an_operator_raises_or_lifts_counts_at_once(
         avatars.merge(name, document(userId=UID))
     launched(instance, tick(instance))
     monkeypatch.setenv("SUNRIZA_OWNER_RUNS_PER_DAY", "unlimited")
-    assert asked(tick(instance, sensor=avatar_patrol)) == ["c"]
+    assert asked(tick(instance, sensor=avatar_scan)) == ["c"]
 
 
 def test_runs_of_operators_and_retries_of_lost_ones_do_not_count(

@@ -17,9 +17,17 @@ from resources.storage.scratch import sweep
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.operations.lost_runs import close_lost_runs
-from sunriza_assets_tests.graph.conftest import Installation
+from sunriza_assets_tests.graph.conftest import SHORT, Installation
 from sunriza_assets_tests.processes import has_ended, wait_for
 from sunriza_assets_tests.studio.media.films import ffmpeg
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip that takes seconds to be decoded and encoded."""
+    clip = tmp_path_factory.mktemp("long") / "long.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=10", "-preset", "ultrafast", clip)
+    return clip
 
 
 def test_a_living_process_keeps_its_runs(installation: Installation) -> None:
@@ -57,11 +65,11 @@ def test_a_number_given_again_is_another_process(installation: Installation) -> 
 
 @pytest.mark.slow
 def test_kill_minus_nine_leaves_an_error_and_the_old_results(installation: Installation) -> None:
-    first = installation.runs.render("demo")
+    first = installation.runs.render("demo", parameters=SHORT)
     assert first["error"] is None
     avatars = LocalAvatars(installation.home)
     before = avatars.get("demo")
-    renders = _render_in_a_process_of_its_own()
+    renders = _render_in_a_process_of_its_own("demo")
     try:
         wait_for(lambda: avatars.get("demo").basic.get("progress", 0) >= 35)
     finally:
@@ -72,7 +80,7 @@ def test_kill_minus_nine_leaves_an_error_and_the_old_results(installation: Insta
     assert after.basic["error"]["code"] == "run.killed"
     assert after.basic["idleVideoUrl"] == before.basic["idleVideoUrl"]
     _assert_results_are_whole(installation.home.storage, before.basic["idleVideoUrl"])
-    again = installation.runs.render("demo")
+    again = installation.runs.render("demo", parameters=SHORT)
     assert again["error"] is None
     assert avatars.get("demo").status == "ready"
 
@@ -80,12 +88,10 @@ def test_kill_minus_nine_leaves_an_error_and_the_old_results(installation: Insta
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_cancelling_ends_the_decoder_and_leaves_no_temporary_file(
-    installation: Installation, tmp_path: Path, end: signal.Signals
+    installation: Installation, long_clip: Path, end: signal.Signals
 ) -> None:
     """Terminate, a supervisor's signal, or the kernel's: nothing goes on, nothing is left."""
-    clip = tmp_path / "long.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=10", "-preset", "ultrafast", clip)
-    add_avatar("cancelled", installation.sample.portrait, clip)
+    add_avatar("cancelled", installation.sample.portrait, long_clip)
     scratch = installation.home.cache / "scratch"
     run = _render_in_a_process_of_its_own("cancelled")
     try:
@@ -97,7 +103,7 @@ def test_cancelling_ends_the_decoder_and_leaves_no_temporary_file(
         ]
         assert decoders
         run.send_signal(end)
-        wait_for(lambda: all(has_ended(decoder) for decoder in decoders), seconds=10)
+        wait_for(lambda: all(has_ended(decoder) for decoder in decoders))
     finally:
         run.wait(60)
     assert not _half_written(scratch)
@@ -111,7 +117,7 @@ def _half_written(scratch: Path) -> list[str]:
     return [name for _, _, names in os.walk(scratch) for name in names if name.endswith(".part")]
 
 
-def _render_in_a_process_of_its_own(avatar_id: str = "demo") -> subprocess.Popen[bytes]:
+def _render_in_a_process_of_its_own(avatar_id: str) -> subprocess.Popen[bytes]:
     sunriza = Path(sys.executable).with_name("sunriza")
     return subprocess.Popen(
         [sunriza, "render", avatar_id, "--set", "stitching_retargeting_eyes_width=2048"],

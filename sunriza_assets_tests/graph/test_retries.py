@@ -17,15 +17,17 @@ from dagster._core.workspace.load_target import PythonFileTarget
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
+from sqlalchemy.exc import OperationalError
 
 from resources.avatars.instants import as_instant
 from resources.avatars.local import LocalAvatars
 from resources.home import Home
 from resources.services import Stores
+from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.sensors import (
     INPUTS_TAG,
     avatar_changes,
-    avatar_patrol,
+    avatar_scan,
     cancelled_runs,
     failed_runs,
     held_avatars,
@@ -99,7 +101,7 @@ def test_a_run_that_no_machine_took_is_asked_for_three_times_more(
         assert run.tags["sunriza/attempt"] == str(attempt)
         assert run.tags["sunriza/retry-of"] == lost[-1].run_id
         assert OWNER_TAG not in run.tags, "an owner does not pay for our machines"
-        for sensor in (avatar_changes, avatar_patrol, held_avatars):
+        for sensor in (avatar_changes, avatar_scan, held_avatars):
             assert asked(tick(instance, sensor=sensor)) == [], "it is on its way"
         lost.append(run)
     instance.report_run_failed(run, "No code server.")
@@ -108,7 +110,7 @@ def test_a_run_that_no_machine_took_is_asked_for_three_times_more(
     assert (basic["status"], basic["error"]["code"]) == ("error", "run.machines")
     assert "tried 4 times" in basic["error"]["message"]
     assert "waiting" not in basic
-    for sensor in (avatar_changes, avatar_patrol, held_avatars):
+    for sensor in (avatar_changes, avatar_scan, held_avatars):
         assert asked(tick(instance, sensor=sensor)) == []
     avatars.merge("ada", {"dynamics": {"basic": {"status": "pending"}}})
     assert "sunriza/attempt" not in launched(instance, tick(instance)).tags, "a new request"
@@ -129,7 +131,7 @@ def test_the_pauses_grow_and_nothing_is_asked_for_before(
     assert until is not None
     assert abs(until.timestamp() - record.end_time - 60) < 1
     assert avatars.get("ada").needs_run
-    for sensor in (avatar_changes, avatar_patrol, held_avatars):
+    for sensor in (avatar_changes, avatar_scan, held_avatars):
         assert asked(tick(instance, sensor=sensor)) == []
     assert [pause.total_seconds() for pause in retries.PAUSES] == [60, 300, 900]
 
@@ -149,7 +151,7 @@ def test_a_retry_that_works_leaves_nothing_of_all_this(
         "ada", run.run_id, results={"idleVideoUrl": "u"}, parameters={}, overridden={}, version="v"
     )
     assert avatars.get("ada").status == "ready"
-    for sensor in (avatar_changes, avatar_patrol, held_avatars):
+    for sensor in (avatar_changes, avatar_scan, held_avatars):
         assert asked(tick(instance, sensor=sensor)) == []
 
 
@@ -163,11 +165,11 @@ def test_a_failure_that_nobody_could_tell_is_told_later_and_not_forgotten(
     run = launched(instance, tick(instance))
     for attempt in ("1", "2", "3"):
         instance.report_run_failed(run, "No code server.")
-        assert asked(tick(instance, sensor=avatar_patrol)) == []
+        assert asked(tick(instance, sensor=avatar_scan)) == []
         run = launched(instance, tick(instance, sensor=held_avatars))
         assert run.tags["sunriza/attempt"] == attempt
     instance.report_run_failed(run, "No code server.")
-    assert asked(tick(instance, sensor=avatar_patrol)) == []
+    assert asked(tick(instance, sensor=avatar_scan)) == []
     assert avatars.get("ada").basic["error"]["code"] == "run.machines"
 
 
@@ -243,6 +245,19 @@ def test_a_resource_that_does_not_start_is_no_fault_of_the_avatar(
 
     run = _executed(instance, reads, {}, bucket=away)
     assert loss_of(instance, run) == "machines"
+
+
+def test_a_database_that_goes_is_no_fault_of_the_avatar(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def tells() -> None:
+        raise OperationalError("insert into event_logs", {}, Exception("server closed"))
+
+    @dg.op
+    def publishes() -> None:
+        raise dg.Failure("The bucket cannot be reached", allow_retries=False) from StoreError("x")
+
+    assert loss_of(instance, _executed(instance, tells, {})) == "machines"
+    assert loss_of(instance, _executed(instance, publishes, {})) is None
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from sunriza_assets.graph.sensors import (
     INPUTS_TAG,
     PAGE,
     avatar_changes,
-    avatar_patrol,
+    avatar_scan,
     deleted_avatars,
     held_avatars,
 )
@@ -77,7 +77,7 @@ def test_what_an_app_changes_starts_a_run(
     assert asked(tick(instance, cursor)) == ["ada"]
 
 
-@pytest.mark.parametrize("sensor", [avatar_changes, avatar_patrol])
+@pytest.mark.parametrize("sensor", [avatar_changes, avatar_scan])
 @pytest.mark.parametrize("during", ["the run", "ready"])
 def test_pending_with_what_is_in_place_is_ready_and_no_run(
     home: Home, instance: dg.DagsterInstance, sensor: dg.SensorDefinition, during: str
@@ -135,7 +135,7 @@ def test_an_unreadable_document_does_not_hold_up_the_others(
     assert asked(tick(instance)) == ["ada"]
 
 
-def test_the_patrol_finds_what_the_stream_has_passed(
+def test_the_scan_finds_what_the_stream_has_passed(
     home: Home, instance: dg.DagsterInstance
 ) -> None:
     avatars = LocalAvatars(home)
@@ -145,15 +145,15 @@ def test_the_patrol_finds_what_the_stream_has_passed(
     found: list[str | None] = []
     cursor: str | None = None
     for _ in range(3):
-        result = tick(instance, cursor, avatar_patrol)
+        result = tick(instance, cursor, avatar_scan)
         found += asked(result)
         cursor = result.cursor
     assert set(found) == set(names)
 
 
-def patrolled(instance: dg.DagsterInstance) -> list[str | None]:
-    """Whom the patrol asks for, which does not know what the stream has asked for."""
-    return asked(tick(instance, sensor=avatar_patrol))
+def scanned(instance: dg.DagsterInstance) -> list[str | None]:
+    """Whom the scan asks for, which does not know what the stream has asked for."""
+    return asked(tick(instance, sensor=avatar_scan))
 
 
 def run_for(
@@ -173,7 +173,7 @@ def test_who_has_been_asked_for_is_not_asked_for_again(
     avatars.merge("ada", document())
     run_for(avatars, instance, dg.DagsterRunStatus[status])
     assert asked(tick(instance)) == []
-    assert patrolled(instance) == []
+    assert scanned(instance) == []
 
 
 @pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
@@ -183,15 +183,15 @@ def test_a_run_that_ends_before_its_claim_is_not_made_up_for_before_that_is_told
     avatars = LocalAvatars(home)
     avatars.merge("ada", document())
     run_for(avatars, instance, dg.DagsterRunStatus[status])
-    assert patrolled(instance) == []
+    assert scanned(instance) == []
     monkeypatch.setattr(sensors, "_STATUS_DELAY", timedelta(0))
     if status == "CANCELED":
-        assert patrolled(instance) == ["ada"], "nobody has told it, and never will"
+        assert scanned(instance) == ["ada"], "nobody has told it, and never will"
         return
-    assert patrolled(instance) == []
+    assert scanned(instance) == []
     told = avatars.get("ada").basic
     assert (told["status"], told["waiting"]["code"]) == ("pending", "run.retry")
-    assert patrolled(instance) == asked(tick(instance, sensor=held_avatars)) == []
+    assert scanned(instance) == asked(tick(instance, sensor=held_avatars)) == []
 
 
 @pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
@@ -203,11 +203,11 @@ def test_a_request_after_a_failure_is_a_new_one(
     run = run_for(avatars, instance, dg.DagsterRunStatus[status])
     avatars.claim("ada", run.run_id)
     avatars.merge("ada", PENDING)
-    assert patrolled(instance) == [], "the run at work answers to these inputs"
+    assert scanned(instance) == [], "the run at work answers to these inputs"
     avatars.fail("ada", run.run_id, code="face.none", message="No face.")
-    assert patrolled(instance) == []
+    assert scanned(instance) == []
     avatars.merge("ada", PENDING)
-    assert patrolled(instance) == ["ada"]
+    assert scanned(instance) == ["ada"]
 
 
 def test_a_run_for_other_inputs_does_not_count(home: Home, instance: dg.DagsterInstance) -> None:
@@ -215,7 +215,7 @@ def test_a_run_for_other_inputs_does_not_count(home: Home, instance: dg.DagsterI
     avatars.merge("ada", document())
     run_for(avatars, instance, dg.DagsterRunStatus.STARTED)
     avatars.merge("ada", document("b"))
-    assert patrolled(instance) == ["ada"]
+    assert scanned(instance) == ["ada"]
 
 
 def test_a_deleted_avatar_leaves_once_nothing_runs(

@@ -15,7 +15,7 @@ from resources.orders.order import Order, new_order_id
 from resources.orders.store import OrderStore, Quota
 from resources.stores import open_stores
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.operations.order_runs import Outcome, Progress, Work
+from sunriza_assets.operations.order_runs import Outcome, Progress, SpeechWork, Work
 from sunriza_assets.operations.orders import Dispatcher
 
 NO_QUOTA = Quota(unfinished=None, per_day=None, queue=None)
@@ -43,19 +43,27 @@ class HandRunner:
 
     room: int = 1
     works: list[Work] = field(default_factory=list)
+    speeches: list[SpeechWork] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     cancelled: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
     reports: list[Progress | Outcome] = field(default_factory=list)
 
     def free(self) -> int:
         return self.room - len(self.running)
 
-    def start(self, work: Work) -> None:
-        self.works.append(work)
+    def start(self, work: Work | SpeechWork) -> None:
+        if isinstance(work, SpeechWork):
+            self.speeches.append(work)
+        else:
+            self.works.append(work)
         self.running.add(work.run_id)
 
     def has(self, run_id: str) -> bool:
         return run_id in self.running
+
+    def is_lost(self, run: dg.DagsterRun) -> bool:
+        return run.run_id in self.lost
 
     def cancel(self, run_id: str) -> None:
         if run_id not in self.cancelled:

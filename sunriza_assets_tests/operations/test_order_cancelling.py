@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from resources.stores import open_stores
+from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.operations.order_runs import Outcome
 from sunriza_assets_tests.operations.conftest import Office
 
@@ -56,3 +57,20 @@ def test_cancelled_while_waiting_the_document_asks_no_more(office: Office, resta
     document = open_stores().avatars.get("ada")
     assert document.basic["error"]["code"] == "run.cancelled"
     assert not document.needs_run
+
+
+def test_a_launched_run_is_closed_if_nobody_has_begun_it(office: Office) -> None:
+    order = office.order("ada")
+    office.tick()
+    (work,) = office.runner.works
+    office.runner.running.clear()  # it was launched elsewhere
+    run = office.run(work, dg.DagsterRunStatus.STARTING)
+    office.instance.add_run_tags(run.run_id, {PROCESS_TAG: "elsewhere:1:0"})
+    office.store.request_cancel(order.order_id)
+    office.instance.report_run_canceling(run)  # as launchers do
+    office.tick()
+    office.tick()
+    assert office.get(order).state == "cancelled"
+    ended = office.instance.get_run_by_id(work.run_id)
+    assert ended is not None
+    assert ended.status == dg.DagsterRunStatus.CANCELED

@@ -1,6 +1,13 @@
 """Kill the service's processes at random moments under many jobs, and count what is lost.
 
-    python -m sunriza_assets_tests.service.kills [--kills 100] [--jobs 200] [--seed 1]
+    python -m sunriza_assets_tests.service.kills [--kills 100] [--jobs 200] [--seed 1] [--fleet]
+
+Four of five jobs are for avatars of their own, so that each is a whole run; every fifth asks for an
+avatar again. Half of the jobs wait from the beginning, half are asked for over HTTP meanwhile, each
+with a key, again and again until it is answered.
+
+With `--fleet` orders and Dagster's storage are in Postgres, and runs go to a Celery worker through
+Redis; both servers, Dagster's daemon and the worker are killed, too, and started again.
 
 Prints a table; exit code 1 if a job was lost, published twice, told of twice, or did not end. The
 webhooks' receiver does not exist: their tries are counted where they are stored.
@@ -10,15 +17,16 @@ import os
 import random
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import click
-import dagster as dg
+import httpx
 import psutil
 
 from resources.orders.open import open_orders
@@ -26,42 +34,78 @@ from resources.orders.order import Order, Webhook, new_order_id
 from resources.orders.store import OrderStore, Quota
 from resources.stores import open_stores
 from sunriza_assets.cli.avatar import add_avatar
-from sunriza_assets.graph.tags import ORDER_TAG
-from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.studio.sample.clip import write_sample
+from sunriza_assets_tests.service.kill_report import Report, Watch, judge
 from sunriza_assets_tests.service.serving_processes import Serving, begin_serving
 
-MODELS = Path(__file__).parents[2] / "data" / "models"
-TARGETS = ("api_process", "dispatcher_process", "order_worker", "engine_process")
+__all__ = ["SMALL", "Embedded", "World", "kill_process", "place", "run"]
+
+MODELS = Path(os.environ.get("SUNRIZA_MODELS") or Path(__file__).parents[2] / "data" / "models")
 SMALL: Mapping[str, object] = {"max_seconds": 1.0, "stitching_retargeting_eyes_width": 256}
-AVATARS = 4
 UNLIMITED = Quota(unfinished=None, per_day=None, queue=None)
-RECOVERY_S = 60.0
-"""Bound for a quiet machine."""
+_SETTINGS = {
+    "SUNRIZA_UNFINISHED_JOBS": "100000",
+    "SUNRIZA_JOBS_PER_DAY": "100000",
+    "SUNRIZA_JOBS_PER_MINUTE": "100000",
+    "SUNRIZA_OWNER_RUNS_PER_DAY": "unlimited",
+}
+_QUIET_EVERY = 8
+"""After so many kills nothing is killed until a job has ended."""
 
 
-@dataclass
-class Report:
-    """What became of the jobs."""
+class World(Protocol):
+    """The processes that are killed."""
 
-    jobs: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    states: Counter[str] = field(default_factory=Counter)
-    attempts: Counter[int] = field(default_factory=Counter)
-    unfinished: int = 0
-    published_twice: list[str] = field(default_factory=list)
-    told_twice: list[str] = field(default_factory=list)
-    longest_pause_s: float = 0.0
-    seconds: float = 0.0
+    serving: Serving
+    targets: Sequence[str]
 
-    @property
-    def problems(self) -> list[str]:
-        """What must not be."""
-        found = [f"{self.unfinished} jobs have not ended"] if self.unfinished else []
-        if set(self.states) - {"done"}:
-            found.append(f"not all jobs are done: {dict(self.states)}")
-        found += [f"{one} published twice" for one in self.published_twice]
-        return found + [f"{one} was told of twice" for one in self.told_twice]
+    def kill(self, target: str) -> bool:
+        """Kill one; False if there is none now."""
+        ...
+
+    def is_back(self, target: str) -> bool:
+        """Whether it runs again."""
+        ...
+
+
+class Embedded:
+    """`sunriza serve` with its defaults."""
+
+    targets: Sequence[str] = (
+        "api_process",
+        "dispatcher_process",
+        "order_worker",
+        "engine_process",
+    )
+
+    def __init__(self, log: Path) -> None:
+        self.serving = begin_serving(["--no-ui"], log)
+
+    def __enter__(self) -> "Embedded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.serving.end()
+
+    def kill(self, target: str) -> bool:
+        """See `World`."""
+        return kill_process(self.serving.find(target))
+
+    def is_back(self, target: str) -> bool:
+        """See `World`."""
+        return self.serving.find(target) is not None
+
+
+def kill_process(victim: psutil.Process | None) -> bool:
+    """Kill a process with -9; False if there is none."""
+    if victim is None:
+        return False
+    try:
+        victim.kill()
+        victim.wait(10)
+    except psutil.Error:
+        return False
+    return True
 
 
 def place(store: OrderStore, avatar_id: str, number: int) -> Order:
@@ -79,133 +123,150 @@ def place(store: OrderStore, avatar_id: str, number: int) -> Order:
     return store.accept(order, quota=UNLIMITED).order
 
 
-def run(
-    home: Path, models: Path, *, kills: int, jobs: int, seed: int = 1, log: Path | None = None
-) -> Report:
-    """Place jobs, kill processes, wait for the end of all."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    os.environ |= {"SUNRIZA_HOME": str(home), "SUNRIZA_MODELS": str(models)}
-    os.environ.pop("DAGSTER_HOME", None)
+class Asking:
+    """Asks for jobs over HTTP, one after another, each until it is answered with a job."""
+
+    def __init__(self, serving: Serving, avatars: Sequence[str], report: Report) -> None:
+        self._url = f"{serving.url}/generate-dynamics"
+        self._avatars = avatars
+        self._report = report
+        self._stop = threading.Event()
+        self.pause_s = 2.0
+        self.orders: list[str] = []
+        self.thread = threading.Thread(target=self._ask_all, daemon=True)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+        self.thread.join(60)
+
+    def _ask_all(self) -> None:
+        for number, avatar_id in enumerate(self._avatars):
+            if self._stop.wait(self.pause_s):
+                return
+            order_id = None
+            while order_id is None:
+                order_id = self._ask(avatar_id, f"key-{number}")
+                if order_id is None and self._stop.wait(0.5):
+                    return
+            self.orders.append(order_id)
+            repeated = self._ask(avatar_id, f"key-{number}")
+            if repeated not in (None, order_id):
+                self._report.wrong.append(f"one key has made {order_id} and {repeated}")
+
+    def _ask(self, avatar_id: str, key: str) -> str | None:
+        try:
+            answer = httpx.post(
+                self._url,
+                json={"avatar_id": avatar_id, "force": True},
+                headers={"Idempotency-Key": key},
+                timeout=40,
+                trust_env=False,
+            )
+        except httpx.HTTPError as problem:
+            self._report.answers[type(problem).__name__] += 1
+            return None
+        self._report.answers[str(answer.status_code)] += 1
+        if answer.status_code == 200:
+            return str(answer.json()["job_id"])
+        if answer.status_code not in (409, 503):
+            self._report.wrong.append(f"a caller was answered {answer.text[:200]}")
+        return None
+
+
+def prepare(home: Path, models: Path, count: int) -> list[str]:
+    """Avatars in the stores of this process's settings; their ids."""
     sample = write_sample(home / "sample", models)
-    names = [f"avatar-{number}" for number in range(AVATARS)]
+    names = [f"avatar-{number:03d}" for number in range(count)]
     for name in names:
         add_avatar(name, sample.portrait, sample.clip, parameters=dict(SMALL))
-    store = open_orders()
+        # Dagster's sensors, where a daemon runs, leave it alone until somebody asks for it.
+        open_stores().avatars.merge(name, {"training": {"dynamicsEnabled": False}})
+    return names
+
+
+def run(
+    opened: AbstractContextManager[World],
+    names: Sequence[str],
+    *,
+    kills: int,
+    jobs: int,
+    seed: int,
+    pause_s: float = 6.0,
+) -> Report:
+    """Ask for jobs, kill processes, wait for the end of all.
+
+    Args:
+        opened: the processes, started inside.
+        names: the avatars.
+        kills: how often a process is killed.
+        jobs: how many.
+        seed: of the moments and victims.
+        pause_s: longest pause between a recovery and the next kill.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
     report = Report(jobs)
-    serving = begin_serving(["--no-ui"], log or home / "serve.log")
+    wanted = [names[number % len(names)] for number in range(jobs)]
     begin = time.monotonic()
-    try:
-        serving.wait_until_ready()
-        orders = [place(store, names[number % AVATARS], number) for number in range(jobs)]
-        watch = _Watch(store, report)
-        for _ in range(kills):
-            watch.wait(chance.uniform(0.2, 6.0))
-            target = chance.choice(TARGETS)
-            if _kill(serving, target):
-                report.kills[target] += 1
+    with opened as world:
+        world.serving.wait_until_ready()
+        store = open_orders()
+        orders = [place(store, name, number) for number, name in enumerate(wanted[: jobs // 2])]
+        asking = Asking(world.serving, wanted[jobs // 2 :], report)
+        asking.thread.start()
+        watch = Watch(store, report)
+        try:
+            for number in range(kills):
+                watch.wait(chance.uniform(0.2, pause_s))
+                target = chance.choice(world.targets)
+                if world.kill(target):
+                    report.kills[target] += 1
+                    watch.restart()
+                watch.until(lambda target=target: world.is_back(target), 120)  # type: ignore[misc]
                 watch.restart()
-            watch.until(lambda target=target: serving.find(target) is not None, 60)  # type: ignore[misc]
-        watch.until(lambda: not store.unfinished(), 120 + 30 * jobs)
-        report.seconds = time.monotonic() - begin
-        _judge(store, [one.order_id for one in orders], report)
-    finally:
-        serving.end()
+                if number % _QUIET_EVERY == _QUIET_EVERY - 1:
+                    watch.until_one_ends(300)
+            asking.pause_s = 0.0
+            watch.until(lambda: not asking.thread.is_alive(), 60 + 2 * jobs)
+            watch.until(lambda: not store.unfinished(), 120 + 30 * jobs)
+            report.seconds = time.monotonic() - begin
+            told = [one.order_id for one in orders]
+            judge(store, told + asking.orders, told, report)
+            if len(set(told + asking.orders)) != jobs:
+                report.wrong.append(f"{len(set(told + asking.orders))} jobs for {jobs} wishes")
+        finally:
+            asking.stop()
+            store.close()
     return report
-
-
-class _Watch:
-    """Notes the longest time from a kill or the end of a job to the next end, while some wait."""
-
-    def __init__(self, store: OrderStore, report: Report) -> None:
-        self._store = store
-        self._report = report
-        self._left = len(store.unfinished())
-        self._since = time.monotonic()
-
-    def restart(self) -> None:
-        """Something was killed."""
-        self._since = time.monotonic()
-
-    def wait(self, seconds: float) -> None:
-        """Look on for a while."""
-        end = time.monotonic() + seconds
-        self.until(lambda: time.monotonic() > end, seconds + 1)
-
-    def until(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Look on until something is so, or for so long."""
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            left, now = len(self._store.unfinished()), time.monotonic()
-            if left != self._left or not left:
-                self._left, self._since = left, now
-            pause = now - self._since
-            self._report.longest_pause_s = max(self._report.longest_pause_s, pause)
-            time.sleep(0.1)
-
-
-def _kill(serving: Serving, target: str) -> bool:
-    victim = serving.find(target)
-    if victim is None:
-        return False
-    try:
-        victim.kill()
-        victim.wait(10)
-    except psutil.Error:
-        return False
-    return True
-
-
-def _judge(store: OrderStore, order_ids: list[str], report: Report) -> None:
-    """Compare orders, publications and notices."""
-    from resources.home import Home
-
-    report.unfinished = len(store.unfinished())
-    publications: Counter[str] = Counter()
-    with opened_instance(Home.from_environment()) as instance:
-        for avatar_id in open_stores().avatars.ids():
-            for one in open_stores().avatars.get(avatar_id).record.published:
-                made = instance.get_run_by_id(one.run_id)
-                publications[made.tags[ORDER_TAG] if made else one.run_id] += 1
-        closed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-        if closed:
-            report.published_twice += [f"run {run.run_id} was left open and" for run in closed]
-    report.published_twice += [name for name, count in publications.items() if count > 1]
-    for order_id in order_ids:
-        order = store.get(order_id)
-        if order is None:
-            report.states["gone"] += 1
-            continue
-        report.states[order.state] += 1
-        report.attempts[order.attempt] += 1
-        if len({one.notice_id for one in store.deliveries(order_id)}) > 1:
-            report.told_twice.append(order_id)
 
 
 @click.command()
 @click.option("--kills", default=100, show_default=True)
 @click.option("--jobs", default=200, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-def main(kills: int, jobs: int, seed: int) -> None:
+@click.option("--fleet", is_flag=True, help="Postgres, Redis and a Celery worker, killed as well.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep homes and logs there.")
+def main(kills: int, jobs: int, seed: int, fleet: bool, folder: Path | None) -> None:
     """Kill, wait, and print what became of the jobs."""
-    with tempfile.TemporaryDirectory(prefix="sunriza-kills-") as folder:
-        report = run(Path(folder), MODELS, kills=kills, jobs=jobs, seed=seed)
-    click.echo(f"| {report.jobs} jobs, {report.kills.total()} kills | |\n|---|---|")
-    rows = {
-        "killed": ", ".join(f"{name} {count}" for name, count in report.kills.items()),
-        "jobs by state": dict(report.states),
-        "jobs by attempts": dict(sorted(report.attempts.items())),
-        "longest time without the end of a job": f"{report.longest_pause_s:.0f} s",
-        "all in all": f"{report.seconds:.0f} s",
-        "published twice": len(report.published_twice),
-        "told of twice": len(report.told_twice),
-    }
-    for name, value in rows.items():
-        click.echo(f"| {name} | {value} |")
-    for problem in report.problems:
-        click.echo(problem, err=True)
-    if report.longest_pause_s > RECOVERY_S:
-        click.echo(f"no job ended for {report.longest_pause_s:.0f} s", err=True)
-    sys.exit(bool(report.problems) or report.longest_pause_s > RECOVERY_S)
+    with tempfile.TemporaryDirectory(prefix="sunriza-kills-", ignore_cleanup_errors=True) as made:
+        root = folder or Path(made)
+        root.mkdir(parents=True, exist_ok=True)
+        for name in [one for one in os.environ if one.startswith(("SUNRIZA_", "DAGSTER_"))]:
+            del os.environ[name]
+        os.environ |= _SETTINGS | {
+            "SUNRIZA_HOME": str(root / "home"),
+            "SUNRIZA_MODELS": str(MODELS),
+        }
+        names = prepare(root / "home", MODELS, max(1, jobs * 4 // 5))
+        opened: AbstractContextManager[World]
+        if fleet:
+            from sunriza_assets_tests.service.kills_fleet import Fleet
+
+            opened = Fleet(root, random.Random(seed + 1))  # noqa: S311 - no secret
+        else:
+            opened = Embedded(root / "serve.log")
+        report = run(opened, names, kills=kills, jobs=jobs, seed=seed)
+    sys.exit(report.show())
 
 
 if __name__ == "__main__":

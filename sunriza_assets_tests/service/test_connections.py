@@ -23,7 +23,7 @@ MULTIPART = {"requestBody": {"content": {"multipart/form-data": {"schema": {"typ
 class Impatient(DeadlineProtocol):
     """Deadlines that a test can wait for."""
 
-    deadlines = Deadlines(first_byte_s=5.0, head_s=0.5, body_s=0.5, keep_alive_s=5.0)
+    deadlines = Deadlines(first_byte_s=5.0, head_s=1.0, body_s=1.0, keep_alive_s=5.0)
 
 
 @router.get("/things/{number}")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,18 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sunriza_assets_tests.processes import wait_for
+from sunriza_assets_tests.processes import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
 HEALTHY = ROOT / "deploy" / "docker" / "healthy.sh"
 CLI = [sys.executable, "-c", "from sunriza_assets.cli import main; main()"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_twenty_uploads_of_50_mb_at_once_stay_off_the_memory(tmp_path):
             threads[0].join(0.05)
             next((one for one in threads if one.is_alive()), threads[0]).join(0.05)
         assert results == [size] * 20
-        assert most - before < 60e6  # 31 MB were seen
+        assert most - before < 200e6  # 31 MB were seen, and all of them together have 1 GB
         assert list((tmp_path / "service" / "uploads").iterdir()) == []
     finally:
         child.kill()

@@ -1,5 +1,6 @@
 """Accepting orders: one transaction for the order, its idempotency key, quotas and credits."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,7 @@ class Acceptances(Part):
         answer_status: int = 200,
         credits: int = 0,
         api_key: str | None = None,
+        charge: Callable[[], None] | None = None,
     ) -> Acceptance:
         """See `OrderStore.accept`."""
         if order.state != "accepted" or order.revision != 1:
@@ -53,6 +55,8 @@ class Acceptances(Part):
             if key is not None and (known := known_answer(transaction, key)):
                 replayed = _order(transaction, str(known.order_id))
                 return Acceptance(replayed, "replayed", known.answer)
+            if charge is not None:
+                charge()
             same = same_as(order)
             there = None if same is None else _unfinished(transaction, same)
             outcome: Outcome = "new" if there is None else "same_inputs"

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
+from resources.orders.records import Output
 from resources.orders.sql.parts import Part
-from resources.orders.sql.rows import milliseconds
+from resources.orders.sql.rows import Row, datetime_of, milliseconds
 
 __all__ = ["Outputs"]
+
+_COLUMNS: Final = "name, owner, order_id, expires_at"
 
 
 class Outputs(Part):
@@ -29,13 +33,18 @@ class Outputs(Part):
 
     def output_owner(self, name: str) -> str | None:
         """See `OrderStore.output_owner`."""
+        found = self.output(name)
+        return None if found is None else found.owner
+
+    def output(self, name: str) -> Output | None:
+        """See `OrderStore.output`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                "select owner from outputs where name = ? and expires_at > ?",
+                f"select {_COLUMNS} from outputs where name = ? and expires_at > ?",
                 name,
                 transaction.now,
             )
-        return str(rows[0][0]) if rows else None
+        return _output(rows[0]) if rows else None
 
     def outputs_of(self, order_id: str) -> Sequence[str]:
         """See `OrderStore.outputs_of`."""
@@ -50,12 +59,18 @@ class Outputs(Part):
         with self._database.write() as transaction:
             return bool(transaction.run("delete from outputs where name = ? returning name", name))
 
-    def expired_outputs(self, limit: int = 500) -> Sequence[str]:
+    def expired_outputs(self, limit: int = 500) -> Sequence[Output]:
         """See `OrderStore.expired_outputs`."""
         with self._database.read() as transaction:
             rows = transaction.run(
-                "select name from outputs where expires_at <= ? order by expires_at limit ?",
+                f"select {_COLUMNS} from outputs where expires_at <= ?"
+                " order by expires_at, name limit ?",
                 transaction.now,
                 limit,
             )
-        return [name for (name,) in rows]
+        return [_output(row) for row in rows]
+
+
+def _output(row: Row) -> Output:
+    name, owner, order_id, expires_at = row
+    return Output(name, owner, order_id, datetime_of(expires_at))

@@ -5,7 +5,6 @@ are not used after a fork; psycopg2 closes none that another process has opened.
 """
 
 import os
-import select
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from weakref import WeakSet
 
 from resources.orders.sql.rows import Row
 from resources.orders.sql.schema import MIGRATIONS, RATES, SCHEMA_VERSION, TABLES
+from resources.postgres import CONNECT_OPTIONS, is_readable, is_refusal
 from sunriza_assets.errors import ConflictError, ParameterError, StoreError
 
 __all__ = ["PostgresServer", "PostgresWatch"]
@@ -29,11 +29,7 @@ _TELL_AGAIN_S: Final = 1.0
 """How long a lost notification may go unnoticed."""
 _CLOCK: Final = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
 _CONNECT: Final = {
-    "connect_timeout": "5",
-    "keepalives_idle": "10",
-    "keepalives_interval": "3",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "15000",
+    **CONNECT_OPTIONS,
     "application_name": "sunriza orders",
     "client_encoding": "utf8",
 }
@@ -211,6 +207,9 @@ class PostgresServer:
         state = getattr(problem, "pgcode", None) or ""
         if state in _ERRORS:
             what, name, remedy = _ERRORS[state]
+        elif is_refusal(problem):
+            what, name = "The database refuses this user, or there is none of this name", "refused"
+            remedy = "Correct the address in SUNRIZA_ORDERS_URL."
         elif isinstance(problem, self.driver.OperationalError | self.driver.InterfaceError):
             what, name = "The database cannot be reached", "unreachable"
             remedy = "Start it, or wait until it has started."
@@ -252,7 +251,7 @@ class PostgresServer:
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
-                if not readable(connection):
+                if not is_readable(connection):
                     return connection
                 connection.close()
         return None
@@ -322,7 +321,7 @@ class PostgresWatch:
                 cursor.execute("listen sunriza_orders")
             self.look_again()
         connection = self._connection
-        if readable(connection):
+        if is_readable(connection):
             connection.poll()
         now = self._clock()
         if connection.notifies or not 0 <= now - self._asked_at < _TELL_AGAIN_S:
@@ -339,13 +338,6 @@ class PostgresWatch:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-
-
-def readable(connection: Any) -> bool:
-    """Whether the server has sent something on an idle connection."""
-    waiting = select.poll()
-    waiting.register(connection.fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
 
 
 def _driver() -> Any:

@@ -10,6 +10,22 @@ from typing import Final
 
 __all__ = ["MIGRATIONS", "RATES", "SCHEMA_VERSION", "TABLES"]
 
+_CONSENTS: Final[Sequence[str]] = (
+    # What callers have declared of voices that are imitated. The sample itself is not kept.
+    """create table consents (
+        consent_id text primary key,
+        owner text not null,
+        sample_sha256 text not null,
+        who text not null,
+        given_on text not null,
+        statement text not null,
+        avatar_id text,
+        at bigint not null
+    )""",
+    "create index consents_owner on consents (owner, at)",
+    "create index consents_avatar on consents (avatar_id) where avatar_id is not null",
+)
+
 TABLES: Final[Sequence[str]] = (
     # The number of the newest change; its row is what writers of orders take turns at.
     "create table position (value bigint not null)",
@@ -140,6 +156,7 @@ TABLES: Final[Sequence[str]] = (
         until bigint not null
     )""",
     "create table probes (name text primary key, at bigint not null)",
+    *_CONSENTS,
 )
 """What makes an empty database one of version `SCHEMA_VERSION`."""
 
@@ -151,8 +168,8 @@ RATES: Final = """create table rates (
     )"""
 """Theoretical arrival times in nanoseconds; see `limits.py`. Kept where no write is synced."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Version of `TABLES`."""
 
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {}
+MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {1: _CONSENTS}
 """By version: the statements that lead from it to the next one."""

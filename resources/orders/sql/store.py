@@ -3,6 +3,7 @@
 from resources.orders.sql.acceptance import Acceptances
 from resources.orders.sql.answers import Answers
 from resources.orders.sql.changes import Changes
+from resources.orders.sql.consents import Consents
 from resources.orders.sql.credits import Credits
 from resources.orders.sql.keys import Keys
 from resources.orders.sql.limits import Limits
@@ -15,7 +16,17 @@ __all__ = ["SqlOrders"]
 
 
 class SqlOrders(
-    Acceptances, Answers, Changes, Listing, Limits, Credits, Keys, Notices, Outputs, Upkeep
+    Acceptances,
+    Answers,
+    Changes,
+    Listing,
+    Limits,
+    Credits,
+    Keys,
+    Notices,
+    Outputs,
+    Consents,
+    Upkeep,
 ):
     """An order store in SQL.
 

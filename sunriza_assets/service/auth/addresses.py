@@ -7,6 +7,7 @@ written it, read from the right.
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from sunriza_assets.errors import ParameterError
@@ -84,12 +85,14 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
+@lru_cache(maxsize=4096)
 def _caller(address: _Address, *, loopback: bool, secure: bool) -> Caller:
     prefix = 24 if address.version == 4 else 64
     network = ipaddress.ip_network((address, prefix), strict=False)
     return Caller(str(address), str(network), loopback=loopback, secure=secure)
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> _Address | None:
     """An address, IPv4 out of IPv6's mapping; None for anything else."""
     try:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from resources.orders.store import OrderStore, RateLimit, RateResult
@@ -20,7 +21,7 @@ from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import Service, in_thread
 from sunriza_assets.service.policies import Policy
 
-__all__ = ["Limits", "upload_limit"]
+__all__ = ["Charge", "Limits", "charge_of", "upload_limit"]
 
 _ANONYMOUS: Final = RateLimit("anonymous", 6, 3600.0)
 _BLOCKS: Final = 30
@@ -43,6 +44,10 @@ def upload_limit(settings: Settings) -> RateLimit:
 
 class Limits:
     """Refuses a caller who sends too many requests.
+
+    Every request counts against the rate of reads, and one that makes something against the rate
+    of what it makes, too. Whether a request with an Idempotency-Key makes anything is only known
+    to its route, which gets the `Charge`: an answer that is given again costs nothing.
 
     Args:
         app: the next application.
@@ -69,25 +74,60 @@ class Limits:
 
     async def _check(self, scope: Scope, principal: Principal) -> None:
         policy: Policy = scope["state"]["policy"]
+        headers: dict[str, str] = scope["state"].setdefault("answer_headers", {})
         name = f"uid:{principal.uid}"  # whichever of its keys it uses
-        if principal.via == "anonymous":
-            limit = _ANONYMOUS
-            result = await in_thread(self.service.orders.take, name, limit)
-        elif policy.rate == "reads":
-            limit = self.limits["reads"]
-            known = self.reads.take_known(name)
-            result = await in_thread(self.reads.take, name) if known is None else known
+        known = self.reads.take_known(name)
+        result = await in_thread(self.reads.take, name) if known is None else known
+        _note(self.limits["reads"], result, headers)
+        anonymous = principal.via == "anonymous"
+        if policy.rate == "reads" and not anonymous:
+            return
+        limit = _ANONYMOUS if anonymous else self.limits[policy.rate]
+        charge = Charge(self.service.orders, name, limit, headers)
+        if policy.replays and any(header == b"idempotency-key" for header, _ in scope["headers"]):
+            scope["state"]["charge"] = charge
         else:
-            limit = self.limits[policy.rate]
-            result = await in_thread(self.service.orders.take, name, limit)
-        scope["state"].setdefault("answer_headers", {}).update(limit_headers(limit, result))
-        if not result.allowed:
-            raise LimitError(
-                "Too many requests",
-                remedy=f"Try again in {math.ceil(result.retry_after_s)} seconds.",
-                code="rate",
-                retry_after_s=result.retry_after_s,
-            )
+            await in_thread(charge)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A unit of a caller's rate, which is used by calling this; blocking."""
+
+    store: OrderStore
+    """Where the rate is counted."""
+    principal: str
+    """Whose rate."""
+    limit: RateLimit
+    """The rate."""
+    headers: dict[str, str]
+    """Headers of the answer, which tell what is left."""
+
+    def __call__(self) -> None:
+        """Use the unit.
+
+        Raises:
+            LimitError: `limit.rate` there is none.
+        """
+        _note(self.limit, self.store.take(self.principal, self.limit), self.headers)
+
+
+def charge_of(request: Request) -> Charge | None:
+    """What a route with an idempotency key calls before it makes anything; None: nothing."""
+    charge: Charge | None = getattr(request.state, "charge", None)
+    return charge
+
+
+def _note(limit: RateLimit, result: RateResult, headers: dict[str, str]) -> None:
+    """Tell what is left of a rate, or refuse."""
+    headers |= limit_headers(limit, result)
+    if not result.allowed:
+        raise LimitError(
+            "Too many requests",
+            remedy=f"Try again in {math.ceil(result.retry_after_s)} seconds.",
+            code="rate",
+            retry_after_s=result.retry_after_s,
+        )
 
 
 def limit_headers(limit: RateLimit, result: RateResult) -> dict[str, str]:

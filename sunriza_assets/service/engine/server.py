@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sunriza_assets.errors import EngineError, ParameterError, SunrizaError
-from sunriza_assets.service.engine_client import EngineFacts
+from sunriza_assets.service.engine_client import OPERATIONS, EngineFacts
 from sunriza_assets.service.engine_wire import error_to_dict, read_frame, write_frame
 
 __all__ = ["Calls", "EngineServer"]
@@ -17,16 +17,15 @@ __all__ = ["Calls", "EngineServer"]
 Calls = Mapping[str, Callable[..., Awaitable[Any]]]
 """Name of an operation -> what does it; arguments are JSON values."""
 
-_NAMES: Final = frozenset({"render", "preview", "inspect", "trim"})
 _log = logging.getLogger(__name__)
 
 
 class EngineServer:
-    """Answers calls from the moment it listens: `engine.warming` until it is made ready."""
+    """Answers calls from the moment it listens: `engine.warming` for what is being loaded."""
 
     def __init__(self) -> None:
         self.facts = EngineFacts(
-            ready=False, engine=None, version=None, gpu_name=None, cuda_version=None
+            ready=False, engine=None, version=None, gpu_name=None, cuda_version=None, starting=True
         )
         """How the engine stands."""
         self._calls: Calls = {}
@@ -39,9 +38,13 @@ class EngineServer:
         self._server = await asyncio.start_unix_server(self._serve, socket, backlog=128)
         socket.chmod(0o600)
 
+    def offer(self, calls: Calls) -> None:
+        """Answer these calls from now on, whatever else is still being loaded."""
+        self._calls = {**self._calls, **calls}
+
     def make_ready(self, facts: EngineFacts, calls: Calls) -> None:
-        """Answer calls from now on."""
-        self._calls = calls
+        """Answer all calls from now on."""
+        self.offer(calls)
         self.facts = facts
 
     async def close(self) -> None:
@@ -88,9 +91,9 @@ class EngineServer:
         try:
             if name == "facts":
                 return {"value": asdict(self.facts)}
-            if name not in _NAMES:
+            if name not in OPERATIONS:
                 return _error(ParameterError(f"There is no call {name!r}", code="unknown"))
-            if not self.facts.ready:
+            if name not in self._calls:
                 return _error(
                     EngineError(
                         "The engine is starting", remedy="Try again in a minute.", code="warming"

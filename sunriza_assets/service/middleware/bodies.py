@@ -55,7 +55,7 @@ class Bodies:
         if upload:
             await self.app(scope, _bounded(receive, limit), send)
         elif has_body:
-            await self.app(scope, await _read(receive, limit, kind), send)
+            await self.app(scope, await _read(scope, receive, limit, kind), send)
         else:
             await self.app(scope, receive, send)
 
@@ -112,8 +112,8 @@ def _bounded(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-async def _read(receive: Receive, limit: int, kind: str | None) -> Receive:
-    """Read a small body whole; it is given to the route as one piece."""
+async def _read(scope: Scope, receive: Receive, limit: int, kind: str | None) -> Receive:
+    """Read a small body whole; it is given to the route as one piece, and JSON as `state.json`."""
     body = bytearray()
     more = True
     bounded = _bounded(receive, limit)
@@ -124,7 +124,7 @@ async def _read(receive: Receive, limit: int, kind: str | None) -> Receive:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     if kind is not None and (kind == "application/json" or kind.endswith("+json")):
-        read_json(bytes(body))
+        scope["state"]["json"] = read_json(bytes(body))
     return _replay({"type": "http.request", "body": bytes(body), "more_body": False}, receive)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -19,7 +19,7 @@ from sunriza_assets.service.auth.addresses import Caller, TrustedProxies
 from sunriza_assets.service.middleware.routing_table import RoutingTable, own_path
 from sunriza_assets.service.middleware.sockets import answer_websocket
 from sunriza_assets.service.monitor import metrics
-from sunriza_assets.service.monitor.audit import audit
+from sunriza_assets.service.monitor.audit import audit, job_of
 from sunriza_assets.service.policies import Policy, policy_of
 from sunriza_assets.service.problems import note_problem, problem_of, problem_response
 from sunriza_assets.service.request_errors import RequestError
@@ -32,14 +32,14 @@ URL_BYTES: Final = 8192
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _CHANGING: Final = frozenset(("POST", "PUT", "PATCH", "DELETE"))
-_HEADERS: Final[Mapping[str, str]] = {
-    "Cache-Control": "no-store",  # whatever may be kept says so itself
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-site",
-}
-_HSTS: Final = "max-age=31536000"
+_HEADERS: Final[Sequence[tuple[bytes, bytes]]] = (
+    (b"cache-control", b"no-store"),  # whatever may be kept says so itself
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-site"),
+)
+_SECURE_HEADERS: Final = (*_HEADERS, (b"strict-transport-security", b"max-age=31536000"))
 _SLOW_S: Final = 5.0
 _log = structlog.get_logger("sunriza.requests")
 
@@ -94,7 +94,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _set_headers(MutableHeaders(scope=message), state, secure=caller.secure)
+                _set_headers(message, state, secure=caller.secure)
             await clock.send(message)
 
         try:
@@ -111,7 +111,7 @@ class Edge:
                 )
             problem = problem_of(error)
             note_problem(problem, scope, error)
-            response = problem_response(problem, state["request_id"])
+            response = problem_response(problem, state["request_id"], scope)
             await response(scope, receive, with_headers)
         finally:
             _record(scope, status, time.perf_counter() - began)
@@ -192,17 +192,19 @@ def _check_target(scope: Scope) -> None:
         raise RequestError("The query carries a NUL character", code="query")
 
 
-def _set_headers(headers: MutableHeaders, state: Mapping[str, Any], *, secure: bool) -> None:
-    headers["X-Request-Id"] = state["request_id"]
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    if secure:
-        headers.setdefault("Strict-Transport-Security", _HSTS)
+def _set_headers(message: Message, state: Mapping[str, Any], *, secure: bool) -> None:
+    """Add to an answer's head what every answer has, where the route has not said otherwise."""
+    headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+    given = {name for name, _ in headers}
+    headers.append((b"x-request-id", state["request_id"].encode("ascii")))
+    headers += [one for one in (_SECURE_HEADERS if secure else _HEADERS) if one[0] not in given]
+    message["headers"] = headers
     for name, value in state.get("answer_headers", {}).items():
+        plain = MutableHeaders(raw=headers)
         if name == "Vary":
-            headers.add_vary_header(value)
+            plain.add_vary_header(value)
         else:
-            headers.setdefault(name, value)
+            plain.setdefault(name, value)
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
@@ -210,8 +212,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     state, method = scope["state"], scope["method"]
     route = state["route"]
     label = method if method in _METHODS else "OTHER"
-    metrics.REQUESTS.labels(route=route, method=label, status=str(status or 499)).inc()
-    metrics.REQUEST_DURATION.labels(route=route).observe(seconds)
+    metrics.count_request(route, label, status or 499, seconds)
     if method in _CHANGING:
         audit(scope, status or 499)
     probe = state["policy"].public  # asked every few seconds; metrics count it
@@ -223,4 +224,5 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
             status=status or 499,
             ms=round(seconds * 1000, 1),
             code=state.get("problem"),
+            job_id=job_of(scope),
         )

@@ -1,18 +1,19 @@
 """Which route a path belongs to, known before the router is asked.
 
 Middleware needs it early: for the label of metrics, the policy, the accepted content types, and the
-`Allow` of a method that no route has.
+`Allow` of a method that no route has. `Dispatch` needs it in the router's place.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.convertors import Convertor
 from starlette.routing import compile_path
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 __all__ = ["OTHER", "FoundRoute", "RoutingTable", "media_type", "own_path"]
 
@@ -32,8 +33,15 @@ class FoundRoute:
     """Methods that the path has, sorted; empty if no route knows it."""
     content_types: frozenset[str] = frozenset()
     """Media types that the route's body may have; empty if it takes none."""
-    known: bool = False
-    """Whether a route has both method and path."""
+    app: ASGIApp | None = None
+    """What answers; None unless a route has both method and path."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Variable parts of the path by name."""
+
+    @property
+    def known(self) -> bool:
+        """Whether a route has both method and path."""
+        return self.app is not None
 
     @property
     def takes_uploads(self) -> bool:
@@ -43,10 +51,19 @@ class FoundRoute:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    template: str
     pattern: re.Pattern[str]
-    methods: frozenset[str]
-    content_types: frozenset[str]
+    convertors: Mapping[str, Convertor[Any]]
+    found: FoundRoute
+
+    def with_parameters(self, match: re.Match[str]) -> FoundRoute:
+        """What is found, with the variable parts of a path."""
+        if not self.convertors:
+            return self.found
+        parts = match.groupdict()
+        return replace(
+            self.found,
+            parameters={name: one.convert(parts[name]) for name, one in self.convertors.items()},
+        )
 
 
 @dataclass
@@ -61,33 +78,29 @@ class RoutingTable:
         """The route of a method and a path (without the service's base path)."""
         if self._built_from != len(self.app.router.routes):
             self._build()
-        allowed: set[str] = set()
-        template = OTHER
+        others: list[FoundRoute] = []
         head = path[1:].partition("/")[0]
         for entry in (*self._by_head.get(head, ()), *self._by_head.get("", ())):
-            if entry.pattern.match(path) is None:
+            match = entry.pattern.match(path)
+            if match is None:
                 continue
-            if method in entry.methods:
-                return FoundRoute(
-                    entry.template, tuple(sorted(entry.methods)), entry.content_types, known=True
-                )
-            if template == OTHER:
-                template = entry.template
-            allowed |= entry.methods
-        return FoundRoute(template, tuple(sorted(allowed)))
-
-    def allowed(self, path: str) -> tuple[str, ...]:
-        """Every method that some route has for a path."""
-        return tuple(sorted(set(self.find("", path).allowed)))
+            if method in entry.found.allowed:
+                return entry.with_parameters(match)
+            others.append(entry.found)
+        allowed = sorted({name for other in others for name in other.allowed})
+        return FoundRoute(others[0].template if others else OTHER, tuple(allowed))
 
     def _build(self) -> None:
         entries: dict[str, list[_Entry]] = {}
         for route in iter_route_contexts(self.app.router.routes):
             if not route.path or not route.methods:
                 continue
-            pattern, template, _ = compile_path(route.path)
+            pattern, template, convertors = compile_path(route.path)
             head = template[1:].partition("/")[0]
-            entry = _Entry(template, pattern, frozenset(route.methods), _content_types(route))
+            found = FoundRoute(
+                template, tuple(sorted(route.methods)), _content_types(route), app=route.app
+            )
+            entry = _Entry(pattern, convertors, found)
             entries.setdefault("" if "{" in head else head, []).append(entry)
         self._by_head = entries
         self._built_from = len(self.app.router.routes)

@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from sunriza_assets.service.routes import (
+    audio,
     avatars,
     costs,
     creating,
@@ -16,10 +17,12 @@ from sunriza_assets.service.routes import (
     keys,
     me,
     metrics,
+    openai_speech,
     output,
     performances,
     preview,
     render,
+    speech,
     streams,
     trim,
     versions,
@@ -46,6 +49,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     me.router,
     keys.router,
     render.router,
+    speech.router,
+    audio.router,
+    openai_speech.router,
     output.router,
 )
 """All routers, in the order of the documentation."""

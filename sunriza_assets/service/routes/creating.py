@@ -12,6 +12,7 @@ from resources.avatars.document import AvatarDocument
 from resources.orders.order import Order
 from resources.orders.store import StoredAnswer
 from sunriza_assets.errors import LimitError, ParameterError
+from sunriza_assets.service.auth.limits import charge_of
 from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.avatar_rows import detail_of
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
@@ -119,7 +120,7 @@ async def add_avatar(
                     order = await in_thread(_first_run, request, service, principal, document)
                 return StoredAnswer(201, await in_thread(_answer, service, asked, document, order))
 
-        answer = await answered_once(service, key, make)
+        answer = await answered_once(service, key, make, charge=charge_of(request))
     made = json.loads(bytes(answer.body))
     answer.headers["Location"] = f"{service.base_path}/avatars/{made['avatar']['id']}"
     return answer

@@ -15,10 +15,13 @@ from sunriza_assets.service.asking import (
     own_avatar,
     read_wish,
 )
+from sunriza_assets.service.auth.limits import charge_of
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.direct_route import DirectRoute
 from sunriza_assets.service.forecast import UNKNOWN_S, duration_forecast, run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.json_bodies import documented_body, read_object
+from sunriza_assets.service.own_avatars import absence_takes_time
 from sunriza_assets.service.schemas.dynamics import DynamicsAnswer, dynamics_request
 
 __all__ = ["router"]
@@ -34,7 +37,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-router = APIRouter(tags=["dynamics"], lifespan=_lifespan)
+router = APIRouter(tags=["dynamics"], lifespan=_lifespan, route_class=DirectRoute)
 
 
 @router.post(
@@ -58,12 +61,12 @@ async def generate_dynamics(
     idempotency_key: IdempotencyHeader = None,
 ) -> Response:
     """See `dynamics_request`, `DynamicsAnswer`."""
-    given = await read_object(request)
+    given = read_object(request)
     wish = read_wish(given)
     key = key_of(request, principal, _ROUTE, json_fingerprint(given))
-    document = await own_avatar(service, principal, wish.avatar_id)
 
     def accept() -> Acceptance:
+        document = own_avatar(service, principal, wish.avatar_id)
         return ask_for_dynamics(
             service,
             principal,
@@ -71,11 +74,13 @@ async def generate_dynamics(
             wish,
             answer=lambda order, outcome: _answer(service, wish, order, outcome),
             key=key,
+            charge=charge_of(request),
             eta_s=run_seconds(service, document),
             request_id=request.state.request_id,
         )
 
-    accepted = await in_thread(accept)
+    async with absence_takes_time():
+        accepted = await in_thread(accept)
     order, outcome, answer = accepted.order, accepted.outcome, accepted.answer
     request.state.made = order.order_id
     return JSONResponse(

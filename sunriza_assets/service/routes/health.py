@@ -6,9 +6,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 
 from sunriza_assets import __version__
-from sunriza_assets.service.context import Service, ServiceDep
+from sunriza_assets.service.context import ServiceDep
 from sunriza_assets.service.schemas.health import Health, Live, Part, Ready
-from sunriza_assets.service.standing import dispatcher_problem, engine_facts, store_problem
+from sunriza_assets.service.standing import (
+    disk_problem,
+    dispatcher_problem,
+    engine_facts,
+    engine_problem,
+    store_problem,
+)
 
 __all__ = ["router"]
 
@@ -36,13 +42,13 @@ async def health(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     facts = await engine_facts(service)
-    while not facts.ready and facts.problem is None and loop.time() < deadline:
+    while facts.starting and loop.time() < deadline:
         await asyncio.sleep(min(_LOOK_S, max(0.0, deadline - loop.time())))
         facts = await engine_facts(service)
     if facts.ready:
         status = "healthy"
     else:
-        status = "starting" if facts.problem is None else "unhealthy"
+        status = "starting" if facts.starting else "unhealthy"
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     return Health(
@@ -68,21 +74,19 @@ async def live() -> Live:
 @router.get("/health/ready", summary="Whether work is done", responses=_UNREADY)
 @router.get("/v2/health/ready", summary="Whether work is done (KServe)", responses=_UNREADY)
 async def ready(service: ServiceDep, response: Response) -> Ready:
-    """Engine warm, store writable, dispatcher at work: 200, else 503."""
+    """Engine warm, store writable, dispatcher at work, disk not full: 200, else 503."""
     problems = await asyncio.gather(
-        _engine(service), store_problem(service), dispatcher_problem(service)
+        engine_problem(service),
+        store_problem(service),
+        dispatcher_problem(service),
+        disk_problem(service),
     )
     parts = {
         name: Part(ready=problem is None, reason=problem)
-        for name, problem in zip(("engine", "store", "dispatcher"), problems, strict=True)
+        for name, problem in zip(("engine", "store", "dispatcher", "disk"), problems, strict=True)
     }
     is_ready = all(part.ready for part in parts.values())
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     return Ready(ready=is_ready, parts=parts)
-
-
-async def _engine(service: Service) -> str | None:
-    facts = await engine_facts(service)
-    return None if facts.ready else facts.problem or "Models are being loaded."

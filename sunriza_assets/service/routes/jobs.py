@@ -8,9 +8,14 @@ from starlette.responses import JSONResponse, Response
 
 from resources.orders.order import Kind, Order, Status
 from resources.orders.order_json import order_to_json, rfc3339
+from resources.orders.spoken import SpeechWish
+from resources.orders.store import Acceptance, IdempotencyKey
 from sunriza_assets.errors import AccessError, ConflictError
 from sunriza_assets.service.asking import DynamicsWish, ask_for_dynamics, own_avatar
+from sunriza_assets.service.auth.limits import charge_of
+from sunriza_assets.service.auth.principals import Principal
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
+from sunriza_assets.service.direct_route import DirectRoute
 from sunriza_assets.service.forecast import run_seconds
 from sunriza_assets.service.idempotency import REPLAYED, IdempotencyHeader, json_fingerprint, key_of
 from sunriza_assets.service.jobs import (
@@ -23,12 +28,14 @@ from sunriza_assets.service.jobs import (
     own_order,
 )
 from sunriza_assets.service.monitor import metrics
+from sunriza_assets.service.own_avatars import absence_takes_time
 from sunriza_assets.service.prefer import PreferHeader, preferred_wait_s
 from sunriza_assets.service.schemas.jobs import DeliveryList, Job, JobPage
+from sunriza_assets.service.speaking import SpeechAsk, ask_for_speech
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=DirectRoute)
 
 _CANCEL_WAIT_S: Final = 10.0
 """How long a deletion waits for the end of a running job."""
@@ -131,23 +138,8 @@ async def retry_job(
             remedy="Only jobs with status `error` are repeated.",
             code="not_failed",
         )
-    if order.kind != "dynamics" or order.avatar_id is None:
-        raise ConflictError("Jobs of this kind cannot be repeated", code="kind")
     key = key_of(request, principal, "POST /jobs/{job_id}/retry", json_fingerprint(job_id))
-    document = await own_avatar(service, principal, order.avatar_id)
-    accepted = await in_thread(
-        ask_for_dynamics,
-        service,
-        principal,
-        document,
-        DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs),
-        key=key,
-        answer=lambda new, _: order_to_json(new, base=service.base_path),
-        answer_status=202,
-        retry_of=order.order_id,
-        eta_s=run_seconds(service, document),
-        request_id=request.state.request_id,
-    )
+    accepted = await _repeated(request, service, principal, order, key)
     new = accepted.order
     request.state.made = new.order_id
     location = {"Location": f"{service.base_path}/jobs/{new.order_id}"}
@@ -161,6 +153,50 @@ async def retry_job(
     response = await job_response(service, new, 200 if new.is_terminal else 202)
     response.headers.update(location)
     return response
+
+
+async def _repeated(
+    request: Request,
+    service: Service,
+    principal: Principal,
+    order: Order,
+    key: IdempotencyKey | None,
+) -> Acceptance:
+    """A new order with the same inputs."""
+    if order.kind == "tts":
+        return await in_thread(
+            ask_for_speech,
+            service,
+            principal,
+            SpeechAsk(SpeechWish.from_dict(order.inputs), webhook=order.webhook),
+            key=key,
+            charge=charge_of(request),
+            eta_s=order.eta_s,
+            request_id=request.state.request_id,
+            retry_of=order.order_id,
+        )
+    if order.kind != "dynamics" or order.avatar_id is None:
+        raise ConflictError("Jobs of this kind cannot be repeated", code="kind")
+    wish = DynamicsWish(avatar_id=order.avatar_id, webhook=order.webhook, **order.inputs)
+
+    def accept() -> Acceptance:
+        document = own_avatar(service, principal, wish.avatar_id)
+        return ask_for_dynamics(
+            service,
+            principal,
+            document,
+            wish,
+            key=key,
+            charge=charge_of(request),
+            answer=lambda new, _: order_to_json(new, base=service.base_path),
+            answer_status=202,
+            retry_of=order.order_id,
+            eta_s=run_seconds(service, document),
+            request_id=request.state.request_id,
+        )
+
+    async with absence_takes_time():
+        return await in_thread(accept)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job and what it has made")

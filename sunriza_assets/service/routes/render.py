@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from resources.orders.store import StoredAnswer
 from sunriza_assets.errors import ParameterError
+from sunriza_assets.service.auth.limits import charge_of
 from sunriza_assets.service.context import PrincipalDep, Service, ServiceDep, in_thread
 from sunriza_assets.service.emotions import (
     DEFAULT_INTENSITY,
@@ -138,7 +139,7 @@ async def render(
             return StoredAnswer(200, picture.model_dump(mode="json"))
 
         key = key_of(request, principal, "POST /render", form_fingerprint(form.fields, form.hashes))
-        return await answered_once(service, key, work)
+        return await answered_once(service, key, work, charge=charge_of(request))
 
 
 @router.post(
@@ -179,7 +180,7 @@ async def render_batch(
         key = key_of(
             request, principal, "POST /render/batch", form_fingerprint(form.fields, form.hashes)
         )
-        return await answered_once(service, key, work)
+        return await answered_once(service, key, work, charge=charge_of(request))
 
 
 async def _draw(

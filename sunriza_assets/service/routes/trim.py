@@ -58,7 +58,7 @@ async def trim_video(
     principal: PrincipalDep,
 ) -> Response:
     """The whole file is finished before its first byte is sent, so its length is known."""
-    url, start_s, end_s = _checked(await read_object(request))
+    url, start_s, end_s = _checked(read_object(request))
     with _slot(service):
         folder = service.uploads_folder / f"trim-{secrets.token_hex(8)}"
         try:

@@ -40,4 +40,4 @@ class Ready(BaseModel):
     """Whether work is done."""
 
     ready: bool
-    parts: dict[str, Part] = Field(description="engine, store, dispatcher")
+    parts: dict[str, Part] = Field(description="engine, store, dispatcher, disk")

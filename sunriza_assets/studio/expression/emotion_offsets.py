@@ -92,8 +92,8 @@ class EmotionOffsets:
         opened = _share(offsets[lower] - offsets[upper], self.parting[lower] - self.parting[upper])
         corners = list(MOUTH_CORNERS)
         smiled = _share(offsets[corners].ravel(), self.smile[corners].ravel())
-        spared = self.opens * opened * self.parting + smiled * self.smile
-        return np.asarray(offsets + self.offsets - spared)
+        reduction = self.opens * opened * self.parting + smiled * self.smile
+        return np.asarray(offsets + self.offsets - reduction)
 
     def rest(self, mesh: Array) -> Array:
         """(468, 3) the portrait's mesh `mesh` at rest in this emotion, its lips corrected."""

@@ -14,7 +14,7 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "check_size"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a picture or clip may be; every field can be set, all must be positive.
+    """What a picture, clip or sound may be; every field can be set, all must be positive.
 
     Raises:
         ParameterError: a limit that is not positive.
@@ -47,6 +47,14 @@ class Limits:
     """Wall time for decoding and encoding what is used of a clip."""
     picture_seconds: float = 60.0
     """Wall time for decoding a picture; 64 megapixels take about 3 s."""
+    sound_bytes: int = 25_000_000
+    """Size of a sound file: five minutes of CD quality mono."""
+    sound_seconds: float = 300.0
+    """Length of a sound, s, counted in samples and never taken from a header."""
+    sound_channels: int = 8
+    """Channels of a sound, which are mixed to one."""
+    sound_decode_seconds: float = 60.0
+    """Wall time for decoding a sound; five minutes of MP3 take about 1 s."""
     memory_bytes: int = 1_400_000_000
     """Address space of the process that decodes; a refusal stays below 1.5 GB."""
 

@@ -13,7 +13,7 @@ from typing import Final
 from sunriza_assets.errors import MediaError
 from sunriza_assets.studio.media.limits import Limits
 
-__all__ = ["HEAD_BYTES", "SUFFIXES", "FileKind", "Medium", "sniff", "sniff_file"]
+__all__ = ["HEAD_BYTES", "RAW_AAC", "SUFFIXES", "FileKind", "Medium", "sniff", "sniff_file"]
 
 HEAD_BYTES: Final = 4096
 """Bytes that are read; every signature below is at the very beginning."""
@@ -31,6 +31,7 @@ class Medium(Enum):
 
     CLIP = "clip"
     PICTURE = "picture"
+    SOUND = "sound"
     FOREIGN = "foreign"
 
 
@@ -41,7 +42,7 @@ class FileKind:
     name: str
     """Short name (mp4, jpeg...) or, of a foreign format, words for a reader."""
     medium: Medium
-    """Whether it is a clip, a picture or neither."""
+    """Whether it is a clip, a picture, a sound or none of them."""
 
 
 _ISO_BRANDS: Final = {  # ISO/IEC 23008-12: brands of pictures in the same boxes that clips use
@@ -55,8 +56,8 @@ _ISO_BRANDS: Final = {  # ISO/IEC 23008-12: brands of pictures in the same boxes
     b"mif1": FileKind("heic", Medium.PICTURE),
     b"msf1": FileKind("heic", Medium.PICTURE),
     b"crx ": FileKind("Canon raw picture", Medium.FOREIGN),
-    b"M4A ": FileKind("M4A sound file", Medium.FOREIGN),
-    b"M4B ": FileKind("M4B sound file", Medium.FOREIGN),
+    b"M4A ": FileKind("M4A sound file", Medium.SOUND),
+    b"M4B ": FileKind("M4B sound file", Medium.SOUND),
     b"jp2 ": FileKind("JPEG 2000 picture", Medium.FOREIGN),
 }
 _TOP_BOXES: Final = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"))
@@ -80,9 +81,9 @@ _SIGNATURES: Final = (
     (b"qoif", FileKind("QOI picture", Medium.FOREIGN)),
     (b"\x76\x2f\x31\x01", FileKind("OpenEXR picture", Medium.FOREIGN)),
     (b"FLV\x01", FileKind("Flash video", Medium.FOREIGN)),
-    (b"OggS", FileKind("Ogg file", Medium.FOREIGN)),
-    (b"ID3", FileKind("MP3 sound file", Medium.FOREIGN)),
-    (b"fLaC", FileKind("FLAC sound file", Medium.FOREIGN)),
+    (b"OggS", FileKind("Ogg file", Medium.SOUND)),
+    (b"ID3", FileKind("MP3 sound file", Medium.SOUND)),
+    (b"fLaC", FileKind("FLAC sound file", Medium.SOUND)),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FileKind("Windows Media file", Medium.FOREIGN)),
     (b"\0\0\1\xba", FileKind("MPEG programme stream", Medium.FOREIGN)),
     (b"\0\0\1\xb3", FileKind("MPEG video stream", Medium.FOREIGN)),
@@ -93,10 +94,13 @@ _SIGNATURES: Final = (
     (b"[playlist]", FileKind("playlist", Medium.FOREIGN)),
     (b"v=0", FileKind("SDP session description", Medium.FOREIGN)),
 )
+_MP3: Final = FileKind("MP3 sound file", Medium.SOUND)
+RAW_AAC: Final = FileKind("raw AAC stream", Medium.FOREIGN)
+"""Without a container that says how many of the first samples are the encoder's own."""
 _RIFF: Final = {
     b"WEBP": FileKind("webp", Medium.PICTURE),
     b"AVI ": FileKind("AVI video", Medium.FOREIGN),
-    b"WAVE": FileKind("WAV sound file", Medium.FOREIGN),
+    b"WAVE": FileKind("WAV sound file", Medium.SOUND),
 }
 _MARKUP: Final = (
     (b"<svg", FileKind("SVG drawing", Medium.FOREIGN)),
@@ -121,11 +125,16 @@ def sniff(head: bytes) -> FileKind:
         return FileKind("webm" if b"webm" in head[:128] else "matroska", Medium.CLIP)
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12], _UNKNOWN)
-    return _text_kind(head)
+    return _mpeg_sound_kind(head) or _text_kind(head)
 
 
-def sniff_file(path: Path, limits: Limits) -> FileKind:
+def sniff_file(path: Path, limits: Limits, *, most_bytes: int | None = None) -> FileKind:
     """Look at a file from outside and refuse what is no file, empty or too large.
+
+    Args:
+        path: the file.
+        limits: `file_bytes` applies, unless `most_bytes` is given.
+        most_bytes: largest size.
 
     Raises:
         MediaError: `unreadable`, `empty` or `too_large`.
@@ -146,11 +155,14 @@ def sniff_file(path: Path, limits: Limits) -> FileKind:
         ) from error
     if size == 0:
         raise MediaError("The file is empty", where=path, remedy="Upload it again.", code="empty")
-    if size > limits.file_bytes:
+    most = limits.file_bytes if most_bytes is None else most_bytes
+    if size > most:
         raise MediaError(
-            f"The file has {size / 1e6:.1f} MB, more than {limits.file_bytes / 1e6:.0f} MB",
+            f"The file has {size / 1e6:.1f} MB, more than {most / 1e6:.0f} MB",
             where=path,
-            remedy="Shorten it or choose a smaller resolution.",
+            remedy="Shorten it or choose a smaller resolution."
+            if most_bytes is None
+            else "Shorten it or save it as MP3, Opus or M4A.",
             code="too_large",
         )
     return sniff(head)
@@ -166,6 +178,18 @@ def _iso_kind(head: bytes) -> FileKind:
     if major in _ISO_BRANDS:
         return _ISO_BRANDS[major]
     return FileKind("mov" if major == b"qt  " else "mp4", Medium.CLIP)
+
+
+def _mpeg_sound_kind(head: bytes) -> FileKind | None:
+    """A stream of bare frames: MP3 (ISO/IEC 11172-3, 2.4.2.3) or AAC (ISO/IEC 13818-7, 6.2)."""
+    if len(head) < 4 or head[0] != 0xFF:
+        return None
+    if head[1] & 0xF6 == 0xF0:  # twelve bits of sync, layer 0
+        return RAW_AAC
+    sync, version, layer = head[1] & 0xE0 == 0xE0, head[1] >> 3 & 3, head[1] >> 1 & 3
+    bit_rate, rate = head[2] >> 4, head[2] >> 2 & 3
+    known = sync and version != 1 and layer == 1 and bit_rate not in (0, 15) and rate != 3
+    return _MP3 if known else None
 
 
 def _text_kind(head: bytes) -> FileKind:

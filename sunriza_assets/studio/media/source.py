@@ -27,7 +27,16 @@ from sunriza_assets.studio.media.ebml import ebml_overrun
 from sunriza_assets.studio.media.limits import Limits
 from sunriza_assets.studio.media.sniff import Medium, sniff_file
 
-__all__ = ["Source", "codec_name", "open_source", "read_errors", "side_data"]
+__all__ = [
+    "Source",
+    "check_complete",
+    "codec_name",
+    "is_usual_sound",
+    "open_container",
+    "open_source",
+    "read_errors",
+    "side_data",
+]
 
 VIDEO_CODECS: Final = frozenset(
     ("av1", "h263", "h264", "hevc", "mjpeg", "mpeg4", "prores", "vp8", "vp9")
@@ -107,20 +116,32 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
             remedy="Clips are MP4, MOV, WebM or MKV.",
             code="unsupported",
         )
-    _check_complete(path, kind.name)
+    demuxer = _DEMUXERS[kind.name]
+    check_complete(path, demuxer)
+    with open_container(path, demuxer) as container:
+        yield _choose_streams(path, container, kind.name)
+
+
+@contextmanager
+def open_container(path: Path, demuxer: str) -> Iterator[InputContainer]:
+    """Open a file from outside with one demuxer that may read nothing but this file.
+
+    Raises:
+        MediaError: `unreadable`, `memory` or `unsupported`.
+    """
     with path.open("rb") as file:
         with read_errors(path):
             container = av.open(
                 file,
                 mode="r",
-                format=_DEMUXERS[kind.name],
+                format=demuxer,
                 options={"protocol_whitelist": "none", "enable_drefs": "0"},
                 buffer_size=_IO_BUFFER,
                 metadata_errors="replace",
                 io_open=_refuse,
             )
         with container:
-            yield _choose_streams(path, container, kind.name)
+            yield container
 
 
 @contextmanager
@@ -155,20 +176,31 @@ def read_errors(path: Path, *, code: str = "unreadable") -> Iterator[None]:
         ) from error
 
 
-def _check_complete(path: Path, container_name: str) -> None:
-    """Refuse a file whose end is missing: FFmpeg would read the rest without an error."""
-    if _DEMUXERS[container_name] == "mov":
+def check_complete(path: Path, demuxer: str, *, medium: str = "clip") -> None:
+    """Refuse an MP4, MOV or Matroska that lacks its end or refers to others.
+
+    FFmpeg would read what is left of it without an error.
+
+    Args:
+        path: the file.
+        demuxer: FFmpeg's name.
+        medium: what an error calls the file.
+
+    Raises:
+        MediaError: `truncated` or `unsupported`.
+    """
+    if demuxer == "mov":
         layout = read_layout(path)
         if layout.external:
             raise MediaError(
-                "The clip keeps its pictures in another file",
+                f"The {medium} is kept in another file",
                 where=path,
                 remedy="Export it as one self-contained file.",
                 code="unsupported",
             )
         if layout.compressed:
             raise MediaError(
-                "The clip's index is compressed",
+                f"The {medium}'s index is compressed",
                 where=path,
                 remedy="Export it anew; only QuickTime of long ago packs its index.",
                 code="unsupported",
@@ -178,9 +210,9 @@ def _check_complete(path: Path, container_name: str) -> None:
         missing, started = ebml_overrun(path), True
     if missing or not started:
         raise MediaError(
-            f"The clip is cut off: {missing} bytes are missing"
+            f"The {medium} is cut off: {missing} bytes are missing"
             if missing
-            else "The clip is cut off: it has no index",
+            else f"The {medium} is cut off: it has no index",
             where=path,
             remedy="Upload it again; the recording or the upload was interrupted.",
             code="truncated",
@@ -212,7 +244,7 @@ def _choose_streams(path: Path, container: InputContainer, container_name: str) 
         )
     video.thread_type = "AUTO"
     video.codec_context.thread_count = min(_DECODER_THREADS, core_count())
-    audio = next((s for s in container.streams.audio if _is_usual_sound(s)), None)
+    audio = next((s for s in container.streams.audio if is_usual_sound(s)), None)
     return Source(path, container, container_name, video, audio)
 
 
@@ -220,7 +252,8 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _is_usual_sound(stream: AudioStream) -> bool:
+def is_usual_sound(stream: AudioStream) -> bool:
+    """Whether a stream's codec is one that phones, browsers and recorders write."""
     name = codec_name(stream)
     return name in AUDIO_CODECS or name.startswith("pcm_")
 

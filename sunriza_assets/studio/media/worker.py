@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, Final, NoReturn
 from PIL import Image, ImageCms
 
 from sunriza_assets.errors import MediaError, SunrizaError
-from sunriza_assets.studio.media import picture, probe, trim
+from sunriza_assets.studio.marks.reading import read_mark_in_process
+from sunriza_assets.studio.media import picture, probe, sound_file, trim
 from sunriza_assets.studio.media.conform import conform_in_process
 from sunriza_assets.studio.media.files import part_path
 from sunriza_assets.studio.media.limits import Limits
@@ -82,6 +83,23 @@ def _read_picture(job: Job) -> Result:
     return {"height": pixels.shape[0], "width": pixels.shape[1]}, pixels.data.cast("B")
 
 
+def _read_sound(job: Job) -> Result:
+    samples, rate = sound_file.read_samples_in_process(
+        job.path, limits=job.limits, accept=job.accept, **job.arguments
+    )
+    return {"rate": rate}, samples.data.cast("B")
+
+
+def _describe_sound(job: Job) -> Result:
+    info = sound_file.describe_sound_in_process(job.path, limits=job.limits, accept=job.accept)
+    return info.to_dict(), b""
+
+
+def _read_mark(job: Job) -> Result:
+    job.accept()
+    return read_mark_in_process(job.path, **job.arguments).to_dict(), b""
+
+
 def _conform(job: Job) -> Result:
     return conform_in_process(
         job.path, limits=job.limits, accept=job.accept, **job.arguments
@@ -90,8 +108,11 @@ def _conform(job: Job) -> Result:
 
 TASKS: Final[Mapping[str, Callable[[Job], Result]]] = {
     "conform": _conform,
+    "describe_sound": _describe_sound,
     "probe": _probe,
+    "read_mark": _read_mark,
     "read_picture": _read_picture,
+    "read_sound": _read_sound,
     "trim": _trim,
 }
 

@@ -251,7 +251,7 @@ class AvatarClientsContract:
         assert avatars.publish("anna", "run-1", **PUBLICATION).status == "ready"
         assert client.read("anna")["dynamics"]["basic"]["idleVideoUrl"] == "idle-1"
 
-    # The stream of changes, and the patrol that walks round
+    # The stream of changes, and the scan that walks round
 
     def test_changes_come_once_and_in_pages(self, avatars: AvatarStore) -> None:
         names = [f"a{number:02d}" for number in range(25)]
@@ -276,12 +276,12 @@ class AvatarClientsContract:
         fresh = [c for c in changes if c.document and c.document.needs_run]
         assert [change.avatar_id for change in fresh] == ["ben"]
 
-    def test_a_patrol_returns_every_avatar(self, avatars: AvatarStore) -> None:
+    def test_a_scan_returns_every_avatar(self, avatars: AvatarStore) -> None:
         names = sorted(f"a{number}" for number in range(23))
         for name in names:
             avatars.merge(name, INPUTS)
         found: list[str] = []
-        while page := avatars.patrol(found[-1] if found else "", 5):
+        while page := avatars.scan(found[-1] if found else "", 5):
             assert len(page) <= 5
             found += [change.avatar_id for change in page]
             assert all(change.document and change.document.needs_run for change in page)

@@ -253,10 +253,10 @@ class AvatarStoreContract:
         failure = {"code": "run.failed", "message": "The run stopped."}
         assert not avatars.fail("anna", "run-1", **failure)
         client.save("anna", {"avatarImageUrl": "https://example.com/new.jpg"})
-        assert not avatars.fail("anna", "run-1", **failure, asked_for=asked.inputs_version)
+        assert not avatars.fail("anna", "run-1", **failure, requested_inputs=asked.inputs_version)
         document = avatars.get("anna")
         assert document.needs_run
-        assert avatars.fail("anna", "run-2", **failure, asked_for=document.inputs_version)
+        assert avatars.fail("anna", "run-2", **failure, requested_inputs=document.inputs_version)
         document = avatars.get("anna")
         assert (document.status, document.run_id) == ("error", "run-2")
         assert not document.needs_run

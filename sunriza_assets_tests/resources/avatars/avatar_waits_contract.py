@@ -116,8 +116,8 @@ class AvatarWaitsContract:
         if claimed:
             avatars.claim("anna", "run-1")
         waiting = replace(held(avatars, "anna", seconds=-1), attempt=2, of=3, run_id="run-1")
-        assert avatars.retry("anna", "run-1", waiting, asked_for=version)
-        assert not avatars.retry("anna", "run-1", waiting, asked_for=version)
+        assert avatars.retry("anna", "run-1", waiting, requested_inputs=version)
+        assert not avatars.retry("anna", "run-1", waiting, requested_inputs=version)
         document = avatars.get("anna")
         assert (document.status, document.run_id) == ("pending", "run-1")
         assert (document.basic["waiting"]["attempt"], document.basic["waiting"]["of"]) == (2, 3)
@@ -128,5 +128,5 @@ class AvatarWaitsContract:
             avatars.publish("anna", "run-1", **PUBLICATION)
         assert [change.avatar_id for change in avatars.due(None, 10).changes] == ["anna"]
         avatars.claim("anna", "run-2")
-        assert not avatars.retry("anna", "run-1", waiting, asked_for=version)
+        assert not avatars.retry("anna", "run-1", waiting, requested_inputs=version)
         assert avatars.publish("anna", "run-2", **PUBLICATION).status == "ready"

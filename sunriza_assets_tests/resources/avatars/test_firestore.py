@@ -178,14 +178,14 @@ class TestClocks:
     @pytest.mark.parametrize(
         "stamp", [1000, None, "2026-01-01", DatetimeWithNanoseconds(2026, 1, 1)]
     )
-    def test_what_the_stream_cannot_see_the_patrol_finds(
+    def test_what_the_stream_cannot_see_the_scan_finds(
         self, avatars: FirestoreAvatars, client: App, cursor: Cursor, stamp: object
     ) -> None:
         """A phone that was offline for a day, and documents without a usable stamp."""
         fields = {} if stamp is None else {"updatedAt": stamp}
         client.replace("offline", INPUTS | fields)
         assert names(avatars, cursor) == []
-        found = {one.avatar_id: one.document for one in avatars.patrol("", 100)}
+        found = {one.avatar_id: one.document for one in avatars.scan("", 100)}
         assert found["offline"]
         assert found["offline"].needs_run
 

@@ -341,7 +341,7 @@ class Died(BaseException):
     """Stands for a kill."""
 
 
-def _die(*_: object) -> None:
+def _die(*_: object, **__: object) -> None:
     raise Died
 
 

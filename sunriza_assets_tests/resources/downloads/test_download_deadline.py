@@ -22,7 +22,7 @@ __all__ = ["authority"]
 
 LIMIT_S: Final = 1.0
 """What the downloads below may take."""
-GRACE_S: Final = 3.0
+GRACE_S: Final = 20.0
 """On top, for a busy machine; the servers go on for `PATIENCE_S`."""
 PATIENCE_S: Final = 60.0
 

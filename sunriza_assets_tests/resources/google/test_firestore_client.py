@@ -55,7 +55,7 @@ def test_a_read_that_begins_as_the_server_goes_away_ends(monkeypatch: pytest.Mon
             with ready:
                 opened = channel(server.host, monkeypatch)
             read = opened.unary_stream(_READ)
-            list(read(b"", timeout=5))
+            list(read(b"", timeout=60))
         answer, done = read(b"", timeout=2), threading.Event()
 
         def wait() -> None:
@@ -65,7 +65,7 @@ def test_a_read_that_begins_as_the_server_goes_away_ends(monkeypatch: pytest.Mon
             done.set()
 
         threading.Thread(target=wait, daemon=True).start()
-        ended = done.wait(10)
+        ended = done.wait(60)
         opened.close()
         return ended
 

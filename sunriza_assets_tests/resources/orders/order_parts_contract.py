@@ -247,14 +247,44 @@ class OrderPartsContract:
         assert store.output_owner("a.png") == "anna"
         assert store.output_owner("c.png") is None
         assert store.outputs_of("job_1") == ["b.png"]
+        found = store.output("b.png")
+        assert found is not None
+        assert (found.owner, found.order_id, found.expires_at) == ("anna", "job_1", end)
         assert store.expired_outputs() == []
         clock.move(3600)
         assert store.output_owner("a.png") is None
-        assert sorted(store.expired_outputs()) == ["a.png", "b.png"]
+        assert store.output("b.png") is None
+        expired = store.expired_outputs()
+        assert [(one.name, one.order_id) for one in expired] == [
+            ("a.png", None),
+            ("b.png", "job_1"),
+        ]
         assert len(store.expired_outputs(limit=1)) == 1
         assert store.remove_output("a.png")
         assert not store.remove_output("a.png")
-        assert store.expired_outputs() == ["b.png"]
+        assert [one.name for one in store.expired_outputs()] == ["b.png"]
+
+    # Consents
+
+    def test_a_declaration_is_kept_once_and_goes_with_its_avatar(
+        self, store: OrderStore, clock: Clock
+    ) -> None:
+        said = {"who": "Anna Ä", "given_on": "2026-01-31", "statement": "For my ' own avatar"}
+        first = store.add_consent("anna", sample_sha256="0" * 64, avatar_id="a", **said)
+        clock.move(60)
+        again = store.add_consent("anna", sample_sha256="0" * 64, avatar_id="a", **said)
+        assert again == first
+        assert first.at == clock.time - timedelta(seconds=60)
+        foreign = store.add_consent("ben", sample_sha256="0" * 64, **said)
+        other = store.add_consent("anna", sample_sha256="1" * 64, **said)
+        assert store.consents("anna") == [other, first]
+        assert len(store.consents(None)) == 3
+        assert store.remove_consents_of("a") == 1
+        assert store.remove_consents_of("a") == 0
+        assert store.consents("anna") == [other]
+        assert store.remove_consent(other.consent_id)
+        assert not store.remove_consent(other.consent_id)
+        assert store.consents(None) == [foreign]
 
     # Leases
 

@@ -367,7 +367,7 @@ class OrdersContract:
         assert store.get(order.order_id) is None
         assert not store.remove(order.order_id)
         assert store.outputs_of(order.order_id) == ["f.png"]
-        assert store.expired_outputs() == ["f.png"]
+        assert [one.name for one in store.expired_outputs()] == ["f.png"]
         assert store.accept(an_order(), quota=FREE, key=a_key()).outcome == "new"
 
     def test_two_processes_change_one_order_in_turns(

@@ -12,6 +12,7 @@ import pytest
 
 from resources.orders.open import open_orders
 from resources.orders.records import RateLimit
+from resources.orders.sql.schema import SCHEMA_VERSION
 from resources.orders.sqlite import SqliteOrders
 from resources.settings import Settings
 from sunriza_assets.errors import StoreError
@@ -190,9 +191,12 @@ def test_an_older_database_is_brought_up_to_date(
     store = SqliteOrders(path)
     order = put(store)
     store.close()
-    module = "resources.orders.sql.sqlite_file"
-    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 3)
-    steps = {1: ["alter table orders add column extra text"], 2: ["update orders set extra = 'x'"]}
+    module, now = "resources.orders.sql.sqlite_file", SCHEMA_VERSION
+    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", now + 2)
+    steps = {
+        now: ["alter table orders add column extra text"],
+        now + 1: ["update orders set extra = 'x'"],
+    }
     monkeypatch.setattr(f"{module}.MIGRATIONS", steps)
     store = SqliteOrders(path)
     assert store.get(order.order_id) == order
@@ -201,11 +205,28 @@ def test_an_older_database_is_brought_up_to_date(
         assert transaction.run("select extra from orders") == [("x",)]
     store.close()
     with pytest.raises(StoreError):
-        monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 4)
-        monkeypatch.setattr(f"{module}.MIGRATIONS", {3: ["drop table outputs", "nonsense"]})
+        monkeypatch.setattr(f"{module}.SCHEMA_VERSION", now + 3)
+        broken = {now + 2: ["drop table outputs", "nonsense"]}
+        monkeypatch.setattr(f"{module}.MIGRATIONS", broken)
         SqliteOrders(path)
-    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", 3)
+    monkeypatch.setattr(f"{module}.SCHEMA_VERSION", now + 2)
     assert SqliteOrders(path).expired_outputs() == []  # a step that fails has changed nothing
+
+
+def test_a_database_without_consents_gets_them(path: Path) -> None:
+    store = SqliteOrders(path)
+    order = put(store)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("drop table consents")
+        connection.execute("pragma user_version = 1")
+    connection.close()
+    store = SqliteOrders(path)
+    said = {"who": "Anna", "given_on": "2026-01-31", "statement": "yes"}
+    consent = store.add_consent("anna", sample_sha256="0" * 64, **said)
+    assert store.consents("anna") == [consent]
+    assert store.get(order.order_id) == order
+    store.close()
 
 
 def test_another_programs_database_is_left_alone(path: Path) -> None:

@@ -201,7 +201,7 @@ class World:
             self.scheduler.run()
         self._at_rest()
 
-    def start_run(self, asked_for: str | None = None) -> None:
+    def start_run(self, requested_inputs: str | None = None) -> None:
         """A run of the whole graph, as far as the stores see it."""
         self._runs += 1
         run_id = f"run-{self._runs}"
@@ -229,7 +229,7 @@ class World:
             except ConflictError:
                 return
             except Killed:
-                self.killed.append((run_id, asked_for))
+                self.killed.append((run_id, requested_inputs))
                 raise
 
         self.scheduler.start(work, mortal=True)
@@ -237,10 +237,10 @@ class World:
     def _tick(self) -> None:
         """What the sensors do: see to killed runs, settle, ask for runs."""
         while self.killed:
-            run_id, asked_for = self.killed.pop()
+            run_id, requested_inputs = self.killed.pop()
             failure = {"code": "run.failed", "message": "The run stopped."}
-            self.avatars.fail("anna", run_id, **failure, asked_for=asked_for)
-        for change in self.avatars.patrol("", 10):
+            self.avatars.fail("anna", run_id, **failure, requested_inputs=requested_inputs)
+        for change in self.avatars.scan("", 10):
             if change.document.needs_settling:
                 self.avatars.settle("anna")
             key = f"{change.document.inputs_version}:{change.document.update_time}"

@@ -55,6 +55,6 @@ def asked(
     port: int, path: str, method: str = "GET", headers: dict[str, str] | None = None
 ) -> HTTPResponse:
     """The answer to one request."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, headers=headers or {})
     return connection.getresponse()

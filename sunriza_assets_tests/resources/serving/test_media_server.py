@@ -142,7 +142,7 @@ def test_ctrl_c_ends_it_without_a_word(home: Home) -> None:
     try:
         wait_for(lambda: answers(port))
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[1] == b""
+        assert process.communicate(timeout=60)[1] == b""
     finally:
         process.kill()
         os.close(reading)

@@ -65,7 +65,7 @@ class FirestoreServer:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)],
         )
         server.add_generic_rpc_handlers((self._handlers(),))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             port = self.port or secrets.choice(_PORTS)
             try:

@@ -3,12 +3,15 @@
 Case 64 forged X-Forwarded-For; rates, uploads of a day, old app builds without a token.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from fastapi import APIRouter, Request
 
 from sunriza_assets.service.auth.keys import make_key
 from sunriza_assets.service.context import PrincipalDep
 from sunriza_assets.service.uploads import UploadRules, uploaded
+from sunriza_assets_tests.service.jobs.world import world
 from sunriza_assets_tests.service.serving import make_service, serving
 
 router = APIRouter()
@@ -62,7 +65,8 @@ def test_rates_hold_for_each_caller(tmp_path, key):
             assert int(answers[3].headers["retry-after"]) > 0
             assert answers[3].json()["code"] == "limit.rate"
             reads = [client.get("/things").status_code for _ in range(80)]
-            assert 60 <= reads.count(200) <= 62  # a block's rounding
+            # The jobs count, too; a block's rounding.
+            assert 60 <= len(answers) + reads.count(200) <= 62
         with served.client(authorization=f"Bearer {other[0]}") as client:
             assert client.post("/generate-dynamics").status_code == 200
 
@@ -144,3 +148,35 @@ def test_metrics_are_for_this_machine_or_a_key(tmp_path):
             assert client.get("/metrics", headers=allowed).status_code == 200
             assert client.get("/metrics", headers={**behind, "X-API-Key": plain}).status_code == 403
             assert client.get("/things", headers={"X-API-Key": text}).status_code == 403
+
+
+def test_an_answer_that_is_given_again_costs_nothing_of_the_rate(tmp_path):
+    """Case 53 with a rate: equal requests at once are one job, however few may be made."""
+    with world(tmp_path, SUNRIZA_JOBS_PER_MINUTE="2", SUNRIZA_RENDERS_PER_MINUTE="1") as served:
+        for avatar_id in ("anna", "berta", "cleo"):
+            served.add_avatar(avatar_id)
+
+        def ask(avatar_id):
+            headers = {"Idempotency-Key": f"key-of-{avatar_id}"}
+            return client.post("/generate-dynamics", json={"avatar_id": avatar_id}, headers=headers)
+
+        with served.client() as client, ThreadPoolExecutor(10) as pool:
+            equal = list(pool.map(ask, ["anna"] * 20))
+            assert {one.status_code for one in equal} == {200}
+            assert len({one.content for one in equal}) == 1
+            limits = sorted({one.headers["ratelimit"].partition(";")[0] for one in equal})
+            assert limits == ['"orders"', '"reads"']
+            assert ask("berta").status_code == 200
+            refused = ask("cleo")
+            assert (refused.status_code, refused.json()["code"]) == (429, "limit.rate")
+            assert refused.headers["ratelimit"].startswith('"orders";r=0')
+            assert ask("anna").headers["idempotency-replayed"] == "true"
+
+
+def test_repetitions_count_as_requests(tmp_path):
+    """The general rate holds for them, so a key is no way around all limits."""
+    with world(tmp_path, SUNRIZA_READS_PER_MINUTE="5") as served, served.client() as client:
+        served.add_avatar()
+        sent = {"json": {"avatar_id": "anna"}, "headers": {"Idempotency-Key": "one"}}
+        answers = [client.post("/generate-dynamics", **sent) for _ in range(7)]
+    assert [one.status_code for one in answers] == [200] * 5 + [429] * 2

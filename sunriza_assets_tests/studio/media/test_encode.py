@@ -41,9 +41,7 @@ def test_conforms_and_comes_back_frame_by_frame(tmp_path: Path, rate: Fraction) 
     assert found.playable
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     count=st.integers(1, 9),
     width=st.integers(8, 90).map(lambda n: 2 * n),

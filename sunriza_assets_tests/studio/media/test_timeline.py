@@ -118,9 +118,7 @@ def test_usable_rate_is_a_whole_part_or_multiple(rate: Fraction) -> None:
     assert ratio.denominator == 1
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rate=st.sampled_from(STANDARD_RATES),
     count=st.integers(2, 40),

@@ -1,0 +1,1 @@
+"""Voices: engines that turn text into sound with timed phones, behind one protocol."""
