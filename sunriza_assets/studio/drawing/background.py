@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sunriza_assets.studio.drawing.mirrored import mirrored_in
 from sunriza_assets.studio.drawing.sampling import read_at
 from sunriza_assets.studio.drawing.warp import MIN_DISPLACEMENT, BackwardMap
 from sunriza_assets.studio.expression.easing import rise
@@ -79,6 +80,11 @@ class Layers:
         """(H, W, 4) the person's share of the colour, and the matte 0-255. The share may leave
         0-255 where matte or plate are wrong: the sum is still right."""
         return self._moving
+
+    @property
+    def plate(self) -> Image | None:
+        """(H, W, 3) the picture without its person; None where nothing but person is seen."""
+        return self._plate
 
     @contextmanager
     def showing(self, parts: Iterable[tuple[tuple[slice, slice], Image]]) -> Iterator[None]:
@@ -218,8 +224,9 @@ def _without_holes(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _inpainted(picture: Image, alpha: NDArray[np.uint8]) -> Image:
-    """The picture with the person replaced by a guess from around (A. Telea, J. Graphics Tools 9,
-    2004), at a reduced size and laid over the original only where the person stands."""
+    """The picture with the person replaced by a guess, laid over the original only where the person
+    stands: the background mirrored in the outline, and where that would show the person again,
+    colours from around (A. Telea, J. Graphics Tools 9, 2004), at a reduced size."""
     height, width = alpha.shape
     scale = min(1.0, _PLATE_SIZE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -232,6 +239,7 @@ def _inpainted(picture: Image, alpha: NDArray[np.uint8]) -> Image:
         return picture
     guess = cv2.inpaint(small, hidden, 4, cv2.INPAINT_TELEA)
     guess = cv2.resize(guess, (width, height), interpolation=cv2.INTER_CUBIC)
+    guess = mirrored_in(picture, alpha, np.asarray(guess, dtype=np.uint8))
     rim = max(1, round(_COLOUR_BLEED * max(height, width)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
     share = cv2.dilate((alpha > 0).astype(np.float32), kernel)

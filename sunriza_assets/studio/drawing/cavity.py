@@ -29,8 +29,8 @@ _LIFTED_LIGHT: Final = 1.45
 """Brightness of a tongue near the teeth, where light falls, over one at rest."""
 _TIP_LIGHT: Final = 1.2
 """The same of one between the teeth, in front of which there is no lip."""
-_CORNER: Final = (0.55, 0.97)
-_CORNER_SHADE: Final = 0.82
+_CORNER: Final = (0.60, 0.99)
+_CORNER_SHADE: Final = 0.72
 """Where on the way to the corners light falls off, and how much of it: cheeks shade the teeth
 behind them (dentists' buccal corridors)."""
 
@@ -89,7 +89,7 @@ class MouthInterior:
 
 def paint_throat(inside: MouthInterior, palette: Palette) -> Plane:
     """(h, w, 3) the back of the mouth: brightest at cheeks and palate, dark in its middle."""
-    wall = (0.10 + 0.26 * inside.lit) * (1.0 - 0.8 * rise(inside.side, 0.45, 1.0))
+    wall = (0.16 + 0.20 * inside.lit) * (1.0 - 0.6 * rise(inside.side, 0.55, 1.0))
     open_ = inside.opening
     x = inside.across / (0.12 + 0.30 * open_)
     y = (inside.below_upper - 0.46 * open_) / (0.05 + 0.33 * open_)

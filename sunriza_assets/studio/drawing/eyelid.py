@@ -44,6 +44,9 @@ _TOP: Final = 0.75
 """Height above the open rim from which on the lid is painted, lids."""
 _TOP_RAMP: Final = 0.60
 """Height over which it comes to cover what is there: the old lash arc has to go."""
+_BELOW_BROW: Final = 0.85
+_LEAST_TOP: Final = 0.25
+"""Share of the skin up to the brow that it covers at most, and its least height, lids."""
 _CORNERS: Final = (0.12, 0.14)
 """The same outside and inside of the corners, eye widths."""
 _TEXTURE: Final = 0.7
@@ -81,7 +84,8 @@ def paint_lid(frame: EyeFrame, picture: Image) -> PaintedLid:
     crease = 1.0 - 0.10 * frame.middle * np.exp(-(((v - 0.34) / 0.06) ** 2))
     colour = colour * (dome * crease)[:, :, None] + _texture(frame, picture)
     height = frame.upper - y
-    mask = 1.0 - rise(height, (_TOP - _TOP_RAMP) * frame.lid, _TOP * frame.lid)
+    highest = max(min(_TOP * frame.lid, _BELOW_BROW * frame.below_brow), _LEAST_TOP * frame.lid)
+    mask = 1.0 - rise(height, highest * (1.0 - _TOP_RAMP / _TOP), highest)
     outside, inside = (share * frame.width for share in _CORNERS)
     width = np.float32(frame.width)
     mask = mask * rise(frame.x, -outside, inside) * rise(width - frame.x, -outside, inside)

@@ -66,7 +66,7 @@ _FINEST: Final = (0.0035, 0.006)
 _GRAIN_SHARE: Final = 0.8
 _GRAIN_SIZE: Final = 128
 """How much of the portrait's grain is added, and the side of its tile, pixels."""
-_ROW_ENDS: Final = (0.80, 0.99)
+_ROW_ENDS: Final = (0.86, 1.0)
 """Where on the way to the corners both rows end."""
 _LOWER_ROW_FROM: Final = (0.03, 0.075)
 """Gap over which lower teeth come to be seen, IOD."""

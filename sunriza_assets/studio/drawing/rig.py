@@ -81,6 +81,11 @@ class PortraitRig:
         )
         self._layers = Layers(self._crisp, None if matte is None else _with_face(matte, points))
 
+    @property
+    def layers(self) -> Layers:
+        """Person and background."""
+        return self._layers
+
     def draw(
         self,
         points: NDArray[Any],

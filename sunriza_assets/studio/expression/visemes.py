@@ -58,9 +58,9 @@ VISEMES: Final[Mapping[str, LipShape | None]] = _fixed(
         "O": LipShape(opening=0.15, width=0.76, upper_share=0.20, puff=1.08),
         "MBP": LipShape(opening=0.0, width=0.98, roll=0.45),
         "FV": LipShape(opening=0.073, width=1.0, upper_share=0.55, tuck=1.0),
-        "L": LipShape(opening=0.14, width=0.94, upper_share=0.20, tongue="up"),
+        "L": LipShape(opening=0.135, width=0.94, upper_share=0.20, tongue="up"),
         "WQ": LipShape(opening=0.03, width=0.54, upper_share=0.15, puff=1.25),
-        "R": LipShape(opening=0.06, width=0.82, upper_share=0.30, puff=1.08),
+        "R": LipShape(opening=0.06, width=0.80, upper_share=0.30, puff=1.08),
         "CH": LipShape(opening=0.12, width=0.74, upper_share=0.42, puff=1.18, lower_teeth=True),
         "TH": LipShape(opening=0.105, width=1.0, upper_share=0.25, tongue="between"),
     }

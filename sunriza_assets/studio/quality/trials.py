@@ -34,7 +34,7 @@ from sunriza_assets.studio.media.seam import seam_ratio
 from sunriza_assets.studio.media.sheet import contact_sheet
 from sunriza_assets.studio.motion.template import MotionTemplate
 from sunriza_assets.studio.parameters import RenderParameters, resolve
-from sunriza_assets.studio.quality import figures
+from sunriza_assets.studio.quality import faces, figures
 from sunriza_assets.studio.quality.overlay import rim_difference
 from sunriza_assets.studio.quality.signals import Following, Signals, compare, read_signals
 
@@ -51,6 +51,8 @@ _FACE_WINDOW: Final = 3.0
 """Side of the square that a contact sheet shows of each frame, IOD."""
 _MIN_STATIC_ERROR: Final = 0.03
 """Landmark error of the first frame, held, from which on a clip moves enough to beat it, IOD."""
+_MOUTH_AGREED: Final = (0.7, 1.4)
+"""Amplitude of a clip's mouth to one model over that to the other, within which they agree."""
 _BACKGROUND_MATTE: Final = 0.02
 """Matte below which a pixel is background."""
 _BACKGROUND_DISTANCE: Final = 0.35
@@ -144,6 +146,8 @@ class Bench:
                 "sharpness over the portrait's": _sharpness(rig, idle, seen),
                 "background difference, grey levels": self._background(rig, idle),
                 "folded triangles, permille": float(rendering.facts["folded_permille"]),
+                "background texture over its surroundings": _background_texture(rig),
+                **_amplitudes(clip, seen, following),
             }
             sheet = _sheet(clip, idle, seen)
         return Trial(f"{name} by {clip.name}", found, sheet, _curves(clip, seen))
@@ -154,16 +158,26 @@ class Bench:
             idle = Path(folder) / "idle.mp4"
             rendering = self._render(portrait, clip, RenderParameters(), idle)
             ratio = seam_ratio(read_frames(idle))
+            seen = read_signals(read_frames(idle), self._independent_mesh, rendering.rate)
+            detail = faces.tooth_detail(read_frames(idle), seen.points)
             shown = _evenly_spaced(read_frames(idle), rendering.frame_count, 2 * _SHEET_FRAMES)
             sheet = contact_sheet(shown, columns=_SHEET_FRAMES, cell_width=_SHEET_CELL_WIDTH)
-        return Trial(f"{name} by {clip.name}, looped", {"seam after encoding": ratio}, sheet)
+        found = {
+            "seam after encoding": ratio,
+            "folded triangles, permille": float(rendering.facts["folded_permille"]),
+            "tooth detail in open mouths": detail,
+        }
+        return Trial(f"{name} by {clip.name}, looped", found, sheet)
 
     def overlay_trial(self, name: str, portrait: Image, clip: Clip) -> Trial:
         """Its viseme cells laid over a portrait's idle, at the parameters of every new avatar."""
         parameters = RenderParameters()
         visemes = self._engine.visemes(portrait, parameters)
         rendering = self._engine.render(portrait, clip.template, parameters)
-        found = {"cell to idle at the rim, grey levels": rim_difference(rendering, visemes)}
+        found = {
+            "cell to idle at the rim, grey levels": rim_difference(rendering, visemes),
+            "least difference of two cells, grey levels": faces.cell_distance(visemes),
+        }
         cells = visemes.cells
         sheet = contact_sheet(cells.values(), 6, round(1.3 * _SHEET_CELL_WIDTH), labels=list(cells))
         return Trial(f"{name} by {clip.name}, visemes", found, sheet)
@@ -218,6 +232,32 @@ def _following_figures(following: Following) -> dict[str, float | None]:
         "blinks missed or invented": float(len(following.missed) + len(following.invented)),
         "jitter over the clip's": following.jitter,
     }
+
+
+def _amplitudes(clip: Clip, seen: Signals, following: Following) -> dict[str, float | None]:
+    """How far lids and mouth go, over how far the clip's do, where it moves enough to tell.
+
+    Lids as a share of how open the eyes usually are: large eyes do not blink harder. A mouth only
+    where two models agree on how far the clip's opens: one of them takes a burnt-out one for shut.
+    """
+    found: dict[str, float | None] = dict.fromkeys(("eye", "mouth"))
+    if following.r["eye"] is not None:
+        theirs, ours = (curve / max(float(np.median(curve)), 1e-6)
+                        for curve in (clip.seen.eye, seen.eye))  # fmt: skip
+        found["eye"] = faces.amplitude(theirs, ours)
+    agreed = faces.amplitude(clip.template.arrays["mouth_opening"], clip.seen.mouth)
+    if following.r["mouth"] is not None and _MOUTH_AGREED[0] < agreed < _MOUTH_AGREED[1]:
+        found["mouth"] = faces.amplitude(clip.seen.mouth, seen.mouth)
+    return {f"{name} amplitude over the clip's": value for name, value in found.items()}
+
+
+def _background_texture(rig: PortraitRig) -> float | None:
+    """Texture of what the head bares, None without a background."""
+    plate = rig.layers.plate
+    if plate is None:
+        return None
+    alpha = rig.layers.moving[..., 3].astype(np.uint8)
+    return faces.background_texture(plate, rig.image, alpha, rig.iod)
 
 
 def _figures_against_clip(

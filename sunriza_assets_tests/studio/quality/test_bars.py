@@ -8,8 +8,9 @@ from sunriza_assets.studio.quality.report import verdict_lines
 
 def test_each_bar_is_held_against_its_own_figure() -> None:
     trials = [{"eye r": 0.9, "mouth r": 0.95}, {"eye r": 0.5, "mouth r": None}]
+    assert len(judge(trials)) == len(BARS)
+    assert len({(bar.figure, bar.over, bar.at_least) for bar in BARS}) == len(BARS)
     verdicts = {(v.bar.figure, v.bar.over): v for v in judge(trials)}
-    assert len(verdicts) == len(BARS)
     assert verdicts["eye r", "median"].value == pytest.approx(0.7)
     assert verdicts["eye r", "median"].holds is False
     assert verdicts["eye r", "worst"].value == 0.5

@@ -48,7 +48,8 @@ _OPEN_PORTRAIT: Final = (0.06, 0.14)
 """Opening of the portrait's lips, IOD, over which the exaggeration of their motion fades
 out: exaggerated speech would turn a smile into a laugh, and open the lips beyond any cell."""
 _MOST_OPEN: Final = 0.45
-"""Opening of the inner lips that no gain exceeds, IOD, unless the clip's own does."""
+"""Opening of the inner lips that no gain exceeds, IOD, unless the clip's own does; in a portrait
+that smiles, nothing does: lips that are stretched thin would vanish."""
 _MOST_WIDE: Final = 1.35
 """Width of the mouth that nothing exceeds, as a share of the portrait's at rest."""
 _SOFT_FROM: Final = 0.75
@@ -88,7 +89,8 @@ class Expression:
         """Per kind of limit the share of frames that it reduced."""
         lips, self.held_back["lips"] = _region_factors(arrays, _LIPS, limits.LIPS, lip_gain)
         brows, self.held_back["brows"] = _region_factors(arrays, _BROWS, limits.BROWS, gain)
-        self.most_open = max(_MOST_OPEN, float(arrays["mouth_opening"].max(initial=0.0)))
+        theirs = float(arrays["mouth_opening"].max(initial=0.0))
+        self.most_open = _MOST_OPEN + exaggerated * max(theirs - _MOST_OPEN, 0.0)
         """Opening of the inner lips that is not exceeded, IOD."""
         bound = _bound(rig, arrays, lips, opening, self.most_open)
         self.held_back["mouth"] = float(np.mean(bound < 0.98)) if len(bound) else 0.0

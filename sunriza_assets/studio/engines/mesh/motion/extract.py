@@ -27,7 +27,7 @@ from sunriza_assets.studio.motion.neutral import find_neutral
 from sunriza_assets.studio.motion.rigid import fit_similarity
 from sunriza_assets.studio.motion.template import MotionTemplate
 
-__all__ = ["extract_motion"]
+__all__ = ["TEXTURE_SHAPE", "cut_mouth", "extract_motion"]
 
 TEXTURE_SHAPE: Final = (48, 96)
 """Rows and columns of a cut-out mouth."""
@@ -58,7 +58,7 @@ def extract_motion(
     thumbnails: list[Image] = []
     for frame, face in _tracked(clip, mesh):
         faces.append(None if face is None else face.points)
-        textures.append(_cut_mouth(frame, face))
+        textures.append(_mouth_of(frame, face))
         thumbnails.append(_thumbnail(frame))
         if face is not None:
             skins.append(skin_around_mouth(frame, face.points))
@@ -138,15 +138,21 @@ def _interpolated_through_blinks(
     return held
 
 
-def _cut_mouth(frame: Image, face: FaceLandmarks | None) -> Image:
+def _mouth_of(frame: Image, face: FaceLandmarks | None) -> Image:
     """`TEXTURE_SHAPE` picture of what is between the inner lips; black where they are shut."""
-    rows, columns = TEXTURE_SHAPE
     if face is None or mouth_aperture(face.points) < _MIN_LIP_OPENING:
-        return np.zeros((rows, columns, 3), np.uint8)
+        return np.zeros((*TEXTURE_SHAPE, 3), np.uint8)
+    return cut_mouth(frame, face.xy)
+
+
+def cut_mouth(frame: Image, points: NDArray[Any]) -> Image:
+    """`TEXTURE_SHAPE` picture of what is between the inner lips of a face with these landmarks
+    (478, 2), pixels: columns from corner to corner, rows from upper to lower lip."""
+    rows, columns = TEXTURE_SHAPE
     oversampling = 2  # read twice as fine and averaged, so that a near face does not alias
     across = (np.arange(columns * oversampling) + 0.5) / (columns * oversampling)
     down = ((np.arange(rows * oversampling) + 0.5) / (rows * oversampling))[:, None, None]
-    upper, lower = (_points_along(face.xy[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
+    upper, lower = (_points_along(points[row[-1]], across) for row in (UPPER_LIP, LOWER_LIP))
     places = upper * (1.0 - down) + lower * down - 0.5
     texture = read_linearly_at(frame, places.astype(np.float32))
     return np.asarray(

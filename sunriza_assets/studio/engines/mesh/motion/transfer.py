@@ -157,7 +157,8 @@ class Transfer:
         unheld = head.apply(rig.mesh + offsets, rig.centre)
         track = self._rim.track(unheld)
         points = self._rim.hold_to_track(unheld, track, self._hold_share)
-        rigid = head.apply(rig.mesh, rig.centre)
+        # From rest in its emotion, which stills and viseme cells draw as it is.
+        rigid = head.apply(rig.rest, rig.centre)
         seen = Folds(rigid, head.scale * rig.iod)
         points = seen.untangled(points, rigid)
         folds = seen.of(points)
