@@ -30,8 +30,10 @@ _CROP: Final = 400
 _BATCH: Final = 16
 _NETWORK: Final = slice(0, len(NAMES) + len(CURVES))
 _RECOGNISER: Final = slice(_NETWORK.stop, _NETWORK.stop + EMISSIONS)
-_BLUR_SHARE: Final = 0.6
+_BLUR_SHARE: Final = 0.8
 """Crops in which the network's opinion is blurred: it knows the voices of the training too well."""
+_BLUR: Final = 1.0
+_WITHOUT_NETWORK: Final = 0.1
 _WITHOUT_RECOGNISER: Final = 0.15
 _log = logging.getLogger(__name__)
 
@@ -106,8 +108,10 @@ def _crop(
     part = inputs[start : start + _CROP].copy()
     if draw.random() < _BLUR_SHARE:
         noise = draw.standard_normal((_CROP // 8 + 1, _NETWORK.stop)).repeat(8, axis=0)[:_CROP]
-        part[:, _NETWORK] += (noise * draw.uniform(0.0, 0.7)).astype(np.float32)
-    if draw.random() < _WITHOUT_RECOGNISER:
+        part[:, _NETWORK] += (noise * draw.uniform(0.0, _BLUR)).astype(np.float32)
+    if draw.random() < _WITHOUT_NETWORK:
+        part[:, _NETWORK] = part[:, _NETWORK].mean(axis=0)
+    elif draw.random() < _WITHOUT_RECOGNISER:
         part[:, _RECOGNISER] = 0.0
         part[:, _RECOGNISER.stop - 1] = 1.0
     return (
