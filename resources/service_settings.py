@@ -91,6 +91,12 @@ class ServiceSettings(BaseModel):
         " agrees.",
         json_schema_extra={"group": "Service"},
     )
+    dagster_ui: str | None = Field(
+        default=None,
+        alias="SUNRIZA_DAGSTER_UI",
+        description="Address of the Dagster UI, which the page `/` links to for this machine.",
+        json_schema_extra={"group": "Service", "default": "none; set by `sunriza serve`"},
+    )
     keep_audio_hours: PositiveInt = Field(
         default=24,
         alias="SUNRIZA_KEEP_AUDIO_HOURS",

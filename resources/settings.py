@@ -178,14 +178,20 @@ class Settings(ServiceSettings):
         " that says they are synthetic.",
         json_schema_extra={"group": "Marks"},
     )
-    signing_key: Folder | None = Field(
+    signing_key: SecretStr | None = Field(
         default=None,
         alias="SUNRIZA_SIGNING_KEY",
-        description="PEM file with the key that signs marks, its certificate and those above it:"
-        " one for all machines of an installation.",
+        description="The key that signs marks, as PEM text: private key, its certificate, those"
+        " above it; then roots of former keys. One for all machines of an installation.",
+        json_schema_extra={"group": "Marks", "default": "SUNRIZA_SIGNING_KEY_FILE"},
+    )
+    signing_key_file: Folder | None = Field(
+        default=None,
+        alias="SUNRIZA_SIGNING_KEY_FILE",
+        description="The same as a file.",
         json_schema_extra={
             "group": "Marks",
-            "default": "SUNRIZA_HOME/keys/signing.pem, made when first needed",
+            "default": "SUNRIZA_HOME/keys/signing.pem, made when it is first needed",
         },
     )
     price_book: str | None = Field(

@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.record import RunRecord
 from resources.avatars.store import AvatarStore
 from resources.settings import current_settings
@@ -155,8 +156,7 @@ def confirm_publication(
     avatar_id: str,
     run_id: str,
     *,
-    files: Mapping[str, Path],
-    manifest_matches: Callable[[Path], bool],
+    expected_md5: Callable[[Path], Mapping[str, str] | None],
     parameters: Mapping[str, Any],
     overridden: Mapping[str, Any],
     scratch: Path,
@@ -164,8 +164,8 @@ def confirm_publication(
     """Keep the current publication if a run would publish the same again.
 
     Args:
-        files: what would be published, by documented name, without the manifest.
-        manifest_matches: whether the published manifest describes what the run has made.
+        expected_md5: given the published manifest, the MD5 by documented name that the other files
+            must have to be what the run would publish; None if it describes something else.
         parameters: all effective parameters, camelCase.
         overridden: launchpad parameters that override the document's wishes.
         scratch: a folder for the published manifest.
@@ -182,18 +182,14 @@ def confirm_publication(
         return None
     folder = f"{folder_of(avatar_id)}/{current.version}"
     found = {one.name.removeprefix(f"{folder}/"): one for one in storage.list(f"{folder}/")}
-    if found.keys() != files.keys() | {MANIFEST_NAME}:
+    if MANIFEST_NAME not in found:
         return None
-    for name, path in files.items():
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "md5").hexdigest() != found[name].md5:
-                return None
     try:
-        same = manifest_matches(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
+        expected = expected_md5(storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
     except StoreError as problem:
         _log.warning("%s is published anew: %s", avatar_id, problem)
         return None
-    if not same:
+    if {name: one.md5 for name, one in found.items() if name != MANIFEST_NAME} != expected:
         return None
     document = avatars.confirm(
         avatar_id, run_id, version=current.version, parameters=parameters, overridden=overridden

@@ -226,8 +226,7 @@ def _marks() -> Iterator[Finding]:
                       " wheels for Linux, macOS and Windows")  # fmt: skip
         return
     try:
-        made = current_settings().signing_key is not None or installation_roots()
-        marker = current_marker() if made else None
+        marker = current_marker() if installation_roots() else None
     except SunrizaError as error:
         yield Finding("marks", "missing", error.message, error.remedy or "")
         return

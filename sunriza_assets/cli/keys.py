@@ -86,20 +86,20 @@ def revoke(key_id: str) -> None:
 def signing(rotate: bool, certificates: bool, as_json: bool) -> None:
     """Show the key that signs marks (C2PA) in published files; it is made where there is none."""
     from resources.home import Home
-    from resources.marking import signing_key
+    from resources.marking import given_key, signing_key
     from resources.settings import current_settings
     from sunriza_assets.errors import ParameterError
     from sunriza_assets.studio.marks.key import KEY_NAME, rotate_key
 
-    settings, home = current_settings(), Home.from_environment()
-    if rotate and settings.signing_key is not None:
+    settings, home, given = current_settings(), Home.from_environment(), given_key()
+    if rotate and given is not None:
         raise ParameterError(
-            "SUNRIZA_SIGNING_KEY names the key, which others may use, too",
-            where=settings.signing_key,
-            remedy="Replace that file: without the variable, `sunriza keys signing --rotate` makes"
-            " a new one in SUNRIZA_HOME/keys.",
+            "The key is set by SUNRIZA_SIGNING_KEY or SUNRIZA_SIGNING_KEY_FILE",
+            remedy="Without them, `sunriza keys signing --rotate` makes a new one in"
+            " SUNRIZA_HOME/keys; then set it anew.",
             code="setting",
         )
+    place = settings.signing_key_file if given is not None else home.keys / KEY_NAME
     if rotate:
         home.make()
     key = rotate_key(home.keys) if rotate else signing_key()
@@ -110,7 +110,7 @@ def signing(rotate: bool, certificates: bool, as_json: bool) -> None:
         "name": key.name,
         "fingerprint": key.fingerprint,
         "expires": key.expires.isoformat(),
-        "file": str(settings.signing_key or home.keys / KEY_NAME),
+        "file": "SUNRIZA_SIGNING_KEY" if settings.signing_key is not None else str(place),
         "marks": settings.marks,
     }
     if as_json:

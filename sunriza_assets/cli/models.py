@@ -1,8 +1,9 @@
 """`sunriza models`: list and pull model files."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,10 +11,13 @@ from sunriza_assets.cli.options import as_json, print_json
 
 __all__ = ["models"]
 
+VOICE_FAMILIES: Final = ("piper", "kokoro", "pocket", "xtts")
+"""Families of `studio.speech.voices.pulling`, named here so that the command starts at once."""
+
 
 @click.group()
 def models() -> None:
-    """List and pull model files: face models, engine weights."""
+    """List and pull model files: face models, weights of engines and voices."""
 
 
 @models.command("list")
@@ -41,8 +45,13 @@ def list_models(as_json: bool) -> None:
 
 @models.command()
 @click.argument(
-    "family", type=click.Choice(["face", "liveportrait"]), required=False, default="face"
+    "family",
+    type=click.Choice(["face", "liveportrait", *VOICE_FAMILIES]),
+    required=False,
+    default="face",
 )
+@click.option("--voice", default="", help="Which voice of a family of voices.")
+@click.option("--licence-accepted", multiple=True, help="Licence that you accept, as cpml.")
 @click.option(
     "--from",
     "source",
@@ -50,20 +59,28 @@ def list_models(as_json: bool) -> None:
     help="A folder that has the files already, instead of the network.",
 )
 @as_json
-def pull(family: str, source: Path | None, as_json: bool) -> None:
+def pull(
+    family: str, voice: str, licence_accepted: tuple[str, ...], source: Path | None, as_json: bool
+) -> None:
     """Fetch, verify and convert models; what is there already is left alone.
 
-    FAMILY is `face` (MediaPipe's detector, face mesh and person matte; the default) or
-    `liveportrait` (the official weights).
+    FAMILY is `face` (MediaPipe's detector, face mesh and person matte; the default),
+    `liveportrait` (the official weights), or one of voices: `piper`, `kokoro`, `pocket`, `xtts`.
+    Their voices are listed by `sunriza voices`.
     """
-    done = pull_models(family, source)
+    done = pull_models(family, source, voice, licence_accepted)
     if as_json:
         print_json({"pulled": done})
     else:
         click.echo("\n".join(done) if done else "Everything is there already.")
 
 
-def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
+def pull_models(
+    family: str = "face",
+    source: Path | None = None,
+    voice: str = "",
+    licences: Iterable[str] = (),
+) -> list[str]:
     """Fetch one family of models into SUNRIZA_MODELS; returns what was done."""
     from resources.home import Home
 
@@ -75,6 +92,10 @@ def pull_models(family: str = "face", source: Path | None = None) -> list[str]:
         from sunriza_assets.studio.engines.liveportrait.pulling import pull_weights
 
         return list(pull_weights(root, source=source))
+    if family in VOICE_FAMILIES:
+        from sunriza_assets.studio.speech.voices.pulling import pull_voice
+
+        return list(pull_voice(root, family, voice, source=source, licences=frozenset(licences)))
     from sunriza_assets.studio.face.model_store import ModelStore
 
     return ModelStore(root).pull(_print_line, source=source)
@@ -91,5 +112,7 @@ def model_rows() -> list[dict[str, Any]]:
     from sunriza_assets.studio.face.model_store import ModelStore
 
     root = Home.from_environment().models
-    entries = [*ModelStore(root).entries(), *weight_entries(root)]
+    from sunriza_assets.studio.speech.voices.entries import voice_entries
+
+    entries = [*ModelStore(root).entries(), *weight_entries(root), *voice_entries(root)]
     return [{**asdict(entry), "path": str(entry.path)} for entry in entries]

@@ -42,14 +42,15 @@ class ManifestArchive:
             with replaced(stored) as part:
                 part.write_bytes(content)
         for role, items in zip(_ROLES, (manifest.outputs, manifest.inputs), strict=True):
-            for item in items:
-                entry = self._index_folder(item.sha256) / f"{name}.{role}"
+            contents = {item.mark.content for item in items if item.mark is not None}
+            for digest in {item.sha256 for item in items} | contents:
+                entry = self._index_folder(digest) / f"{name}.{role}"
                 make_folder(entry.parent)
                 with store_errors("write", entry):
                     entry.touch()
 
     def find(self, sha256: str) -> list[tuple[str, Manifest]]:
-        """(role, manifest) of every avatar that has the file as output or as input.
+        """(role, manifest) of every avatar that has the file as output, marked or not, or as input.
 
         Outputs come first, the newest first among them.
 

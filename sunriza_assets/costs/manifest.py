@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ __all__ = [
     "FileFact",
     "Manifest",
     "ManifestStep",
+    "MarkFact",
     "ModelFact",
     "checked_sha256",
     "file_fact",
@@ -38,6 +39,24 @@ _CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class MarkFact:
+    """The mark (C2PA) of a published file."""
+
+    content: str
+    """SHA-256 of the file without the mark."""
+    key: str
+    """SHA-256 of the certificate that signed it."""
+    says: str
+    """Hash of what the mark says, equal for equal marks."""
+    md5: str
+    """Of the file with the mark, as stores report it."""
+
+    def __post_init__(self) -> None:
+        for digest in (self.content, self.key, self.says):
+            checked_sha256(digest)
+
+
+@dataclass(frozen=True, slots=True)
 class FileFact:
     """One file by its content."""
 
@@ -47,6 +66,8 @@ class FileFact:
     """64 hex digits."""
     size: int
     """Bytes."""
+    mark: MarkFact | None = None
+    """Its mark, if it is published with one; hash and size are those of the marked file."""
 
     def __post_init__(self) -> None:
         checked_sha256(self.sha256)
@@ -288,11 +309,25 @@ def _parsed(content: bytes) -> Manifest:
 
 
 def _file(item: FileFact) -> dict[str, Any]:
-    return {"name": item.name, "sha256": item.sha256, "size": item.size}
+    mark = item.mark
+    return {
+        "name": item.name,
+        "sha256": item.sha256,
+        "size": item.size,
+        **({} if mark is None else {"mark": asdict(mark)}),
+    }
 
 
 def _read_file(raw: Mapping[str, Any]) -> FileFact:
-    return FileFact(str(raw["name"]), str(raw["sha256"]), int(raw["size"]))
+    mark = raw.get("mark")
+    return FileFact(
+        str(raw["name"]),
+        str(raw["sha256"]),
+        int(raw["size"]),
+        None
+        if mark is None
+        else MarkFact(*(str(mark[name]) for name in ("content", "key", "says", "md5"))),
+    )
 
 
 def _step(step: ManifestStep, run_id: str) -> dict[str, Any]:

@@ -19,6 +19,6 @@ CODE_VERSIONS: Final[Mapping[str, str]] = {
     "mask": "1",
     "roi": "3",
     "idle_extras": "3",
-    "published_avatar": "2",
+    "published_avatar": "3",
     "preview_page": "2",
 }

@@ -27,6 +27,7 @@ __all__ = [
     "ORDER_TAG",
     "OWNERS",
     "PROCESS_TAG",
+    "REQUEST_TAG",
 ]
 
 FORCE_TAG: Final = "sunriza/force"
@@ -37,6 +38,8 @@ INPUTS_TAG: Final = "sunriza/inputs"
 """Run tag: the version of the inputs that the run was requested for."""
 ORDER_TAG: Final = "sunriza/job"
 """Run tag: the id of the order of the service that the run was made for."""
+REQUEST_TAG: Final = "sunriza/request"
+"""Run tag: the id of the HTTP request that the order was made by."""
 PROCESS_TAG: Final = "sunriza/process"
 """Run tag: `this_process`, for runs in a process that Dagster did not launch."""
 

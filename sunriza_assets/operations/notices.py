@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from resources.orders.records import Notice
 from resources.orders.store import OrderStore
 from sunriza_assets.errors import StoreError, SunrizaError
+from sunriza_assets.logs import bound_lines
 from sunriza_assets.operations.outages import Outage
 
 __all__ = ["PAUSES", "Notices", "Poster", "Pusher", "Result", "signature"]
@@ -146,6 +147,10 @@ class Notices:
                 return
 
     def _try(self, notice: Notice, host: str) -> None:
+        with bound_lines(job_id=notice.order_id):
+            self._try_once(notice, host)
+
+    def _try_once(self, notice: Notice, host: str) -> None:
         """Try once and store how it went; a try that is not stored is made again."""
         begin = time.monotonic()
         status: int | None = None
@@ -162,6 +167,9 @@ class Notices:
                 ms=ms,
                 outcome=result,
                 next_try_at=_next_try(notice, status),
+            )
+            _log.info(
+                "notice %s", result, extra={"notice": notice.notice_id, "status": status, "ms": ms}
             )
             self._tried(result)
         except StoreError as problem:

@@ -14,6 +14,7 @@ from resources.orders.store import OrderStore
 from resources.storage.objects import MediaStorage
 from resources.stores import open_stores
 from sunriza_assets.errors import AvatarError, ConflictError, StoreError, SunrizaError
+from sunriza_assets.logs import bound_lines
 from sunriza_assets.operations.order_outcomes import (
     CANCELLED,
     DELETED,
@@ -210,6 +211,8 @@ class OrderEnds:
         except ConflictError as conflict:
             _log.info("%s was changed meanwhile: %s", order.order_id, conflict)
             return None
+        if changed.state != order.state:
+            _log.info("job is %s", changed.state, extra={"run_id": changed.run_id})
         if changed.is_terminal:
             self._ended(changed)
         return changed
@@ -230,16 +233,17 @@ class OrderEnds:
 
         A store or database that cannot be reached is tried again; any other error fails the order.
         """
-        try:
-            yield
-        except (StoreError, SQLAlchemyError, OSError) as problem:
-            self._outage.failed(problem)
-        except SunrizaError as error:
-            self.fail(order, OrderError(error.code, error.public, retryable=False))
-        except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them
-            _log.exception("%s fails", order.order_id)
-            message = "Something went wrong on our side; the operators can see what."
-            self.fail(order, OrderError("internal", message, retryable=True))
+        with bound_lines(job_id=order.order_id, request_id=order.request_id):
+            try:
+                yield
+            except (StoreError, SQLAlchemyError, OSError) as problem:
+                self._outage.failed(problem)
+            except SunrizaError as error:
+                self.fail(order, OrderError(error.code, error.public, retryable=False))
+            except Exception:  # noqa: BLE001 - a bug in one order must not stop all of them
+                _log.exception("%s fails", order.order_id)
+                message = "Something went wrong on our side; the operators can see what."
+                self.fail(order, OrderError("internal", message, retryable=True))
 
 
 def _result(

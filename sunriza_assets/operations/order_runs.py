@@ -18,7 +18,14 @@ from resources.process_names import is_gone
 from sunriza_assets.costs.totals import RunTotal
 from sunriza_assets.errors import StoreError
 from sunriza_assets.graph.partitions import AVATAR_TAG
-from sunriza_assets.graph.tags import DRAFT_TAG, FORCE_TAG, INPUTS_TAG, ORDER_TAG, PROCESS_TAG
+from sunriza_assets.graph.tags import (
+    DRAFT_TAG,
+    FORCE_TAG,
+    INPUTS_TAG,
+    ORDER_TAG,
+    PROCESS_TAG,
+    REQUEST_TAG,
+)
 from sunriza_assets.operations.limits import owner_tags
 from sunriza_assets.operations.retries import NOT_RETRIED_BY_DAGSTER
 from sunriza_assets.platform import queue
@@ -170,10 +177,10 @@ def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
     A run for a draft answers no wish of the document, so sensors do not look for it.
     """
     if is_draft(order):
-        return {ORDER_TAG: order.order_id, DRAFT_TAG: "true", **NOT_RETRIED_BY_DAGSTER}
+        return {**_names(order), DRAFT_TAG: "true", **NOT_RETRIED_BY_DAGSTER}
     return {
         INPUTS_TAG: document.inputs_version,
-        ORDER_TAG: order.order_id,
+        **_names(order),
         **(queue.CHANGED if document.record.current else queue.NEW),
         **NOT_RETRIED_BY_DAGSTER,
         **owner_tags(document),
@@ -182,7 +189,13 @@ def order_tags(document: AvatarDocument, order: Order) -> dict[str, str]:
 
 def speech_tags(order: Order) -> dict[str, str]:
     """Tags of a run that speaks: somebody waits for it."""
-    return {ORDER_TAG: order.order_id, **queue.NEW, **NOT_RETRIED_BY_DAGSTER}
+    return {**_names(order), **queue.NEW, **NOT_RETRIED_BY_DAGSTER}
+
+
+def _names(order: Order) -> dict[str, str]:
+    """Tags by which a run's lines are found: its order, and the request that made that."""
+    request = {} if order.request_id is None else {REQUEST_TAG: order.request_id}
+    return {ORDER_TAG: order.order_id, **request}
 
 
 def is_draft(order: Order) -> bool:

@@ -24,6 +24,7 @@ from sunriza_assets.runs.run_results import (
     total_of,
     was_interrupted,
 )
+from sunriza_assets.runs.step_lines import LOGGED, with_step_lines
 from sunriza_assets.studio.parameters import resolve
 
 __all__ = ["AvatarRuns", "avatar_assets"]
@@ -41,6 +42,7 @@ class AvatarRuns:
         instance: where runs, events and partitions are kept.
         listener: gets (avatar id, asset, share done 0-1) while a step works.
         announce: gets (avatar id, estimate) before each run.
+        logged: whether what a run says goes into this process's log.
     """
 
     def __init__(
@@ -48,11 +50,15 @@ class AvatarRuns:
         instance: dg.DagsterInstance,
         listener: Listener | None = None,
         announce: Callable[[str, Mapping[str, Any]], None] | None = None,
+        *,
+        logged: bool = False,
     ) -> None:
         self._instance = instance
         self._announce = announce
         self._listener = listener
-        self._job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
+        job = build_defs().resolve_job_def(AVATAR_DYNAMICS.name)
+        self._job = with_step_lines(job) if logged else job
+        self._logs = LOGGED if logged else QUIET_LOGS
         self.assets = _asset_names(self._job)
         """Names of the assets of an avatar, upstream first."""
 
@@ -107,7 +113,7 @@ class AvatarRuns:
         begin = time.monotonic()
         with ProgressReporter.reporting_to(self._listener):
             result = self._job.execute_in_process(
-                run_config={**config, **QUIET_LOGS},
+                run_config={**config, **self._logs},
                 instance=self._instance,
                 partition_key=avatar_id,
                 tags={

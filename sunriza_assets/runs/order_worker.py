@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from sunriza_assets.errors import SunrizaError
 from sunriza_assets.graph.assets.orders import SPEECH_ASSET
 from sunriza_assets.graph.assets.progress import run_forecast
 from sunriza_assets.graph.assets.run_scope import PUBLISHING_ASSET, assets_until_published
+from sunriza_assets.graph.tags import ORDER_TAG, REQUEST_TAG
+from sunriza_assets.logs import configure_logging, lines_about
 from sunriza_assets.platform.instance import opened_instance
 from sunriza_assets.runs.avatar_runs import AvatarRuns
 from sunriza_assets.runs.speech_runs import SpeechRuns
@@ -78,6 +81,7 @@ class Reports:
         """Send the line of the step that has ended."""
         if self._step is not None:
             seconds = time.monotonic() - self._begun
+            _log.info("step ended", extra={"step": self._step, "seconds": round(seconds, 1)})
             self.send({"line": self._run_id, "text": f"{self._step} {seconds:.1f} s"})
             self._step = None
 
@@ -123,20 +127,33 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: of the inherited socket.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    configure_logging(part="worker")
+    for name in ("alembic", "dagster"):  # they say more than is wanted
+        logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with socket.socket(fileno=descriptor) as connection:
         reports, commands = Reports(connection), Commands(connection)
         commands.start()
         with opened_instance(Home.from_environment()) as instance:
-            runs = Runs(AvatarRuns(instance, reports.progress), SpeechRuns(instance))
+            avatars = AvatarRuns(instance, reports.progress, logged=True)
+            runs = Runs(avatars, SpeechRuns(instance))
             _warm_up(instance)
             reports.send({"ready": os.getpid()})
             while True:
                 try:
-                    _make(runs, commands.work.get(), commands, reports)
+                    work = commands.work.get()
+                    with _lines_about(work):
+                        _make(runs, work, commands, reports)
                 except KeyboardInterrupt:  # a cancellation that came as its run ended
                     continue
+
+
+def _lines_about(work: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Let all lines carry what they are about, and not only those of this thread."""
+    tags: Mapping[str, str] = work["tags"]
+    return lines_about(
+        job_id=tags.get(ORDER_TAG), request_id=tags.get(REQUEST_TAG), run_id=work["run_id"]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,7 @@ class Runs:
 def _make(runs: Runs, work: Mapping[str, Any], commands: Commands, reports: Reports) -> None:
     """Make one avatar, or speak one text, and report how it ended."""
     run_id: str = work["run_id"]
+    _log.info("run begins")
     reports.begin(run_id)
     outcome: dict[str, Any]
     try:
@@ -170,6 +188,7 @@ def _make(runs: Runs, work: Mapping[str, Any], commands: Commands, reports: Repo
     finally:
         commands.set_run(None)
     reports.end_step()
+    _log.info("run ended", extra={"status": outcome["status"]})
     reports.send({"finished": run_id, **outcome})
 
 

@@ -11,19 +11,19 @@ from sunriza_assets.graph.assets.orders import speech_config
 from sunriza_assets.graph.jobs import SPEAK_ORDER
 from sunriza_assets.graph.tags import PROCESS_TAG
 from sunriza_assets.runs.run_results import (
-    QUIET_LOGS,
     assets_of,
     error_of,
     failure_status,
     total_of,
     was_interrupted,
 )
+from sunriza_assets.runs.step_lines import LOGGED, with_step_lines
 
 __all__ = ["SpeechRuns"]
 
 
 class SpeechRuns:
-    """Runs of the job that speaks; one object keeps its voices warm.
+    """Runs of the job that speaks, logged; one object keeps its voices warm.
 
     Args:
         instance: where runs and events are kept.
@@ -31,7 +31,7 @@ class SpeechRuns:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
-        self._job = build_defs().resolve_job_def(SPEAK_ORDER.name)
+        self._job = with_step_lines(build_defs().resolve_job_def(SPEAK_ORDER.name))
 
     def speak(self, order_id: str, *, tags: Mapping[str, str], run_id: str) -> dict[str, Any]:
         """Speak the text of an order.
@@ -48,7 +48,7 @@ class SpeechRuns:
             KeyboardInterrupt: the run was interrupted and has ended as a failure.
         """
         result = self._job.execute_in_process(
-            run_config={**speech_config(order_id), **QUIET_LOGS},
+            run_config={**speech_config(order_id), **LOGGED},
             instance=self._instance,
             tags={**tags, PROCESS_TAG: this_process()},
             raise_on_error=False,

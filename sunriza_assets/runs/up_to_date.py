@@ -16,6 +16,7 @@ from typing import Any
 from resources.avatars.document import AvatarDocument
 from resources.engines.choice import select_engine_name
 from resources.home import Home
+from resources.publishing.marked_files import are_marked_as_wanted
 from resources.publishing.publication import folder_of
 from resources.settings import current_settings
 from resources.storage.objects import MediaStorage
@@ -72,6 +73,7 @@ def unchanged_publication(
             manifest = Manifest.load(stores.storage.fetch(f"{folder}/{MANIFEST_NAME}", scratch))
             same = (
                 manifest.requested == wanted
+                and are_marked_as_wanted(manifest.outputs)
                 and _has_current_code(manifest, str(wanted["engine"]))
                 and _has_same_inputs(manifest, document, stores.storage, scratch)
             )

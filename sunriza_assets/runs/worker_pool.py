@@ -216,7 +216,12 @@ class WorkerPool:
     def _discard(self, index: int, worker: _Worker) -> list[Outcome]:
         """Kill a worker that is gone or hangs; report what it was making."""
         worker.kill()
-        _log.warning("Worker %d has ended (%s)", index, worker.process.returncode)
+        _log.warning(
+            "Worker %d has ended (%s)",
+            index,
+            worker.process.returncode,
+            extra={"run_id": worker.run_id},
+        )
         self._failures[index] = 0 if worker.is_ready else self._failures[index] + 1
         pause = _PAUSES[min(self._failures[index], len(_PAUSES) - 1)]
         self._workers[index], self._start_at[index] = None, time.monotonic() + pause

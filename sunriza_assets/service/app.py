@@ -8,11 +8,11 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from sunriza_assets import __version__
+from sunriza_assets.logs import ensure_logging
 from sunriza_assets.service.auth.addresses import TrustedProxies
 from sunriza_assets.service.auth.authenticate import Authentication
 from sunriza_assets.service.auth.limits import Limits
 from sunriza_assets.service.context import Service
-from sunriza_assets.service.docs_page import install_docs_page
 from sunriza_assets.service.documentation import install_documentation
 from sunriza_assets.service.middleware.bodies import Bodies
 from sunriza_assets.service.middleware.cors import Cors
@@ -21,8 +21,8 @@ from sunriza_assets.service.middleware.edge import Edge
 from sunriza_assets.service.middleware.hosts import Hosts
 from sunriza_assets.service.middleware.methods import Methods
 from sunriza_assets.service.middleware.routing_table import RoutingTable
-from sunriza_assets.service.monitor.logs import ensure_logging
 from sunriza_assets.service.outputs import OutputFolder, keep_outputs_swept
+from sunriza_assets.service.pages import documentation, home
 from sunriza_assets.service.problems import install_problem_handlers
 from sunriza_assets.service.routes import ROUTERS
 from sunriza_assets.service.schemas.webhooks import WEBHOOKS
@@ -38,7 +38,7 @@ def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> Fast
         service: what routes call on.
         routers: the routes; all of them unless a test wants others.
     """
-    ensure_logging()
+    ensure_logging("api")
     app = FastAPI(
         title="Sunriza",
         version=__version__,
@@ -49,11 +49,10 @@ def create_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> Fast
         redirect_slashes=False,  # a redirect's address would be made of the caller's path
     )
     app.state.service = service
-    for router in routers:
+    for router in (*routers, home.router, documentation.router):
         app.include_router(router)
     install_problem_handlers(app)
     install_documentation(app, service)
-    install_docs_page(app)
     _wrap(app, service)
     return app
 

@@ -8,8 +8,9 @@ from collections import deque
 from typing import Final
 
 from resources.orders.order import Order
+from sunriza_assets.errors import SunrizaError
+from sunriza_assets.logs import configure_logging
 from sunriza_assets.runs.dispatcher import dispatch
-from sunriza_assets.service.monitor.logs import configure_logging
 from sunriza_assets.service.monitor.metrics import (
     COST,
     JOB_DURATION,
@@ -25,7 +26,7 @@ _REMEMBERED_RUNS: Final = 1000
 
 def main() -> int:
     """Dispatch until told to stop; the exit code."""
-    configure_logging()
+    configure_logging(part="dispatcher")
     counted: deque[str] = deque(maxlen=_REMEMBERED_RUNS)
     return dispatch(
         ended=lambda order: _observe(order, counted),
@@ -51,4 +52,7 @@ def _observe(order: Order, counted: deque[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SunrizaError as error:
+        sys.exit(f"error: dispatcher: {error.message}")

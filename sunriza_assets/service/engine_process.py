@@ -26,6 +26,7 @@ from sunriza_assets.costs.calls import CALLS_FOLDER, CallBook
 from sunriza_assets.costs.devices import cpu
 from sunriza_assets.costs.prices import price_book
 from sunriza_assets.errors import EngineError, StoreError, SunrizaError
+from sunriza_assets.logs import configure_logging
 from sunriza_assets.service.engine.server import Calls, EngineServer
 from sunriza_assets.service.engine_client import EngineFacts
 from sunriza_assets.service.engine_wire import engine_socket, make_private_folder
@@ -50,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> NoReturn:
     """Serve until SIGTERM, SIGINT, or the end of the parent process."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s engine: %(message)s")
+    configure_logging(part="engine")
     try:
         asyncio.run(_run(Home.from_environment(), parent=os.getppid()))
     except SunrizaError as error:
@@ -178,10 +179,11 @@ async def _make_ready(
         facts, calls = await _load(home, book, decoders)
     except SunrizaError as error:
         _log.error("The engine cannot be used: %s", error.message)
-        server.facts = replace(server.facts, problem=error.public)
+        server.facts = replace(server.facts, problem=error.public, starting=False)
     except Exception as bug:  # noqa: BLE001 - whoever asks is told, and the log
         _log.exception("The engine cannot be used")
-        server.facts = replace(server.facts, problem=f"The engine failed: {type(bug).__name__}.")
+        problem = f"The engine failed: {type(bug).__name__}."
+        server.facts = replace(server.facts, problem=problem, starting=False)
     else:
         server.make_ready(facts, calls)
         _log.info("Ready: %s %s on %s", facts.engine, facts.version, facts.gpu_name or "the CPU")

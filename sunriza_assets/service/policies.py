@@ -54,6 +54,7 @@ _POLICIES: Final[Mapping[tuple[str, str], Policy]] = {
     ("GET", "/v2/health/live"): _HEALTH,
     ("GET", "/v2/health/ready"): _HEALTH,
     ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/"): _PUBLIC,
     ("GET", "/docs"): _PUBLIC,
     ("GET", "/emotions"): _PUBLIC,
     ("GET", "/metrics"): Policy(scope="metrics", loopback=True),

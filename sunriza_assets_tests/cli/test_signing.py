@@ -19,7 +19,7 @@ from sunriza_assets_tests.studio.media.sound_corpus import SPOKEN
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SUNRIZA_HOME", str(tmp_path / "home"))
-    for name in ("SUNRIZA_MARKS", "SUNRIZA_SIGNING_KEY"):
+    for name in ("SUNRIZA_MARKS", "SUNRIZA_SIGNING_KEY", "SUNRIZA_SIGNING_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
@@ -44,19 +44,28 @@ def test_a_key_is_made_shown_and_replaced(home: Path) -> None:
     assert "PRIVATE" not in pem
 
 
+@pytest.mark.parametrize("variable", ["SUNRIZA_SIGNING_KEY", "SUNRIZA_SIGNING_KEY_FILE"])
 def test_one_key_may_be_given_to_many_machines(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     shown()
+    shown("--rotate")
     place = tmp_path / "shared.pem"
-    (home / "keys" / "signing.pem").rename(place)
-    monkeypatch.setenv("SUNRIZA_SIGNING_KEY", str(place))
+    place.write_bytes(b"".join(
+        path.read_bytes() for path in sorted((home / "keys").glob("*.pem"), reverse=True)
+    ))  # fmt: skip
+    roots = installation_roots()
+    for path in (home / "keys").glob("*.pem"):
+        path.unlink()
+    value = str(place) if variable.endswith("FILE") else place.read_text()
+    monkeypatch.setenv(variable, value)
     marker = current_marker()
     assert marker is not None
     assert marker.key == load_key(place)
     assert marker is current_marker(), "one for the process"
-    assert installation_roots() == marker.key.root_pem
+    assert set(installation_roots().split(b"-----BEGIN")) == set(roots.split(b"-----BEGIN"))
     assert not list((home / "keys").glob("*.pem")), "no other is made"
+    assert "PRIVATE" not in str(shown())
     with pytest.raises(ParameterError):
         CliRunner().invoke(keys, ["signing", "--rotate"], catch_exceptions=False)
 

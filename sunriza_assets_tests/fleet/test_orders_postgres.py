@@ -78,6 +78,22 @@ class TestPostgresOrders(OrdersContract, OrderListsContract, OrderPartsContract)
     pass
 
 
+def test_a_database_without_consents_gets_them(open_store: OpenStore, server: Postgres) -> None:
+    store = open_store()
+    order = put(store)
+    store.close()
+    with closing(psycopg2.connect(server.url.replace("+psycopg2", ""))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("drop table sunriza.consents; update sunriza.version set version = 1")
+    store = open_store()
+    said = {"who": "Anna", "given_on": "2026-01-31", "statement": "yes"}
+    consent = store.add_consent("anna", sample_sha256="0" * 64, **said)
+    assert store.consents("anna") == [consent]
+    assert store.get(order.order_id) == order
+    store.close()
+
+
 def test_laws_of_orders(server: Postgres) -> None:
     class PostgresLaws(OrderLaws):
         def open_store(self, clock: Clock) -> OrderStore:

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from resources.orders.open import open_orders
-from resources.orders.order import Order
-from resources.orders.store import OrderStore
+from resources.orders.order import Order, new_order_id
+from resources.orders.spoken import SpeechWish
+from resources.orders.store import OrderStore, Quota
 from sunriza_assets.graph.partitions import AVATAR_TAG
 from sunriza_assets.graph.tags import ORDER_TAG
 from sunriza_assets.operations.orders_under_way import DISPATCHER_LEASE
@@ -41,8 +43,16 @@ def test_queued_orders_are_made_and_cancelled(
     machine: Installation, store: OrderStore, clips: list[Sample]
 ) -> None:
     machine.add("queued", clips[0], watched=False)
+    wish = SpeechWish("In der Schlange.", "de").to_dict()
+    speech = Order(new_order_id(), "tts", "ann", "accepted", datetime.now(UTC), inputs=wish)
+    store.accept(speech, quota=Quota(None, None, None))
     order = place(store, "queued", 0)
     wait_until("the order is done", lambda: state_of(store, order)("done"))
+    wait_until("the text is spoken", lambda: state_of(store, speech)("done"))
+    spoken = store.get(speech.order_id)
+    assert spoken is not None
+    assert spoken.cost is not None
+    assert store.output_owner(f"{spoken.result['audio_id']}.wav") == "ann"
     done = store.get(order.order_id)
     assert done is not None
     assert done.result["video_url"]

@@ -14,11 +14,14 @@ from resources.avatars.local import LocalAvatars
 from sunriza_assets.cli.avatar import add_avatar
 from sunriza_assets.cli.page import export_page
 from sunriza_assets.cli.render import render
-from sunriza_assets.costs.manifest import Manifest
+from sunriza_assets.costs.manifest import Manifest, sha256_of
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.runs import up_to_date
 from sunriza_assets.runs.up_to_date import unchanged_publication
 from sunriza_assets.studio.engines.mesh.engine import MeshEngine
+from sunriza_assets.studio.marks.key import known_roots
+from sunriza_assets.studio.marks.reading import read_mark_in_process
+from sunriza_assets.studio.media.boxes import is_faststart
 from sunriza_assets.studio.parameters import resolve
 from sunriza_assets_tests.graph.conftest import SHORT, Installation
 
@@ -119,6 +122,17 @@ def test_a_rerender_makes_what_moves_and_its_manifest_names_the_makers(
         - again["assets"]["preview_page"]["metadata"]["cost"],
         rel=0.05,
     )
+    folder = installation.home.storage / "avatars" / eve / "dynamics" / "basic"
+    former, present = (folder / version for version in versions(installation, eve)[-2:])
+    for file in ("atlas.jpg", "mask.png"):
+        assert (former / file).read_bytes() == (present / file).read_bytes(), "the same mark"
+    made_of = {(item.name, item.sha256) for item in manifest(installation, eve).inputs}
+    roots = known_roots(installation.home.keys).decode()
+    for file, source in (("idle.mp4", "compositeSynthetic"), ("mask.png", "algorithmicMedia")):
+        mark = read_mark_in_process(present / file, roots=roots)
+        assert (mark.state, mark.own, mark.source) == ("valid", True, source)
+        assert set(mark.inputs) == made_of
+    assert is_faststart(present / "idle.mp4")
     back = good(installation.runs.render(eve, parameters=SECOND))
     assert "idle_video" not in unchanged(back), "only the latest result is looked at"
     assert back["parameters"]["driving_multiplier"] == resolve({}).driving_multiplier
@@ -298,6 +312,9 @@ def test_a_damaged_publication_is_published_anew(installation: Installation, eve
     again = good(installation.runs.render(eve, parameters=SECOND))
     assert ALL - unchanged(again) == {"published_avatar"}
     assert versions(installation, eve)[-1] not in before
-    assert (folder / "idle.mp4").read_bytes() == Path(
-        next(file for file in again["assets"]["idle_video"]["files"] if file.endswith("idle.mp4"))
-    ).read_bytes()
+    (made,) = (file for file in again["assets"]["idle_video"]["files"] if file.endswith("idle.mp4"))
+    facts = {fact.name: fact for fact in manifest(installation, eve).outputs}
+    mark = facts["idle.mp4"].mark
+    assert mark is not None
+    assert mark.content == sha256_of(Path(made))
+    assert facts["idle.mp4"].sha256 == sha256_of(folder / "idle.mp4")

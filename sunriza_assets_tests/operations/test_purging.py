@@ -25,6 +25,9 @@ def test_a_deleted_avatar_is_purged_once_nothing_runs_for_it(
     [work] = office.runner.works
     run = office.run(work)
     stores = open_stores()
+    said = {"sample_sha256": "0" * 64, "who": "Ada", "given_on": "2026-01-31", "statement": "Yes."}
+    office.store.add_consent("ann", avatar_id="ada", **said)
+    kept = office.store.add_consent("ann", avatar_id="bea", **said)
     stores.avatars.retire("ada", remove=True)
     assert purge_retired(office.instance, Stores(), Templates()) == 0
     assert list(stores.storage.list("avatars/ada/"))
@@ -32,6 +35,7 @@ def test_a_deleted_avatar_is_purged_once_nothing_runs_for_it(
     assert purge_retired(office.instance, Stores(), Templates()) == 1
     assert not list(stores.storage.list("avatars/ada/"))
     assert stores.avatars.retired(10) == []
+    assert office.store.consents("ann") == [kept], "what was declared for its voice goes with it"
     stores.avatars.check_free("ada", "bob")
 
 

@@ -22,6 +22,7 @@ MAY_TOUCH_THE_ENVIRONMENT = {
     "sunriza_assets/runs/queue_runner.py": "reads the home that the instance has just set",
     "sunriza_assets/runs/worker_pool.py": "hands workers their environment, with a GPU's number",
     "sunriza_assets/service/bench/render.py": "hands child processes their environment",
+    "sunriza_assets/studio/speech/voices/xtts.py": "tells torch to unpickle nothing",
     "sunriza_assets/service/monitor/exposition.py": "reads prometheus_client's own variable",
     "sunriza_assets/service/monitor/shared_files.py": "sets prometheus_client's own variable",
     "sunriza_assets/service/parts.py": "sets the home for this process and its children",

@@ -5,6 +5,7 @@ Of the hostile cases: 61 a flood of random paths, 62 line ends in a text.
 
 import io
 import json
+import logging
 import os
 import re
 import subprocess
@@ -19,9 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from resources.orders.order import Order, new_order_id
 from resources.orders.store import Quota
+from sunriza_assets.logs import bound_lines, configure_logging, lines_about, redacted
 from sunriza_assets.service.context import PrincipalDep
 from sunriza_assets.service.monitor.exposition import metrics_server
-from sunriza_assets.service.monitor.logs import configure_logging, redacted
 from sunriza_assets_tests.service.serving import make_service, serving
 
 router = APIRouter()
@@ -175,6 +176,28 @@ def test_line_ends_in_a_path_make_no_line_of_their_own(tmp_path, lines):
     with serving(make_service(tmp_path), router) as served, served.client() as client:
         client.post("/things/a%0a%7b%22event%22%3a%22audit%22%7d%e2%80%a8b")
     assert [line["event"] for line in lines()].count("audit") == 1
+
+
+def test_lines_carry_what_they_are_about(lines):
+    log = logging.getLogger("a.library")
+    with lines_about(job_id="job_1", request_id=None):
+        log.warning("begun")
+        thread = threading.Thread(target=log.warning, args=("within",))
+        thread.start()
+        thread.join()
+        with bound_lines(job_id="job_2", request_id="r-2"):
+            log.warning("another")
+    log.warning("over")
+    assert [
+        (line["event"], line.get("job_id"), line.get("request_id"))
+        for line in lines()
+        if line["level"] == "warning"
+    ] == [
+        ("begun", "job_1", None),
+        ("within", "job_1", None),
+        ("another", "job_2", "r-2"),
+        ("over", None, None),
+    ]
 
 
 def test_secrets_stay_out_of_logs(lines):

@@ -1,11 +1,13 @@
 """Orders through the real processes: done, cancelled, and interrupted by the service's end."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import psutil
 import pytest
 
@@ -50,11 +52,39 @@ def latest(store: OrderStore, order: Order) -> Order:
     return found
 
 
+def speak(serving: Serving, store: OrderStore) -> None:
+    """A text that becomes a job: spoken by the worker, fetched from the bucket, deleted with it."""
+    with httpx.Client(base_url=serving.url, timeout=90, trust_env=False) as client:
+        prefer = {"Prefer": "respond-async, wait=60"}
+        job = client.post("/tts", json={"text": "Das dauert."}, headers=prefer).json()
+        assert job["status"] == "done", job
+        result = job["result"]
+        assert (result["language"], result["cached"]) == ("de", False)
+        assert job["audio_url"] == job["links"]["result"] == result["audio_url"]
+        assert job["cost"]["amount"] > 0
+        sound = client.get(result["audio_url"])
+        assert (sound.status_code, sound.content[:4]) == (200, b"RIFF")
+        times = client.get(f"{result['audio_url']}.json").json()
+        assert round(times["seconds"] * 1000) == result["duration_ms"]
+        objects = list(open_stores().storage.list(f"orders/{job['job_id']}/"))
+        assert {Path(one.name).stem for one in objects} == {result["audio_id"]}
+        # What the engine process speaks now is what the worker has spoken.
+        again = client.post("/tts", json={"text": "Das dauert."}).json()
+        assert again["cached"] is True
+        assert client.get(again["audio_url"]).content == sound.content
+        assert client.delete(f"/jobs/{job['job_id']}").status_code == 204
+        assert client.get(result["audio_url"]).status_code == 404
+        assert not list(open_stores().storage.list(f"orders/{job['job_id']}/"))
+        assert client.get(again["audio_url"]).status_code == 200
+    assert store.output(f"{result['audio_id']}.wav") is None
+
+
 @pytest.mark.slow
 def test_orders_are_made_cancelled_and_survive_the_end_of_the_service(
     serving: Serving, tmp_path: Path
 ) -> None:
     store = open_orders()
+    speak(serving, store)
     order = place(store, "short", 0)
     wait_for(lambda: latest(store, order).is_terminal, 180)
     done = latest(store, order)
@@ -64,6 +94,12 @@ def test_orders_are_made_cancelled_and_survive_the_end_of_the_service(
     total = Manifest.load(open_stores().storage.fetch(name, tmp_path)).total
     assert done.cost is not None
     assert (done.cost.seconds, done.cost.amount) == (round(total.seconds, 6), total.cost)
+    lines = [json.loads(line) for line in (tmp_path / "serve.log").read_text().splitlines()]
+    told = [line for line in lines if line.get("job_id") == order.order_id]
+    assert {line["part"] for line in told} == {"dispatcher", "worker"}
+    assert "idle_video" in {line.get("step") for line in told}
+    assert {line.get("run_id") for line in told if line["part"] == "worker"} == {done.run_id}
+    assert [line["event"] for line in told if line["part"] == "dispatcher"][-1] == "job is done"
 
     order, next_order = place(store, "long", 0), place(store, "short", 1)
     wait_for(lambda: latest(store, order).step == "idle_video", 180)

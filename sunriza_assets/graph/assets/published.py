@@ -12,6 +12,7 @@ from resources.accounting.step_watch import priced
 from resources.engines.choice import models_of
 from resources.home import Home
 from resources.media_io import run_of_files
+from resources.publishing.marked_files import MarkedFiles, former_publication, mark_of
 from resources.publishing.provenance import input_files, upstream_steps
 from resources.publishing.publication import FILES, confirm_publication, publish_avatar
 from resources.publishing.reuse import REUSED_FROM, record_of_reuse, source_run
@@ -19,6 +20,7 @@ from resources.publishing.versions import publish_draft
 from resources.services import ProgressReporter, Stores
 from resources.serving.media_server import link
 from resources.storage.logged_urls import logged
+from resources.storage.objects import MediaStorage
 from sunriza_assets import __version__
 from sunriza_assets.costs.archive import ARCHIVE_FOLDER, ManifestArchive
 from sunriza_assets.costs.manifest import (
@@ -26,7 +28,6 @@ from sunriza_assets.costs.manifest import (
     Manifest,
     ManifestStep,
     ModelFact,
-    file_fact,
 )
 from sunriza_assets.errors import CostError, StoreError
 from sunriza_assets.graph import tags
@@ -73,7 +74,7 @@ def published_avatar(
             "roi.json": roi,
             **{name: extra for name in FILES if (extra := idle_extras / Path(name).name).exists()},
         }
-        builder = ManifestBuilder(step, sheet, files, {
+        builder = ManifestBuilder(step, stores.storage, sheet, files, {
             "idle_video": run_of_files(idle_video),
             "atlas": run_of_files(atlas),
             "mask": run_of_files(mask),
@@ -81,7 +82,7 @@ def published_avatar(
             "idle_extras": run_of_files(idle_extras),
         })  # fmt: skip
         if is_draft(context.run):
-            return _stored_draft(step, stores, files, builder)
+            return _stored_draft(step, stores, builder)
         parameters = RenderParameters(**sheet["parameters"])
         publication: dict[str, Any] = {
             "parameters": parameters.to_document(),
@@ -93,16 +94,17 @@ def published_avatar(
             with step.watch.stage("compare"):
                 document = confirm_publication(
                     *target,
-                    files=files,
-                    manifest_matches=builder.matches,
+                    expected_md5=builder.expected_md5,
                     scratch=step.folder,
                     **publication,
                 )
         current = document.record.current if document is not None else None
         if document is None:
+            with step.watch.stage("mark"):
+                marked = builder.marked.paths
             with step.watch.stage("upload"):
                 document = publish_avatar(
-                    *target, files={**files, MANIFEST_NAME: builder.write}, **publication
+                    *target, files={**marked, MANIFEST_NAME: builder.write}, **publication
                 )
         with step.watch.stage("preview"):
             pictures = first_frame_preview(files["idle.mp4"])
@@ -128,20 +130,22 @@ def published_avatar(
 
 
 def _stored_draft(
-    step: Step, stores: Stores, files: Mapping[str, Path], builder: "ManifestBuilder"
+    step: Step, stores: Stores, builder: "ManifestBuilder"
 ) -> dg.MaterializeResult[None]:
     """Store a run's result as a draft."""
     run_id = step.context.run.run_id
+    with step.watch.stage("mark"):
+        marked = builder.marked.paths
     with step.watch.stage("upload"):
         version = publish_draft(
             stores.storage,
             stores.avatars,
             step.avatar_id,
             run_id,
-            files={**files, MANIFEST_NAME: builder.write},
+            files={**marked, MANIFEST_NAME: builder.write},
         )
     with step.watch.stage("preview"):
-        pictures = first_frame_preview(files["idle.mp4"])
+        pictures = first_frame_preview(marked["idle.mp4"])
     return dg.MaterializeResult(
         metadata={**pictures, "draft": version, **builder.metadata()},
         data_version=dg.DataVersion(run_id),
@@ -158,19 +162,36 @@ class ManifestBuilder:
     def __init__(
         self,
         step: Step,
+        storage: MediaStorage,
         sheet: Mapping[str, Any],
         files: Mapping[str, Path],
         made_by: Mapping[str, str],
     ) -> None:
         self._step = step
         self._sheet = sheet
-        self._files = files
         self._made_by = made_by
+        self.marked = MarkedFiles(
+            files,
+            lambda name: mark_of(
+                name, sheet["engine"], sheet["engine_version"], input_files(self._upstream)
+            ),
+            lambda: former_publication(
+                storage, step.avatar_id, step.document.record, step.folder / "former"
+            ),
+            step.folder / "marked",
+        )
+        """The files as they are published, without the manifest."""
         self._facts: dict[str, Any] | None = None
         self._manifest: Manifest | None = None
 
-    def matches(self, manifest: Path) -> bool:
-        """Whether the manifest of an earlier run describes what this one would publish.
+    def expected_md5(self, manifest: Path) -> dict[str, str] | None:
+        """MD5 by name of the files of an earlier run's publication, if this one's would be equal.
+
+        Args:
+            manifest: of the earlier run.
+
+        Returns:
+            None if it describes something else.
 
         Raises:
             StoreError: it cannot be read.
@@ -178,13 +199,16 @@ class ManifestBuilder:
         try:
             former = Manifest.load(manifest)
         except CostError:  # damaged, or of another version
-            return False
+            return None
+        return self.marked.published_md5(former.outputs) if self._matches(former) else None
+
+    def _matches(self, former: Manifest) -> bool:
+        """Whether an earlier run had the same inputs, parameters, code and models."""
         context, engine = self._step.context, self._sheet["engine"]
         own = next((step for step in former.steps if step.asset == _name(context)), None)
         return (
             own is not None
             and own.code_version == context.assets_def.code_versions_by_key[context.asset_key]
-            and former.outputs == [file_fact(path, name) for name, path in self._files.items()]
             and former.inputs == input_files(self._upstream)
             and (former.engine, former.engine_version) == (engine, self._sheet["engine_version"])
             and former.parameters == self._sheet["parameters"]
@@ -235,7 +259,7 @@ class ManifestBuilder:
         """Write the manifest with the records of all steps; returns its path."""
         context, step = self._step.context, self._step
         with step.watch.stage("manifest"):
-            outputs = [file_fact(path, name) for name, path in self._files.items()]
+            outputs = self.marked.facts
             upstream = self._upstream
             engine = self._sheet["engine"]
             models = self._models(engine)

@@ -16,11 +16,18 @@ import numpy as np
 from resources.engines.choice import choose_engine
 from sunriza_assets.errors import ParameterError
 from sunriza_assets.service.emotions import bounds_of, check_picture
-from sunriza_assets.service.engine.pictures import Output, PictureCache, encode
+from sunriza_assets.service.engine.pictures import (
+    Output,
+    PictureCache,
+    encode,
+    marked,
+    picture_mark,
+)
 from sunriza_assets.service.engine.portraits import PreparedPortraits, ReadyPortrait
 from sunriza_assets.service.engine.work import Work, all_or_none
 from sunriza_assets.service.engine_client import RenderedPicture
 from sunriza_assets.studio.contracts.engine import Expression, ExpressionEngine, Image
+from sunriza_assets.studio.marks.mark import Mark
 from sunriza_assets.studio.media.picture import fit, read_picture
 from sunriza_assets.studio.parameters import (
     STILL_PARAMETERS,
@@ -128,15 +135,16 @@ class Drawing:
                 self._work.any, "preview", owner, lambda: _sha256(source)
             )
             side = max(size, _SMALLEST)
+            engine = await self._engine_for(wishes.engine)
             ready, _ = await self._ready(
-                "preview", source, digest, (side, side), resolve(asked), owner,
-                engine=await self._engine_for(wishes.engine),
-            )  # fmt: skip
+                "preview", source, digest, (side, side), resolve(asked), owner, engine=engine
+            )
             expression = Expression(wishes.emotion, wishes.emotion_strength)
 
             def draw() -> Path:
                 image = _shrunk(ready.portrait.draw(expression), (size, size))
-                return self._cache.write_output(encode(image, "jpg"), "jpg")
+                mark = picture_mark(engine.name, engine.version, digest)
+                return self._cache.write_output(marked(encode(image, "jpg"), "jpg", mark), "jpg")
 
             path, _ = await self._work.run(self._work.draw, "preview", owner, draw, calls=1)
         return str(path)
@@ -150,6 +158,7 @@ class Drawing:
         """One emotion picture: found in the cache, or drawn."""
         strength = 0.0 if emotion == "neutral" else wish.intensity
         shown = emotion if strength > 0 else "neutral"
+        mark = picture_mark(self._engine.name, self._engine.version, wish.digest)
         facts = {
             "portrait": wish.digest,
             "emotion": shown,
@@ -157,6 +166,7 @@ class Drawing:
             "bounds": wish.bounds,
             "engine": self._engine.name,
             "version": self._engine.version,
+            "mark": None if mark is None else mark.digest,
         }
         name = self._cache.name_of(facts, wish.output_format)
         stages: dict[str, float] = {}
@@ -168,7 +178,7 @@ class Drawing:
             cached = found is not None
             if found is None:
                 expression = Expression(cast(Feeling, shown), strength)
-                found = await self._drawn(wish, expression, name, stages)
+                found = await self._drawn(wish, expression, mark, name, stages)
         return RenderedPicture(
             path=found.path,
             emotion=emotion,
@@ -184,7 +194,12 @@ class Drawing:
         )
 
     async def _drawn(
-        self, wish: _Wish, expression: Expression, name: str, stages: dict[str, float]
+        self,
+        wish: _Wish,
+        expression: Expression,
+        mark: Mark | None,
+        name: str,
+        stages: dict[str, float],
     ) -> Output:
         """Draw a picture and store it; the seconds of each stage are written down."""
         work, owner = self._work, wish.owner
@@ -199,7 +214,9 @@ class Drawing:
         )  # fmt: skip
         output, stages["encode"] = await work.run(
             work.any, "render", owner,
-            lambda: self._cache.add(name, encode(image, wish.output_format)),
+            lambda: self._cache.add(
+                name, marked(encode(image, wish.output_format), wish.output_format, mark)
+            ),
             calls=1,
         )  # fmt: skip
         return output

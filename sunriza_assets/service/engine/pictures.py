@@ -20,10 +20,13 @@ from typing import Any, Final
 from PIL import Image as Pictures
 from PIL.PngImagePlugin import PngInfo
 
+from resources.marking import current_marker, marks_wanted, source_of
+from sunriza_assets import __version__
 from sunriza_assets.atomic import make_folder, replacing, store_errors
 from sunriza_assets.studio.contracts.engine import Image
+from sunriza_assets.studio.marks.mark import MEDIA_TYPES, Mark
 
-__all__ = ["COMMENT", "Output", "PictureCache", "encode"]
+__all__ = ["COMMENT", "Output", "PictureCache", "encode", "marked", "picture_mark"]
 
 COMMENT: Final = "Synthetic picture, made with Sunriza Assets"
 """What every file says of itself."""
@@ -57,6 +60,32 @@ def encode(image: Image, output_format: str) -> bytes:
     else:
         picture.save(file, "WEBP", quality=92, method=2, xmp=_XMP.encode())
     return file.getvalue()
+
+
+def picture_mark(engine: str, version: str, digest: str) -> Mark | None:
+    """What a picture says of itself in its C2PA manifest; None if pictures are not marked here.
+
+    Args:
+        engine: what draws it.
+        version: its version.
+        digest: SHA-256 of the portrait's file.
+    """
+    if not marks_wanted():
+        return None
+    return Mark(source_of(engine), __version__, f"{engine} {version}", (("portrait", digest),))
+
+
+def marked(data: bytes, output_format: str, mark: Mark | None) -> bytes:
+    """A picture with its mark.
+
+    Raises:
+        StoreError: there is no key, or the picture cannot be marked.
+    """
+    marker = None if mark is None else current_marker()
+    if marker is None or mark is None:
+        return data
+    suffix = f".{output_format}"
+    return marker.marked(data, MEDIA_TYPES[suffix], mark, title=f"picture{suffix}")
 
 
 @dataclass(frozen=True, slots=True)

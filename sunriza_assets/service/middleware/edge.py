@@ -19,7 +19,7 @@ from sunriza_assets.service.auth.addresses import Caller, TrustedProxies
 from sunriza_assets.service.middleware.routing_table import RoutingTable, own_path
 from sunriza_assets.service.middleware.sockets import answer_websocket
 from sunriza_assets.service.monitor import metrics
-from sunriza_assets.service.monitor.audit import audit
+from sunriza_assets.service.monitor.audit import audit, job_of
 from sunriza_assets.service.policies import Policy, policy_of
 from sunriza_assets.service.problems import note_problem, problem_of, problem_response
 from sunriza_assets.service.request_errors import RequestError
@@ -224,4 +224,5 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
             status=status or 499,
             ms=round(seconds * 1000, 1),
             code=state.get("problem"),
+            job_id=job_of(scope),
         )

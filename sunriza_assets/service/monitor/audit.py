@@ -9,10 +9,16 @@ import structlog
 
 from sunriza_assets.service.auth.principals import Principal
 
-__all__ = ["audit"]
+__all__ = ["audit", "job_of"]
 
 _log = structlog.get_logger("sunriza.audit")
 _ID_CHARACTERS: Final = 200
+
+
+def job_of(scope: Any) -> str | None:
+    """The job that a request has made, or is about."""
+    found = scope["state"].get("made") or scope.get("path_params", {}).get("job_id")
+    return None if found is None else str(found)[:_ID_CHARACTERS]
 
 
 def audit(scope: Any, status: int) -> None:
@@ -33,7 +39,7 @@ def audit(scope: Any, status: int) -> None:
             name: str(value)[:_ID_CHARACTERS]
             for name, value in scope.get("path_params", {}).items()
         },
-        made=state.get("made"),
+        job_id=job_of(scope),
         address=state["client"].address,
         outcome=status,
         code=state.get("problem"),

@@ -1,12 +1,13 @@
 """Spoken sounds by id: fetched whole or in ranges, with their times, and deleted."""
 
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
 from sunriza_assets.errors import AccessError
 from sunriza_assets.service.context import PrincipalDep, ServiceDep
+from sunriza_assets.service.schemas.speech import SpokenTimes
 from sunriza_assets.service.sent_outputs import file_answers, remove_output, send_output
 
 __all__ = ["router"]
@@ -15,10 +16,14 @@ router = APIRouter(tags=["speech"])
 
 AudioId = Annotated[str, Path(description="As `audio_id` said.", max_length=64)]
 _SOUND: Final = file_answers("audio/wav")
-_TIMES: Final = file_answers("application/json")
+_TIMES: Final[dict[int | str, dict[str, Any]]] = {
+    **file_answers("application/json"),
+    200: {"model": SpokenTimes, "description": "The times."},
+}
 
 
-# The longer path is asked first: an id is whatever has no slash.
+# The longer path is asked first, for an id is whatever has no slash; of two decorators the lower
+# one is.
 @router.get(
     "/audio/{audio_id}.json",
     response_class=Response,
@@ -58,9 +63,17 @@ async def head_sound(
     return await send_output(request, f"{audio_id}.wav", service, principal)
 
 
-@router.delete("/audio/{audio_id}", status_code=204, response_class=Response)
+@router.delete(
+    "/audio/{audio_id}", status_code=204, response_class=Response, summary="Delete a spoken sound"
+)
+@router.delete(
+    "/audio/{audio_id}.json",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a spoken sound, by the address of its times",
+)
 async def delete_sound(audio_id: AudioId, service: ServiceDep, principal: PrincipalDep) -> Response:
-    """Delete a spoken sound and its times."""
+    """Its times are deleted with it."""
     await remove_output(f"{audio_id}.wav", service, principal)
     with suppress(AccessError):  # somebody else was faster with this one
         await remove_output(f"{audio_id}.json", service, principal)

@@ -17,6 +17,7 @@ __all__ = [
     "OpenAISpeech",
     "SpeechBody",
     "SpokenAnswer",
+    "SpokenTimes",
     "VoiceConsent",
     "VoiceList",
     "VoiceShown",
@@ -195,6 +196,49 @@ class SpokenAnswer(BaseModel):
     consent_id: str | None = Field(
         default=None, description="The declaration that was stored, where a voice was imitated."
     )
+
+
+class TimedPhone(BaseModel):
+    """One speech sound."""
+
+    ipa: str = Field(description="International Phonetic Alphabet; empty for silence.")
+    start: float = Field(description="Seconds from the start of the sound; as all times here.")
+    end: float
+
+
+class ShownViseme(BaseModel):
+    """One shape of the mouth."""
+
+    viseme: str = Field(description="One of the twelve of an avatar's atlas.")
+    start: float
+    end: float
+
+
+class TimedWord(BaseModel):
+    """One word."""
+
+    text: str
+    start: float
+    end: float
+
+
+class SpokenTimes(BaseModel):
+    """What happens when in a spoken sound, and how it was made."""
+
+    phones: list[TimedPhone] = Field(description="In order, silences included.")
+    visemes: list[ShownViseme] = Field(description="In order; equal neighbours are one.")
+    words: list[TimedWord] = Field(description="Empty where the voice does not tell.")
+    seconds: float = Field(description="Length of the sound.")
+    rate: int = Field(description="Samples per second.")
+    engine: str
+    engine_version: str
+    weights: str = Field(description="sha256 or revision; empty for an engine without.")
+    voice: str
+    licence: str
+    language: str
+    speed: float
+    characters: int
+    offset: float = Field(description="Seconds by which phones were moved earlier for the voice.")
 
 
 class VoiceShown(BaseModel):

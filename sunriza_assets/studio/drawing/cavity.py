@@ -27,6 +27,8 @@ _OPEN_LIGHT: Final = (0.05, 0.30)
 """Opening over which light comes to fall in, IOD."""
 _LIFTED_LIGHT: Final = 1.45
 """Brightness of a tongue near the teeth, where light falls, over one at rest."""
+_TIP_LIGHT: Final = 1.2
+"""The same of one between the teeth, in front of which there is no lip."""
 _CORNER: Final = (0.55, 0.97)
 _CORNER_SHADE: Final = 0.82
 """Where on the way to the corners light falls off, and how much of it: cheeks shade the teeth
@@ -73,9 +75,10 @@ class MouthInterior:
             palette: the mouth's colours.
             side_light: how much brighter it is to the right, per IOD.
         """
-        shade = 1.0 - (0.50 - 0.20 * self.lit) * np.exp(-self.below_upper / 0.016)
-        shade -= 0.10 * np.exp(-self.below_upper / 0.05)
-        shade *= 1.0 - 0.38 * np.exp(-self.above_lower / 0.010)
+        below, above = np.maximum(self.below_upper, 0.0), np.maximum(self.above_lower, 0.0)
+        shade = 1.0 - (0.46 - 0.18 * self.lit) * np.exp(-below / 0.016)
+        shade -= 0.10 * np.exp(-below / 0.05)
+        shade *= 1.0 - 0.38 * np.exp(-above / 0.010)
         shade *= 1.0 - _CORNER_SHADE * rise(self.side, *_CORNER)
         shade *= (1.0 - 0.55 * self.pursed) * (0.80 + 0.20 * rise(self.gap, 0.01, 0.09))
         shade = np.clip(shade, 0.0, 1.0)[:, :, None] ** palette.shade
@@ -174,7 +177,7 @@ def paint_tongue_tip(
     light *= 1.0 - 0.10 * np.exp(-((inside.across / 0.012) ** 2))
     shine = 0.6 * palette.wet * np.exp(-(((height - 0.5) / 0.18) ** 2)) * middle
     cover = share * rise(below, -blur, blur) * (1.0 - rise(np.abs(inside.across), 0.145, 0.165))
-    colour = palette.tongue * (_LIFTED_LIGHT * light)[:, :, None] + shine[:, :, None]
+    colour = palette.tongue * (_TIP_LIGHT * light)[:, :, None] + shine[:, :, None]
     return _over(canvas, colour * shadow, cover)
 
 

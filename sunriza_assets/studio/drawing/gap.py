@@ -8,12 +8,13 @@ curves are tabulated once for a frame and read by every pixel.
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from sunriza_assets.studio.drawing.cavity import MouthInterior
-from sunriza_assets.studio.expression.easing import rise
+from sunriza_assets.studio.expression.easing import rise, smoothstep
 from sunriza_assets.studio.face.regions import LOWER_LIP, UPPER_LIP
 from sunriza_assets.studio.motion.head_pose import HeadMotion
 
@@ -31,6 +32,11 @@ _PURSED: Final = (0.05, 0.40)
 """Narrowing of the mouth over which it counts as pursed."""
 _ROUND: Final = (0.30, 0.60)
 """Opening over width between which a mouth counts as round."""
+_BLUR_SIGMA: Final = 0.5
+_FULL_FROM: Final = 0.9
+"""Deviation of the blur over half the width of an edge, and blurred coverage that counts as all."""
+_SHIFT: Final = 4
+"""Fractional bits of painted vertices."""
 _CURVE: Final = (0.5, 0.6)
 _SLOPE: Final = (0.7, 0.1)
 """Share of the resting rim's curvature and slope that the gums have, and their limits (per IOD, and
@@ -52,6 +58,8 @@ class Gap:
     """Opening beyond the photo's own in this column, IOD."""
     below_rest: Plane
     """Below the upper lip's rim at rest, whatever its shape, IOD."""
+    cover: Plane
+    """0-1 how much of a pixel lies between the lips."""
     roundness: float
     """0 a slit, 1 a round opening."""
     iod: float
@@ -67,6 +75,7 @@ def find_gap(
     centre: Array,
     iod: float,
     shape: tuple[int, ...],
+    blur: float,
 ) -> Gap | None:
     """The gap of a frame; None where the mouth is outside of the picture.
 
@@ -78,12 +87,14 @@ def find_gap(
         centre: (3,) what it turns about.
         iod: of the portrait, pixels.
         shape: of the picture.
+        blur: half the width of the edge between lips and gap, IOD.
     """
     iod = iod * head.scale
     upper, lower = points[UPPER_RIM, :2], points[LOWER_RIM, :2]
     box = _box_around(np.concatenate([upper, lower]), 0.04 * iod + 2, shape)
     if box is None:
         return None
+    cover = _covered(np.concatenate([upper, lower[-2:0:-1]]), box, blur * iod)
     origin, across = upper[0], upper[-1] - upper[0]
     width = max(float(np.linalg.norm(across)), 1.0)
     axes = np.stack([across / width, [-across[1] / width, across[0] / width]])
@@ -116,9 +127,23 @@ def find_gap(
         place=read[..., 4],
         growth=read[..., 5],
         below_rest=(down - read[..., 2]) / iod,
+        cover=cover,
         roundness=float(rise(iod * growth[4:7].mean() / width, *_ROUND)),
         iod=iod,
     )
+
+
+def _covered(outline: Array, box: tuple[slice, slice], blur: float) -> Plane:
+    """(h, w) 0-1 how much of each pixel of a box lies within an outline (N, 2), whose edge is
+    `blur` pixels wide to either side; a little more than half of it lies inside, so that nothing of
+    a photo's closed lips is left along it."""
+    rows, columns = box
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    mask = np.zeros(size, np.uint8)
+    corners = (outline - [columns.start, rows.start] - 0.5) * (1 << _SHIFT)
+    cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
+    soft = cv2.GaussianBlur(mask, (0, 0), max(_BLUR_SIGMA * blur, 0.3)).astype(np.float32)
+    return np.asarray(smoothstep(soft / np.float32(255.0 * _FULL_FROM)), dtype=np.float32)
 
 
 def _curves(upper: Array, lower: Array, rest: Array, growth: Array, width: float) -> Array:

@@ -52,6 +52,9 @@ _STRIP_FADES: Final = (0.010, 0.045)
 _SEAM_INSET: Final = 0.016
 """How far the line between closed lips, which no parted lip has, is stepped over, IOD."""
 _UPPER_REACH: Final = 0.050
+_TIP_HIDES: Final = (0.5, 0.2)
+"""Share of the upper teeth that a tongue between them hides, of painted ones and of the photo's
+own: beside the tip, these would look like fangs."""
 _OWN_REACH: Final = (0.030, 0.075)
 """How far the upper teeth reach below the resting upper lip, IOD; where the photo shows their end,
 that, within these limits."""
@@ -170,20 +173,20 @@ class MouthPainter:
         gap = find_gap(
             points, self._points, growth,
             head=head, centre=self._centre, iod=self._iod, shape=frame.shape,
+            blur=self._rim_blur,
         )  # fmt: skip
         if gap is None:
             return
         inside = gap.inside
         canvas = self._inside(gap, mouth, self._yaw(head))
-        covered = np.clip(inside.below_upper / self._rim_blur + 0.35, 0.0, 1.0)
-        covered *= np.clip(inside.above_lower / self._rim_blur + 0.35, 0.0, 1.0)
+        covered = gap.cover
         if self._photo:
-            covered *= rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
+            covered = covered * rise(np.abs(gap.growth).max(), *_CHANGE_SEEN)
             canvas, covered = self._photo.draw_closed_lips(
                 canvas, covered, inside, gap.place, self._palette, shut=rise(-gap.growth, *_ONSET)
             )
         else:
-            covered *= rise(gap.growth, *_ONSET)
+            covered = covered * rise(gap.growth, *_ONSET)
         view = frame[gap.window]
         mixed = view + covered[:, :, None] * (canvas - view)
         view[...] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
@@ -210,7 +213,9 @@ class MouthPainter:
         )
         if mouth.tongue_raise > 0.0:
             canvas = paint_lifted_tongue(canvas, inside, palette, share=mouth.tongue_raise)
-        depth = np.float32(self._reach * (1.0 - 0.5 * mouth.tongue_out)) - inside.below_root
+        own_row = self._photo is not None and self._photo.keeps_row
+        behind = _TIP_HIDES[1] if own_row else _TIP_HIDES[0]
+        depth = np.float32(self._reach * (1.0 - behind * mouth.tongue_out)) - inside.below_root
         if mouth.tucked > 0.0:
             lowered = np.maximum(depth, inside.above_lower + np.float32(0.004))
             depth += np.float32(mouth.tucked) * (lowered - depth)

@@ -34,12 +34,12 @@ _WHITE: Final = (0.86, 10.0)
 """White as a share of the skin's brightest channel, and grey levels above that."""
 _EYE_WHITE: Final = (1.06, 0.75, 1.25)
 """White over the eye whites' luma, and how far below and above the skin's guess it may be."""
-_TOOTH: Final = 0.95
+_TOOTH: Final = 1.03
 """Luma of a tooth over white."""
 _WHITEST: Final = 226.0
 """Brightest channel of teeth in any face, grey levels."""
 _OWN_TEETH: Final = 0.95
-_OWN_HUE: Final = 0.5
+_OWN_HUE: Final = 0.25
 """Least luma of the photo's own teeth, as a share of a tooth's, and how much of their hue is taken:
 a lip's shadow lies on them, and its red."""
 _REDDEST: Final = 0.3

@@ -13,6 +13,7 @@ from sunriza_assets.studio.drawing.fineness import Fineness
 from sunriza_assets.studio.drawing.glasses import find_rims
 from sunriza_assets.studio.drawing.lids import Eye
 from sunriza_assets.studio.drawing.mouth import Mouth, MouthPainter
+from sunriza_assets.studio.drawing.palette import eye_white
 from sunriza_assets.studio.drawing.warp import Warp
 from sunriza_assets.studio.expression.emotion_offsets import EmotionOffsets
 from sunriza_assets.studio.face.regions import OVAL
@@ -69,7 +70,9 @@ class PortraitRig:
         self.has_glasses = rims is not None
         """Whether rims were found that the lids pass behind."""
         self._crisp = _crisp(image, points)
-        self.eyes = (Eye(points, 0, self._crisp, rims=rims), Eye(points, 1, self._crisp, rims=rims))
+        white = eye_white(image, points)
+        right, left = (Eye(points, side, self._crisp, rims=rims, white=white) for side in (0, 1))
+        self.eyes = (right, left)
         """The subject's right eye, then the left."""
         self.mouth = MouthPainter(points, self._crisp, fineness=Fineness.of(image, points))
         self.warp = Warp(points, (width, height), stitched=stitched)
@@ -103,12 +106,12 @@ class PortraitRig:
             (H, W, 3) uint8, a new array.
         """
         head = head or HeadMotion.still()
-        gaze = np.zeros((2, 2)) if gaze is None else gaze
+        shifts = self._within_eyes(np.zeros((2, 2)) if gaze is None else gaze)
         sources = self.warp.backward_map(head, points, self.mouth.lip_sources(head, points))
         emotion = emotion or self.emotion
         squint = emotion.squint if emotion else 0.0
         eyes = [
-            (eye.window, eye.draw(closure[side], gaze[side], squint=squint))
+            (eye.window, eye.draw(closure[side], shifts[side], squint=squint))
             for side, eye in enumerate(self.eyes)
         ]
         drawn = [(window, eye) for window, eye in eyes if eye is not None]
@@ -124,6 +127,15 @@ class PortraitRig:
                 self._layers.paint(frame, sources)
         self.mouth.paint(frame, head, np.asarray(points), mouth or Mouth())
         return frame
+
+    def _within_eyes(self, gaze: NDArray[Any]) -> NDArray[np.float64]:
+        """(2, 2) the gaze as far as both eyes have room for it: they look the same way."""
+        limited = [eye.limited(gaze[side]) for side, eye in enumerate(self.eyes)]
+        kept = [
+            np.where(np.abs(wanted) > 1e-6, found / np.where(wanted == 0.0, 1.0, wanted), 1.0)
+            for wanted, found in zip(gaze, limited, strict=True)
+        ]
+        return np.asarray(gaze * np.minimum(*kept), dtype=np.float64)
 
 
 def _crisp(image: Image, points: NDArray[Any]) -> Image:

@@ -41,6 +41,8 @@ _THINNED: Final = (0.14, 0.09)
 of the lower lip on they count as thinned, IOD."""
 _ROLLED: Final = 0.55
 """Share of the lips' thickness that disappears when they are rolled in entirely."""
+_TUCKED: Final = 0.55
+"""Share of the lower lip's thickness that disappears when it is tucked under the upper teeth."""
 _SKIN_REACH: Final = (0.6, 0.85)
 """Distance from the lips over which the skin's share falls to 1/e, half mouth widths: so far at
 least, and further, up to the second, where the lips move so much that skin would fold."""
@@ -139,11 +141,10 @@ def _lips(
     stretched = float(rise(parted / unit, 0.0, _SMILE))
     stretched *= float(rise((lower[0] - lower[-1])[:, 1].max() / unit, *_THINNED))
     thick = shape.puff * (1.0 - _ROLLED * shape.roll) * (1.0 + _RELAXED * rounded * stretched)
-    tuck = shape.tuck * unit * (1.0 - x**_LOWER_ARCH)
-    depth = np.linspace(1.0, 0.0, len(lower))[:, None]  # outer edge 1, inner rim 0
+    rolled = 1.0 - _TUCKED * shape.tuck
     new_upper, new_lower = upper.copy(), lower.copy()
     new_upper[..., 1] = line - up + thick * (upper - upper[-1])[..., 1]
-    new_lower[..., 1] = line + down + thick * (lower - lower[-1])[..., 1] - depth * tuck
+    new_lower[..., 1] = line + down + rolled * thick * (lower - lower[-1])[..., 1]
     for rows, rest in ((new_upper, upper), (new_lower, lower)):
         rows[..., 0] = shape.width * (seam[:, 0] + (rest - rest[-1])[..., 0])
         rows[:, [0, -1], 1] = line[[0, -1]]

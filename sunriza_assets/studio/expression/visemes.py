@@ -38,7 +38,7 @@ class LipShape:
     roll: float = 0.0
     """How far the red of the lips is rolled inwards, 0-1."""
     tuck: float = 0.0
-    """How far the lower lip is drawn up and under the upper teeth, IOD."""
+    """How far the lower lip is rolled in under the upper teeth, which stand on it, 0-1."""
     tongue: Tongue = "low"
     """low: behind the lower teeth; up: tip at the ridge; between: tip between the teeth."""
     lower_teeth: bool = False
@@ -57,12 +57,12 @@ VISEMES: Final[Mapping[str, LipShape | None]] = _fixed(
         "U": LipShape(opening=0.045, width=0.70, upper_share=0.12, puff=1.18),
         "O": LipShape(opening=0.15, width=0.76, upper_share=0.20, puff=1.08),
         "MBP": LipShape(opening=0.0, width=0.98, roll=0.45),
-        "FV": LipShape(opening=0.06, width=1.0, upper_share=0.72, tuck=0.05),
+        "FV": LipShape(opening=0.073, width=1.0, upper_share=0.55, tuck=1.0),
         "L": LipShape(opening=0.14, width=0.94, upper_share=0.20, tongue="up"),
-        "WQ": LipShape(opening=0.035, width=0.58, upper_share=0.15, puff=1.25),
+        "WQ": LipShape(opening=0.03, width=0.54, upper_share=0.15, puff=1.25),
         "R": LipShape(opening=0.06, width=0.82, upper_share=0.30, puff=1.08),
-        "CH": LipShape(opening=0.095, width=0.80, upper_share=0.42, puff=1.12, lower_teeth=True),
-        "TH": LipShape(opening=0.085, width=1.0, upper_share=0.25, tongue="between"),
+        "CH": LipShape(opening=0.12, width=0.74, upper_share=0.42, puff=1.18, lower_teeth=True),
+        "TH": LipShape(opening=0.105, width=1.0, upper_share=0.25, tongue="between"),
     }
 )
 """Name -> shape in the order of the atlas; None leaves the lips as the portrait shows them."""

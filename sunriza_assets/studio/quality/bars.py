@@ -47,7 +47,7 @@ BARS: Final = (
     Bar("blinks missed or invented", "worst", 0, at_least=False),
     Bar("jitter over the clip's", "median", 1.1, at_least=False),
     Bar("sharpness over the portrait's", "median", 0.75),
-    Bar("folded triangles, permille", "worst", 5, at_least=False),
+    Bar("folded triangles, permille", "worst", 2, at_least=False),
     Bar("background difference, grey levels", "worst", 0.25, at_least=False),
     Bar("seam after encoding", "worst", 1.2, at_least=False),
     Bar("cell to idle at the rim, grey levels", "median", 4.5, at_least=False),

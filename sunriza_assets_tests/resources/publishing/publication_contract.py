@@ -6,6 +6,7 @@ A subclass brings the fixtures of both stores' contracts: `avatars`, `client`, `
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -297,8 +298,14 @@ class PublicationContract:
             avatars,
             "anna",
             "run-2",
-            files=files,
-            manifest_matches=lambda _: change != "the manifest",
+            expected_md5=lambda _: (
+                None
+                if change == "the manifest"
+                else {
+                    name: md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+                    for name, path in files.items()
+                }
+            ),
             parameters={"fps": 30},
             overridden={},
             scratch=tmp_path / "scratch",

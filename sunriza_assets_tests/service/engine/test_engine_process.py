@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resources.home import Home
+from sunriza_assets.costs.manifest import sha256_of
 from sunriza_assets.errors import FaceError, MediaError, ParameterError
 from sunriza_assets.service.engine_socket import EngineSocket
+from sunriza_assets.studio.marks.key import known_roots
+from sunriza_assets.studio.marks.reading import read_mark_in_process
 from sunriza_assets_tests.service.engine.conftest import RENDER, RunningEngine, calling
 
 
@@ -49,6 +53,9 @@ def test_nothing_of_the_upload_but_its_pixels_is_in_a_picture(
         assert Image.open(made.path).format == kind
         assert b"taken at home" not in data
         assert b"Synthetic picture" in data
+        mark = read_mark_in_process(made.path, roots=known_roots(Home(engine.home).keys).decode())
+        assert (mark.state, mark.own, mark.source) == ("valid", True, "compositeSynthetic")
+        assert mark.inputs == (("portrait", sha256_of(portrait)),)
 
 
 def test_intensity_0_is_the_portrait_itself(engine: RunningEngine, portrait: Path) -> None:

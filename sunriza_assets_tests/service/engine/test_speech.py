@@ -7,6 +7,7 @@ import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import av
@@ -19,6 +20,8 @@ from sunriza_assets.service.engine_socket import EngineSocket
 from sunriza_assets.service.engine_wire import engine_socket
 from sunriza_assets.service.languages import guessed_language
 from sunriza_assets.service.outputs import OutputFolder
+from sunriza_assets.service.policies import policy_of
+from sunriza_assets.studio.marks.reading import read_mark_in_process
 from sunriza_assets_tests.service.engine.conftest import RunningEngine
 from sunriza_assets_tests.service.serving import Served, make_service, serving
 
@@ -117,6 +120,9 @@ def test_a_repeat_is_the_same_to_the_byte_and_others_is_not_shown(
     data = {client.get(one["audio_url"]).content for one in (first, again)}
     assert data == {stranger.get(others["audio_url"]).content}
     assert client.get(others["audio_url"]).status_code == 404
+    by_times = f"/audio/{again['audio_id']}.json"
+    assert [client.delete(by_times).status_code for _ in range(2)] == [204, 404]
+    assert client.get(again["audio_url"]).status_code == 404
     slower = spoken(client, "Wiederholung.", speed=0.5)
     assert slower["cached"] is False
     assert slower["duration_ms"] > 1.4 * first["duration_ms"]
@@ -207,6 +213,28 @@ def test_whoever_does_not_wait_gets_a_job(client: httpx.Client, stranger: httpx.
     client.post(f"/jobs/{retried['job_id']}/cancel")
 
 
+def test_what_will_take_long_becomes_a_job_unless_it_was_spoken_before(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken(client, "Schon bekannt.")
+    monkeypatch.setattr("sunriza_assets.service.routes.speech.PATIENCE_S", 0.0)
+    headers = {"Idempotency-Key": "long"}
+    answers = [
+        client.post("/tts", json={"text": "Noch nie gehört."}, headers=headers) for _ in range(2)
+    ]
+    assert [one.status_code for one in answers] == [202, 202]
+    assert answers[0].json()["job_id"] == answers[1].json()["job_id"]
+    assert answers[0].json()["eta_seconds"] >= 0
+    assert spoken(client, "Schon bekannt.")["cached"] is True
+    client.post(f"/jobs/{answers[0].json()['job_id']}/cancel")
+
+
+def test_speech_counts_as_pictures_do() -> None:
+    for path in ("/tts", "/v1/audio/speech"):
+        policy = policy_of("POST", path)
+        assert (policy.rate, policy.scope, policy.public) == ("render", "render", False)
+
+
 def test_a_voice_is_imitated_only_with_consent(
     client: httpx.Client, stranger: httpx.Client, served: Served
 ) -> None:
@@ -282,7 +310,9 @@ def official(served: Served) -> Iterator[openai.OpenAI]:
 
 
 @pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-def test_the_official_client_speaks_in_every_format(official: openai.OpenAI, form: Any) -> None:
+def test_the_official_client_speaks_in_every_format(
+    official: openai.OpenAI, form: Any, tmp_path: Path
+) -> None:
     with official.audio.speech.with_streaming_response.create(
         model="tts-1", voice="alloy", input="Good morning, my dear.", response_format=form
     ) as response:
@@ -296,6 +326,14 @@ def test_the_official_client_speaks_in_every_format(official: openai.OpenAI, for
         with av.open(io.BytesIO(data)) as container:
             seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     assert 1 < seconds < 4
+    (tmp_path / "speech").write_bytes(data)
+    mark = read_mark_in_process(tmp_path / "speech", roots="")
+    if form in ("mp3", "flac", "wav"):
+        assert mark.state == "valid"
+        assert mark.source in ("algorithmicMedia", "trainedAlgorithmicMedia")
+        assert [name for name, _ in mark.inputs] == ["text"]
+    else:
+        assert mark.state == "absent"
 
 
 def test_the_official_client_asks_for_voices_and_languages(

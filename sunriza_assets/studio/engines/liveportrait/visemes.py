@@ -30,6 +30,8 @@ __all__ = ["cells_of", "mouth_roi", "speaking_keypoints", "viseme_keypoints"]
 
 _MARGIN: Final = 0.22
 """What a cell shows around the lips, IOD."""
+_TUCK_HEIGHT: Final = 0.05
+"""How far a lower lip is drawn up that is tucked under the upper teeth entirely, IOD."""
 _ROLL_OVERLAP: Final = 0.04
 """How far lips that are rolled in entirely go over each other, IOD."""
 
@@ -125,6 +127,6 @@ def _shaped_lips(portrait: Portrait, shape: LipShape) -> Motion:
     across = motion.kp[0, lips, 0]
     exp[0, lips, 0] += (shape.width - 1) * (across - across.mean())
     unit = portrait.iod_in_keypoints
-    exp[0, LOWER_LIP, 1] -= (shape.tuck + _ROLL_OVERLAP * shape.roll / 2) * unit
+    exp[0, LOWER_LIP, 1] -= (_TUCK_HEIGHT * shape.tuck + _ROLL_OVERLAP * shape.roll / 2) * unit
     exp[0, UPPER_LIP, 1] += _ROLL_OVERLAP * shape.roll / 2 * unit
     return Motion(motion.scale, motion.rotation, exp, motion.t, motion.kp)

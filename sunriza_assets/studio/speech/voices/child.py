@@ -61,6 +61,14 @@ def make_engine(name: str, models: Path) -> VoiceEngine:
         from sunriza_assets.studio.speech.voices.kokoro import Kokoro
 
         return Kokoro(models)
+    if name == "pocket":
+        from sunriza_assets.studio.speech.voices.pocket import Pocket
+
+        return Pocket(models)
+    if name == "xtts":
+        from sunriza_assets.studio.speech.voices.xtts import Xtts
+
+        return Xtts(models)
     raise EngineError(f"There is no voice engine {name!r}")
 
 

@@ -21,6 +21,7 @@ from typing import IO, Any, Final, Self
 from sunriza_assets.errors import SpeechError
 from sunriza_assets.studio.speech.sound import Samples
 from sunriza_assets.studio.speech.speech import Speech, joined
+from sunriza_assets.studio.speech.voices import xtts_data
 from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
 from sunriza_assets.studio.speech.voices.wire import (
     error_from,
@@ -30,21 +31,51 @@ from sunriza_assets.studio.speech.voices.wire import (
     speech_from,
 )
 
-__all__ = ["VoiceWorker", "worker_command"]
+__all__ = ["VoiceWorker", "isolated_command", "worker_command"]
 
 _LOADING_S: Final = 120.0
 _SECONDS_A_CHARACTER: Final = 0.5
 """Patience with slow engines on a crowded machine, not their speed."""
 _STOPPING_S: Final = 5.0
+_CHILD: Final = "sunriza_assets.studio.speech.voices.child"
+_ROOT: Final = Path(__file__).resolve().parents[4]
+_ISOLATED: Final = """
+import importlib, sys
+from importlib.machinery import PathFinder
+
+class OnePackage:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "sunriza_assets":
+            return PathFinder.find_spec(name, [{root!r}], target)
+
+sys.meta_path.append(OnePackage)
+importlib.import_module({child!r}).main()
+"""
 _log = logging.getLogger(__name__)
 
 _Message = tuple[dict[str, Any], Samples]
 
 
 def worker_command(engine: str, models: Path) -> list[str]:
-    """The command of a worker whose engine is installed with this interpreter."""
-    module = "sunriza_assets.studio.speech.voices.child"
-    return [sys.executable, "-m", module, engine, str(models), str(os.getpid())]
+    """The command of the worker of an engine.
+
+    Raises:
+        ModelError: the engine's own environment is missing.
+    """
+    own = [engine, str(models), str(os.getpid())]
+    if engine == xtts_data.FAMILY:
+        return [*isolated_command(xtts_data.find_interpreter(models)), *own]
+    return [sys.executable, "-m", _CHILD, *own]
+
+
+def isolated_command(interpreter: Path) -> list[str]:
+    """A command that runs the worker with another interpreter, which sees this package alone.
+
+    The folder that this package lies in may hold our other packages, in versions that do not go
+    together with those of that environment.
+    """
+    return [str(interpreter), "-c", _ISOLATED.format(root=str(_ROOT), child=_CHILD)]
 
 
 class VoiceWorker:
@@ -58,7 +89,8 @@ class VoiceWorker:
 
     def __init__(self, engine: str, models: Path, *, command: list[str] | None = None) -> None:
         self.name = engine
-        self._command = command or worker_command(engine, models)
+        self._models = models
+        self._command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
@@ -201,7 +233,7 @@ class VoiceWorker:
         self._kill()
         _log.info("starting the voice engine %s", self.name)
         self._process = subprocess.Popen(
-            self._command,
+            self._command or worker_command(self.name, self._models),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

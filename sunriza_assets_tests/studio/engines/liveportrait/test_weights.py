@@ -6,11 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -33,6 +31,7 @@ from sunriza_assets.studio.engines.liveportrait.weights import (
     weight_path,
     weights_present,
 )
+from sunriza_assets_tests.servers.hub import COMMIT, Hub, serve_hub
 
 COMMAND = "sunriza models pull liveportrait"
 SMALL = tuple(
@@ -206,102 +205,37 @@ def test_nothing_foreign_is_copied(tmp_path: Path) -> None:
     assert not list(root.rglob("*.pth"))
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """As much of the hub's protocol as a download takes: revision, HEAD with a hash, ranges."""
-
-    root: ClassVar[Path]
-    cut_after: ClassVar[int | None]
-    requested: ClassVar[list[str]]
-    commit: ClassVar[str] = "c" * 40
-
-    def _file(self) -> Path | None:
-        prefix = f"/KwaiVGI/LivePortrait/resolve/{self.commit}/"
-        path = self.root / self.path.removeprefix(prefix)
-        return path if self.path.startswith(prefix) and path.is_file() else None
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/models/KwaiVGI/LivePortrait"):
-            content = json.dumps({"id": "KwaiVGI/LivePortrait", "sha": self.commit, "siblings": []})
-            self._head(200, len(content))
-            self.wfile.write(content.encode())
-        else:
-            self._answer(body=True)
-
-    def _head(self, status: int, length: int, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(length))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-
-    def _answer(self, *, body: bool) -> None:
-        path = self._file()
-        if path is None:
-            self._head(404, 0, X_Error_Code="EntryNotFound")
-            return
-        content = path.read_bytes()
-        whole, start = len(content), 0
-        byte_range = self.headers.get("Range", "")
-        if body and byte_range.startswith("bytes="):
-            start = int(byte_range.removeprefix("bytes=").split("-")[0])
-        if body:
-            self.requested.append(f"{path.name} from {start}")
-        headers = {
-            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
-            "X_Repo_Commit": self.commit,
-            "Accept_Ranges": "bytes",
-        }
-        if start:
-            headers["Content_Range"] = f"bytes {start}-{whole - 1}/{whole}"
-        self._head(206 if start else 200, whole - start, **headers)
-        if body:
-            limit = type(self).cut_after
-            self.wfile.write(content[start : whole if limit is None else start + limit])
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def hub(published: Path) -> Iterator[tuple[str, type[_Hub]]]:
-    """The address of a small hub and its levers."""
-    handler = type("Hub", (_Hub,), {"root": published, "cut_after": None, "requested": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def hub(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    root = tmp_path_factory.mktemp("hub")
+    (root / "KwaiVGI").mkdir()
+    (root / "KwaiVGI" / "LivePortrait").symlink_to(published)
+    with serve_hub(root) as running:
+        yield running
 
 
 @pytest.mark.usefixtures("only_small_files")
-def test_pulling_from_the_hub(tmp_path: Path, hub: tuple[str, type[_Hub]]) -> None:
-    address, handler = hub
-    done = list(pull_weights(tmp_path, endpoint=address))
+def test_pulling_from_the_hub(tmp_path: Path, hub: Hub) -> None:
+    done = list(pull_weights(tmp_path, endpoint=hub.address))
     assert [line.split(":")[0] for line in done] == [file.name for file in SMALL]
     assert weights_present(tmp_path)
     record = json.loads((tmp_path / "liveportrait" / "weights.json").read_text())
-    assert record["revision"] == handler.commit
-    assert list(pull_weights(tmp_path, endpoint=address)) == []
-    assert len(handler.requested) == 2
+    assert record["revision"] == COMMIT
+    assert list(pull_weights(tmp_path, endpoint=hub.address)) == []
+    assert len(hub.requested) == 2
 
 
 @pytest.mark.usefixtures("only_small_files")
 def test_a_download_that_was_cut_off_goes_on(
-    tmp_path: Path, hub: tuple[str, type[_Hub]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, handler = hub
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1 << 17)
-    handler.cut_after = 1_200_000
-    list(pull_weights(tmp_path, endpoint=address))
+    hub.cut_after = 1_200_000
+    list(pull_weights(tmp_path, endpoint=hub.address))
     assert weights_present(tmp_path)
     starts = [
         int(requested.split()[-1])
-        for requested in handler.requested
+        for requested in hub.requested
         if requested.startswith("appearance")
     ]
     assert len(starts) == 3

@@ -1,64 +1,39 @@
-"""`/docs`: the OpenAPI document as one page, for people on this machine.
+"""`/docs`: the OpenAPI document as one page, for people on this machine."""
 
-Written on the server, without scripts: nothing is loaded from elsewhere, so the page may have the
-strictest content security policy and works without a network.
-"""
-
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, Response
+from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from sunriza_assets.service.auth.addresses import Caller
+from sunriza_assets.service.pages.layout import page
 from sunriza_assets.service.request_errors import RequestError
 
-__all__ = ["install_docs_page"]
+__all__ = ["router"]
 
-_STYLE: Final = """
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h2{margin-top:3rem}
-details{border:1px solid color-mix(in srgb,currentColor 25%,transparent);border-radius:.4rem;
-margin:.4rem 0;padding:.4rem .8rem}
-summary{cursor:pointer}
-summary code{font-weight:600}
-.method{display:inline-block;min-width:4.5rem;font-weight:700}
-table{border-collapse:collapse;width:100%}
-td,th{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0}
-pre{overflow:auto;padding:.6rem;background:color-mix(in srgb,currentColor 8%,transparent)}
-"""
-_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
 _CURL_METHODS: Final[Mapping[str, tuple[str, ...]]] = {"GET": (), "HEAD": ("-I",)}
 _METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 
 
-def install_docs_page(app: FastAPI) -> None:
-    """Add `/docs`; it exists for callers on this machine alone."""
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> Response:
-        caller: Caller = request.state.client
-        if not caller.loopback:
-            raise RequestError("There is no such path", code="path")
-        page = "".join(_page(app.openapi(), str(request.base_url).rstrip("/")))
-        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+router = APIRouter()
 
 
-def _page(document: Mapping[str, Any], address: str) -> Iterator[str]:
-    title = escape(f"{document['info']['title']} {document['info']['version']}")
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-    yield "<meta name=viewport content='width=device-width'>"
-    yield f"<style>{_STYLE}</style><h1>{title}</h1>"
+@router.get("/docs", include_in_schema=False)
+async def documentation(request: Request) -> Response:
+    """The page; it exists for callers on this machine alone."""
+    caller: Caller = request.state.client
+    if not caller.loopback:
+        raise RequestError("There is no such path", code="path")
+    document = request.app.openapi()
+    title = f"{document['info']['title']} {document['info']['version']}"
+    return page(title, _body(document, str(request.base_url).rstrip("/")))
+
+
+def _body(document: Mapping[str, Any], address: str) -> Iterator[str]:
     yield f"<p>{escape(document['info'].get('summary', ''))}"
     yield " <a href=openapi.json>OpenAPI document</a></p>"
     schemas = document.get("components", {}).get("schemas", {})

@@ -1,20 +1,23 @@
-"""Logs of the service: one JSON object a line.
+"""Logs of the service's processes: one JSON object a line.
 
-`ts, level, event, request_id, job, run, uid_hash, route, ms` and what else belongs to an event.
-JSON escapes line ends, so a caller's text cannot begin a line of its own. Credentials and the
-signatures of addresses are taken out of every value, tracebacks included.
+`ts, level, part, event` and what belongs to it: `request_id, job_id, run_id, uid_hash, route, ms`.
+A line that is logged while something is done for a job carries `job_id` and `request_id`, whoever
+logs it, libraries included: `lines_about`, `bound_lines`. JSON escapes line ends, so a caller's
+text cannot begin a line of its own. Credentials and the signatures of addresses are taken out of
+every value, tracebacks included.
 """
 
 import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TextIO
 
 import structlog
 
-__all__ = ["configure_logging", "ensure_logging", "redacted"]
+__all__ = ["bound_lines", "configure_logging", "ensure_logging", "lines_about", "redacted"]
 
 _TEXT_CHARACTERS: Final = 8000
 _SECRETS: Final = (
@@ -42,18 +45,26 @@ _LIBRARIES: Final = {
 }
 _DOUBLED: Final = frozenset(("message", "color_message"))  # the standard library's own copies
 _Event = MutableMapping[str, Any]
+_facts_of_process: dict[str, Any] = {}
+"""What every line of this process carries."""
 
 
-def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+def configure_logging(
+    stream: TextIO | None = None, *, level: int = logging.INFO, part: str | None = None
+) -> None:
     """Let this process log JSON lines, its libraries too.
 
     Args:
         stream: where to; standard error by default.
         level: lowest level that is written.
+        part: of the service: `api`, `dispatcher`, `worker`, `engine`.
     """
     target = stream or sys.stderr
+    if part is not None:
+        _facts_of_process["part"] = part
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _merge_facts_of_process,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
     ]
@@ -84,10 +95,30 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
         logging.getLogger(name).setLevel(max(level, quiet))
 
 
-def ensure_logging() -> None:
+def ensure_logging(part: str) -> None:
     """Configure logging unless somebody has."""
     if not structlog.is_configured():
-        configure_logging()
+        configure_logging(part=part)
+
+
+@contextmanager
+def lines_about(**facts: str | None) -> Iterator[None]:
+    """Let every line of this process carry these facts inside the block, whichever thread logs it.
+
+    For processes that do one thing at a time, in threads of libraries, too.
+    """
+    former = {name: _facts_of_process.get(name) for name in facts}
+    _note(facts)
+    try:
+        yield
+    finally:
+        _note(former)
+
+
+def bound_lines(**facts: str | None) -> AbstractContextManager[Any]:
+    """Let the lines of this thread or task carry these facts inside the block."""
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    return structlog.contextvars.bound_contextvars(**known)
 
 
 def redacted(text: str) -> str:
@@ -100,6 +131,21 @@ def redacted(text: str) -> str:
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
+
+
+def _note(facts: Mapping[str, Any]) -> None:
+    for name, fact in facts.items():
+        if fact is None:
+            _facts_of_process.pop(name, None)
+        else:
+            _facts_of_process[name] = fact
+
+
+def _merge_facts_of_process(logger: object, method: str, event: _Event) -> _Event:
+    del logger, method
+    for name, fact in _facts_of_process.items():
+        event.setdefault(name, fact)
+    return event
 
 
 def _line(logger: object, method: str, event: _Event) -> str:
