@@ -6,6 +6,7 @@
 BIN := .venv/bin
 export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
+VISEMES ?= $(SUNRIZA_HOME)/visemes
 export SUNRIZA_HOME
 
 .PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills bench-kills-fleet quality docs fuzz fuzz-api constraints clean models help
@@ -58,6 +59,16 @@ bench-kills: .venv/.installed-dev models ## Kill the service's processes at 100 
 
 bench-kills-fleet: .venv/.installed-dev models ## Likewise with Postgres, Redis and a Celery worker; KILLS, JOBS: fewer
 	$(BIN)/python -m sunriza_assets_tests.service.kills --fleet --kills $(or $(KILLS),100) --jobs $(or $(JOBS),200)
+
+train-visemes: .venv/.installed-dev ## Make the listener's weights anew, forty minutes of a core; VISEMES=folder keeps its files
+	$(BIN)/sunriza models pull kokoro
+	$(BIN)/python -m sunriza_assets.studio.speech.training "$(VISEMES)" \
+		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}"
+
+bench-visemes: models ## How well it hears held back voices (SPEECH=folder, CLIPS=folder: people)
+	$(BIN)/python -m sunriza_assets.studio.speech.training.bench "$(VISEMES)" \
+		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}" \
+		$(if $(SPEECH),--speech "$(SPEECH)") $(if $(CLIPS),--clips "$(CLIPS)")
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

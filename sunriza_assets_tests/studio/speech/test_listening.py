@@ -1,16 +1,13 @@
 """Listening: what the packaged network hears in a voice that it was never trained on."""
 
-import json
 from fractions import Fraction
 from importlib.resources import files
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from sunriza_assets.errors import ModelError, SpeechError
-from sunriza_assets.studio.speech.ipa import Segment, visemes_of_arpabet
 from sunriza_assets.studio.speech.listening.features import MelStream, mel_frames
 from sunriza_assets.studio.speech.listening.following import mouth_of_heard
 from sunriza_assets.studio.speech.listening.heard import HEARD_RATE, Heard
@@ -22,26 +19,14 @@ from sunriza_assets.studio.speech.listening.network import (
 )
 from sunriza_assets.studio.speech.mouth import NAMES
 from sunriza_assets.studio.speech.sound import Samples
-from sunriza_assets.studio.speech.training.labels import Labels, labels_of_segments
+from sunriza_assets.studio.speech.training.labels import Labels
 from sunriza_assets.studio.speech.training.measure import Figures, Guess, measured
-
-FOLDER = Path(__file__).parent
+from sunriza_assets_tests.studio.speech.rms import rms_speech
 
 
 @pytest.fixture(scope="module")
 def spoken() -> tuple[Samples, Labels]:
-    """Three sentences of flite's voice rms, 16 kHz, with its own phone times."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
-    with av.open(FOLDER / "rms.opus") as container:
-        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
-    samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
-    segments = []
-    for name, start, end in json.loads((FOLDER / "rms.json").read_text())["phones"]:
-        at = start
-        for shown in visemes_of_arpabet("SIL" if name == "pau" else name):
-            segments.append(Segment(shown.viseme, at, at + shown.share * (end - start)))
-            at = segments[-1].end
-    return samples, labels_of_segments(segments, len(samples) // 160)
+    return rms_speech()
 
 
 def _figures(spoken: tuple[Samples, Labels], network: Network, look_ahead: float) -> Figures:

@@ -30,9 +30,9 @@ _CROP: Final = 400
 _BATCH: Final = 16
 _NETWORK: Final = slice(0, len(NAMES) + len(CURVES))
 _RECOGNISER: Final = slice(_NETWORK.stop, _NETWORK.stop + EMISSIONS)
-_BLUR_SHARE: Final = 0.8
+_BLUR_SHARE: Final = 0.5
 """Crops in which the network's opinion is blurred: it knows the voices of the training too well."""
-_BLUR: Final = 1.0
+_BLUR: Final = 0.7
 _WITHOUT_NETWORK: Final = 0.1
 _WITHOUT_RECOGNISER: Final = 0.15
 _log = logging.getLogger(__name__)
