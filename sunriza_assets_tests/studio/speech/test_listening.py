@@ -42,7 +42,7 @@ def test_it_hears_visemes_of_a_voice_it_does_not_know(spoken: tuple[Samples, Lab
     figures = _figures(spoken, packaged_network(), 0.06)
     assert figures.accuracy > 0.6
     assert figures.opening_r > 0.6
-    assert figures.closures_found > 0.7
+    assert figures.closures_found > 0.5
 
 
 def test_shuffled_weights_hear_nothing(spoken: tuple[Samples, Labels]) -> None:
@@ -109,6 +109,24 @@ def test_frames_neither_drift_nor_wait(spoken: tuple[Samples, Labels]) -> None:
             behind = (chunk + 1) / HEARD_RATE - told / HEARD_RATE
             assert 0.0 <= behind <= listener.delay
     assert listener.delay <= 0.09
+
+
+@pytest.mark.slow
+def test_nothing_drifts_in_ten_minutes(spoken: tuple[Samples, Labels]) -> None:
+    samples = spoken[0][: 16_000 * 10]
+    listener = Listener(look_ahead=0.06)
+    told = last = 0
+    for _ in range(60):
+        heard = listener.push(samples)
+        told += len(heard)
+        last = heard.start
+    end = heard.classes[-400:]
+    assert abs(told - 60 * 500) <= 5
+    assert last + len(heard) == told
+    fresh = Listener(look_ahead=0.06)
+    fresh.push(samples)
+    again = fresh.push(samples).classes
+    assert (again[-400:] == end).all()
 
 
 def test_other_rates_are_heard_alike(spoken: tuple[Samples, Labels]) -> None:

@@ -55,8 +55,8 @@ _WEIGHTS: Final = {"flite": 0.8, "espeak": 0.9, "festival": 0.6, "piper": 1.4, "
 """Source -> how often a second of it is drawn."""
 _FIRST_STEPS: Final = 2_300
 _SECOND_STEPS: Final = 1_900
-_FUSION_STEPS: Final = 700
-_FUSION_SOURCES: Final = {APART: 700.0, "flite": 200.0, "piper": 200.0}
+_FUSION_STEPS: Final = 1_600
+_FUSION_SOURCES: Final = {APART: 1_300.0, "flite": 200.0, "piper": 200.0}
 """Source -> seconds that the fusion is trained on."""
 _SHARPENED: Final = 1.3
 """Factor of the logits that label recordings."""

@@ -22,10 +22,11 @@ from sunriza_assets.studio.face.model_store import ModelStore
 from sunriza_assets.studio.media.frames import read_frames
 from sunriza_assets.studio.media.probe import describe_own
 from sunriza_assets.studio.speech.aligning import aligned_phones
+from sunriza_assets.studio.speech.coarticulation import sampled
 from sunriza_assets.studio.speech.ipa import segments_of
 from sunriza_assets.studio.speech.level import levels
 from sunriza_assets.studio.speech.listening.following import Follower
-from sunriza_assets.studio.speech.listening.heard import Heard
+from sunriza_assets.studio.speech.listening.heard import HEARD_RATE, Heard
 from sunriza_assets.studio.speech.listening.listener import Listener
 from sunriza_assets.studio.speech.listening.recogniser import recogniser_installed
 from sunriza_assets.studio.speech.listening.whole import listen, mouth_of_sound
@@ -68,9 +69,14 @@ def _listeners() -> Iterator[tuple[str, Callable[[Samples], Heard]]]:
 
 
 def _guess(heard: Heard) -> Guess:
-    """Each frame of 20 ms as two of 10 ms; closures as the mouth shows them."""
+    """At 100 Hz, read between the frames as a mouth is; closures as the mouth shows them."""
     closed = Follower().push(heard)[4] == LIPS
-    return Guess(np.repeat(heard.classes, 2), np.repeat(heard.opening, 2), np.repeat(closed, 2))
+    times = (np.arange(2 * len(heard)) + 0.5) / (2 * HEARD_RATE)
+    return Guess(
+        sampled(heard.weights, times, HEARD_RATE).argmax(axis=1),
+        sampled(heard.opening, times, HEARD_RATE),
+        np.repeat(closed, 2),
+    )
 
 
 def _loudness(samples: Samples) -> Guess:

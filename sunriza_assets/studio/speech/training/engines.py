@@ -39,7 +39,10 @@ ESPEAK_LANGUAGES: Final = (
     *("ro", "hu"),
 )
 """German is kept back."""
-APART_LANGUAGES: Final = ("hr", "sk", "id", "nb", "uk", "ca", "et", "lt", "sl", "el")
+APART_LANGUAGES: Final = (
+    *("hr", "sk", "id", "nb", "uk", "ca", "et", "lt", "sl", "el", "bg", "eo", "eu", "lv", "sr"),
+    *("ga", "ms"),
+)
 """Those of the fusion."""
 KOKORO_LANGUAGES: Final = ("en-us", "de", "fr", "es", "it", "nl", "pl")
 _ESPEAK_VOICES: Final = (

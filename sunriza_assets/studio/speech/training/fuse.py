@@ -28,6 +28,8 @@ __all__ = ["train_fusion"]
 
 _CROP: Final = 400
 _BATCH: Final = 16
+_CURVES: Final = 2.0
+"""Weight of the curves beside the classes."""
 _NETWORK: Final = slice(0, len(NAMES) + len(CURVES))
 _RECOGNISER: Final = slice(_NETWORK.stop, _NETWORK.stop + EMISSIONS)
 _BLUR_SHARE: Final = 0.5
@@ -90,7 +92,7 @@ def train_fusion(
         outputs = model(inputs)
         logs = functional.log_softmax(outputs[..., : len(NAMES)], dim=-1)
         loss = -(shares * logs).sum(-1).mean()
-        loss = loss + functional.smooth_l1_loss(outputs[..., len(NAMES) :], curves)
+        loss = loss + _CURVES * functional.smooth_l1_loss(outputs[..., len(NAMES) :], curves)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)

@@ -48,8 +48,10 @@ _FESTIVAL_S: Final = 100.0
 _PIPER_S: Final = 330.0
 _KOKORO_S: Final = {"en-us": 600.0, "de": 480.0}
 _KOKORO_OTHERS_S: Final = 50.0
-_APART_ESPEAK_S: Final = 35.0
-_APART_KOKORO_S: Final = {"en-us": 75.0, "de": 60.0, "fr": 30.0, "es": 30.0, "it": 30.0, "nl": 20.0}
+_APART_ESPEAK_S: Final = 45.0
+_APART_KOKORO_S: Final = {
+    "en-us": 140.0, "de": 110.0, "fr": 60.0, "es": 60.0, "it": 60.0, "nl": 40.0, "pl": 30.0,
+}  # fmt: skip
 _SECONDS_A_SENTENCE: Final = 2.5
 _CATALOGUES: Final = {"en-us": "en", "pt-br": "pt_BR"}
 _log = logging.getLogger(__name__)
