@@ -93,7 +93,7 @@ def make_corpora(folder: Path, models: Path) -> None:
 def _texts(language: str, seed: int) -> list[str]:
     """Sentences that are not kept back, in an order of their own for each seed."""
     name = _CATALOGUES.get(language, language)
-    texts = sentences(name)[HELD_BACK:]
+    texts = list(sentences(name)[HELD_BACK:])
     random.Random(seed).shuffle(texts)  # noqa: S311 -- a fixed order
     return texts
 

@@ -7,6 +7,8 @@ programs installed. Other machines have other ones, so a training there differs 
 import gettext
 import random
 import re
+import struct
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,8 @@ _LENGTHS: Final = range(25, 91)
 _NO_SENTENCE: Final = re.compile(r"[%<>{}\\/_@#|=*\[\]0-9:()\"“”«»`~&$^+…]|--|\b[A-Z]{2,}\b")
 
 
-def sentences(language: str) -> list[str]:
+@lru_cache(maxsize=32)
+def sentences(language: str) -> tuple[str, ...]:
     """Sentences in a fixed random order; of those, the first `HELD_BACK` are for measuring.
 
     Args:
@@ -32,7 +35,7 @@ def sentences(language: str) -> list[str]:
         try:
             with path.open("rb") as file:
                 messages = gettext.GNUTranslations(file)._catalog.items()  # type: ignore[attr-defined]
-        except (OSError, ValueError, UnicodeDecodeError):
+        except (OSError, ValueError, LookupError, struct.error):
             continue  # a damaged catalogue of some program
         for original, translated in messages:
             text = original if language == "en" else translated
@@ -41,7 +44,7 @@ def sentences(language: str) -> list[str]:
                 found.add(" ".join(text.split()).rstrip(".!?") + ".")
     result = sorted(found)
     random.Random(1).shuffle(result)  # noqa: S311 -- a fixed order
-    return result
+    return tuple(result)
 
 
 def _is_sentence(text: str, language: str) -> bool:
@@ -56,9 +59,14 @@ def _is_sentence(text: str, language: str) -> bool:
 
 def random_words(draw: random.Random, count: int) -> str:
     """Words of PocketSphinx's dictionary: sounds that catalogues are short of; `` without it."""
+    words = _dictionary()
+    return " ".join(draw.sample(words, count)).capitalize() + "." if words else ""
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> tuple[str, ...]:
     spec = find_spec("pocketsphinx")
     if spec is None or spec.origin is None:
-        return ""
+        return ()
     path = Path(spec.origin).parent / "model" / "en-us" / "cmudict-en-us.dict"
-    words = re.findall(r"^([a-z]{3,10}) ", path.read_text("utf-8"), re.MULTILINE)
-    return " ".join(draw.sample(words, count)).capitalize() + "."
+    return tuple(re.findall(r"^([a-z]{3,10}) ", path.read_text("utf-8"), re.MULTILINE))
