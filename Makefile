@@ -6,9 +6,10 @@
 BIN := .venv/bin
 export PYTHON ONNX
 SUNRIZA_HOME ?= $(CURDIR)/data
+VISEMES ?= $(SUNRIZA_HOME)/visemes
 export SUNRIZA_HOME
 
-.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills bench-kills-fleet bench-full-disk quality docs fuzz fuzz-api constraints clean models help
+.PHONY: demo install test test-slow test-liveportrait test-fleet serve dev lint format bench bench-gpu bench-rerender bench-fleet bench-service bench-kills bench-kills-fleet bench-full-disk train-visemes bench-visemes quality docs fuzz fuzz-api constraints clean models help
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +65,16 @@ bench-kills-fleet: .venv/.installed-dev models ## Likewise with Postgres, Redis 
 
 bench-full-disk: .venv/.installed-dev models ## Fill the disk of a service under jobs and free it again (as root: it mounts)
 	$(BIN)/python -m sunriza_assets_tests.service.full_disk
+
+train-visemes: .venv/.installed-dev ## Make the listener's weights anew, forty minutes of a core; VISEMES=folder keeps its files
+	$(BIN)/sunriza models pull kokoro
+	$(BIN)/python -m sunriza_assets.studio.speech.training "$(VISEMES)" \
+		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}"
+
+bench-visemes: models ## How well it hears held back voices (SPEECH=folder, CLIPS=folder: people)
+	$(BIN)/python -m sunriza_assets.studio.speech.training.bench "$(VISEMES)" \
+		--models "$${SUNRIZA_MODELS:-$(SUNRIZA_HOME)/models}" \
+		$(if $(SPEECH),--speech "$(SPEECH)") $(if $(CLIPS),--clips "$(CLIPS)")
 
 quality: models ## Render, grade (MEDIA=folder: more portraits, clips), write $(SUNRIZA_HOME)/quality/quality.html
 	$(BIN)/python -m sunriza_assets.studio.quality $(SUNRIZA_HOME)/quality \

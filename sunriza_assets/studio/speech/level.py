@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sunriza_assets.studio.speech.mouth import Curve
 from sunriza_assets.studio.speech.sound import Sound
 
-__all__ = ["FLOOR_DB", "LEVEL_RATE", "levels", "opening_gain", "silent", "speech_level"]
+__all__ = ["FLOOR_DB", "LEVEL_RATE", "levels", "opening_gain", "speech_level"]
 
 LEVEL_RATE: Final = 100
 """Levels per second."""
@@ -21,12 +21,6 @@ FLOOR_DB: Final = -90.0
 
 _GAIN_PER_DB: Final = 0.05
 _GAINS: Final = (0.6, 1.35)
-_SILENT_BELOW: Final = 45.0
-"""dB below the level of speech that count as silence."""
-_NEVER_SPEECH_DB: Final = -65.0
-"""Nothing below this level is speech, however quiet the rest is."""
-_SILENT_S: Final = 0.12
-"""A shorter gap is part of the speech: a closed p is silent too."""
 
 
 def levels(sound: Sound, window: float = 0.02) -> Curve:
@@ -57,22 +51,6 @@ def opening_gain(slow: Curve, speech: float) -> Curve:
         speech: median level of the speech, dB.
     """
     return np.asarray(np.clip(1.0 + _GAIN_PER_DB * (slow - speech), *_GAINS))
-
-
-def silent(level: Curve, speech: float) -> NDArray[np.bool_]:
-    """(n,) where there is silence of 120 ms or more.
-
-    Args:
-        level: (n,) level over 20 ms at 100 Hz, dB.
-        speech: median level of the speech, dB.
-    """
-    quiet = level < max(speech - _SILENT_BELOW, _NEVER_SPEECH_DB)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet.astype(np.int8), [0]])))
-    result = np.zeros(len(level), np.bool_)
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        if end - begin >= _SILENT_S * LEVEL_RATE:
-            result[begin:end] = True
-    return result
 
 
 def speech_level(level: Curve) -> float:

@@ -62,7 +62,7 @@ def test_arpabet_agrees_with_ipa() -> None:
         assert visemes_of_arpabet(arpabet) == visemes_of(ipa), arpabet
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PHONES, RATES)
 def test_curves_are_bounded_and_never_jump(phones: list[Phone], rate: Fraction) -> None:
     curves = mouth_curves(phones, rate)
@@ -78,7 +78,7 @@ def test_curves_are_bounded_and_never_jump(phones: list[Phone], rate: Fraction) 
     assert (curves.opening[curves.closures == TUCK] <= TUCKED).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(PHONES, st.sampled_from([Fraction(25), Fraction(30)]))
 def test_each_closure_is_seen(phones: list[Phone], rate: Fraction) -> None:
     lead = 0.03

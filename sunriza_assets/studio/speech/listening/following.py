@@ -55,9 +55,9 @@ _REST: Final = NAMES.index("Rest")
 class ClosureRule:
     """When closed lips are believed."""
 
-    enter: float = 0.5
+    enter: float = 0.25
     """Probability from which a closure begins."""
-    leave: float = 0.35
+    leave: float = 0.15
     """Probability down to which it lasts."""
     dip: float = 0.0
     """dB that the level must lie below the loudest of the 100 ms before it; 0 asks for none."""

@@ -24,6 +24,8 @@ _CODECS: Final = (
 """Encoder -> bit rates, bits per second."""
 _DECODERS: Final = MappingProxyType({"libopus": "opus", "libmp3lame": "mp3"})
 _FRAME: Final = 320
+_CLEAN_SHARE: Final = 0.25
+"""Of sounds that are only made louder or quieter."""
 _MAX_DELAY: Final = 2_400
 """Samples that a codec may delay its sound."""
 
@@ -52,8 +54,9 @@ def degraded(samples: Samples, draw: np.random.Generator, others: Sequence[Sampl
         (0.12, _mu_law),
         (0.15, lambda x: _through_codec(x, draw)),
     ]
+    clean = draw.random() < _CLEAN_SHARE
     for probability, step in steps:
-        if draw.random() < probability:
+        if not clean and draw.random() < probability:
             samples = step(samples)
     loudest = float(np.abs(samples).max(initial=1e-6))
     gain = 0.5 / loudest * 10.0 ** (draw.uniform(-26.0, 6.0) / 20.0)

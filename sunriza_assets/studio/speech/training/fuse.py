@@ -28,10 +28,14 @@ __all__ = ["train_fusion"]
 
 _CROP: Final = 400
 _BATCH: Final = 16
+_CURVES: Final = 2.0
+"""Weight of the curves beside the classes."""
 _NETWORK: Final = slice(0, len(NAMES) + len(CURVES))
 _RECOGNISER: Final = slice(_NETWORK.stop, _NETWORK.stop + EMISSIONS)
-_BLUR_SHARE: Final = 0.6
+_BLUR_SHARE: Final = 0.5
 """Crops in which the network's opinion is blurred: it knows the voices of the training too well."""
+_BLUR: Final = 0.7
+_WITHOUT_NETWORK: Final = 0.1
 _WITHOUT_RECOGNISER: Final = 0.15
 _log = logging.getLogger(__name__)
 
@@ -88,7 +92,7 @@ def train_fusion(
         outputs = model(inputs)
         logs = functional.log_softmax(outputs[..., : len(NAMES)], dim=-1)
         loss = -(shares * logs).sum(-1).mean()
-        loss = loss + functional.smooth_l1_loss(outputs[..., len(NAMES) :], curves)
+        loss = loss + _CURVES * functional.smooth_l1_loss(outputs[..., len(NAMES) :], curves)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -106,8 +110,10 @@ def _crop(
     part = inputs[start : start + _CROP].copy()
     if draw.random() < _BLUR_SHARE:
         noise = draw.standard_normal((_CROP // 8 + 1, _NETWORK.stop)).repeat(8, axis=0)[:_CROP]
-        part[:, _NETWORK] += (noise * draw.uniform(0.0, 0.7)).astype(np.float32)
-    if draw.random() < _WITHOUT_RECOGNISER:
+        part[:, _NETWORK] += (noise * draw.uniform(0.0, _BLUR)).astype(np.float32)
+    if draw.random() < _WITHOUT_NETWORK:
+        part[:, _NETWORK] = part[:, _NETWORK].mean(axis=0)
+    elif draw.random() < _WITHOUT_RECOGNISER:
         part[:, _RECOGNISER] = 0.0
         part[:, _RECOGNISER.stop - 1] = 1.0
     return (

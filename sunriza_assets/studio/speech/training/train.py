@@ -21,7 +21,8 @@ __all__ = ["PRIOR_POWER", "Schedule", "frequencies", "train"]
 PRIOR_POWER: Final = 0.4
 """Classes weigh frequency to the power of minus this, and its logarithm undoes it afterwards."""
 _CROP: Final = 300
-_BATCH: Final = 12
+_RAREST: Final = 1e-3
+"""Frequency that a class is taken to have at least."""
 _SMOOTHING: Final = 0.03
 _CURVE_WEIGHT: Final = 0.5
 _WEIGHT_DECAY: Final = 1e-3
@@ -34,12 +35,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast."""
+    """How long, how fast, and how many crops of three seconds at a time."""
 
     steps: int
     rate: float = 4e-3
     """Highest learning rate; it falls as a cosine."""
     warm_up: int = 40
+    batch: int = 12
     seed: int = 1
 
 
@@ -51,7 +53,7 @@ def frequencies(
     for name, versions in tapes.items():
         for tape in versions:
             total += weights.get(name, 1.0) * tape.shares.sum(axis=0, dtype=np.float64)
-    return (total / total.sum()).astype(np.float32)
+    return np.maximum(total / total.sum(), _RAREST).astype(np.float32)
 
 
 def train(
@@ -91,7 +93,7 @@ def train(
         warm = min((step + 1) / schedule.warm_up, 1.0)
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate * warm * (0.5 + 0.5 * np.cos(np.pi * progress)) + 1e-5
-        mel, shares, curves = _batch(flat, minutes / minutes.sum(), draw)
+        mel, shares, curves = _batch(flat, minutes / minutes.sum(), draw, schedule.batch)
         loss = _loss(model(mel), shares, curves, class_weights)
         optimizer.zero_grad()
         loss.backward()
@@ -104,11 +106,11 @@ def train(
 
 
 def _batch(
-    tapes: Sequence[Tape], chances: NDArray[np.float64], draw: np.random.Generator
+    tapes: Sequence[Tape], chances: NDArray[np.float64], draw: np.random.Generator, batch: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(batch, crop, 40), (batch, crop, 12), (batch, crop, 3)."""
     mels, shares, curves = [], [], []
-    for index in draw.choice(len(tapes), _BATCH, p=chances):
+    for index in draw.choice(len(tapes), batch, p=chances):
         tape = tapes[int(index)]
         start = int(draw.integers(len(tape.mel) - _CROP))
         mel = tape.mel[start : start + _CROP].astype(np.float32)
