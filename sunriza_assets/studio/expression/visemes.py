@@ -61,7 +61,7 @@ VISEMES: Final[Mapping[str, LipShape | None]] = _fixed(
         "L": LipShape(opening=0.135, width=0.94, upper_share=0.20, tongue="up"),
         "WQ": LipShape(opening=0.03, width=0.54, upper_share=0.15, puff=1.25),
         "R": LipShape(opening=0.06, width=0.80, upper_share=0.30, puff=1.08),
-        "CH": LipShape(opening=0.12, width=0.74, upper_share=0.42, puff=1.18, lower_teeth=True),
+        "CH": LipShape(opening=0.11, width=0.74, upper_share=0.36, puff=1.12, lower_teeth=True),
         "TH": LipShape(opening=0.105, width=1.0, upper_share=0.25, tongue="between"),
     }
 )
