@@ -39,15 +39,18 @@ def source_of(engine: str) -> Source:
     return Source.COMPOSITE if engine in _BY_PROGRAM else Source.COMPOSITE_TRAINED
 
 
-def current_marker() -> Marker | None:
+def current_marker(home: Home | None = None) -> Marker | None:
     """What marks files here; None if marks are off or the C2PA library is missing.
 
     The key is made where there is none, unless a setting gives one.
 
+    Args:
+        home: SUNRIZA_HOME; the environment's if not given.
+
     Raises:
         StoreError: the key cannot be read or made.
     """
-    return _marker_of(signing_key()) if marks_wanted() else None
+    return _marker_of(signing_key(home)) if marks_wanted() else None
 
 
 def marks_wanted() -> bool:
@@ -60,8 +63,11 @@ def marks_wanted() -> bool:
     return True
 
 
-def signing_key() -> SigningKey:
+def signing_key(home: Home | None = None) -> SigningKey:
     """The key of this installation; made where there is none.
+
+    Args:
+        home: SUNRIZA_HOME; the environment's if not given.
 
     Raises:
         StoreError: it cannot be read or made.
@@ -69,7 +75,7 @@ def signing_key() -> SigningKey:
     given = given_key()
     if given is not None:
         return given
-    home = Home.from_environment()
+    home = home or Home.from_environment()
     path = home.keys / KEY_NAME
     if path.exists() and not expires_soon(key := _read(path, _state_of(path))):
         return key

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.store import AvatarStore, id_in_use
 from resources.storage.objects import MediaStorage
 from sunriza_assets.atomic import store_errors

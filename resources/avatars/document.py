@@ -8,7 +8,6 @@ stores.
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,8 +21,6 @@ from sunriza_assets.errors import AvatarError
 __all__ = [
     "DYNAMICS_ID",
     "AvatarDocument",
-    "checked_avatar_id",
-    "is_avatar_id",
     "merged",
     "new_document",
     "shown_fields",
@@ -34,29 +31,6 @@ DYNAMICS_ID: Final = "basic"
 _OBSOLETE_PARAMETERS: Final = frozenset({"scale"})
 """Parameters of the former system that apps still send and that are ignored: `scale` was the width
 of its face crop, which is now computed."""
-# Firestore and Storage allow more; file names, partition keys and URLs do not.
-_AVATAR_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-
-
-def checked_avatar_id(avatar_id: str) -> str:
-    """The id itself, if it is valid.
-
-    Raises:
-        AvatarError: it is empty, too long, or has characters other than A-Z a-z 0-9 _ -.
-    """
-    if not isinstance(avatar_id, str) or not _AVATAR_ID.fullmatch(avatar_id):
-        shown = repr(avatar_id) if len(repr(avatar_id)) <= 60 else f"{repr(avatar_id)[:57]}..."
-        raise AvatarError(
-            f"{shown} is not an avatar id",
-            remedy="Use 1 to 128 letters, digits, '_' or '-', the first a letter or digit.",
-            code="id",
-        )
-    return avatar_id
-
-
-def is_avatar_id(text: str) -> bool:
-    """Whether `checked_avatar_id` accepts it."""
-    return _AVATAR_ID.fullmatch(text) is not None
 
 
 def new_document(avatar_id: str, now_ms: int) -> dict[str, Any]:

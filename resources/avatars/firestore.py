@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id, is_avatar_id
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument
 from resources.avatars.firestore_fields import document_of, field_paths, new_fields
 from resources.avatars.firestore_listing import FirestoreListing
 from resources.avatars.firestore_retirement import Retirement, read_record, record_of
 from resources.avatars.firestore_stream import StreamPosition, update_time_text
+from resources.avatars.ids import checked_avatar_id, is_avatar_id
 from resources.avatars.instants import epoch_ms, now
 from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.owned import OwnedAvatars

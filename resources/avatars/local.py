@@ -20,13 +20,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from resources.avatars.document import (
-    AvatarDocument,
-    checked_avatar_id,
-    is_avatar_id,
-    merged,
-    new_document,
-)
+from resources.avatars.document import AvatarDocument, merged, new_document
+from resources.avatars.ids import checked_avatar_id, is_avatar_id
 from resources.avatars.instants import epoch_ms, instant_text, nanoseconds, now, rfc3339
 from resources.avatars.listing import AvatarPage, Sort, read_cursor
 from resources.avatars.local_listing import LocalListing

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from resources.avatars.document import is_avatar_id
+from resources.avatars.ids import is_avatar_id
 from resources.avatars.instants import rfc3339
 from resources.avatars.store import Cursor
 from resources.avatars.waiting import Waiting

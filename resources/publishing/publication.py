@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from resources.avatars.document import DYNAMICS_ID, AvatarDocument, checked_avatar_id
+from resources.avatars.document import DYNAMICS_ID, AvatarDocument
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.record import RunRecord
 from resources.avatars.store import AvatarStore
 from resources.settings import current_settings

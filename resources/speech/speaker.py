@@ -8,15 +8,18 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from resources.home import Home
+from resources.marking import current_marker
 from resources.settings import current_settings
+from resources.speech.marks import marked_sound, speech_mark
 from resources.speech.sound_cache import CachedSound, SoundCache
+from sunriza_assets.studio.marks.mark import Marker
 from sunriza_assets.studio.speech.voices.catalog import all_voices
 from sunriza_assets.studio.speech.voices.choice import AUTO, VoiceChoice, choose_voice
 from sunriza_assets.studio.speech.voices.protocol import SpeakRequest, Voice
@@ -90,7 +93,11 @@ def open_speaker(home: Home | None = None) -> "Speaker":
     home = home or Home.from_environment()
     home.make()  # closed to others, as what comes into it
     limit = current_settings().speech_cache_mb * 1_000_000
-    return Speaker(home.models, SoundCache(home.cache / "speech", limit))
+    return Speaker(
+        home.models,
+        SoundCache(home.cache / "speech", limit),
+        marker=lambda: current_marker(home),
+    )
 
 
 class Speaker:
@@ -102,10 +109,15 @@ class Speaker:
     Args:
         models: the models folder.
         cache: of what was spoken.
+        marker: gives what marks sounds as synthetic, or None where they are not marked.
     """
 
-    def __init__(self, models: Path, cache: SoundCache) -> None:
+    def __init__(
+        self, models: Path, cache: SoundCache, *, marker: Callable[[], Marker | None] | None = None
+    ) -> None:
         self.cache = cache
+        self.marker = marker or (lambda: None)
+        """Gives what marks sounds, or None."""
         self._models = models
         self._lock = threading.Lock()
         self._workers: dict[str, VoiceWorker] = {}
@@ -127,7 +139,8 @@ class Speaker:
 
     def has(self, request: SpeakRequest, choice: VoiceChoice) -> bool:
         """Whether this was spoken before and is still kept."""
-        return self.cache.has(_key(_identity(checked(request), choice.voice)))
+        marked = self.marker() is not None
+        return self.cache.has(_key(_identity(checked(request), choice.voice, marked=marked)))
 
     def speak(
         self,
@@ -152,7 +165,8 @@ class Speaker:
         begin = time.perf_counter()
         request = checked(request)
         choice = choose_voice(request, self.voices(), engine, licences)
-        identity = _identity(request, choice.voice)
+        marker = self.marker()
+        identity = _identity(request, choice.voice, marked=marker is not None)
         key = _key(identity)
         found, speech = self.cache.get(key), None
         if found is None:
@@ -162,7 +176,7 @@ class Speaker:
                 found = self.cache.get(key)  # somebody else was faster
                 if found is None:
                     speech = worker.speak(_named(request, choice.voice))
-                    found = self._store(key, identity, speech)
+                    found = self._store(key, identity, speech, marker)
         return StoredSpeech(
             wav=found.wav,
             times=found.times,
@@ -214,23 +228,33 @@ class Speaker:
                 self._workers[engine] = VoiceWorker(engine, self._models)
             return self._workers[engine]
 
-    def _store(self, key: str, identity: Mapping[str, Any], speech: "Speech") -> CachedSound:
+    def _store(
+        self, key: str, identity: Mapping[str, Any], speech: "Speech", marker: Marker | None
+    ) -> CachedSound:
         from sunriza_assets.studio.speech.loudness import normalised
         from sunriza_assets.studio.speech.wav import wav_bytes
 
-        sound = normalised(speech.sound)
-        return self.cache.put(key, wav_bytes(sound), _document(key, identity, speech))
+        document = _document(key, identity, speech)
+        mark = speech_mark(
+            speech.engine,
+            speech.engine_version,
+            document["text_sha256"],
+            identity["reference_sha256"],
+        )
+        wav = wav_bytes(normalised(speech.sound))
+        return self.cache.put(key, marked_sound(wav, "wav", mark, marker), document)
 
 
 def _named(request: SpeakRequest, voice: Voice) -> SpeakRequest:
     return replace(request, voice=voice.name)
 
 
-def _identity(request: SpeakRequest, voice: Voice) -> dict[str, Any]:
+def _identity(request: SpeakRequest, voice: Voice, *, marked: bool) -> dict[str, Any]:
     """Everything that a sound depends on, as JSON values."""
     return {
         "format": _FORMAT,
         "loudness": _LOUDNESS,
+        "marked": marked,
         "engine": voice.engine,
         "engine_version": voice.engine_version,
         "weights": voice.weights,
@@ -262,7 +286,11 @@ def _document(key: str, identity: Mapping[str, Any], speech: "Speech") -> dict[s
     """What `audio.json` says."""
     from sunriza_assets.studio.speech.ipa import segments_of
 
-    facts = {name: value for name, value in identity.items() if name not in {"text", "loudness"}}
+    facts = {
+        name: value
+        for name, value in identity.items()
+        if name not in {"text", "loudness", "marked"}
+    }
     return {
         **facts,
         "key": key,

@@ -74,7 +74,7 @@ def add(
     """
     import tempfile
 
-    from resources.avatars.document import checked_avatar_id
+    from resources.avatars.ids import checked_avatar_id
     from sunriza_assets.studio.media.intake import copy_inputs
 
     checked_avatar_id(avatar_id)

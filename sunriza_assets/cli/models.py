@@ -10,7 +10,7 @@ from sunriza_assets.cli.options import as_json, print_json
 
 __all__ = ["models"]
 
-VOICE_FAMILIES: Final = ("piper", "kokoro")
+VOICE_FAMILIES: Final = ("piper", "kokoro", "pocket")
 """Families of `studio.speech.voices.pulling`, named here so that the command starts at once."""
 
 
@@ -61,8 +61,8 @@ def pull(family: str, voice: str, source: Path | None, as_json: bool) -> None:
     """Fetch, verify and convert models; what is there already is left alone.
 
     FAMILY is `face` (MediaPipe's detector, face mesh and person matte; the default),
-    `liveportrait` (the official weights), or one of voices: `piper`, `kokoro`. Their voices are
-    listed by `sunriza voices`.
+    `liveportrait` (the official weights), or one of voices: `piper`, `kokoro`, `pocket`. Their
+    voices are listed by `sunriza voices`.
     """
     done = pull_models(family, source, voice)
     if as_json:

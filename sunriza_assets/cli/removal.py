@@ -88,7 +88,7 @@ def _check_known(instance: "dg.DagsterInstance", stores: "Stores", avatar_id: st
 
 def _orphans(stores: "Stores") -> list[str]:
     """Ids that objects are kept under and no document has."""
-    from resources.avatars.document import is_avatar_id
+    from resources.avatars.ids import is_avatar_id
 
     found: set[str] = set()
     for prefix in ("avatars/", "pipeline/"):

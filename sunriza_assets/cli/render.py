@@ -34,7 +34,7 @@ def render(
     Settings given here hold for this run only; `sunriza avatar add --set` changes what the avatar's
     document asks for. Exit code 1 if any avatar failed.
     """
-    from resources.avatars.document import checked_avatar_id
+    from resources.avatars.ids import checked_avatar_id
 
     for avatar_id in ids:
         checked_avatar_id(avatar_id)

@@ -52,6 +52,7 @@ def serve(host: str, port: int, ui_port: int, no_ui: bool, only: "Part | None") 
         log=log,
         announce=_announce,
         ready=lambda seconds: click.echo(f"Ready after {seconds:.0f} s. Ctrl-C ends it."),
+        waiting=lambda reasons: click.echo(f"Not ready yet. {reasons}"),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 
-from resources.avatars.document import checked_avatar_id
+from resources.avatars.ids import checked_avatar_id
 from resources.services import Stores
 from resources.storage.objects import MediaStorage
 from sunriza_assets.errors import AvatarError, StoreError

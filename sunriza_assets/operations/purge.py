@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from resources.avatars.document import checked_avatar_id
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.store import AvatarStore
 from resources.engines.template_cache import TemplateCache
 from resources.engines.template_users import TemplateUsers

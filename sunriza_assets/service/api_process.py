@@ -16,6 +16,7 @@ from resources.home import Home
 from resources.orders.open import open_orders
 from resources.settings import current_settings
 from resources.stores import open_stores
+from sunriza_assets.errors import SunrizaError
 from sunriza_assets.service.app import create_app
 from sunriza_assets.service.auth.modes import auth_mode
 from sunriza_assets.service.context import Service
@@ -79,4 +80,7 @@ def _metrics(host: str, port: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    try:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    except SunrizaError as error:
+        sys.exit(f"error: API: {error.message}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from resources.avatars.document import is_avatar_id
+from resources.avatars.ids import is_avatar_id
 from resources.serving.media_server import LOCAL_NAMES
 from sunriza_assets.errors import AccessError, AvatarError, MediaError, StoreError
 from sunriza_assets.service.auth.principals import Principal

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from resources.avatars.adding import AvatarInputs, change_avatar, create_avatar, new_avatar_id
-from resources.avatars.document import AvatarDocument, checked_avatar_id
+from resources.avatars.document import AvatarDocument
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.store import id_in_use
 from resources.orders.order import Order
 from sunriza_assets.errors import (

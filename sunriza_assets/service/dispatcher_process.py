@@ -8,6 +8,7 @@ from collections import deque
 from typing import Final
 
 from resources.orders.order import Order
+from sunriza_assets.errors import SunrizaError
 from sunriza_assets.runs.dispatcher import dispatch
 from sunriza_assets.service.monitor.logs import configure_logging
 from sunriza_assets.service.monitor.metrics import (
@@ -51,4 +52,7 @@ def _observe(order: Order, counted: deque[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SunrizaError as error:
+        sys.exit(f"error: dispatcher: {error.message}")

@@ -6,12 +6,13 @@ its models warm. Files are handed over by path: both processes see the same disk
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from resources.orders.spoken import SpeechForecast, SpeechWish, SpokenSound
 
-__all__ = ["EngineFacts", "EngineService", "RenderedPicture"]
+__all__ = ["OPERATIONS", "EngineFacts", "EngineService", "RenderedPicture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class EngineFacts:
     """torch's CUDA version; None on a CPU."""
     problem: str | None = None
     """Why it is not ready, if that is known."""
+    starting: bool = False
+    """Whether it will probably be ready soon: it loads its models, or is being started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +206,9 @@ class EngineService(Protocol):
     async def voices(self) -> Sequence[Mapping[str, Any]]:
         """All voices (`studio.speech.voices.protocol.Voice` as JSON values)."""
         ...
+
+
+OPERATIONS: Final = frozenset(
+    name for name, one in vars(EngineService).items() if iscoroutinefunction(one)
+) - {"facts"}
+"""Names of what a warm engine process is called for."""

@@ -178,10 +178,11 @@ async def _make_ready(
         facts, calls = await _load(home, book, decoders)
     except SunrizaError as error:
         _log.error("The engine cannot be used: %s", error.message)
-        server.facts = replace(server.facts, problem=error.public)
+        server.facts = replace(server.facts, problem=error.public, starting=False)
     except Exception as bug:  # noqa: BLE001 - whoever asks is told, and the log
         _log.exception("The engine cannot be used")
-        server.facts = replace(server.facts, problem=f"The engine failed: {type(bug).__name__}.")
+        problem = f"The engine failed: {type(bug).__name__}."
+        server.facts = replace(server.facts, problem=problem, starting=False)
     else:
         server.make_ready(facts, calls)
         _log.info("Ready: %s %s on %s", facts.engine, facts.version, facts.gpu_name or "the CPU")

@@ -1,38 +1,63 @@
-"""The client of the engine process: `EngineService` over its Unix socket."""
+"""The client of the engine process: `EngineService` over its Unix socket.
+
+What is called, and with what, stands in `EngineService` alone: each method here is made of the one
+declared there. Of its arguments, paths go over the wire as text and wishes as maps.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from inspect import signature
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from resources.orders.spoken import SpeechForecast, SpeechWish, SpokenSound
 from sunriza_assets.errors import EngineError
-from sunriza_assets.service.engine_client import EngineFacts, RenderedPicture
+from sunriza_assets.service.engine_client import EngineFacts, EngineService, RenderedPicture
 from sunriza_assets.service.engine_wire import error_from_dict, read_frame, write_frame
 
 __all__ = ["EngineSocket"]
 
 _CONNECT_S: Final = 2.0
-_SECONDS: Final[Mapping[str, float]] = {
-    "facts": 2.0,
-    "render": 28.0,
-    "preview": 28.0,
-    "inspect": 120.0,
-    "trim": 178.0,
-    "speak": 178.0,
-    "speak_to": 178.0,
-    "speech_forecast": 28.0,
-    "voices": 28.0,
-}
-"""Time limits of the calls: just below those of the requests that wait for them."""
+_FACTS_S: Final = 2.0
 _START_S: Final = 30.0
 """Longest time from the end of an engine process to the moment the next one listens."""
+_SILENCE_S: Final = 10.0
+"""How long a process that is loading may be too busy to answer."""
 _CONNECTIONS: Final = 64
 """Connections of one API process at a time; further calls wait for one."""
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _call(
+    declared: Callable[Concatenate[EngineService, P], Coroutine[Any, Any, R]],
+    read: Callable[[Any], R],
+    *,
+    seconds: float,
+) -> Callable[Concatenate["EngineSocket", P], Coroutine[Any, Any, R]]:
+    """The method that calls an operation.
+
+    Args:
+        declared: of `EngineService`; its name is the operation's.
+        read: makes the result of the JSON value that comes back.
+        seconds: time limit, just below that of the request that waits for it.
+    """
+    taken = signature(declared)
+
+    @functools.wraps(declared)
+    async def method(self: "EngineSocket", *args: P.args, **kwargs: P.kwargs) -> R:
+        bound = taken.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        _, *given = bound.arguments.items()
+        arguments = {name: _sent(value) for name, value in given}
+        return read(await self.call(declared.__name__, arguments, seconds=seconds))
+
+    return method
 
 
 class EngineSocket:
@@ -52,148 +77,36 @@ class EngineSocket:
         self._silent_since: float | None = None
 
     async def facts(self) -> EngineFacts:
-        """How the engine process stands.
-
-        One that does not answer is being started, or started anew; it is a problem when that takes
-        longer than a start does.
-        """
-        now = asyncio.get_running_loop().time
+        """How the engine process stands; of one that does not answer, since when."""
+        begun = asyncio.get_running_loop().time()
         try:
-            facts = EngineFacts(**await self._call("facts"))
+            facts = EngineFacts(**await self.call("facts", {}, seconds=_FACTS_S))
         except EngineError as error:
-            self._silent_since = self._silent_since or now()
-            lost = now() - self._silent_since > _START_S
-            return EngineFacts(
-                ready=False, engine=None, version=None, gpu_name=None, cuda_version=None,
-                problem=error.public if lost else None,
-            )  # fmt: skip
+            if self._silent_since is None:
+                self._silent_since = begun
+            silent_s = asyncio.get_running_loop().time() - self._silent_since
+            return _silent_facts(silent_s, is_there=isinstance(error.__cause__, TimeoutError))
         self._silent_since = None
         return facts
 
-    async def render(
-        self,
-        portrait: Path,
-        emotions: Sequence[str],
-        *,
-        intensity: float,
-        output_format: str,
-        width: int | None,
-        height: int | None,
-        owner: str,
-        request_id: str,
-    ) -> Sequence[RenderedPicture]:
-        """Draw emotions of a portrait; see `EngineService`."""
-        pictures = await self._call(
-            "render",
-            portrait=str(portrait.absolute()),
-            emotions=list(emotions),
-            intensity=intensity,
-            output_format=output_format,
-            width=width,
-            height=height,
-            owner=owner,
-            request_id=request_id,
-        )
-        return [RenderedPicture(**{**one, "path": Path(one["path"])}) for one in pictures]
-
-    async def preview(
-        self,
-        portrait: Path,
-        parameters: Mapping[str, Any],
-        *,
-        size: int = 256,
-        owner: str | None = None,
-    ) -> Path:
-        """A still with all render parameters; see `EngineService`."""
-        return Path(
-            await self._call(
-                "preview",
-                portrait=str(portrait.absolute()),
-                parameters=dict(parameters),
-                size=size,
-                owner=owner,
-            )
-        )
-
-    async def inspect(
-        self,
-        portrait: Path | None,
-        clip: Path | None,
-        parameters: Mapping[str, Any],
-        *,
-        owner: str | None = None,
-    ) -> Sequence[Mapping[str, Any]]:
-        """Findings of the input coach; see `EngineService`."""
-        findings: list[Mapping[str, Any]] = await self._call(
-            "inspect",
-            portrait=None if portrait is None else str(portrait.absolute()),
-            clip=None if clip is None else str(clip.absolute()),
-            parameters=dict(parameters),
-            owner=owner,
-        )
-        return findings
-
-    async def trim(
-        self,
-        clip: Path,
-        start_s: float,
-        end_s: float,
-        destination: Path,
-        *,
-        owner: str | None = None,
-    ) -> int:
-        """Cut a clip exactly to the frame; see `EngineService`."""
-        return int(
-            await self._call(
-                "trim",
-                clip=str(clip.absolute()),
-                start_s=start_s,
-                end_s=end_s,
-                destination=str(destination.absolute()),
-                owner=owner,
-            )
-        )
-
-    async def speak(
-        self,
-        wish: SpeechWish,
-        *,
-        owner: str,
-        reference: Path | None = None,
-        patience_s: float | None = None,
-    ) -> SpokenSound | SpeechForecast:
-        """Speak a text; see `EngineService`."""
-        made = await self._call(
-            "speak",
-            wish=wish.to_dict(),
-            owner=owner,
-            reference=None if reference is None else str(reference.absolute()),
-            patience_s=patience_s,
-        )
-        return SpokenSound.from_dict(made) if "audio_id" in made else SpeechForecast(**made)
-
-    async def speak_to(
-        self, wish: SpeechWish, destination: Path, *, audio_format: str, owner: str
-    ) -> SpokenSound:
-        """Speak a text into a file; see `EngineService`."""
-        return SpokenSound.from_dict(
-            await self._call(
-                "speak_to",
-                wish=wish.to_dict(),
-                destination=str(destination.absolute()),
-                audio_format=audio_format,
-                owner=owner,
-            )
-        )
-
-    async def speech_forecast(self, wish: SpeechWish) -> SpeechForecast:
-        """What speaking a text will probably take; see `EngineService`."""
-        return SpeechForecast(**await self._call("speech_forecast", wish=wish.to_dict()))
-
-    async def voices(self) -> Sequence[Mapping[str, Any]]:
-        """All voices; see `EngineService`."""
-        found: list[Mapping[str, Any]] = await self._call("voices")
-        return found
+    render = _call(
+        EngineService.render,
+        lambda found: [RenderedPicture(**{**one, "path": Path(one["path"])}) for one in found],
+        seconds=28.0,
+    )
+    preview = _call(EngineService.preview, Path, seconds=28.0)
+    inspect = _call(EngineService.inspect, list, seconds=120.0)
+    trim = _call(EngineService.trim, int, seconds=178.0)
+    speak = _call(
+        EngineService.speak,
+        lambda made: SpokenSound.from_dict(made) if "audio_id" in made else SpeechForecast(**made),
+        seconds=178.0,
+    )
+    speak_to = _call(EngineService.speak_to, SpokenSound.from_dict, seconds=178.0)
+    speech_forecast = _call(
+        EngineService.speech_forecast, lambda made: SpeechForecast(**made), seconds=28.0
+    )
+    voices = _call(EngineService.voices, list, seconds=28.0)
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -201,11 +114,16 @@ class EngineSocket:
             _, writer = self._idle.pop()
             await _close(writer)
 
-    async def _call(self, name: str, **arguments: Any) -> Any:
-        """Call an operation of the engine process.
+    async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float) -> Any:
+        """Call an operation by name; its result as a JSON value.
 
         A kept connection may be that of a process which has ended since, so a call over one is
         tried again over a new one. All operations may be repeated.
+
+        Args:
+            name: of the operation.
+            arguments: JSON values by name.
+            seconds: time limit.
 
         Raises:
             EngineError: `unreachable`, or what the engine process raised.
@@ -215,7 +133,7 @@ class EngineSocket:
         # How the engine stands is told however many pictures are waited for.
         slot = contextlib.nullcontext() if name == "facts" else self._slots
         try:
-            async with asyncio.timeout(_SECONDS[name]), slot:
+            async with asyncio.timeout(seconds), slot:
                 while self._idle:
                     with suppress(ConnectionError):
                         return await self._exchange(self._idle.pop(), request)
@@ -246,6 +164,38 @@ class EngineSocket:
         if "bug" in answer:
             raise RuntimeError(f"The engine process failed: {answer['bug']}")
         return answer["value"]
+
+
+def _silent_facts(silent_s: float, *, is_there: bool) -> EngineFacts:
+    """How an engine process stands that does not answer.
+
+    Args:
+        silent_s: since when.
+        is_there: whether one listens; else the next one is being started.
+    """
+    problem = (
+        f"The engine has not answered for {silent_s:.0f} s."
+        if is_there
+        else f"The engine is being started, for {silent_s:.0f} s now."
+    )
+    patience_s = _SILENCE_S if is_there else _START_S
+    return EngineFacts(
+        ready=False, engine=None, version=None, gpu_name=None, cuda_version=None,
+        problem=problem, starting=silent_s <= patience_s,
+    )  # fmt: skip
+
+
+def _sent(value: object) -> Any:
+    """An argument as a JSON value."""
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, SpeechWish):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(value)
+    return value
 
 
 async def _answer(reader: asyncio.StreamReader) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ socket belongs to this process, so nobody is refused while an API process is rep
 with this process, however it ends. It does no work itself and imports neither Dagster nor torch.
 """
 
-import http.client
 import logging
 import os
 import signal
@@ -27,12 +26,14 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from resources.home import Home
+from resources.orders.open import open_orders
 from resources.serving.media_server import available_port
 from resources.settings import Settings, current_settings
 from sunriza_assets.atomic import make_folder, store_errors
 from sunriza_assets.errors import StoreError
 from sunriza_assets.service.auth.modes import auth_mode
 from sunriza_assets.service.monitor.shared_files import forget_process, shared_metrics
+from sunriza_assets.service.readiness import reasons_unready
 from sunriza_assets.with_parent import command_with_parent
 
 __all__ = ["Addresses", "serve", "serve_api"]
@@ -48,6 +49,8 @@ _STEADY_S: Final = 30.0
 _LOOK_S: Final = 0.1
 _LOG_BYTES: Final = 20_000_000
 """Size of a log above which a new one is begun at the next start."""
+_TELL_AFTER_S: Final = 20.0
+"""Seconds after which a start that is not done says why."""
 _BIND_S: Final = 3.0
 """How long the port is tried: processes of a supervisor that was killed let go of it first."""
 
@@ -137,6 +140,7 @@ def serve(
     log: Path | None = None,
     announce: Callable[[Addresses], None] = lambda _: None,
     ready: Callable[[float], None] = lambda _: None,
+    waiting: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends everything at once.
 
@@ -147,9 +151,12 @@ def serve(
         log: file to which the processes write; to this process's standard error when None.
         announce: gets the addresses before anything is started.
         ready: gets the seconds that the start has taken, once all of it is ready.
+        waiting: gets the reasons why it is not ready, while the start takes long; again when they
+            change.
 
     Raises:
-        StoreError: another service runs on this home, or the port is taken (`store.port`).
+        StoreError: another service runs on this home, the port is taken (`store.port`), or the
+            store of orders is damaged or refuses this service.
         ParameterError: a setting is wrong, or would open the service to everybody.
     """
     settings = current_settings()
@@ -160,6 +167,7 @@ def serve(
     os.environ["SUNRIZA_HOME"] = str(home.root)
     with _only_one(home.root / "service" / "serve.lock"), _listening(host, port) as listener:
         metrics_port = available_port(settings.metrics_port) if settings.metrics_port else None
+        open_orders().close()  # what is wrong with it is said here, and not by every child
         free = available_port(ui_port) if ui_port is not None else None
         started = _Started(settings, host, listener, metrics_port, free)
         bound = listener.getsockname()[1]
@@ -173,7 +181,7 @@ def serve(
             )
         )
         with shared_metrics(home.root / "service"), _output(log) as output:
-            _supervise(replace(started, output=output).children(), listener, ready)
+            _supervise(replace(started, output=output).children(), listener, ready, waiting)
 
 
 def serve_api(*, host: str, port: int) -> None:
@@ -188,7 +196,7 @@ def serve_api(*, host: str, port: int) -> None:
     home = Home(settings.home)
     with _listening(host, port) as listener, shared_metrics(home.root / "service"):
         started = _Started(settings, host, listener, settings.metrics_port)
-        _supervise(started.api(), listener, lambda _: None)
+        _supervise(started.api(), listener, lambda _: None, lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +246,13 @@ class _Started:
 
 
 def _supervise(
-    children: Sequence[_Child], listener: socket.socket, ready: Callable[[float], None]
+    children: Sequence[_Child],
+    listener: socket.socket,
+    ready: Callable[[float], None],
+    waiting: Callable[[str], None],
 ) -> None:
     begin = time.monotonic()
-    was_ready = False
+    was_ready, told = False, ""
     signals: list[int] = []
     try:
         with _noted_signals(signals):
@@ -253,9 +264,13 @@ def _supervise(
                         forget_process(ended)
                 now = time.monotonic()
                 if not was_ready and now - looked >= 1.0:
-                    was_ready, looked = _is_ready(listener), now
+                    reasons, looked = reasons_unready(listener), now
+                    was_ready = not reasons
                     if was_ready:
                         ready(now - begin)
+                    elif now - begin >= _TELL_AFTER_S and reasons != told:
+                        waiting(reasons)
+                        told = reasons
                 time.sleep(_LOOK_S)
             _log.info("Ending")
             listener.close()  # nobody new is accepted
@@ -345,20 +360,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             time.sleep(_LOOK_S)
     with listener:
         yield listener
-
-
-def _is_ready(listener: socket.socket) -> bool:
-    """Whether the API says that all parts are ready."""
-    host, port = listener.getsockname()[:2]
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is read
-    connection = http.client.HTTPConnection(loopback, port, timeout=2)
-    try:
-        connection.request("GET", "/health/ready", headers={"Host": f"localhost:{port}"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ __all__ = [
     "disk_problem",
     "dispatcher_problem",
     "engine_facts",
+    "engine_problem",
     "store_problem",
 ]
 
@@ -26,17 +27,22 @@ async def engine_facts(service: Service) -> EngineFacts:
     """How the engine process stands; never raises."""
     try:
         return await asyncio.wait_for(service.engine.facts(), _PART_S)
-    except (SunrizaError, OSError, TimeoutError) as error:
+    except (SunrizaError, TimeoutError) as error:
         reason = error.public if isinstance(error, SunrizaError) else "The engine does not answer."
-        warming = isinstance(error, SunrizaError) and error.code == "engine.warming"
         return EngineFacts(
             ready=False,
             engine=None,
             version=None,
             gpu_name=None,
             cuda_version=None,
-            problem=None if warming else reason,
+            problem=reason,
         )
+
+
+async def engine_problem(service: Service) -> str | None:
+    """Why no pictures are drawn; None if they are."""
+    facts = await engine_facts(service)
+    return None if facts.ready else facts.problem or "Models are being loaded."
 
 
 async def store_problem(service: Service) -> str | None:

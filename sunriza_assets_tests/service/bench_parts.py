@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,9 +24,11 @@ from resources.orders.order import Order
 from resources.stores import open_stores
 from sunriza_assets_tests.processes import wait_for
 from sunriza_assets_tests.service.bench_load import request, run_client, started_client
+from sunriza_assets_tests.service.bench_modes import MODES
+from sunriza_assets_tests.service.bench_rows import Row
 from sunriza_assets_tests.service.bench_world import Bench, api_alone, bench_home, whole_service
 
-__all__ = ["PARTS", "Row"]
+__all__ = ["PARTS"]
 
 USERS: Final = 200
 """Callers of the status reads: each stays below its 600 a minute."""
@@ -37,17 +38,6 @@ INPUTS: Final = {
     "avatarImageUrl": "avatars/a/images/hero.png",
     "training": {"heroVideoUrl": "avatars/a/videos/clip.mp4"},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    measured: str
-    bar: str = ""
-    kept: bool | None = None
-    """Whether the bar is kept; None where there is none."""
 
 
 def status_reads(models: Path, figures: dict[str, Any]) -> Iterator[Row]:
@@ -321,6 +311,7 @@ PARTS: Final = {
     "posts": job_posts,
     "sockets": sockets,
     "first_steps": first_steps,
+    **MODES,
     "render": render,
     "uploads": uploads,
     "store": store,

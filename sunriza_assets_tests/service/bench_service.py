@@ -19,7 +19,8 @@ import click
 
 from sunriza_assets.cores import core_count
 from sunriza_assets.costs.devices import cpu
-from sunriza_assets_tests.service.bench_parts import PARTS, Row
+from sunriza_assets_tests.service.bench_parts import PARTS
+from sunriza_assets_tests.service.bench_rows import Row
 
 MODELS = Path(os.environ.get("SUNRIZA_MODELS") or Path(__file__).parents[2] / "data" / "models")
 

@@ -106,11 +106,17 @@ def test_health_waits_and_tells(served, client):
     health = client.get("/health").json()
     assert health["status"] == "healthy" and health["model_loaded"] is True
     assert health["gpu_available"] is False and health["engine"] == "mesh"
-    served.service.engine.facts_now = EngineFacts(False, None, None, None, None)
+    served.service.engine.facts_now = EngineFacts(False, None, None, None, None, starting=True)
     try:
         answer = client.get("/health?wait=0.3")
         assert answer.status_code == 503 and answer.json()["status"] == "starting"
         assert client.get("/health?wait=26").status_code == 422
+        loading = client.get("/health/ready").json()["parts"]["engine"]
+        assert loading == {"ready": False, "reason": "Models are being loaded."}
+        silent = EngineFacts(False, None, None, None, None, "The engine has not answered for 40 s.")
+        served.service.engine.facts_now = silent
+        assert client.get("/health").json()["status"] == "unhealthy"
+        assert client.get("/health/ready").json()["parts"]["engine"]["reason"] == silent.problem
     finally:
         served.service.engine.facts_now = EngineFacts(True, "mesh", "1", None, None)
 

@@ -91,6 +91,33 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     assert told.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"SUNRIZA_ORDERS_URL": "elsewhere"}, "SUNRIZA_ORDERS_URL is no address of a Postgres"),
+        ({"SUNRIZA_HOME": "{file}"}, "Cannot make this: File exists"),
+        ({"SUNRIZA_HOME": "{damaged}"}, "The database of jobs is damaged"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_one_clear_line(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "damaged" / "service").mkdir(parents=True)
+    (tmp_path / "damaged" / "service" / "service.db").write_text("no database " * 100)
+    places = {name: str(tmp_path / name) for name in ("file", "damaged")}
+    given = {name: value.format_map(places) for name, value in settings.items()}
+    told = subprocess.run(
+        [*CLI, "serve", "--no-ui", "--port", "0"],
+        env={**os.environ, "SUNRIZA_HOME": str(tmp_path), **given},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert told.returncode == 2
+    assert told.stderr.startswith(f"error: {said}")
+    assert told.stderr.count("\n") == 1
+    assert told.stdout == ""
+
+
 def test_open_mode_is_for_loopback_alone(tmp_path: Path) -> None:
     told = subprocess.run(
         [*CLI, "serve", "--no-ui", "--host", "192.0.2.1", "--port", "0"],

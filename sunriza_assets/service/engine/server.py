@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sunriza_assets.errors import EngineError, ParameterError, SunrizaError
-from sunriza_assets.service.engine_client import EngineFacts
+from sunriza_assets.service.engine_client import OPERATIONS, EngineFacts
 from sunriza_assets.service.engine_wire import error_to_dict, read_frame, write_frame
 
 __all__ = ["Calls", "EngineServer"]
@@ -17,12 +17,6 @@ __all__ = ["Calls", "EngineServer"]
 Calls = Mapping[str, Callable[..., Awaitable[Any]]]
 """Name of an operation -> what does it; arguments are JSON values."""
 
-_NAMES: Final = frozenset(
-    (
-        *("render", "preview", "inspect", "trim"),
-        *("speak", "speak_to", "speech_forecast", "voices"),
-    )
-)
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +25,7 @@ class EngineServer:
 
     def __init__(self) -> None:
         self.facts = EngineFacts(
-            ready=False, engine=None, version=None, gpu_name=None, cuda_version=None
+            ready=False, engine=None, version=None, gpu_name=None, cuda_version=None, starting=True
         )
         """How the engine stands."""
         self._calls: Calls = {}
@@ -97,7 +91,7 @@ class EngineServer:
         try:
             if name == "facts":
                 return {"value": asdict(self.facts)}
-            if name not in _NAMES:
+            if name not in OPERATIONS:
                 return _error(ParameterError(f"There is no call {name!r}", code="unknown"))
             if name not in self._calls:
                 return _error(

@@ -25,6 +25,7 @@ from sunriza_assets.service.monitor.metrics import count_speech
 
 if TYPE_CHECKING:
     from resources.speech.speaker import Speaker, StoredSpeech
+    from sunriza_assets.studio.marks.mark import Marker
 
 __all__ = ["Speaking"]
 
@@ -102,12 +103,12 @@ class Speaking:
             if audio_format == "wav":
                 await asyncio.to_thread(_link, stored.wav, target)
             else:
-                from sunriza_assets.studio.speech.encoding import transcode
-
                 await self._work.run(
-                    self._work.any, SPEECH, owner,
-                    lambda: transcode(stored.wav, target, audio_format),
-                )  # fmt: skip
+                    self._work.any,
+                    SPEECH,
+                    owner,
+                    lambda: _transcoded(stored, target, audio_format, self._speaker.marker()),
+                )
         return sound_of(stored, "").to_dict()
 
     async def speech_forecast(self, *, wish: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +221,31 @@ def _sample(source: Path, folder: Path) -> Path:
     path = folder / "sample.wav"
     write_wav(path, sound)
     return path
+
+
+def _transcoded(
+    stored: "StoredSpeech", target: Path, audio_format: str, marker: "Marker | None"
+) -> None:
+    """Write a kept sound in another format, with a mark of its own where that bears one.
+
+    Raises:
+        ParameterError: there is no such format.
+        StoreError: it cannot be written or marked.
+    """
+    from resources.speech.marks import marked_sound, speech_mark
+    from sunriza_assets.studio.speech.encoding import transcode
+
+    transcode(stored.wav, target, audio_format)
+    facts = stored.facts
+    mark = speech_mark(
+        facts.engine, facts.engine_version, facts.text_sha256, facts.reference_sha256
+    )
+    with store_errors("read", target):
+        plain = target.read_bytes()
+    marked = marked_sound(plain, audio_format, mark, marker)
+    if marked != plain:
+        with replacing(target) as file:
+            file.write(marked)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 
 from sunriza_assets import __version__
-from sunriza_assets.service.context import Service, ServiceDep
+from sunriza_assets.service.context import ServiceDep
 from sunriza_assets.service.schemas.health import Health, Live, Part, Ready
 from sunriza_assets.service.standing import (
     disk_problem,
     dispatcher_problem,
     engine_facts,
+    engine_problem,
     store_problem,
 )
 
@@ -41,13 +42,13 @@ async def health(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     facts = await engine_facts(service)
-    while not facts.ready and facts.problem is None and loop.time() < deadline:
+    while facts.starting and loop.time() < deadline:
         await asyncio.sleep(min(_LOOK_S, max(0.0, deadline - loop.time())))
         facts = await engine_facts(service)
     if facts.ready:
         status = "healthy"
     else:
-        status = "starting" if facts.problem is None else "unhealthy"
+        status = "starting" if facts.starting else "unhealthy"
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     return Health(
@@ -75,7 +76,7 @@ async def live() -> Live:
 async def ready(service: ServiceDep, response: Response) -> Ready:
     """Engine warm, store writable, dispatcher at work, disk not full: 200, else 503."""
     problems = await asyncio.gather(
-        _engine(service),
+        engine_problem(service),
         store_problem(service),
         dispatcher_problem(service),
         disk_problem(service),
@@ -89,8 +90,3 @@ async def ready(service: ServiceDep, response: Response) -> Ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     return Ready(ready=is_ready, parts=parts)
-
-
-async def _engine(service: Service) -> str | None:
-    facts = await engine_facts(service)
-    return None if facts.ready else facts.problem or "Models are being loaded."

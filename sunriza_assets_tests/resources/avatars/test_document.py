@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.avatars import ownership
-from resources.avatars.document import AvatarDocument, checked_avatar_id, merged
+from resources.avatars.document import AvatarDocument, merged
+from resources.avatars.ids import checked_avatar_id
 from resources.avatars.record import MAX_EARLIER_RUNS, MAX_PUBLICATIONS, RunRecord
 from resources.avatars.transition import Transition, document_after
 from sunriza_assets.errors import AvatarError, ConflictError

@@ -13,6 +13,7 @@ from resources.publishing.marked_files import (
     are_marked_as_wanted,
     mark_of,
 )
+from resources.speech.marks import speech_mark
 from sunriza_assets.costs.manifest import FileFact, file_fact
 from sunriza_assets.errors import StoreError
 from sunriza_assets.studio.marks.key import rotate_key
@@ -135,7 +136,11 @@ def test_a_run_elsewhere_finds_that_it_would_publish_the_same(
     assert marked(files, tmp_path / "d").published_md5(plain) is None
 
 
-def test_painting_by_learned_engines_is_named_as_such() -> None:
+def test_what_learned_engines_make_is_named_as_such() -> None:
+    assert speech_mark("espeak", "1", "ab" * 32, "").source is Source.ALGORITHM
+    imitated = speech_mark("pocket", "1", "ab" * 32, "cd" * 32)
+    assert imitated.source is Source.TRAINED
+    assert imitated.inputs == (("text", "ab" * 32), ("reference", "cd" * 32))
     assert mark_of("idle.mp4", "liveportrait", "1", []).source is Source.COMPOSITE_TRAINED
     assert mark_of("idle.mp4", "mesh", "1", []).source is Source.COMPOSITE
     assert mark_of("mask.png", "liveportrait", "1", []).source is Source.ALGORITHM

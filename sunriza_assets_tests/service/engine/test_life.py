@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from sunriza_assets.costs.calls import CALLS_FOLDER, read_calls
 from sunriza_assets.errors import EngineError, StoreError
+from sunriza_assets.service import engine_socket as engine_socket_module
 from sunriza_assets.service.engine_socket import EngineSocket
 from sunriza_assets.service.engine_wire import engine_socket, make_private_folder
 from sunriza_assets_tests.service.engine.conftest import (
@@ -46,9 +48,9 @@ def without_models(home: Path, tmp_path: Path) -> RunningEngine:
 async def problem_of(client: EngineSocket) -> str:
     """What keeps an engine from being ready."""
     async with asyncio.timeout(60):
-        while not (facts := await client.facts()).problem:
+        while (facts := await client.facts()).starting:
             await asyncio.sleep(0.05)
-    return facts.problem
+    return facts.problem or ""
 
 
 def test_who_is_not_there_is_unreachable(tmp_path: Path) -> None:
@@ -61,6 +63,33 @@ def test_who_is_not_there_is_unreachable(tmp_path: Path) -> None:
         assert str(tmp_path) not in refusal.value.public
 
     asyncio.run(ask())
+
+
+def test_a_frozen_one_is_told_from_one_that_loads(
+    tmp_path: Path, engines: list[RunningEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_FACTS_S", "_SILENCE_S"):
+        monkeypatch.setattr(engine_socket_module, name, 0.4)
+    engine = without_models(tmp_path / "home", tmp_path)
+    engines.append(engine)
+
+    async def ask(client: EngineSocket) -> None:
+        begun = await client.facts()
+        assert begun.starting and "being started" in (begun.problem or "")
+        missing = await problem_of(client)
+        engine.process.send_signal(signal.SIGSTOP)
+        silent = await problem_of(client)
+        found = re.fullmatch(r"The engine has not answered for (\d+) s\.", silent)
+        assert found is not None, silent
+        await asyncio.sleep(1.1)
+        later = await problem_of(client)
+        assert int(re.sub(r"\D", "", later)) > int(found[1])
+        engine.process.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(60):
+            while (await client.facts()).problem != missing:
+                await asyncio.sleep(0.05)
+
+    calling(engine, ask)
 
 
 def test_a_home_with_a_long_path_has_its_socket_elsewhere(

@@ -7,6 +7,7 @@ import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import av
@@ -20,6 +21,7 @@ from sunriza_assets.service.engine_wire import engine_socket
 from sunriza_assets.service.languages import guessed_language
 from sunriza_assets.service.outputs import OutputFolder
 from sunriza_assets.service.policies import policy_of
+from sunriza_assets.studio.marks.reading import read_mark_in_process
 from sunriza_assets_tests.service.engine.conftest import RunningEngine
 from sunriza_assets_tests.service.serving import Served, make_service, serving
 
@@ -259,6 +261,7 @@ def test_a_voice_is_imitated_only_with_consent(
     # No engine of this installation clones; what may be imitated was declared, but nothing was.
     able = imitate(consent=json.dumps(CONSENT))
     assert (able.status_code, able.json()["code"]) == (501, "model.cloning")
+    assert able.json()["detail"].endswith("sunriza models pull pocket --voice de-reference")
     digest = hashlib.sha256(sample.content).hexdigest()
     said = served.service.orders.add_consent(
         "ada", sample_sha256=digest, who="Ada", given_on="2026-01-31", statement="Yes."
@@ -308,7 +311,9 @@ def official(served: Served) -> Iterator[openai.OpenAI]:
 
 
 @pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-def test_the_official_client_speaks_in_every_format(official: openai.OpenAI, form: Any) -> None:
+def test_the_official_client_speaks_in_every_format(
+    official: openai.OpenAI, form: Any, tmp_path: Path
+) -> None:
     with official.audio.speech.with_streaming_response.create(
         model="tts-1", voice="alloy", input="Good morning, my dear.", response_format=form
     ) as response:
@@ -322,6 +327,14 @@ def test_the_official_client_speaks_in_every_format(official: openai.OpenAI, for
         with av.open(io.BytesIO(data)) as container:
             seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     assert 1 < seconds < 4
+    (tmp_path / "speech").write_bytes(data)
+    mark = read_mark_in_process(tmp_path / "speech", roots="")
+    if form in ("mp3", "flac", "wav"):
+        assert mark.state == "valid"
+        assert mark.source in ("algorithmicMedia", "trainedAlgorithmicMedia")
+        assert [name for name, _ in mark.inputs] == ["text"]
+    else:
+        assert mark.state == "absent"
 
 
 def test_the_official_client_asks_for_voices_and_languages(

@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from sunriza_assets.errors import ModelError
-from sunriza_assets.studio.speech.voices import espeak_data, kokoro_data, piper_data
+from sunriza_assets.studio.speech.voices import (
+    espeak_data,
+    kokoro_data,
+    piper_data,
+    pocket_data,
+)
 from sunriza_assets.studio.speech.voices.protocol import Voice
 
 __all__ = ["all_voices"]
 
-_KOKORO_HUB, _PIPER, _KOKORO_WHEEL, _ESPEAK = 70, 60, 50, 10
+_POCKET, _KOKORO_HUB, _PIPER, _KOKORO_WHEEL, _ESPEAK = 80, 70, 60, 50, 10
 """What `auto` prefers: the clearer and the more natural, the higher."""
 _ACCENTED: Final = ("de", "en-us", "en-gb", "es", "fr", "hi", "it", "pt-br")
 """Kokoro speaks from IPA, so that each of its voices speaks all of these."""
@@ -22,7 +27,7 @@ def all_voices(models: Path) -> tuple[Voice, ...]:
     Args:
         models: the models folder.
     """
-    return (*_espeak(), *_piper(models), *_kokoro(models))
+    return (*_espeak(), *_piper(models), *_kokoro(models), *_pocket(models))
 
 
 def _espeak() -> Iterator[Voice]:
@@ -89,6 +94,31 @@ def _kokoro(models: Path) -> Iterator[Voice]:
             rank=_KOKORO_HUB if own else _KOKORO_WHEEL,
             installed=installed,
             how_to_install="" if installed else kokoro_data.pull_command(name),
+        )
+
+
+def _pocket(models: Path) -> Iterator[Voice]:
+    installed = pocket_data.has_package()
+    for name in pocket_data.voice_names():
+        weights, how = "", pocket_data.pull_command(name)
+        try:
+            weights = pocket_data.find_voice(models, name).sha256
+        except ModelError:
+            if not installed:
+                how = f"{pocket_data.INSTALL} && {how}"
+        here = installed and bool(weights)
+        yield Voice(
+            engine=pocket_data.FAMILY,
+            name=name,
+            languages=(pocket_data.language_of(name),),
+            licence=pocket_data.LICENCE,
+            engine_version=pocket_data.version() if here else "",
+            weights=weights,
+            rank=_POCKET,
+            clones=name.endswith(f"-{pocket_data.REFERENCE}"),
+            any_speed=False,
+            installed=here,
+            how_to_install="" if here else how,
         )
 
 

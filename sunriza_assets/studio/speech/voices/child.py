@@ -61,6 +61,10 @@ def make_engine(name: str, models: Path) -> VoiceEngine:
         from sunriza_assets.studio.speech.voices.kokoro import Kokoro
 
         return Kokoro(models)
+    if name == "pocket":
+        from sunriza_assets.studio.speech.voices.pocket import Pocket
+
+        return Pocket(models)
     raise EngineError(f"There is no voice engine {name!r}")
 
 

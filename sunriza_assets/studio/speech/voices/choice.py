@@ -67,6 +67,7 @@ def choose_voice(
     by_name = engine != AUTO or bool(request.voice)
     left = _speaking(left, request, by_name=by_name)
     left = _imitating(left, request)
+    left = _paced(left, request)
     left = _accepted(left, licences, by_name=by_name)
     here = [voice for voice in left if voice.installed]
     if not here:
@@ -110,13 +111,31 @@ def _speaking(voices: list[Voice], request: SpeakRequest, *, by_name: bool) -> l
 
 def _imitating(voices: list[Voice], request: SpeakRequest) -> list[Voice]:
     if request.reference is None:
-        return voices
+        able = [voice for voice in voices if not voice.clones]
+        if not able:
+            raise SpeechError(
+                f"{_subject(voices)} nothing but imitate a reference voice",
+                remedy="Send a reference or choose another voice.",
+                code="no_reference",
+            )
+        return able
     able = [voice for voice in voices if voice.clones]
     if not able:
         raise SpeechError(
             f"{_subject(voices)} not imitate a reference voice",
             remedy="Leave the reference out or choose an engine that clones: `sunriza voices`.",
             code="no_cloning",
+        )
+    return able
+
+
+def _paced(voices: list[Voice], request: SpeakRequest) -> list[Voice]:
+    able = [voice for voice in voices if voice.any_speed or request.speed == 1.0]
+    if not able:
+        raise SpeechError(
+            f"{_subject(voices)} not speak faster or slower",
+            remedy="Leave the speed out or choose another engine.",
+            code="speed",
         )
     return able
 

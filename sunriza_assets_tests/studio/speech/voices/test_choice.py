@@ -15,8 +15,8 @@ GOOD = Voice(
     "good", "anna", ("de",), "CC0", rank=60, accented=("en-us",), installed=False,
     how_to_install="sunriza models pull good",
 )  # fmt: skip
-CLONER = Voice("cloner", "any", ("de", "en"), "CC-BY", rank=80, clones=True)
-STRICT = Voice("strict", "any", ("de",), "CPML", rank=90, clones=True, to_accept="cpml")
+CLONER = Voice("cloner", "any", ("de", "en"), "CC-BY", rank=80, clones=True, any_speed=False)
+STRICT = Voice("strict", "any", ("de",), "CPML", rank=90, to_accept="cpml")
 VOICES = (ROBOT, GOOD, CLONER, STRICT)
 
 
@@ -36,11 +36,23 @@ def test_a_reference_needs_a_voice_that_imitates() -> None:
     with pytest.raises(SpeechError) as caught:
         choose_voice(request, (ROBOT, GOOD))
     assert caught.value.code == "speech.no_cloning"
+    with pytest.raises(SpeechError) as caught:
+        choose_voice(SpeakRequest("x", "de"), VOICES, "cloner")
+    assert caught.value.code == "speech.no_reference"
+
+
+def test_a_voice_that_keeps_its_own_speed_is_taken_only_at_that_speed() -> None:
+    steady = Voice("steady", "any", ("de",), "MIT", rank=80, any_speed=False)
+    assert choose_voice(SpeakRequest("x", "de"), (ROBOT, steady)).voice == steady
+    assert choose_voice(SpeakRequest("x", "de", speed=1.5), (ROBOT, steady)).voice == ROBOT
+    with pytest.raises(SpeechError) as caught:
+        choose_voice(SpeakRequest("x", "de", speed=1.5), (ROBOT, steady), "steady")
+    assert caught.value.code == "speech.speed"
 
 
 def test_a_licence_has_to_be_accepted_and_auto_never_takes_such_a_voice() -> None:
     request = SpeakRequest("x", "de")
-    assert choose_voice(request, VOICES, licences=frozenset({"cpml"})).voice == CLONER
+    assert choose_voice(request, VOICES, licences=frozenset({"cpml"})).voice == ROBOT
     with pytest.raises(SpeechError) as caught:
         choose_voice(request, VOICES, "strict")
     assert caught.value.code == "speech.licence"

@@ -1,7 +1,6 @@
 """Weights of voices are pulled whole and checked, go on where they were cut off, and are listed."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,7 @@ from sunriza_assets.studio.speech.voices.catalog import all_voices
 from sunriza_assets.studio.speech.voices.entries import voice_entries
 from sunriza_assets.studio.speech.voices.kokoro_data import VOICE_REPOSITORY, voice_path
 from sunriza_assets.studio.speech.voices.piper_data import JOE, REPOSITORY, find_voice
-from sunriza_assets.studio.speech.voices.protocol import SpeakRequest
 from sunriza_assets.studio.speech.voices.pulling import pull_voice
-from sunriza_assets.studio.speech.voices.worker import VoiceWorker
 from sunriza_assets_tests.servers.hub import COMMIT, Hub, serve_hub
 
 NAME = "de_DE-thorsten-medium"
@@ -118,19 +115,6 @@ def test_a_kokoro_voice_of_the_hub_becomes_a_style(tmp_path: Path, hub: Hub) -> 
     voice = next(voice for voice in all_voices(tmp_path) if voice.name == "af_heart")
     assert voice.installed
     assert voice.rank > next(v.rank for v in all_voices(tmp_path) if v.name == JOE)
-
-
-@pytest.mark.slow
-def test_a_pulled_voice_speaks(tmp_path: Path, hub: Hub) -> None:
-    """The weights of the package under another name, as the hub would give them."""
-    joe = find_voice(tmp_path, JOE)
-    for path, suffix in ((joe.model, ".onnx"), (joe.config, ".onnx.json")):
-        shutil.copyfile(path, hub.root / FOLDER / f"{NAME}{suffix}")
-    list(pull_voice(tmp_path, "piper", NAME, endpoint=hub.address))
-    with VoiceWorker("piper", tmp_path) as worker:
-        speech = worker.speak(SpeakRequest("Good morning", "en-us", NAME))
-    assert speech.sound.seconds > 0.5
-    assert speech.weights == joe.sha256
 
 
 def _pretend_kokoro(models: Path) -> None:

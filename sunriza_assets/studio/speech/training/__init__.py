@@ -1,0 +1,1 @@
+"""Making the network that hears visemes: sound with labels, its degradation, training, figures."""
