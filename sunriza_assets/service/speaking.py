@@ -222,7 +222,7 @@ def ask_for_speech(
 
 
 async def _check_cloning(service: Service, wish: SpeechWish) -> None:
-    """Refuse what no installed voice could imitate.
+    """Refuse what no installed voice could imitate in the language.
 
     Raises:
         ModelError: `model.cloning`.
@@ -230,12 +230,20 @@ async def _check_cloning(service: Service, wish: SpeechWish) -> None:
     able = [voice for voice in await service.engine.voices() if voice["clones"]]
     if wish.engine != "auto":
         able = [voice for voice in able if voice["engine"] == wish.engine]
+    language = wish.language.partition("-")[0]
+    able = [
+        voice
+        for voice in able
+        if language in {known.partition("-")[0] for known in voice["languages"]}
+    ]
     if any(voice["installed"] for voice in able):
         return
     commands = dict.fromkeys(voice["how_to_install"] for voice in able if voice["how_to_install"])
     raise ModelError(
-        "No voice that imitates others is installed here",
-        remedy=f"Install one: {' or: '.join(commands)}." if commands else "Use another engine.",
+        f"No voice that imitates others in {wish.language!r} is installed here",
+        remedy=f"Install one: {' or: '.join(commands)}"
+        if commands
+        else "Use another engine or language, see `GET /voices`.",
         code="cloning",
     )
 
