@@ -107,14 +107,16 @@ class Commands:
             self._run_id = run_id
 
     def _read(self) -> None:
-        with self._connection.makefile("r", encoding="utf-8") as lines:
-            for line in lines:
-                message = json.loads(line)
-                if "cancel" in message:
-                    self._cancel(message["cancel"])
-                else:
-                    self.work.put(message["run"])
-        os.killpg(os.getpgrp(), signal.SIGKILL)  # the dispatcher is gone
+        try:
+            with self._connection.makefile("r", encoding="utf-8") as lines:
+                for line in lines:
+                    message = json.loads(line)
+                    if "cancel" in message:
+                        self._cancel(message["cancel"])
+                    else:
+                        self.work.put(message["run"])
+        finally:  # the dispatcher is gone; one that left messages unread resets the connection
+            os.killpg(os.getpgrp(), signal.SIGKILL)
 
     def _cancel(self, run_id: str) -> None:
         with self._lock:  # so that the next run is not hit
