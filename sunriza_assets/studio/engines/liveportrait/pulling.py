@@ -5,7 +5,6 @@ Every tensor is checked against the manifest before a file is put in place.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,11 +27,13 @@ from sunriza_assets.studio.engines.liveportrait.weights import (
     sha256_of,
 )
 from sunriza_assets.studio.files import write_json
+from sunriza_assets.studio.hub import hub_errors
 
 __all__ = ["REPOSITORY", "pull_weights"]
 
 REPOSITORY: Final = "KwaiVGI/LivePortrait"
 """On the Hugging Face hub."""
+_PULL: Final = f"{PULL_COMMAND}; or, with a copy of the files at hand: {PULL_COMMAND} --from DIR"
 
 
 def pull_weights(
@@ -115,14 +116,14 @@ def _newest_revision(endpoint: str | None) -> str:
     """The commit that `main` points at, so that all files come from one."""
     from huggingface_hub import HfApi
 
-    with _hub_errors("revision"):
+    with hub_errors(REPOSITORY, "revision", command=_PULL):
         return str(HfApi(endpoint=endpoint).model_info(REPOSITORY).sha)
 
 
 def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | None) -> Path:
     from huggingface_hub import hf_hub_download
 
-    with _hub_errors(file.path.as_posix()):
+    with hub_errors(REPOSITORY, file.path.as_posix(), command=_PULL):
         return Path(
             hf_hub_download(
                 REPOSITORY,
@@ -132,22 +133,3 @@ def _downloaded(root: Path, file: WeightFile, revision: str, endpoint: str | Non
                 endpoint=endpoint,
             )
         )
-
-
-@contextmanager
-def _hub_errors(requested: str) -> Iterator[None]:
-    """Convert the hub's errors into a ModelError with a remedy."""
-    from huggingface_hub import errors
-
-    # The base of its client's errors; which client that is differs between the hub's versions.
-    network_error = errors.HTTPError  # type: ignore[attr-defined]
-    try:
-        yield
-    except (network_error, errors.LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"LivePortrait's weights cannot be downloaded: {error}",
-            where=f"{REPOSITORY}: {requested}",
-            remedy=f"Run it again, it goes on where it stopped; or, with a copy of the files at "
-            f"hand: {PULL_COMMAND} --from DIR",
-            code="unreachable",
-        ) from error

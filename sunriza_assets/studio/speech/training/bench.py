@@ -68,6 +68,10 @@ def _listeners() -> Iterator[tuple[str, Callable[[Samples], Heard]]]:
         yield "whole, both", lambda samples: _whole(samples, with_recogniser=True)
 
 
+def _guesser(hear: Callable[[Samples], Heard]) -> Callable[[Samples], Guess]:
+    return lambda samples: _guess(hear(samples))
+
+
 def _guess(heard: Heard) -> Guess:
     """At 100 Hz, read between the frames as a mouth is; closures as the mouth shows them."""
     closed = Follower().push(heard)[4] == LIPS
@@ -96,11 +100,11 @@ def _show(title: str, sounds: list[tuple[Samples, Labels]]) -> None:
     moved = [(samples, _shifted(labels, _SHIFTS_S[1])) for samples, labels in sounds]
     for name, listener in _listeners():
         begin = time.process_time()
-        figures = measured(lambda samples, hear=listener: _guess(hear(samples)), sounds)  # type: ignore[misc]
+        figures = measured(_guesser(listener), sounds)
         cost = (time.process_time() - begin) / figures.seconds
         _write(f"  {name:15} {figures}  {1000.0 * cost:.0f} CPU ms/s")
     name, listener = list(_listeners())[-1]
-    control = measured(lambda samples: _guess(listener(samples)), moved).opening_r
+    control = measured(_guesser(listener), moved).opening_r
     alone = measured(_loudness, sounds).opening_r
     _write(f"  opening r: loudness alone {alone:.3f}, truth moved {control:.3f}")
 

@@ -13,7 +13,7 @@ import yaml
 from sunriza_assets.atomic import replacing
 from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.files import write_json
-from sunriza_assets.studio.speech.voices.hub import FetchedFile, HubFile, fetch
+from sunriza_assets.studio.hub import FetchedFile, HubFile, fetch
 from sunriza_assets.studio.speech.voices.pocket_data import (
     FAMILY,
     LANGUAGES,

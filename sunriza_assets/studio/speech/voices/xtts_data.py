@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sunriza_assets.errors import ModelError
 from sunriza_assets.studio.files import write_json
-from sunriza_assets.studio.speech.voices.hub import HubFile, fetch
+from sunriza_assets.studio.hub import HubFile, fetch
 
 __all__ = [
     "ENVIRONMENT",

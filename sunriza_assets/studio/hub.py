@@ -1,4 +1,7 @@
-"""One file from the Hugging Face hub: resumed where it was cut off, checked against its hash."""
+"""Files from the Hugging Face hub: resumed where they were cut off, checked against their hashes.
+
+What a file is, and where it belongs, is known to whoever asks for it.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from sunriza_assets.errors import ModelError
 
-__all__ = ["FetchedFile", "HubFile", "fetch"]
+__all__ = ["FetchedFile", "HubFile", "fetch", "hub_errors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def fetch(file: HubFile, destination: Path, *, command: str, endpoint: str | Non
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    with _hub_errors(file, command):
+    with hub_errors(file.repository, file.path, command=command):
         url = hf_hub_url(file.repository, file.path, revision=file.revision, endpoint=endpoint)
         facts = get_hf_file_metadata(url, endpoint=endpoint)
         commit = facts.commit_hash or file.revision
@@ -89,20 +92,26 @@ def _hashes(path: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def _hub_errors(file: HubFile, command: str) -> Iterator[None]:
-    """Convert the hub's errors into a ModelError with a remedy."""
+def hub_errors(repository: str, requested: str, *, command: str) -> Iterator[None]:
+    """Convert the hub's errors into a ModelError with a remedy.
+
+    Args:
+        repository: owner and name on the hub.
+        requested: the file, or what else is asked for.
+        command: of ours, to be run again after an error.
+    """
     from huggingface_hub import errors
 
     # The base of its client's errors; which client that is differs between the hub's versions.
     network_error = errors.HTTPError  # type: ignore[attr-defined]
-    where = f"{file.repository}: {file.path}"
+    where = f"{repository}: {requested}"
     try:
         yield
     except errors.GatedRepoError as error:
         raise ModelError(
             "The hub gives these weights only to those who have accepted their terms",
             where=where,
-            remedy=f"Accept them at https://huggingface.co/{file.repository}, log in with"
+            remedy=f"Accept them at https://huggingface.co/{repository}, log in with"
             f" `hf auth login` or HF_TOKEN, and run: {command}",
             code="gated",
         ) from error
