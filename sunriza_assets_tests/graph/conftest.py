@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,12 +32,9 @@ class Installation:
     sample: Sample
 
 
-@pytest.fixture(scope="session")
-def installation(
-    models_root: Path, sample: Sample, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """A home in which the avatar `demo` has been rendered."""
-    root = tmp_path_factory.mktemp("home")
+@contextmanager
+def installed(root: Path, models_root: Path, sample: Sample) -> Iterator[Installation]:
+    """A home in which the avatar `demo` waits; the environment is its own until it is left."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("SUNRIZA_")]:
             patch.delenv(name)
@@ -47,6 +45,15 @@ def installation(
         with opened_instance(home) as instance:
             add_avatar("demo", sample.portrait, sample.clip)
             yield Installation(home, instance, AvatarRuns(instance), sample)
+
+
+@pytest.fixture(scope="session")
+def installation(
+    models_root: Path, sample: Sample, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The home that most modules share."""
+    with installed(tmp_path_factory.mktemp("home"), models_root, sample) as shared:
+        yield shared
 
 
 @pytest.fixture(scope="module")

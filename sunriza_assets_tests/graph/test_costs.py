@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from sunriza_assets.costs.prices import price_book
 from sunriza_assets.costs.reports import COST_COLUMNS, cost_report
 from sunriza_assets.graph.code_versions import CODE_VERSIONS
 from sunriza_assets.operations.lost_runs import close_lost_runs
+from sunriza_assets.studio.sample.clip import Sample
 from sunriza_assets_tests.graph.accounts import (
     BEHIND,
     MADE_ANEW,
@@ -36,14 +38,23 @@ from sunriza_assets_tests.graph.accounts import (
     rows_of,
     told,
 )
-from sunriza_assets_tests.graph.conftest import SHORT, Installation
+from sunriza_assets_tests.graph.conftest import SHORT, Installation, installed
+
+
+@pytest.fixture(scope="module")
+def installation(
+    models_root: Path, sample: Sample, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """A home of this module's own: its sums are over everything that was ever done in it."""
+    with installed(tmp_path_factory.mktemp("costs"), models_root, sample) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 def ada(installation: Installation) -> dict[str, Any]:
-    """The result of an avatar of which nothing was reused, whatever was rendered before."""
+    """The result of an avatar of which nothing was reused."""
     add_avatar("ada", installation.sample.portrait, installation.sample.clip)
-    result = installation.runs.render("ada", parameters=SHORT, force=True)
+    result = installation.runs.render("ada", parameters=SHORT)
     assert result["error"] is None
     return result
 
