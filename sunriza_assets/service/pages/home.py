@@ -5,7 +5,7 @@ from html import escape
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from sunriza_assets import __version__
 from sunriza_assets.service.auth.addresses import Caller
@@ -19,9 +19,12 @@ _KEY: Final = ' -H "X-API-Key: $KEY"'
 router = APIRouter()
 
 
-@router.get("/", include_in_schema=False)
+@router.get("/", response_class=HTMLResponse, tags=["health"], summary="First page, for browsers")
 async def home(request: Request, service: ServiceDep) -> Response:
-    """The page; what only this machine reaches is shown to this machine alone."""
+    """Where everything is, and how the first avatar is made.
+
+    What only this machine reaches is shown to this machine alone.
+    """
     caller: Caller = request.state.client
     address = str(request.base_url).rstrip("/")
     return page(f"Sunriza {__version__}", _body(service, address, is_local=caller.loopback))
