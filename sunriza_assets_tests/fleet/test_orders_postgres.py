@@ -85,7 +85,10 @@ def test_a_database_without_consents_gets_them(open_store: OpenStore, server: Po
     with closing(psycopg2.connect(server.url.replace("+psycopg2", ""))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("drop table sunriza.consents; update sunriza.version set version = 1")
+            cursor.execute(
+                "drop table sunriza.consents; alter table sunriza.orders drop column former;"
+                " update sunriza.version set version = 1"
+            )
     store = open_store()
     said = {"who": "Anna", "given_on": "2026-01-31", "statement": "yes"}
     consent = store.add_consent("anna", sample_sha256="0" * 64, **said)

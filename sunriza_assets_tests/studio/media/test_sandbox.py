@@ -279,8 +279,7 @@ def test_names_with_strange_letters_are_fine(tmp_path: Path) -> None:
 
 
 CALLER = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+import sys
 from pathlib import Path
 from sunriza_assets.studio.media.limits import DEFAULT_LIMITS
 from sunriza_assets.studio.media import sandbox
