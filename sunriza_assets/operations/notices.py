@@ -121,13 +121,15 @@ class Notices:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def deliver_due(self) -> int:
-        """Begin a try of each notice that is due; how many were begun."""
+        """Begin a try of each notice that is due; how many were begun. For one thread at a time."""
         begun = 0
+        with self._lock:  # a try that ends while due notices are read was read as not made yet
+            under_way = frozenset(self._under_way)
         for notice in self._store.due_notices(_PAGE):
             host = _host(notice)
             with self._lock:
                 busy = len(self._under_way) >= _THREADS or self._hosts[host] >= _PER_HOST
-                if busy or notice.notice_id in self._under_way:
+                if busy or notice.notice_id in under_way:
                     continue
                 self._under_way.add(notice.notice_id)
                 self._hosts[host] += 1

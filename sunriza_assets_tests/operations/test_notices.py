@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from resources.downloads.https_target import public_addresses
 from resources.orders.order import Webhook
+from resources.orders.records import Notice
 from resources.orders.sqlite import SqliteOrders
 from resources.orders.store import OrderStore
 from resources.push import Push
@@ -187,6 +188,34 @@ def test_410_stops_and_tries_run_out(
     time.sleep(0.1)
     assert len(store.deliveries(gone)) == 1
     assert len(store.deliveries(down)) == 8
+
+
+def test_a_try_that_ends_while_due_notices_are_read_is_not_made_again(
+    store: OrderStore, poster: WebhookPost, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = end_order(store)
+    reached, go_on = threading.Event(), threading.Event()
+    post, due = poster.post, store.due_notices
+
+    def post_late(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        reached.set()
+        assert go_on.wait(30)
+        return post(url, body, headers)
+
+    def due_until_it_has_ended(limit: int) -> Sequence[Notice]:
+        found = due(limit)
+        go_on.set()
+        wait_for(settled(store, order_id))
+        time.sleep(0.1)  # until nothing is under way any more
+        return found
+
+    monkeypatch.setattr(poster, "post", post_late)
+    notices = Notices(store, poster)
+    assert notices.deliver_due() == 1
+    assert reached.wait(30)
+    monkeypatch.setattr(store, "due_notices", due_until_it_has_ended)
+    assert notices.deliver_due() == 0
+    assert len(store.deliveries(order_id)) == len(receiver.taken) == 1
 
 
 def test_a_receiver_that_hangs_or_never_ends_delays_nobody(

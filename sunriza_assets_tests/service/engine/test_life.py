@@ -130,9 +130,9 @@ def test_one_engine_follows_another_and_ends_with_its_parent(
     engines.append(second)
     time.sleep(0.3)
     assert second.process.poll() is None
+    assert engine_socket(home).exists()  # the killed one leaves it to the second
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
-    assert engine_socket(home).exists()  # the killed one has left it
     calling(second, problem_of)
     second.process.kill()
     second.process.wait()
