@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from sunriza_assets.service.engine_socket import EngineSocket
 from sunriza_assets.service.engine_wire import engine_socket
 from sunriza_assets.service.outputs import OutputFolder
 from sunriza_assets.studio.expression.emotions import EMOTIONS
+from sunriza_assets_tests.processes import wait_for
 from sunriza_assets_tests.service.engine.conftest import RunningEngine
 from sunriza_assets_tests.service.serving import Served, make_service, serving
 
@@ -285,10 +285,8 @@ def test_a_reader_that_leaves_closes_the_file(served: Served, picture: str) -> N
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
             connection.sendall(f"GET {picture} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    deadline = time.monotonic() + 20
-    while descriptors() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert descriptors() == 0
+            assert connection.recv(1) == b"H"  # the file is open by now
+    wait_for(lambda: descriptors() == 0, seconds=20)
 
 
 def test_outputs_go_after_their_time_and_unclaimed_ones_after_an_hour(
